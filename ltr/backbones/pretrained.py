@@ -1,0 +1,112 @@
+"""A backbone whose weights come from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import Tensor
+
+from ltr import weights
+from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
+from ltr.contracts import Backbone
+from ltr.errors import InputError
+
+PREFIXES = ("module.", "encoder_q.", "model.", "backbone.")
+CLASSIFIERS = ("fc", "linear", "classifier")
+
+
+class Pretrained(Backbone):
+    """A backbone from a checkpoint, frozen or as a start.
+
+    The file may be a run of ours (its folder, name or `last.ckpt`), a bare state_dict, a `{"state_dict": ...}` file or
+    a safetensors file. Prefixes (`module.`, `encoder_q.`, `model.`, `backbone.`) and the names of the classifier
+    (`fc`, `linear`, `classifier`) are recognised. It is read when a fresh training starts and never again: the
+    training's own checkpoint is whole.
+
+    Args:
+        checkpoint: path of the file, or the name of a run.
+        backbone: the architecture, a ResNet-32 where none is named.
+        freeze: `features` trains the head only, `all` neither backbone nor head (the file is used as it is), `none`
+            takes the file as a start and trains everything. A frozen backbone stays in evaluation mode, so that its
+            running statistics do not move.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str,
+        backbone: Backbone | None = None,
+        freeze: Literal["features", "all", "none"] = "features",
+    ) -> None:
+        super().__init__()
+        self.checkpoint, self.freeze = checkpoint, freeze
+        self.backbone = backbone or ResNet32()
+        self.dim = self.backbone.dim
+        if self.frozen:
+            self.requires_grad_(False).eval()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the weights stay as they are."""
+        return self.freeze != "none"
+
+    def train(self, mode: bool = True) -> Pretrained:
+        """Switch to training mode, except where frozen."""
+        super().train(mode and not self.frozen)
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to features (B, dim)."""
+        features: Tensor = self.backbone(images)
+        return features
+
+    def load(self) -> dict[str, Tensor]:
+        """Read the file; return the weights of the classifier in it, empty where it has none.
+
+        Raises:
+            InputError: where the file is unreadable or of another architecture, naming what does not fit.
+        """
+        body, classifier = split(weights.state_dict(self.checkpoint))
+        problems = weights.misfits(body, self.backbone.state_dict())
+        if problems:
+            kind = type(self.backbone).__name__
+            raise InputError(f"{self.checkpoint} does not fit a {kind} ({'; '.join(problems)}){_architecture(body)}")
+        self.backbone.load_state_dict(body, strict=False)
+        return classifier
+
+
+def split(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Part a state_dict into the tensors of the backbone and those of the classifier, under the names of `ltr`.
+
+    Args:
+        state: tensors by the names of the file.
+
+    Returns:
+        The backbone's tensors without prefix, and the classifier's as a `Head` names them.
+    """
+    ours = any(key.startswith("backbone.") for key in state) and any(key.startswith("head.") for key in state)
+    if ours:
+        body = {key: value for key, value in state.items() if key.startswith("backbone.")}
+        classifier = {key.removeprefix("head."): value for key, value in state.items() if key.startswith("head.")}
+        return {_bare(key): value for key, value in body.items()}, classifier
+    if any("encoder_q." in key for key in state):  # a momentum encoder and its queue lie beside the query encoder
+        state = {key: value for key, value in state.items() if "encoder_q." in key}
+    bare = {_bare(key): value for key, value in state.items()}
+    body = {key: value for key, value in bare.items() if key.split(".")[0] not in CLASSIFIERS}
+    classifier = {f"fc.{key.split('.', 1)[1]}": value for key, value in bare.items() if key not in body}
+    return body, classifier
+
+
+def _bare(key: str) -> str:
+    """Strip the known prefixes, as often as they come."""
+    while key.startswith(PREFIXES):
+        key = key.split(".", 1)[1]
+    return key
+
+
+def _architecture(body: Mapping[str, Tensor]) -> str:
+    """Return the end of an error sentence: the architecture that would fit, where one is known."""
+    for candidate in (ResNet20, ResNet32, ResNet44, ResNet56):
+        if not weights.misfits(body, candidate().state_dict()):
+            return f": say `--model.backbone.backbone {candidate.__name__}`."
+    return ": name its architecture with `--model.backbone.backbone`."

@@ -1,0 +1,108 @@
+"""The ResNets of the CIFAR tables: three stages of basic blocks with parameter-free shortcuts."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ltr.contracts import Backbone
+
+
+class Shortcut(nn.Module):
+    """Option A: take every second pixel and pad the new channels with zeros, half on each side."""
+
+    def __init__(self, extra: int) -> None:
+        super().__init__()
+        self.extra = extra
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, D, h, w) to (B, D + extra, h/2, w/2)."""
+        before = self.extra // 2
+        return F.pad(maps[:, :, ::2, ::2], (0, 0, 0, 0, before, self.extra - before))
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions with a shortcut around them."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Identity() if stride == 1 and inputs == outputs else Shortcut(outputs - inputs)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, inputs, h, w) to (B, outputs, h/stride, w/stride)."""
+        residual = F.relu(self.bn1(self.conv1(maps)))
+        return F.relu(self.bn2(self.conv2(residual)) + self.shortcut(maps))
+
+
+class ResNetCIFAR(Backbone):
+    """A CIFAR ResNet of 6n + 2 layers with shortcut option A.
+
+    The names of its tensors are those of the public CIFAR-LT checkpoints.
+
+    Args:
+        depth: 6n + 2 layers, the classifier counted.
+        width: channels of the first stage; the others have twice and four times as many.
+
+    Shape:
+        images (B, 3, H, W) -> features (B, 4 * width).
+
+    Reference:
+        He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, https://arxiv.org/abs/1512.03385, section
+        4.2; kaidic/LDAM-DRW, models/resnet_cifar.py.
+    """
+
+    stages = ("conv1", "bn1", "relu", "layer1", "layer2", "layer3")
+
+    def __init__(self, depth: int, width: int = 16) -> None:
+        super().__init__()
+        blocks = (depth - 2) // 6
+        if depth != 6 * blocks + 2:
+            raise ValueError(f"a CIFAR ResNet has 6n + 2 layers, not {depth}")
+        self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU()
+        self.layer1 = self._stage(width, width, blocks, stride=1)
+        self.layer2 = self._stage(width, 2 * width, blocks, stride=2)
+        self.layer3 = self._stage(2 * width, 4 * width, blocks, stride=2)
+        self.dim = 4 * width
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+
+    @staticmethod
+    def _stage(inputs: int, outputs: int, blocks: int, *, stride: int) -> nn.Sequential:
+        """Chain blocks of which only the first changes the size."""
+        first = BasicBlock(inputs, outputs, stride)
+        return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
+
+
+class ResNet20(ResNetCIFAR):
+    """20 layers, 0.27 M parameters."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__(20, width)
+
+
+class ResNet32(ResNetCIFAR):
+    """32 layers, 0.46 M parameters: the network of nearly every CIFAR-LT number."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__(32, width)
+
+
+class ResNet44(ResNetCIFAR):
+    """44 layers, 0.66 M parameters."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__(44, width)
+
+
+class ResNet56(ResNetCIFAR):
+    """56 layers, 0.85 M parameters."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__(56, width)

@@ -1,0 +1,108 @@
+"""The folder that every evaluation leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from ltr import distributed, files
+from ltr.data import LongTailed
+from ltr.methods import Answer, Method
+
+TOP = 5
+
+
+class Evaluation(Callback):
+    """Write `metrics.json`, `predictions.pt` and two figures for a test, `predictions.csv` for a prediction.
+
+    Args:
+        folder: where to.
+        config: what the evaluation was run with, for `metrics.json`.
+    """
+
+    def __init__(self, folder: str | Path, config: dict[str, Any] | None = None) -> None:
+        self.folder, self.config = Path(folder), config or {}
+        self.answers: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Keep the answers of a batch."""
+        answer: Answer = outputs
+        self.answers.append((answer.output.logits.float().cpu(), answer.labels.cpu(), answer.indices.cpu()))
+
+    on_predict_batch_end = on_test_batch_end
+
+    def _gathered(self) -> dict[str, Tensor]:
+        """Return all answers of all processes in the order of the split."""
+        shards = distributed.gather([torch.cat(parts) for parts in zip(*self.answers, strict=True)])
+        self.answers.clear()
+        logits, labels, indices = (torch.cat(parts) for parts in zip(*shards, strict=True))  # type: ignore[call-overload]
+        order = indices.argsort()
+        return {"probabilities": logits[order].softmax(1), "labels": labels[order], "indices": indices[order]}
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the result of a test."""
+        answers = self._gathered()
+        if not trainer.is_global_zero:
+            return
+        assert isinstance(pl_module, Method)
+        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        report = pl_module.report
+        write_predictions(self.folder / "predictions.pt", answers, data)
+        self._draw(answers, data, report.recall, report.counts)
+        files.write_json(
+            self.folder / "metrics.json",
+            {
+                **report.to_json(),
+                "split": "test",
+                "data": data.description,
+                "adjustments": [{type(item).__name__: item.settings} for item in pl_module.adjustments],
+                "seed": self.config.get("seed_everything"),
+                "params": sum(parameter.numel() for parameter in pl_module.parameters()),
+                "seconds": round(pl_module.seconds, 1),
+                "config": self.config,
+            },
+        )
+        print(f"{self.folder}: {report.summary()}")
+
+    def _draw(self, answers: dict[str, Tensor], data: LongTailed, recall: list[float], counts: list[int]) -> None:
+        """Draw the confusion matrix and the recall of every class."""
+        from ltr import plots
+
+        predictions = answers["probabilities"].argmax(1)
+        confusion = plots.confusion(answers["labels"], predictions, classes=data.classes, counts=counts)
+        plots.save(confusion, self.folder / "confusion.png")
+        bars = plots.per_class_recall({"recall": recall}, counts, classes=data.classes)
+        plots.save(bars, self.folder / "recall.png")
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the predictions, for programs and for people."""
+        answers = self._gathered()
+        if not trainer.is_global_zero:
+            return
+        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        write_predictions(self.folder / "predictions.pt", answers, data)
+        top = answers["probabilities"].topk(min(TOP, len(data.classes)))
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        ranks = range(1, top.values.shape[1] + 1)
+        table.writerow(["image", "label", *(f"{what}_{rank}" for rank in ranks for what in ("class", "probability"))])
+        for position, (values, classes) in enumerate(zip(top.values.tolist(), top.indices.tolist(), strict=True)):
+            image, label = int(answers["indices"][position]), int(answers["labels"][position])
+            pairs = [cell for value, item in zip(values, classes, strict=True) for cell in (data.classes[item], f"{value:.4f}")]
+            table.writerow([image, data.classes[label], *pairs])
+        files.write_text(self.folder / "predictions.csv", text.getvalue())
+        print(f"{self.folder}: predictions.csv and predictions.pt, {len(answers['labels'])} images")
+
+
+def write_predictions(path: Path, answers: dict[str, Tensor], data: LongTailed) -> None:
+    """Write probabilities (N, C), labels (N,) and positions (N,) with what they mean; readable with `weights_only`."""
+    content = {**answers, "classes": data.classes, "counts": data.counts, "data": data.description}
+    files.replace(path, lambda temporary: torch.save(content, temporary))

@@ -1,0 +1,34 @@
+"""Post-hoc logit adjustment: the control row of every table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ltr.callbacks.adjustment import Adjustment
+from ltr.contracts import Output
+from ltr.counts import log_prior
+from ltr.methods import Method
+
+
+class LogitAdjustment(Adjustment):
+    """Subtract the training prior from the logits: z - tau log pi.
+
+    Args:
+        tau: strength; 1 is the post-compensated softmax.
+
+    Reference:
+        Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, https://arxiv.org/abs/2007.07314.
+    """
+
+    def __init__(self, tau: float = 1.0) -> None:
+        self.tau = tau
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a result must say of the adjustment."""
+        return {"tau": self.tau}
+
+    def adjust(self, method: Method, output: Output) -> Output:
+        """Return the output with logits (B, C) adjusted."""
+        prior = log_prior(method.counts.cpu()).to(output.logits.device)
+        return output._replace(logits=output.logits.float() - self.tau * prior)

@@ -1,0 +1,93 @@
+"""A run is a folder: its config, its last checkpoint, its curves."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from ltr import files
+from ltr.errors import InputError
+from ltr.methods import Method
+
+
+class Run(ModelCheckpoint):
+    """Keep `config.yaml`, `metrics.csv` and `last.ckpt` of a training in its folder.
+
+    The checkpoint is written after every epoch; it holds the config too, so that it can be tested wherever it goes. The
+    result of a run is its last epoch: nothing is selected. `metrics.csv` has a row per epoch; a resumed run keeps the
+    rows of the epochs before.
+
+    Args:
+        folder: the folder of the run.
+        config: the resolved config as YAML.
+    """
+
+    def __init__(self, folder: str | Path, config: str = "") -> None:
+        super().__init__(
+            dirpath=folder,
+            filename="last",
+            save_top_k=1,
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+        self.folder, self.config = Path(folder), config
+        self.rows: list[dict[str, str]] = []
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the config of a training."""
+        super().setup(trainer, pl_module, stage)
+        if stage == "fit" and trainer.is_global_zero:
+            files.write_text(self.folder / "config.yaml", self.config)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take up the rows of the epochs that a resumed run does not train again."""
+        super().on_train_start(trainer, pl_module)
+        curves = self.folder / "metrics.csv"
+        if trainer.current_epoch > 0 and curves.is_file():
+            rows = csv.DictReader(io.StringIO(curves.read_text(encoding="utf-8")))
+            self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the row of the epoch, then the checkpoint."""
+        assert isinstance(pl_module, Method)
+        measures = {key: "" if math.isnan(value) else repr(value) for key, value in pl_module.measures.items()}
+        self.rows.append({"epoch": str(trainer.current_epoch), **measures})
+        if trainer.is_global_zero:
+            columns = dict.fromkeys(key for row in self.rows for key in row)
+            text = io.StringIO()
+            table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+            table.writeheader()
+            table.writerows(self.rows)
+            files.write_text(self.folder / "metrics.csv", text.getvalue())
+        super().on_train_epoch_end(trainer, pl_module)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put the config into the checkpoint."""
+        checkpoint["config"] = self.config
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Write a checkpoint beside the old one and move it into place, so that a full disk or a kill loses nothing."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            InputError: where it cannot be written, for want of space or rights.
+        """
+        try:
+            files.replace(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                f"the checkpoint {path} could not be written ({str(error).splitlines()[0]}): make room or choose another "
+                "folder with `--runs`, then resume with `--ckpt_path last`. The previous checkpoint is untouched."
+            ) from error

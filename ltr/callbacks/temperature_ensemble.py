@@ -1,0 +1,155 @@
+"""The old and the new head together, each at its temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltr.callbacks.adjustment import Adjustment
+from ltr.contracts import Output
+from ltr.counts import per_class
+from ltr.data import LongTailed
+from ltr.errors import InputError
+from ltr.methods import Method, Tuning
+
+RANGE = (0.05, 20.0)
+
+
+class TemperatureEnsemble(Adjustment):
+    """Average the probabilities of the tuned head and of the one it replaced: (softmax(z/t) + softmax(z'/t')) / 2.
+
+    Both heads give plain logits, so the assumed test prior is uniform. The old head is the one of the checkpoint that
+    was tuned, kept from before the new one was made.
+
+    Args:
+        t_new: temperature of the new head.
+        t_old: temperature of the old head; above 1 softens it.
+        temperatures: `given` uses the two as they are; `matched` chooses t_old so that both heads are equally confident
+            in the mean over the classes of the plain training images; `fitted` chooses both by the class-balanced
+            likelihood of the validation split, which neither backbone nor heads may have seen.
+
+    Reference:
+        Du and Wu, "No One Left Behind: Improving the Worst Categories in Long-Tailed Learning", CVPR 2023,
+        https://arxiv.org/abs/2303.03630, section on the ensemble; how the paper chooses its temperatures is not known
+        to us.
+    """
+
+    def __init__(
+        self,
+        t_new: float = 1.0,
+        t_old: float = 1.0,
+        temperatures: Literal["given", "matched", "fitted"] = "given",
+    ) -> None:
+        if min(t_new, t_old) <= 0:
+            raise InputError(f"temperatures are above 0; t_new is {t_new:g} and t_old is {t_old:g}.")
+        self.t_new, self.t_old, self.temperatures = t_new, t_old, temperatures
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a result must say of the adjustment."""
+        return {"t_new": self.t_new, "t_old": self.t_old, "temperatures": self.temperatures}
+
+    def adjust(self, method: Method, output: Output) -> Output:
+        """Return the output with the logarithm of the mean probabilities (B, C) for logits."""
+        new = output.logits.float() / self.t_new
+        old = self.old_logits(method, output.features) / self.t_old
+        both = torch.stack([new.log_softmax(1), old.log_softmax(1)])
+        return output._replace(logits=both.logsumexp(0) - torch.log(torch.tensor(2.0)))
+
+    @staticmethod
+    def old_logits(method: Method, features: Tensor) -> Tensor:
+        """Return the logits (B, C) of the head that was replaced."""
+        assert isinstance(method, Tuning)
+        logits: Tensor = method.old_head(features).logits.float()
+        return logits
+
+    def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose the temperatures, once the weights are there."""
+        if not isinstance(pl_module, Tuning) or not bool(pl_module.old_known):
+            raise InputError(
+                "TemperatureEnsemble needs a tuned run that kept its old head, and this checkpoint has none: give the "
+                "checkpoint of a `Tuning` run."
+            )
+        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        if self.temperatures == "matched":
+            new, old, labels = self._logits(pl_module, data, "train")
+            wanted = _confidence(new / self.t_new, labels)
+            self.t_old = _bisect(lambda t: _confidence(old / t, labels) - wanted)
+        elif self.temperatures == "fitted":
+            self._refuse_seen(pl_module, data)
+            new, old, labels = self._logits(pl_module, data, "val")
+            self.t_new, self.t_old = _minimise(
+                lambda t_new, t_old: _balanced_nll((new / t_new).log_softmax(1), (old / t_old).log_softmax(1), labels)
+            )
+
+    on_validation_start = on_test_start = on_predict_start = _begin
+
+    @torch.no_grad()
+    def _logits(self, method: Tuning, data: LongTailed, name: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the logits (N, C) of the new and of the old head on a split, and its labels (N,)."""
+        features = method.featurise(data, name)
+        return method.head(features).logits.float(), self.old_logits(method, features), data.splits[name].labels
+
+    @staticmethod
+    def _refuse_seen(method: Tuning, data: LongTailed) -> None:
+        """Raise unless a validation split exists and both trainings are known to have left it out."""
+        if "val" not in data.splits:
+            raise InputError(
+                "fitted temperatures need a validation split: train backbone and head with `--data.val_per_class`, or "
+                "use `temperatures: matched`."
+            )
+        here = bytes.fromhex(data.fingerprints["train"])
+        for what, seen in (("backbone", method.backbone_split), ("head", method.split)):
+            if bytes(seen.cpu().tolist()) != here:
+                raise InputError(
+                    f"fitted temperatures need images that the {what} has not seen, and it was trained on another split "
+                    "or an unknown one: train it with the same `--data.val_per_class`, or use `temperatures: matched`."
+                )
+
+
+def _class_mean(values: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean over the present classes of the mean value (N,) in each."""
+    present = per_class(labels, int(labels.max()) + 1)
+    sums = torch.zeros(len(present), dtype=values.dtype, device=values.device).index_add(0, labels, values)
+    return (sums[present > 0] / present[present > 0]).mean()
+
+
+def _confidence(logits: Tensor, labels: Tensor) -> float:
+    """Return the class-balanced mean of the largest probability."""
+    return float(_class_mean(logits.softmax(1).amax(1), labels))
+
+
+def _balanced_nll(new: Tensor, old: Tensor, labels: Tensor) -> Tensor:
+    """Return the class-balanced negative log-likelihood of the ensemble of two log-probabilities (N, C)."""
+    return _class_mean(F.nll_loss(torch.logaddexp(new, old) - torch.log(torch.tensor(2.0)), labels, reduction="none"), labels)
+
+
+def _bisect(excess: Callable[[float], float], steps: int = 50) -> float:
+    """Return the temperature at which a falling function crosses 0, within RANGE."""
+    low, high = RANGE
+    for _ in range(steps):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return (low * high) ** 0.5
+
+
+def _minimise(objective: Callable[[Tensor, Tensor], Tensor], steps: int = 100) -> tuple[float, float]:
+    """Return the two temperatures of the lowest objective, within RANGE."""
+    logs = torch.zeros(2, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logs], max_iter=steps, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = objective(logs[0].exp(), logs[1].exp())
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    with torch.enable_grad(), torch.inference_mode(False):
+        optimizer.step(closure)  # type: ignore[arg-type]
+    t_new, t_old = logs.detach().exp().clamp(*RANGE).tolist()
+    return t_new, t_old

@@ -1,0 +1,64 @@
+"""The command line. What is heavy is imported only by the verb that needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from ltr import __version__
+
+VERBS = {
+    "fit": "train a method, or tune the classifier of a trained network",
+    "validate": "measure a run on the splits that its training followed",
+    "test": "measure a run on the test split; write metrics, predictions and figures",
+    "predict": "write the predictions of a run",
+    "study": "run the trainings and tests of a YAML file and compare them in one table",
+}
+HELP = f"""\
+usage: ltr VERB [options]
+
+Long-tailed image recognition.
+
+verbs:
+{chr(10).join(f"  {verb:<10}{what}" for verb, what in VERBS.items())}
+
+  ltr VERB --help            the options of a verb
+  ltr --version              {__version__}
+
+examples:
+  ltr fit --config ce.yaml --data.root data
+  ltr fit --config gml.yaml --model.backbone.checkpoint ce
+  ltr test --ckpt_path checkpoints/gml/last.ckpt
+  ltr study quickstart.yaml
+"""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run a verb.
+
+    Args:
+        args: the arguments; those of the process where none are given.
+
+    Raises:
+        SystemExit: with status 2 where the input cannot be used, after one sentence on what is wrong.
+    """
+    arguments = list(sys.argv[1:] if args is None else args)
+    verb = arguments[0] if arguments else "--help"
+    if verb in ("-h", "--help"):
+        print(HELP, end="")
+    elif verb == "--version":
+        print(__version__)
+    elif verb in VERBS:
+        from ltr.cli.verbs import run
+
+        run(verb, arguments[1:])
+    else:
+        from ltr.shipped import nearest
+
+        sys.exit(_fail(f"there is no verb {verb}{nearest(verb, list(VERBS))}"))
+
+
+def _fail(sentence: str) -> int:
+    """Print an error and return the exit status that says so."""
+    print(f"ltr: error: {sentence}", file=sys.stderr)
+    return 2

@@ -1,0 +1,87 @@
+"""What is settled before the arguments are parsed: names of recipes and runs, and the config that a run brings along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ltr import shipped, weights
+from ltr.errors import InputError
+
+CONFIG = ("--config", "-c")
+
+
+def option(arguments: list[str], *names: str) -> list[tuple[int, int, str]]:
+    """Find an option in both of its spellings.
+
+    Returns:
+        (first position, one after the last, value) of each occurrence.
+    """
+    found = []
+    for position, word in enumerate(arguments):
+        if word in names and position + 1 < len(arguments):
+            found.append((position, position + 2, arguments[position + 1]))
+        elif word.partition("=")[0] in names and "=" in word:
+            found.append((position, position + 1, word.partition("=")[2]))
+    return found
+
+
+def replace(arguments: list[str], value: str, *names: str) -> list[str]:
+    """Give the last occurrence of an option another value."""
+    start, end, _ = option(arguments, *names)[-1]
+    return [*arguments[:start], names[0], value, *arguments[end:]]
+
+
+def expand(verb: str, arguments: list[str]) -> list[str]:
+    """Put paths for the names of recipes and runs, and the run's own config before what the command line says.
+
+    Args:
+        verb: fit, validate, test or predict.
+        arguments: what follows it.
+
+    Raises:
+        InputError: for a recipe or a checkpoint that does not exist, or a checkpoint without a config.
+    """
+    resolved: list[str] = []
+    position = 0
+    for start, end, name in option(arguments, *CONFIG):
+        resolved += [*arguments[position:start], "--config", str(shipped.config(name))]
+        position = end
+    arguments = [*resolved, *arguments[position:]]
+    given = option(arguments, "--ckpt_path")
+    if not given:
+        if verb != "fit" and not {"-h", "--help"} & set(arguments) and not option(arguments, "--print_config"):
+            raise InputError(f"{verb} needs the run to work on: `--ckpt_path checkpoints/<name>/last.ckpt`.")
+        return arguments
+    path = _last(arguments) if given[-1][2] == "last" else shipped.checkpoint(given[-1][2])
+    return ["--config", own_config(path), *replace(arguments, str(path), "--ckpt_path")]
+
+
+def run_name(arguments: list[str]) -> str:
+    """Return the name of a run: as given, else that of the last config."""
+    names, configs = option(arguments, "--name"), option(arguments, *CONFIG)
+    if names:
+        return names[-1][2]
+    return Path(configs[-1][2]).stem if configs else "base"
+
+
+def _last(arguments: list[str]) -> Path:
+    """Return the last checkpoint of the run that the arguments name."""
+    runs = option(arguments, "--runs")
+    path = Path(runs[-1][2] if runs else "checkpoints") / run_name(arguments) / shipped.LAST
+    if not path.is_file():
+        raise InputError(f"there is nothing to resume: {path} does not exist. Leave out `--ckpt_path` to start anew.")
+    return path
+
+
+def own_config(path: Path) -> str:
+    """Return the config of a run: the file beside its checkpoint, else the text in it."""
+    beside = path.parent / "config.yaml"
+    if beside.is_file():
+        return str(beside)
+    config = weights.read(str(path)).get("config")
+    if not isinstance(config, str):
+        raise InputError(
+            f"{path} is no run of `ltr`: there is no config in it or beside it. Start from its weights with "
+            "`ltr fit --config pretrained.yaml --model.backbone.checkpoint`."
+        )
+    return config

@@ -1,0 +1,161 @@
+"""Lightning's command line with the run folder around it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from ltr import backbones, callbacks, heads, losses, samplers, schedules, shipped, weights
+from ltr.callbacks import Evaluation, Progress, Run
+from ltr.callbacks.run import WholeFiles
+from ltr.cli.parser import Parser
+from ltr.data import LongTailed
+from ltr.errors import InputError
+from ltr.methods import Method
+
+PARTS = (backbones, callbacks, heads, losses, samplers, schedules)  # imported so that short class names are known
+PASSING = ("ckpt_path", "overwrite", "evaluation", "config")
+
+
+def precision() -> str:
+    """Return bf16 mixed precision where this machine computes in it, else float32."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return "bf16-mixed" if supported else "32-true"
+
+
+class Command(LightningCLI):
+    """Fit, validate, test and predict on run folders."""
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(
+            Method,
+            LongTailed,
+            save_config_callback=None,
+            seed_everything_default=0,
+            parser_class=Parser,
+            parser_kwargs={"fit": {"default_config_files": [str(shipped.folder("configs") / "base.yaml")]}},
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            trainer_defaults={
+                "precision": precision(),
+                "logger": False,
+                "num_sanity_val_steps": 0,
+                "use_distributed_sampler": False,
+                "enable_model_summary": False,
+                "log_every_n_steps": 1,
+            },
+            args=args,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Keep from the command line what is settled: checkpoints are data, predictions go to files."""
+        settled = {"weights_only", "return_predictions", "verbose"}
+        return {verb: skip | settled for verb, skip in LightningCLI.subcommands().items()}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the run folder, and give the model the counts of the data."""
+        parser.add_argument("--name", type=str | None, default=None, help="Name of the run; else that of its config.")
+        parser.add_argument("--runs", type=str, default="checkpoints", help="Folder in which the runs are kept.")
+        parser.add_argument("--overwrite", type=bool, default=False, help="Replace a run of the same name.")
+        parser.add_argument("--evaluation", type=str | None, default=None, help="Folder of a test or prediction.")
+        parser.link_arguments("data.counts", "model.init_args.counts", apply_on="instantiate")
+
+    def _parse_ckpt_path(self) -> None:
+        """Do not merge a checkpoint's hyper-parameters over files and flags, as the stock command line does."""
+
+    def before_instantiate_classes(self) -> None:
+        """Settle the folder before anything is built, and refuse a run that is there already."""
+        config = self.config[self.subcommand]
+        if config.name is None:
+            config.name = Path(str(config.config[-1])).stem if config.config else "base"
+        self.folder = Path(config.runs) / config.name
+        self.fresh = config.ckpt_path is None
+        if self.subcommand == "fit":
+            resumed = config.ckpt_path and Path(config.ckpt_path).resolve().parent == self.folder.resolve()
+            if any((self.folder / file).exists() for file in (shipped.LAST, "config.yaml")) and not resumed:
+                if not config.overwrite:
+                    raise InputError(
+                        f"the run {self.folder} exists already: choose another `--name`, resume it with `--ckpt_path "
+                        "last`, or replace it with `--overwrite true`."
+                    )
+        else:
+            weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
+            home = Path(config.ckpt_path).parent
+            shipped_home = shipped.folder("checkpoints").resolve()
+            foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
+            self.folder = (Path(config.runs) / home.name if foreign else home) / (config.evaluation or self.subcommand)
+
+    @property
+    def text(self) -> str:
+        """The resolved config as YAML, without what concerns one call only."""
+        config = self.config[self.subcommand].clone()
+        for key in PASSING:
+            config.pop(key, None)
+        dumped: str = self._parser(self.subcommand).dump(config, skip_none=False, skip_validation=True)
+        return dumped
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the trainer with the callbacks that keep the folder."""
+        config = self.config_init[self.subcommand]
+        plugins = config.trainer.plugins or []
+        settings = {
+            **config.trainer.as_dict(),
+            "default_root_dir": self.folder,
+            "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), WholeFiles()],
+        }
+        own: list[Any] = []
+        if self.subcommand == "fit":
+            name_logger(settings["logger"], config.name)
+            own.append(Run(self.folder, self.text))
+        else:
+            settings["logger"] = False
+            own.append(Evaluation(self.folder, yaml.safe_load(self.text)))
+        if settings["enable_progress_bar"] is not False and self.subcommand == "fit":
+            own.append(Progress(config.name))
+        elif self.subcommand != "fit":
+            settings["enable_progress_bar"] = False
+        if settings["fast_dev_run"]:
+            own = []
+        return self._instantiate_trainer({**settings, **kwargs}, own)
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """Add what is settled to what the user said."""
+        settled: dict[str, Any] = {"weights_only": True}
+        if subcommand == "predict":
+            settled["return_predictions"] = False
+        elif subcommand != "fit":
+            settled["verbose"] = False
+        kwargs: dict[str, Any] = super()._prepare_subcommand_kwargs(subcommand)
+        return kwargs | settled
+
+    def before_fit(self) -> None:
+        """Clear the place of a run that is replaced; tell the loggers the config."""
+        if self.config.fit.overwrite and self.fresh and self.folder.exists():
+            shutil.rmtree(self.folder)
+        for logger in self.trainer.loggers:
+            logger.log_hyperparams(yaml.safe_load(self.text))
+
+    def after_fit(self) -> None:
+        """Keep a network from which nothing was trained, too."""
+        if self.trainer.max_epochs == 0 and not self.trainer.fast_dev_run:
+            self.trainer.save_checkpoint(self.folder / shipped.LAST)
+
+
+def name_logger(loggers: Any, name: str) -> None:
+    """Give the loggers that have none the name of the run."""
+    from lightning.pytorch.loggers import WandbLogger
+
+    for logger in loggers if isinstance(loggers, list) else [loggers]:
+        if isinstance(logger, WandbLogger) and not logger._wandb_init.get("name"):
+            logger._wandb_init["name"] = name

@@ -1,0 +1,210 @@
+"""The vocabulary of `ltr`: what the parts exchange and the base class of each kind of part.
+
+A part that needs something of the world at construction (counts, labels, dimensions) is injected as a *factory*; one
+that does not is injected as an *instance*.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ltr import distributed, seeds
+
+
+class Batch(NamedTuple):
+    """A batch as the data yield it.
+
+    Attributes:
+        images: (B, 3, H, W), uint8 before and float after augmentation and normalisation; empty where features are
+            given instead.
+        labels: (B,) class indices.
+        indices: (B,) positions in the split, as its `indices` order them.
+        features: (B, D) outputs of a frozen backbone, or None.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    features: Tensor | None = None
+
+
+class Output(NamedTuple):
+    """What a network says about a batch.
+
+    Attributes:
+        logits: (B, C) scores before the softmax.
+        features: (B, D) what the head saw.
+        embeddings: (B, V, P) projected views, for contrastive losses.
+        experts: (E, B, C) logits of each expert.
+    """
+
+    logits: Tensor
+    features: Tensor
+    embeddings: Tensor | None = None
+    experts: Tensor | None = None
+
+
+class Target(NamedTuple):
+    """What is true of a batch, possibly a blend of two labels.
+
+    Attributes:
+        labels: (B,) class indices.
+        partners: (B,) the other labels of a blended batch.
+        weights: (B,) share of `labels` in the blend, in [0, 1].
+    """
+
+    labels: Tensor
+    partners: Tensor | None = None
+    weights: Tensor | None = None
+
+    def blend(self, loss: Loss, output: Output) -> Tensor:
+        """Return (B,): the loss of `labels`, or the weighted sum of the losses of both labels."""
+        value: Tensor = loss(output, self.labels)
+        if self.partners is None or self.weights is None:
+            return value
+        other: Tensor = loss(output, self.partners)
+        return self.weights * value + (1 - self.weights) * other
+
+
+class Backbone(nn.Module):
+    """Images to features. A subclass names its children in `stages`, in order, and sets `dim`.
+
+    Shape:
+        images (B, 3, H, W) -> features (B, dim).
+    """
+
+    stages: ClassVar[tuple[str, ...]] = ()
+    dim: int
+    freeze: Literal["features", "all", "none"] = "none"
+
+    def load(self) -> dict[str, Tensor]:
+        """Read the weights to start from, where there are some; return those of the classifier that lay with them."""
+        return {}
+
+    def pool(self, maps: Tensor) -> Tensor:
+        """Average feature maps (B, D, h, w) over their positions to (B, D)."""
+        return F.adaptive_avg_pool2d(maps, 1).flatten(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Run the stages in order, then pool."""
+        for stage in self.stages:
+            images = getattr(self, stage)(images)
+        return self.pool(images)
+
+
+class Head(nn.Module, ABC):
+    """Features to `Output`; owns every learnable weight of the classifier.
+
+    Args:
+        dim: size D of a feature.
+        classes: number of classes C.
+    """
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.dim, self.classes = dim, classes
+
+    @abstractmethod
+    def forward(self, features: Tensor) -> Output:
+        """Map features (B, D) to an `Output` with logits (B, C)."""
+
+
+class Loss(nn.Module, ABC):
+    """(`Output`, labels) to one value per sample; no parameters and nothing in the state dict.
+
+    Args:
+        counts: (C,) training images per class.
+
+    Attributes:
+        batch_level: True where the value of a sample depends on the other samples of the batch.
+        mixable: False where blended labels have no meaning for the loss.
+    """
+
+    batch_level: ClassVar[bool] = False
+    mixable: ClassVar[bool] = True
+
+    def __init__(self, counts: Tensor) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, output: Output, labels: Tensor) -> Tensor:
+        """Return (B,) values in at least float32, finite for any finite logits."""
+
+    @staticmethod
+    def precise(logits: Tensor) -> Tensor:
+        """Return the logits in float32, or as they are where they are wider."""
+        return logits if logits.dtype == torch.float64 else logits.float()
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+
+
+class Sampler(torch.utils.data.Sampler[int], ABC):
+    """Labels to the indices of an epoch; shards itself over the processes of a distributed run.
+
+    The order depends on the run's seed and the epoch only, so it can be had again.
+
+    Args:
+        labels: (N,) class indices of the training split.
+    """
+
+    def __init__(self, labels: Tensor) -> None:
+        self.labels = labels
+        self.epoch, self.epochs = 0, 1
+
+    def set_epoch(self, epoch: int, epochs: int | None = None) -> None:
+        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        self.epoch, self.epochs = epoch, epochs or self.epochs
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """Return the indices of one epoch, over all processes, as an int64 tensor."""
+
+    def __iter__(self) -> Iterator[int]:
+        indices = self.draw(seeds.generator(self.epoch))
+        return iter(indices[distributed.rank() :: distributed.world()].tolist())
+
+    def __len__(self) -> int:
+        """Return how many indices the smallest shard holds."""
+        return len(self.labels) // distributed.world()
+
+
+class Mix(nn.Module, ABC):
+    """A batch to a blended one: (images, labels) -> (images, `Target`)."""
+
+    @abstractmethod
+    def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:
+        """Blend images (B, 3, H, W) and say what of."""
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+
+
+class Transform(nn.Module, ABC):
+    """Augment a whole batch of uint8 images at once."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Map uint8 images (B, 3, H, W) to uint8 images (B, 3, H', W')."""
+
+
+class Schedule(ABC):
+    """The factor of the base learning rate: a pure function of the epoch and their number."""
+
+    @abstractmethod
+    def __call__(self, epoch: int, epochs: int) -> float:
+        """Return the factor for epoch `epoch` (from 0) of `epochs`."""
+
+    def check(self, epochs: int) -> None:
+        """Raise `InputError` where a switch of the schedule would never fire in `epochs` epochs."""
+
+
+HeadFactory = Callable[[int, int], Head]
+LossFactory = Callable[[Tensor], Loss]
+SamplerFactory = Callable[[Tensor], Sampler]

@@ -1,0 +1,128 @@
+"""Arithmetic of class counts: long-tailed profiles, priors, shot groups, fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ltr.errors import InputError
+
+Profile = Literal["exp", "step", "none"]
+
+MANY, FEW = 100, 20
+
+
+def imbalance_factor(imbalance: float) -> float:
+    """Return N_max / N_min, reading a value below 1 as N_min / N_max (with a note).
+
+    Raises:
+        InputError: for 0, 1, a negative or a non-finite value.
+    """
+    if not math.isfinite(imbalance) or imbalance <= 0:
+        raise InputError(f"imbalance is N_max / N_min, such as 100; it cannot be {imbalance:g}.")
+    if imbalance == 1:
+        raise InputError("imbalance 1 is a balanced set: give a factor above 1, or say `--data.profile none`.")
+    if imbalance < 1:
+        factor = round(1 / imbalance, 9)
+        warnings.warn(f"imbalance {imbalance:g} is read as N_min / N_max, that is a factor of {factor:g}.", stacklevel=2)
+        return factor
+    return float(imbalance)
+
+
+def long_tailed(largest: float, classes: int, imbalance: float, profile: Profile = "exp") -> list[int]:
+    """Return the images per class of a long-tailed profile, class 0 the largest.
+
+    `exp`: N_c = int(N_max * IF ** (-c / (C - 1))), truncated as Cao et al. do. `step`: the first half of the classes
+    keep N_max images, the others int(N_max / IF). `none`: every class keeps N_max.
+
+    Args:
+        largest: N_max, images of the largest class.
+        classes: C.
+        imbalance: N_max / N_min.
+        profile: `exp`, `step` or `none`.
+
+    Raises:
+        InputError: where a class would be left without images.
+
+    Reference:
+        Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS 2019,
+        https://arxiv.org/abs/1906.07413; official code kaidic/LDAM-DRW, imbalance_cifar.py.
+    """
+    if profile == "none":
+        return [int(largest)] * classes
+    ratio = 1 / imbalance_factor(imbalance)
+    if profile == "exp":
+        counts = [int(largest * ratio ** (label / max(classes - 1.0, 1.0))) for label in range(classes)]
+    else:
+        half = classes // 2
+        counts = [int(largest)] * half + [int(largest * ratio)] * (classes - half)
+    if min(counts) < 1:
+        raise InputError(
+            f"class {counts.index(0)} would have no image at imbalance {imbalance:g}: the largest class has "
+            f"{int(largest)} images, so the factor can be at most {int(largest)}."
+        )
+    return counts
+
+
+def log_prior(counts: Tensor) -> Tensor:
+    """Return (C,) log(N_c / N), computed in float64 and given in the default precision.
+
+    Raises:
+        InputError: where a class has no image, since its logarithm is not finite.
+    """
+    if int(counts.min()) < 1:
+        raise InputError(f"class {int(counts.argmin())} has no training image: drop it or give it some.")
+    counts = counts.double()
+    return (counts / counts.sum()).log().to(torch.get_default_dtype())
+
+
+def shot_groups(counts: Sequence[int]) -> dict[str, list[int]]:
+    """Return the classes with many (N_c > 100), medium (20 <= N_c <= 100) and few (N_c < 20) training images."""
+    return {
+        "many": [label for label, count in enumerate(counts) if count > MANY],
+        "medium": [label for label, count in enumerate(counts) if FEW <= count <= MANY],
+        "few": [label for label, count in enumerate(counts) if count < FEW],
+    }
+
+
+def long_tailed_indices(labels: NDArray[np.int64], counts: Sequence[int], subset_seed: int) -> list[NDArray[np.int64]]:
+    """Choose the kept images of every class as the Cao protocol does, without touching the global generators.
+
+    Args:
+        labels: (N,) labels in the official order of the files.
+        counts: images to keep per class.
+        subset_seed: `rand_number` of the official code.
+
+    Returns:
+        One array of positions per class.
+
+    Raises:
+        InputError: where a class has fewer images than asked for.
+    """
+    generator = np.random.RandomState(subset_seed)
+    kept = []
+    for label, count in enumerate(counts):
+        positions = np.flatnonzero(labels == label)
+        if len(positions) < count:
+            raise InputError(f"class {label} has {len(positions)} images, fewer than the {count} asked for.")
+        generator.shuffle(positions)
+        kept.append(positions[:count])
+    return kept
+
+
+def fingerprint(indices: NDArray[np.int64] | Sequence[int]) -> str:
+    """Return the sha256 of the sorted kept indices as little-endian int64: the identity of a split."""
+    return hashlib.sha256(np.sort(np.asarray(indices, dtype="<i8")).tobytes()).hexdigest()
+
+
+def per_class(labels: Tensor, classes: int) -> Tensor:
+    """Return (C,) how often each class occurs among labels (N,)."""
+    return torch.bincount(labels, minlength=classes)

@@ -1,0 +1,190 @@
+"""The data module that every long-tailed set shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jsonargparse import lazy_instance
+from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ltr import distributed
+from ltr.contracts import Batch, SamplerFactory, Transform
+from ltr.counts import Profile, fingerprint, long_tailed, long_tailed_indices, shot_groups
+from ltr.data.resident import Resident
+from ltr.data.transforms import CropFlip, normalise
+from ltr.errors import InputError
+from ltr.samplers import Power
+
+
+class Split(NamedTuple):
+    """The images of a split.
+
+    Attributes:
+        images: (N, 3, H, W) uint8.
+        labels: (N,) int64.
+        indices: (N,) positions in the official files.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: NDArray[np.int64]
+
+    def take(self, kept: Sequence[NDArray[np.int64]]) -> Split:
+        """Return the part at positions given class by class."""
+        where = np.concatenate([np.asarray(part, dtype=np.int64) for part in kept])
+        return Split(self.images[where], self.labels[where], self.indices[where])
+
+
+class LongTailed(LightningDataModule):
+    """A training split with a long tail, a balanced test split, and a validation split where one is carved out.
+
+    What is kept depends on `subset_seed` alone, never on the seed of the training. Counts, class number and shot
+    groups are known at construction, before any file is read. Subclasses set the class attributes and write `read`.
+
+    Args:
+        root: folder of the files.
+        imbalance: N_max / N_min; a value below 1 is read as its inverse.
+        profile: `exp` (exponential), `step`, or `none` (every image).
+        subset_seed: which images are kept (`rand_number` of the official code).
+        val_per_class: images per class carved out of the training split for validation, at least one image per class
+            being left to train on; such a split is no longer the one the field reports on.
+        batch_size: training images per step and process.
+        eval_batch_size: images per step and process of validation, test and prediction.
+        sampler: the order of an epoch.
+        augment: the augmentation of training batches.
+    """
+
+    name: str
+    total_classes: int
+    largest: int
+    mean: tuple[float, float, float] = (0.4914, 0.4822, 0.4465)
+    std: tuple[float, float, float] = (0.2023, 0.1994, 0.2010)
+
+    def __init__(
+        self,
+        root: str = "data",
+        *,
+        imbalance: float = 100,
+        profile: Profile = "exp",
+        subset_seed: int = 0,
+        val_per_class: int = 0,
+        batch_size: int = 128,
+        eval_batch_size: int = 500,
+        sampler: SamplerFactory = Power,
+        augment: Transform = lazy_instance(CropFlip),
+    ) -> None:
+        super().__init__()
+        if val_per_class < 0 or batch_size < 1 or eval_batch_size < 1:
+            raise InputError("val_per_class cannot be negative, and a batch needs at least one image.")
+        self.root, self.subset_seed = root, subset_seed
+        self.imbalance, self.profile = imbalance, profile
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.make_sampler, self.augment = sampler, augment
+        kept = long_tailed(self.largest, self.total_classes, imbalance, profile)
+        self.val_counts = [min(val_per_class, count - 1) for count in kept]
+        self.counts: list[int] = [count - held for count, held in zip(kept, self.val_counts, strict=True)]
+        self.splits: dict[str, Split] = {}
+        self.features: dict[str, Tensor] = {}
+
+    def read(self) -> tuple[Split, Split, list[str]]:
+        """Return the whole training split, the test split and the names of the classes.
+
+        Raises:
+            InputError: where files are missing or not the official ones.
+        """
+        raise NotImplementedError
+
+    @property
+    def groups(self) -> dict[str, list[int]]:
+        """Classes with many, medium and few training images."""
+        return shot_groups(self.counts)
+
+    @property
+    def monitored(self) -> list[str]:
+        """The splits whose measures are followed during training; none of them selects anything."""
+        return ["val", "test"] if any(self.val_counts) else ["test"]
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The sha256 of each split's positions in the official files; known after `setup`."""
+        return {name: fingerprint(split.indices) for name, split in self.splits.items()}
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What a result must say of the data it was measured on."""
+        return {
+            "name": self.name,
+            "imbalance": self.imbalance,
+            "profile": self.profile,
+            "subset_seed": self.subset_seed,
+            "official": not any(self.val_counts),
+            "fingerprints": self.fingerprints,
+        }
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the files, keep the chosen images and put them on the device of this process."""
+        if self.splits:
+            return
+        whole, test, self.classes = self.read()
+        sizes = [count + held for count, held in zip(self.counts, self.val_counts, strict=True)]
+        kept = long_tailed_indices(whole.labels.numpy(), sizes, self.subset_seed)
+        splits = {"train": whole.take([part[:count] for part, count in zip(kept, self.counts, strict=True)])}
+        if any(self.val_counts):
+            splits["val"] = whole.take([part[count:] for part, count in zip(kept, self.counts, strict=True)])
+        splits["test"] = test
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        self.splits = {
+            name: split._replace(images=split.images.to(device), labels=split.labels.to(device))
+            for name, split in splits.items()
+        }
+        self.sampler = self.make_sampler(splits["train"].labels)
+        self._mean, self._std = torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        self.sampler.set_epoch(epoch, epochs)
+
+    def plain(self, name: str) -> Resident:
+        """Return a loader over this process's share of a split, in order and without augmentation."""
+        split = self.splits[name]
+        shard = range(distributed.rank(), len(split.labels), distributed.world())
+        bank = self.features.get(name) if name != "train" else None
+        return Resident(
+            split.labels, shard, batch_size=self.eval_batch_size, images=split.images, features=bank
+        )
+
+    def train_dataloader(self) -> Resident:
+        """Return the training loader: cached features where a tuning keeps some, else images."""
+        split = self.splits["train"]
+        bank = self.features.get("train")
+        return Resident(
+            split.labels, self.sampler, batch_size=self.batch_size, images=split.images, features=bank
+        )
+
+    def val_dataloader(self) -> list[Resident]:
+        """Return one loader per monitored split."""
+        return [self.plain(name) for name in self.monitored]
+
+    def test_dataloader(self) -> Resident:
+        """Return the test loader."""
+        return self.plain("test")
+
+    def predict_dataloader(self) -> Resident:
+        """Return the loader whose images are predicted: the test split."""
+        return self.plain("test")
+
+    def prepare(self, images: Tensor, *, augment: bool = False) -> Tensor:
+        """Turn uint8 images (B, 3, H, W) into what the network takes, augmented or plain."""
+        return normalise(self.augment(images) if augment else images, self._mean, self._std)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment and normalise a whole batch on its device."""
+        if batch.features is not None:
+            return batch
+        augment = self.trainer is not None and self.trainer.training
+        return batch._replace(images=self.prepare(batch.images, augment=augment))

@@ -1,0 +1,61 @@
+"""A loader over tensors that stay on one device: a step indexes, nothing is decoded, copied or sent between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sized
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ltr.contracts import Batch
+
+
+class Indices(Sized, Protocol):
+    """Anything that yields the positions of an epoch: a `Sampler`, a range."""
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield positions."""
+        ...
+
+
+class Resident:
+    """Yield a `Batch` of uint8 images, or of cached features, per step.
+
+    Args:
+        labels: (N,) class indices.
+        indices: the positions to visit, in order, drawn anew at every pass.
+        batch_size: samples per step.
+        images: (N, 3, H, W) uint8.
+        features: (V, N, D) cached features in V views, in place of images; a view is drawn per sample.
+    """
+
+    batch_sampler = None  # Lightning looks for it on every loader that it shards by itself
+
+    def __init__(
+        self,
+        labels: Tensor,
+        indices: Indices,
+        *,
+        batch_size: int,
+        images: Tensor | None = None,
+        features: Tensor | None = None,
+    ) -> None:
+        self.labels, self.indices, self.batch_size = labels, indices, batch_size
+        self.images, self.features = images, features
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = torch.tensor(list(self.indices), dtype=torch.int64)
+        # Every process takes the same number of steps, that of the smallest shard, or the others would wait for ever.
+        for positions in order.split(self.batch_size)[: len(self)]:
+            here = positions.to(self.labels.device)
+            if self.features is not None:
+                views = torch.randint(len(self.features), here.shape, device=here.device)
+                yield Batch(self.labels.new_empty(0), self.labels[here], here, self.features[views, here])
+            elif self.images is not None:
+                yield Batch(self.images[here], self.labels[here], here)
+            else:
+                yield Batch(self.labels.new_empty(0), self.labels[here], here)

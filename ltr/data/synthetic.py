@@ -1,0 +1,72 @@
+"""Coloured noise with a class in it: for tests, never for claims."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ltr.contracts import SamplerFactory, Transform
+from ltr.counts import Profile
+from ltr.data.base import LongTailed, Split
+from ltr.data.transforms import Plain
+from ltr.errors import InputError
+from ltr.samplers import Power
+
+from jsonargparse import lazy_instance  # isort: skip
+
+
+class Synthetic(LongTailed):
+    """Images of uniform noise whose mean colour depends on the class.
+
+    Args:
+        classes: number of classes.
+        largest: training images of the largest class.
+        test_per_class: test images of each class.
+        size: height and width in pixels.
+    """
+
+    name = "Synthetic"
+
+    def __init__(
+        self,
+        root: str = "data",
+        *,
+        classes: int = 5,
+        largest: int = 20,
+        test_per_class: int = 4,
+        size: int = 8,
+        imbalance: float = 10,
+        profile: Profile = "exp",
+        subset_seed: int = 0,
+        val_per_class: int = 0,
+        batch_size: int = 16,
+        eval_batch_size: int = 16,
+        sampler: SamplerFactory = Power,
+        augment: Transform = lazy_instance(Plain),
+    ) -> None:
+        if classes < 2:
+            raise InputError("a classification needs at least two classes.")
+        self.total_classes, self.largest = classes, largest
+        self.test_per_class, self.size = test_per_class, size
+        super().__init__(
+            root,
+            imbalance=imbalance,
+            profile=profile,
+            subset_seed=subset_seed,
+            val_per_class=val_per_class,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            sampler=sampler,
+            augment=augment,
+        )
+
+    def read(self) -> tuple[Split, Split, list[str]]:
+        """Draw both parts."""
+        generator = torch.Generator().manual_seed(0)
+        colours = torch.randint(0, 128, (self.total_classes, 3, 1, 1), generator=generator)
+        parts = []
+        for per_class in (self.largest, self.test_per_class):
+            labels = torch.arange(self.total_classes).repeat_interleave(per_class)
+            noise = torch.randint(0, 128, (len(labels), 3, self.size, self.size), generator=generator)
+            parts.append(Split((noise + colours[labels]).to(torch.uint8), labels, np.arange(len(labels))))
+        return parts[0], parts[1], [f"class {label}" for label in range(self.total_classes)]

@@ -1,0 +1,60 @@
+"""The few collective operations that exact losses and samplers need; all of them do nothing in a single process."""
+
+from __future__ import annotations
+
+import torch.distributed as dist
+from torch import Tensor
+
+
+def active() -> bool:
+    """Tell whether several processes train together."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def world() -> int:
+    """Return the number of processes."""
+    return dist.get_world_size() if active() else 1
+
+
+def rank() -> int:
+    """Return the number of this process, from 0."""
+    return dist.get_rank() if active() else 0
+
+
+def total(value: Tensor) -> Tensor:
+    """Sum a tensor over all processes, without gradient."""
+    if active():
+        value = value.detach().clone()
+        dist.all_reduce(value)
+    return value
+
+
+def maximum(value: Tensor) -> Tensor:
+    """Take the elementwise maximum over all processes, without gradient."""
+    if active():
+        value = value.detach().clone()
+        dist.all_reduce(value, dist.ReduceOp.MAX)
+    return value
+
+
+def differentiable_total(value: Tensor) -> Tensor:
+    """Sum a tensor over all processes so that gradients reach every one of them.
+
+    The gradient that returns is the sum over the processes; averaged as DistributedDataParallel does, it is the exact
+    gradient of a loss that every process computed from the total.
+    """
+    if not active():
+        return value
+    from torch.distributed.nn.functional import all_reduce
+
+    summed: Tensor = all_reduce(value)
+    return summed
+
+
+def gather(value: object) -> list[object]:
+    """Collect one picklable object of every process, in rank order."""
+    if not active():
+        return [value]
+    gathered: list[object] = [None] * world()
+    dist.all_gather_object(gathered, value)
+    return gathered

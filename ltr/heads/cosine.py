@@ -1,0 +1,36 @@
+"""The cosine classifier."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ltr.contracts import Head, Output
+
+
+class Cosine(Head):
+    """Map features to scaled cosines: logits s * cos(h, w_c), no bias.
+
+    The scale lives here and nowhere else: with s = 1 and a hundred classes no softmax probability exceeds 7 %, so a
+    loss on bare cosines cannot fit. Offsets such as log-priors are added by the losses after the scale.
+
+    Args:
+        dim: size D of a feature.
+        classes: number of classes C.
+        scale: s.
+
+    Reference:
+        `NormedLinear` of kaidic/LDAM-DRW, models/resnet_cifar.py, whose weights are (D, C) and whose scale is in the
+        loss; Cao et al., NeurIPS 2019, https://arxiv.org/abs/1906.07413.
+    """
+
+    def __init__(self, dim: int, classes: int, *, scale: float = 30.0) -> None:
+        super().__init__(dim, classes)
+        self.scale = scale
+        self.weight = nn.Parameter(F.normalize(torch.empty(classes, dim).uniform_(-1, 1)))
+
+    def forward(self, features: Tensor) -> Output:
+        """Map features (B, D) to logits (B, C)."""
+        cosines = F.linear(F.normalize(features), F.normalize(self.weight))
+        return Output(self.scale * cosines, features)

@@ -1,0 +1,67 @@
+"""The geometric-mean loss: no class may be left behind, because one near zero drags the whole mean down."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltr import distributed
+from ltr.contracts import Loss, Output
+from ltr.counts import log_prior, per_class
+
+
+class GML(Loss):
+    r"""Maximise the geometric mean over classes of the mean true-class probability in the batch.
+
+    With the re-weighted softmax p_ic = N_c exp(z_ic) / sum_k N_k exp(z_ik) and pbar_c its mean over the samples of
+    class c, the loss is -(1 / |present|) sum over the present classes of log pbar_c. It is computed in the log domain,
+    so no probability needs a clamp and no gradient is lost.
+
+    The value belongs to the batch: every sample gets the same one. In a distributed run it is that of the global batch
+    and so is its gradient. Under gradient accumulation it is another objective, since each part is a batch of its own.
+
+    Args:
+        counts: (C,) training images per class, N_c.
+        clamp: lower bound of p as in the public implementation (1e-5), which zeroes the gradient of harder samples;
+            None for the exact loss.
+
+    Shape:
+        output.logits (B, C), labels (B,) -> (B,), all equal.
+
+    Reference:
+        Du and Wu, "No One Left Behind: Improving the Worst Categories in Long-Tailed Learning", CVPR 2023,
+        https://arxiv.org/abs/2303.03630. There is no official code; the public implementation is dgme-syz/NOLB,
+        loss.py.
+
+    Example:
+        >>> from ltr.contracts import Output
+        >>> loss = GML(torch.tensor([100, 10, 1]))
+        >>> loss(Output(torch.tensor([[2.0, 0.0, -1.0]]), torch.zeros(1, 1)), torch.tensor([0])).item()
+        0.0139...
+    """
+
+    batch_level = True
+    mixable = False
+    prior: Tensor
+
+    def __init__(self, counts: Tensor, *, clamp: float | None = None) -> None:
+        super().__init__(counts)
+        self.register_buffer("prior", log_prior(counts), persistent=False)
+        self.floor = None if clamp is None else float(torch.tensor(clamp).log())
+
+    def forward(self, output: Output, labels: Tensor) -> Tensor:
+        """Return (B,) copies of the value of the batch."""
+        classes = len(self.prior)
+        log_p = -F.cross_entropy(self.precise(output.logits) + self.prior, labels, reduction="none")
+        if self.floor is not None:
+            log_p = log_p.clamp(min=self.floor)
+        # logsumexp per class: the maximum only conditions the sum, so it carries no gradient.
+        top = log_p.new_full((classes,), -torch.inf).scatter_reduce(0, labels, log_p.detach(), "amax")
+        top = distributed.maximum(top).nan_to_num(neginf=0.0)
+        sums = log_p.new_zeros(classes).index_add(0, labels, (log_p - top[labels]).exp())
+        sums = distributed.differentiable_total(sums)
+        present = distributed.total(per_class(labels, classes))
+        here = present > 0
+        log_mean = sums[here].log() + top[here] - present[here].log()
+        return -log_mean.mean().expand(len(labels))

@@ -1,0 +1,301 @@
+"""The one training loop and the one evaluation path."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from jsonargparse import lazy_instance
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from ltr import distributed, seeds, weights
+from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, Mix, Output, Schedule, Target
+from ltr.errors import InputError
+from ltr.heads import Linear
+from ltr.losses import CrossEntropy
+from ltr.metrics import Recall, Report
+from ltr.schedules import Steps
+
+CHECK_EVERY = 50
+
+
+class Answer(NamedTuple):
+    """What an evaluation step hands to the callbacks.
+
+    Attributes:
+        output: the adjusted output of the network.
+        labels: (B,) class indices.
+        indices: (B,) positions in the split.
+    """
+
+    output: Output
+    labels: Tensor
+    indices: Tensor
+
+
+class Method(LightningModule):
+    """One network and one loss: `mix -> backbone -> head -> loss`.
+
+    Checkpoints hold the training counts and the fingerprint of the training split, so that priors and shot groups at
+    test time are those of the training, whatever the test data.
+
+    Args:
+        backbone: images to features.
+        counts: training images per class; the command line takes them from the data.
+        head: builds the classifier from (dim, classes).
+        loss: builds the loss from the counts (C,).
+        mix: blends the training batches, or None.
+        optimizer: builds the optimizer from the trainable parameters.
+        schedule: the factor of the learning rate per epoch.
+        compile: whether the backbone is compiled with `torch.compile`.
+    """
+
+    counts: Tensor
+    split: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        counts: list[int],
+        *,
+        head: HeadFactory = Linear,
+        loss: LossFactory = CrossEntropy,
+        mix: Mix | None = None,
+        optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
+        schedule: Schedule = lazy_instance(Steps),
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("counts", torch.tensor(counts))
+        self.register_buffer("split", torch.zeros(32, dtype=torch.uint8))
+        self.backbone = backbone
+        self.head = head(backbone.dim, len(counts))
+        self.loss = loss(self.counts)
+        self.mix = mix
+        self.optimizer, self.schedule, self.compile_backbone = optimizer, schedule, compile
+        self.adjustments: list[Any] = []
+        self.seconds = 0.0
+        self.measures: dict[str, float] = {}
+        self.recalls = nn.ModuleDict({name: Recall(len(counts)) for name in ("fit", "val", "test")})
+        self.losses: list[Tensor] = []
+        self.sizes: list[int] = []
+        if self.mix is not None and not self.loss.mixable:
+            raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
+
+    # ---- the network
+
+    def forward(self, images: Tensor) -> Output:
+        """Map images (B, 3, H, W) to an `Output`."""
+        output: Output = self.head(self.backbone(images))
+        return output
+
+    def answer(self, batch: Batch) -> Output:
+        """Run a batch of images, or the head alone on a batch of cached features."""
+        output: Output = self.head(batch.features) if batch.features is not None else self(batch.images)
+        return output
+
+    def adjusted(self, output: Output) -> Output:
+        """Apply what the callbacks vary at test time, in their order."""
+        for adjustment in self.adjustments:
+            output = adjustment.adjust(self, output)
+        return output
+
+    def predict(self, images: Tensor) -> Output:
+        """Answer as every evaluation does: the network, then the adjustments.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+        """
+        return self.adjusted(self(images))
+
+    # ---- training
+
+    def setup(self, stage: str) -> None:
+        """Load what a fresh training starts from; lay the backbone out for the device."""
+        if stage == "fit" and self.trainer.ckpt_path is None:
+            self.start(self.backbone.load())
+            data = getattr(self.trainer, "datamodule", None)
+            if data is not None:
+                self.split.copy_(torch.frombuffer(bytearray.fromhex(data.fingerprints["train"]), dtype=torch.uint8))
+        if self.backbone.freeze == "all":
+            self.head.requires_grad_(False)
+        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.compile_backbone:
+            self.backbone.compile()
+
+    def start(self, classifier: Mapping[str, Tensor]) -> None:
+        """Take over the classifier that lay with the backbone's weights, where nothing shall be trained.
+
+        Args:
+            classifier: its tensors, empty where there were none.
+        """
+        if self.backbone.freeze == "all":
+            load_head(self.head, classifier, remedy="name its kind with `--model.head`")
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer over what is trainable, and the schedule."""
+        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if not trainable:
+            return None
+        optimizer: Optimizer = self.optimizer(trainable)
+        epochs = self.epochs
+        return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, lambda epoch: self.schedule(epoch, epochs))}
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs of the run."""
+        return self.trainer.max_epochs or 1
+
+    def on_fit_start(self) -> None:
+        """Refuse a schedule that would not happen; warn of an objective that is not the one it seems."""
+        if not self.trainer.fast_dev_run and self.epochs > 0:
+            self.schedule.check(self.epochs)
+        if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
+            rank_zero_warn(
+                f"{type(self.loss).__name__} is a loss of the whole batch: accumulated over "
+                f"{self.trainer.accumulate_grad_batches} batches it is another objective than on one large batch."
+            )
+
+    def on_train_epoch_start(self) -> None:
+        """Draw as any run of this seed draws in this epoch, and tell every part what time it is."""
+        self.clock = time.perf_counter()
+        self.measures = {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+        seeds.reseed(self.current_epoch)
+        if self.current_epoch == self.epochs - 1:
+            self.trainer.check_val_every_n_epoch = 1  # the end of a run is always measured
+        for part in (self.loss, self.mix, getattr(self.trainer, "datamodule", None)):
+            if part is not None:
+                part.set_epoch(self.current_epoch, self.epochs)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the mean loss of the batch."""
+        target = Target(batch.labels)
+        if self.mix is not None:
+            images, target = self.mix(batch.images, batch.labels)
+            batch = batch._replace(images=images)
+        output = self.answer(batch)
+        value = target.blend(self.loss, output).mean()
+        if distributed.active():  # the ranks' means count as much as their samples do
+            size = value.new_tensor(float(len(batch.labels)))
+            value = value * (size * distributed.world() / distributed.total(size))
+        self.recalls["fit"].update(output.logits.detach().float().softmax(1), batch.labels)
+        self.losses.append(value.detach())
+        self.sizes.append(len(batch.labels))
+        if value.device.type == "cpu" or batch_idx % CHECK_EVERY == CHECK_EVERY - 1:
+            self.check_finite()
+        return value
+
+    def check_finite(self) -> None:
+        """Stop where a loss is not a number, before anything is saved; looking costs a wait for a GPU."""
+        values = torch.stack(self.losses[-CHECK_EVERY:])
+        if values.isfinite().all():
+            return
+        batch = len(self.losses) - len(values) + int(values.isfinite().logical_not().nonzero()[0])
+        raise InputError(
+            f"the loss became {values[~values.isfinite()][0].item()} in batch {batch} of epoch {self.current_epoch}: "
+            "lower the learning rate, or look at the data. The checkpoint of the last whole epoch is kept."
+        )
+
+    def on_train_epoch_end(self) -> None:
+        """Log the running measures of the epoch."""
+        self.check_finite()
+        sizes = torch.tensor(self.sizes, dtype=torch.float64)
+        loss = float((torch.stack(self.losses).double().cpu() * sizes).sum() / sizes.sum())
+        report = Report.of(self.recalls["fit"], self.counts.tolist())
+        self.note({"train/loss": loss, **named("train", report)})
+        self.recalls["fit"].reset()
+        self.losses.clear()
+        self.sizes.clear()
+        self.seconds += time.perf_counter() - self.clock
+
+    def note(self, measures: dict[str, float]) -> None:
+        """Give measures to the loggers, and keep them as exact as they are for the curves of the run."""
+        self.measures |= measures
+        self.log_dict(measures)
+
+    # ---- evaluation
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Count the answers on a monitored split."""
+        name = self.trainer.datamodule.monitored[dataloader_idx]  # type: ignore[attr-defined]
+        output = self.adjusted(self.answer(batch))
+        self.recalls[name].update(output.logits.float().softmax(1), batch.labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the measures of the monitored splits."""
+        for name in self.trainer.datamodule.monitored:  # type: ignore[attr-defined]
+            self.note(named(name, Report.of(self.recalls[name], self.counts.tolist())))
+            self.recalls[name].reset()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Answer:
+        """Count the answers on the test split."""
+        answer = self.predict_step(batch, batch_idx)
+        self.recalls["test"].update(answer.output.logits.float().softmax(1), batch.labels)
+        return answer
+
+    def on_test_epoch_end(self) -> None:
+        """Keep the report of the test split."""
+        self.report = Report.of(self.recalls["test"], self.counts.tolist())
+        self.note(named("test", self.report))
+        self.recalls["test"].reset()
+
+    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Answer:
+        """Answer a batch."""
+        return Answer(self.adjusted(self.answer(batch)), batch.labels, batch.indices)
+
+    # ---- checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the seconds trained so far, evaluations included."""
+        checkpoint["seconds"] = self.seconds
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint that does not fit, saying why."""
+        state = checkpoint["state_dict"]
+        if "counts" not in state:
+            raise InputError("this is no checkpoint of `ltr`: start from it with `--model.backbone Pretrained`.")
+        if len(state["counts"]) != len(self.counts):
+            raise InputError(
+                f"the checkpoint was trained on {len(state['counts'])} classes, the data have {len(self.counts)}."
+            )
+        problems = weights.misfits(state, self.state_dict())
+        if problems:
+            raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
+        self.seconds = checkpoint.get("seconds", 0.0)
+
+
+def named(split: str, report: Report) -> dict[str, float]:
+    """Return the numbers of a report under `split/`."""
+    return {f"{split}/{key}": value for key, value in report.scalars().items()}
+
+
+def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str) -> None:
+    """Copy the classifier of a file into a head.
+
+    Args:
+        head: the head that receives it.
+        classifier: tensors by the names of a head.
+        remedy: what to do where its kind is another, for the error.
+
+    Raises:
+        InputError: where they do not fit, for another number of classes first.
+    """
+    own = head.state_dict()
+    if not classifier:
+        raise InputError(f"the file has no classifier (none named fc, linear or classifier): {remedy}.")
+    for key, value in classifier.items():
+        if key in own and value.shape != own[key].shape and value.shape[0] != own[key].shape[0]:
+            raise InputError(f"the file's classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
+    problems = weights.misfits(classifier, own)
+    if problems:
+        raise InputError(
+            f"the file's classifier does not fit a {type(head).__name__} head ({'; '.join(problems)}): {remedy}."
+        )
+    head.load_state_dict(classifier)

@@ -1,0 +1,134 @@
+"""Retrain the classifier of a trained network on its frozen features."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import torch
+from jsonargparse import lazy_instance
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.optim import SGD
+
+from ltr import distributed, seeds
+from ltr.contracts import Backbone, HeadFactory, LossFactory, Schedule
+from ltr.data import LongTailed
+from ltr.errors import InputError
+from ltr.heads import Linear
+from ltr.losses import GML
+from ltr.methods.method import Method, load_head
+from ltr.schedules import Cosine
+
+
+class Tuning(Method):
+    """Freeze a trained backbone and train a new head with any loss; GML tuning by default.
+
+    The features of a frozen backbone do not change, so they are computed once and the head is trained on them directly:
+    the training split in `views` augmented versions or, by default, once without augmentation, and the monitored splits
+    too. What is saved and tested is the whole network. The head that the tuning replaces is kept beside the new one,
+    as it was in the file, for `TemperatureEnsemble`.
+
+    Args:
+        backbone: a `Pretrained` one.
+        counts: training images per class; the command line takes them from the data.
+        head: builds the new classifier from (dim, classes).
+        old_head: the kind of the classifier in the file.
+        reset: whether the new head starts anew, as in dgme-syz/NOLB; else it starts from the old one's weights, which
+            must then be of the same kind, and hardly depends on the seed.
+        loss: builds the loss from the counts (C,).
+        optimizer: builds the optimizer from the trainable parameters.
+        schedule: the factor of the learning rate per epoch.
+        cache: whether features are computed once; else every step runs the backbone on augmented images.
+        views: augmented versions of the training split to cache, of which each step draws one per image; 0 caches the
+            plain images.
+        compile: whether the backbone is compiled with `torch.compile`.
+
+    Reference:
+        Du and Wu, "No One Left Behind: Improving the Worst Categories in Long-Tailed Learning", CVPR 2023,
+        https://arxiv.org/abs/2303.03630; Kang et al., "Decoupling Representation and Classifier for Long-Tailed
+        Recognition", ICLR 2020, https://arxiv.org/abs/1910.09217, for the retraining as such.
+    """
+
+    old_known: Tensor
+    backbone_split: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        counts: list[int],
+        *,
+        head: HeadFactory = Linear,
+        old_head: HeadFactory = Linear,
+        reset: bool = False,
+        loss: LossFactory = GML,
+        optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
+        schedule: Schedule = lazy_instance(Cosine),
+        cache: bool = True,
+        views: int = 0,
+        compile: bool = False,
+    ) -> None:
+        super().__init__(
+            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, compile=compile
+        )
+        self.old_head = old_head(backbone.dim, len(counts)).requires_grad_(False)
+        self.reset, self.cache, self.views = reset, cache, views
+        self.register_buffer("old_known", torch.tensor(False))
+        self.register_buffer("backbone_split", torch.zeros(32, dtype=torch.uint8))
+
+    def start(self, classifier: Mapping[str, Tensor]) -> None:
+        """Keep the old head before anything touches the new one."""
+        if classifier:
+            load_head(self.old_head, classifier, remedy="name its kind with `--model.old_head`")
+            self.old_known.fill_(True)
+        if not self.reset:
+            load_head(self.head, classifier, remedy="start a new head with `--model.reset true`")
+
+    def train(self, mode: bool = True) -> Tuning:
+        """Switch the new head to training mode; the old one stays as it is."""
+        super().train(mode)
+        self.old_head.eval()
+        return self
+
+    def on_fit_start(self) -> None:
+        """Compute the features of the frozen backbone, once."""
+        super().on_fit_start()
+        self.threads = torch.get_num_threads()
+        if not self.cache:
+            return
+        if self.backbone.freeze == "none":
+            raise InputError("features that change cannot be cached: say `--model.cache false`, or freeze the backbone.")
+        start = time.perf_counter()
+        data: LongTailed = self.trainer.datamodule  # type: ignore[attr-defined]
+        seeds.reseed(self.epochs)  # as in an epoch after the last, so that a resumed run caches the same views
+        data.features = {name: self.featurise(data, name)[None] for name in data.monitored}
+        views = [self.featurise(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
+        data.features["train"] = torch.stack(views)
+        self.seconds += time.perf_counter() - start
+        if self.device.type == "cpu":  # a head's arithmetic is too small to share between threads
+            torch.set_num_threads(1)
+
+    @torch.no_grad()
+    def featurise(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
+        """Compute the features of a split in float32, each process a part of them.
+
+        Args:
+            data: the data module.
+            name: the split.
+            augment: whether the images are augmented first.
+
+        Returns:
+            (N, D) features in the order of the split.
+        """
+        loader = data.plain(name)
+        features = torch.zeros(len(loader.labels), self.backbone.dim, device=self.device)
+        self.backbone.eval()
+        with self.trainer.precision_plugin.forward_context():
+            for batch in loader:
+                features[batch.indices] = self.backbone(data.prepare(batch.images, augment=augment)).float()
+        return distributed.total(features)
+
+    def on_fit_end(self) -> None:
+        """Let the features go."""
+        torch.set_num_threads(self.threads)
+        self.trainer.datamodule.features.clear()  # type: ignore[attr-defined]

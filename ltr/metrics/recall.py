@@ -1,0 +1,75 @@
+"""The one state behind every number of an evaluation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+CONFIDENCE_UNIT = 2**40
+
+
+class Recall(Metric):
+    """Count, over a whole split, what every number of a `Report` is made of.
+
+    Confidences are kept as integers, in units of 2^-40. Any float32 confidence above 2^-17 is then exact and so is
+    every sum: neither the order of the batches, the number of processes nor a conversion of the model to bfloat16 can
+    change a result, and no float64 is needed on the device. A bin has room for 2^23 images.
+
+    Args:
+        classes: number of classes C.
+        bins: number of equal-width bins of confidence; bin k holds (k / bins, (k + 1) / bins], and the first also 0.
+
+    Attributes:
+        hits: (C,) images of each class that were recognised.
+        totals: (C,) images of each class.
+        bin_hits: (bins,) images recognised with a confidence in each bin.
+        bin_totals: (bins,) images with a confidence in each bin.
+        bin_confidences: (bins,) sums of their confidences, in units of 2^-40.
+
+    Shape:
+        probabilities (B, C) of any floating type, labels (B,) -> (C,) float64.
+
+    Example:
+        >>> recall = Recall(3)
+        >>> recall.update(torch.tensor([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0]]), torch.tensor([0, 1]))
+        >>> recall.compute()
+        tensor([1., 0., nan], dtype=torch.float64)
+    """
+
+    is_differentiable: bool = False
+    higher_is_better: bool = True
+    full_state_update: bool = False
+    hits: Tensor
+    totals: Tensor
+    bin_hits: Tensor
+    bin_totals: Tensor
+    bin_confidences: Tensor
+
+    def __init__(self, classes: int, bins: int = 15) -> None:
+        super().__init__()
+        self.classes, self.bins = classes, bins
+        sizes = {"hits": classes, "totals": classes, "bin_hits": bins, "bin_totals": bins, "bin_confidences": bins}
+        for name, size in sizes.items():
+            self.add_state(name, torch.zeros(size, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, probabilities: Tensor, labels: Tensor) -> None:
+        """Add a batch: probabilities (B, C) and labels (B,). A probability that is not a number is never a hit."""
+        confidences, predictions = probabilities.detach().max(dim=1)
+        hits = ((predictions == labels) & ~confidences.isnan()).long()
+        # Two bytes are too narrow for the multiplication, which is exact in float32: the unit is a power of two.
+        wide = confidences.to(torch.promote_types(confidences.dtype, torch.float32)).nan_to_num()
+        # Rounding down keeps a float64 k / bins, which may lie a hair above the fraction, in the bin it closes.
+        units = (wide * CONFIDENCE_UNIT).floor().long()
+        bins = ((units * self.bins - 1) // CONFIDENCE_UNIT).clamp(0, self.bins - 1)
+        # index_add, since bincount waits for the device to learn how long its result is.
+        one = torch.ones_like(hits)
+        self.hits = self.hits.index_add(0, labels, hits)
+        self.totals = self.totals.index_add(0, labels, one)
+        self.bin_hits = self.bin_hits.index_add(0, bins, hits)
+        self.bin_totals = self.bin_totals.index_add(0, bins, one)
+        self.bin_confidences = self.bin_confidences.index_add(0, bins, units)
+
+    def compute(self) -> Tensor:
+        """Return (C,) the recall of each class on the CPU, NaN where the split has no image of the class."""
+        return self.hits.cpu().double() / self.totals.cpu()

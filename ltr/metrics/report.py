@@ -1,0 +1,99 @@
+"""The numbers of one evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from ltr.errors import InputError
+from ltr.metrics.calibration import expected_calibration_error
+from ltr.metrics.means import FLOOR, geometric_mean, harmonic_mean, lowest, zero_recall
+from ltr.metrics.recall import CONFIDENCE_UNIT, Recall
+from ltr.metrics.shots import shot_recall
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a model is worth on a split, in fractions; NaN where there is nothing to measure.
+
+    Attributes:
+        top1: recognised images / images; equal to the mean recall only on a balanced split.
+        gm: geometric mean of the recalls, floored at 1e-3.
+        hm: harmonic mean of the recalls, floored at 1e-3.
+        lowest: lowest recall, without a floor.
+        zero_recall: number of classes of which no image was recognised.
+        many: mean recall of the classes with more than 100 training images.
+        medium: mean recall of the classes with 20 to 100 training images.
+        few: mean recall of the classes with fewer than 20 training images.
+        ece: expected calibration error.
+        recall: recall of each class, NaN for a class absent from the split.
+        counts: training images of each class.
+    """
+
+    top1: float
+    gm: float
+    hm: float
+    lowest: float
+    zero_recall: int
+    many: float
+    medium: float
+    few: float
+    ece: float
+    recall: list[float]
+    counts: list[int]
+
+    @classmethod
+    def of(cls, recall: Recall, counts: Sequence[int]) -> Report:
+        """Build the report of all processes; every one of them has to call this.
+
+        Args:
+            recall: the state of the split.
+            counts: (C,) *training* images per class.
+
+        Raises:
+            InputError: where the counts are those of another number of classes.
+        """
+        if len(counts) != recall.classes:
+            raise InputError(f"the recalls are of {recall.classes} classes, but there are {len(counts)} counts.")
+        per_class = recall.compute()
+        with recall.sync_context():
+            hits, images = int(recall.hits.sum()), int(recall.totals.sum())
+            bin_hits, bin_confidences = recall.bin_hits.cpu(), recall.bin_confidences.cpu()
+        return cls(
+            top1=hits / images if images else math.nan,
+            gm=geometric_mean(per_class),
+            hm=harmonic_mean(per_class),
+            lowest=lowest(per_class),
+            zero_recall=zero_recall(per_class),
+            **shot_recall(per_class, counts),
+            ece=expected_calibration_error(bin_hits, bin_confidences.double() / CONFIDENCE_UNIT, images=images),
+            recall=per_class.tolist(),
+            counts=[int(count) for count in counts],
+        )
+
+    def scalars(self) -> dict[str, float]:
+        """Return the nine numbers, without the lists."""
+        return {name: float(value) for name, value in asdict(self).items() if not isinstance(value, list)}
+
+    def to_json(self) -> dict[str, object]:
+        """Return what JSON can hold: None for NaN, and the floor of the means as `floor`."""
+
+        def plain(value: object) -> object:
+            if isinstance(value, list):
+                return [plain(item) for item in value]
+            return None if isinstance(value, float) and math.isnan(value) else value
+
+        return {name: plain(value) for name, value in asdict(self).items()} | {"floor": FLOOR}
+
+    def summary(self) -> str:
+        """Return one line for a person, in percent; "-" where there is nothing to measure."""
+
+        def percent(value: float) -> str:
+            return "-" if math.isnan(value) else f"{100 * value:.1f}"
+
+        return (
+            f"top-1 {percent(self.top1)} | GM {percent(self.gm)} | HM {percent(self.hm)} | "
+            f"lowest {percent(self.lowest)} | zero-recall classes {self.zero_recall} | many {percent(self.many)} "
+            f"medium {percent(self.medium)} few {percent(self.few)} | ECE {percent(self.ece)}"
+        )

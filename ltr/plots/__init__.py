@@ -1,0 +1,7 @@
+"""Figures, from written results only."""
+
+from ltr.plots.confusion import confusion
+from ltr.plots.recall import per_class_recall
+from ltr.plots.save import save
+
+__all__ = ["confusion", "per_class_recall", "save"]

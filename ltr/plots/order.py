@@ -1,0 +1,54 @@
+"""What the figures share: classes by training count, shot groups, names along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
+from numpy.typing import NDArray
+
+from ltr.counts import shot_groups
+
+
+def by_count(counts: Sequence[int]) -> NDArray[np.int64]:
+    """Return the classes from the most to the fewest training images, ties in class order."""
+    return np.argsort(-np.asarray(counts, dtype=np.int64), kind="stable").astype(np.int64)
+
+
+def group_spans(counts: Sequence[int]) -> dict[str, tuple[int, int]]:
+    """Return where each shot group that has classes starts and ends (exclusive) in the order of `by_count`."""
+    spans, start = {}, 0
+    for group, members in shot_groups(counts).items():
+        if members:
+            spans[group] = (start, start + len(members))
+        start += len(members)
+    return spans
+
+
+def label_groups(axes: Axes, counts: Sequence[int], *, block: int = 1) -> None:
+    """Write the shot groups above the classes, `block` of them a unit wide, unless a group is too narrow."""
+    for group, (start, end) in group_spans(counts).items():
+        if end - start > 0.06 * len(counts):
+            middle = (start + end) / 2 / block - 0.5
+            axes.text(
+                middle,
+                1.01,
+                group,
+                transform=axes.get_xaxis_transform(),
+                ha="center",
+                va="bottom",
+                fontsize=9,
+                color="0.3",
+            )
+
+
+def name_ticks(axis: Axis, names: Sequence[str]) -> None:
+    """Write names along an axis at 0, 1, ...; above a hundred of them, only every n-th."""
+    step = 1 if len(names) <= 100 else -(-len(names) // 50)
+    shown = list(names)[::step]
+    crowded = len(shown) > 12 or max(map(len, shown)) > 6
+    size = 9 if len(shown) <= 20 else 7 if len(shown) <= 50 else 5.5
+    rotation = 90 if crowded and isinstance(axis, XAxis) else 0
+    axis.set_ticks(range(0, len(names), step), shown, fontsize=size, rotation=rotation)

@@ -1,0 +1,64 @@
+"""The recall of every class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+import numpy as np
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
+
+from ltr.plots.order import by_count, group_spans, label_groups, name_ticks
+
+# Okabe and Ito: told apart by every kind of colour vision.
+COLOURS = ("#56B4E9", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00")
+SHADES = {"many": "0.98", "medium": "0.94", "few": "0.90"}
+BARS = 200
+
+
+def per_class_recall(
+    recalls: Mapping[str, Sequence[float | None]], counts: Sequence[int], *, classes: Sequence[str] | None = None
+) -> Figure:
+    """Draw the recalls of one or more models over the classes, from the most to the fewest training images.
+
+    The first model is drawn as bars, every further one as a step line over them, so that what a method gives and takes
+    shows at 10 classes and at 100. The strip underneath holds the training counts.
+
+    Args:
+        recalls: name of a model -> (C,) fractions, NaN or None for a class that was not measured.
+        counts: (C,) training images per class.
+        classes: (C,) names; the class numbers where None.
+    """
+    order = by_count(counts)
+    names = [str(label) if classes is None else classes[label] for label in order]
+    edges = np.arange(len(order) + 1) - 0.5
+
+    figure = Figure(figsize=(8, 4.8) if len(order) <= 30 else (13, 5.4), layout="constrained")
+    axes, strip = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    handles: list[StepPatch | BarContainer] = []
+    for (name, recall), colour in zip(recalls.items(), cycle(COLOURS), strict=False):
+        percent = 100 * np.asarray(recall, dtype=float)[order]
+        if handles:
+            handles.append(axes.stairs(percent, edges, label=name, color=colour, linewidth=1.6, baseline=None))
+        elif len(order) <= BARS:
+            handles.append(axes.bar(range(len(order)), percent, width=0.8, label=name, color=colour))
+        else:
+            handles.append(axes.stairs(percent, edges, label=name, color=colour, fill=True))
+    strip.stairs(np.asarray(counts)[order], edges, color="0.3", linewidth=1.0, baseline=None)
+    for group, (start, end) in group_spans(counts).items():
+        for panel in (axes, strip):
+            panel.axvspan(start - 0.5, end - 0.5, color=SHADES[group], linewidth=0, zorder=0)
+    label_groups(axes, counts)
+    axes.set(ylim=(0, 100), ylabel="recall (%)", xlim=(edges[0], edges[-1]))
+    axes.grid(axis="y", color="white", linewidth=0.8)
+    axes.set_axisbelow(True)
+    strip.set(yscale="log", ylabel="training\nimages", xlabel="class, from the most to the fewest training images")
+    extremes = sorted({min(counts), max(counts)})
+    strip.set_yticks(extremes, [f"{count}" for count in extremes])
+    strip.minorticks_off()
+    name_ticks(strip.xaxis, names)
+    # In the order given: matplotlib would put the lines before the bars.
+    figure.legend(handles=handles, loc="outside upper right", ncols=min(len(handles), 4), frameon=False)
+    return figure

@@ -1,0 +1,61 @@
+"""Find the recipes and weights that come with the package, in a clone, an editable install and a wheel alike."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Literal
+
+from ltr.errors import InputError
+
+PACKAGE = Path(__file__).resolve().parent
+LAST = "last.ckpt"
+
+
+def folder(kind: Literal["configs", "checkpoints"]) -> Path:
+    """Return where recipes (`configs`) or weights (`checkpoints`) lie: in the wheel, else beside the package."""
+    inside = PACKAGE / kind
+    return inside if inside.is_dir() else PACKAGE.parent / kind
+
+
+def config(name: str) -> Path:
+    """Return the YAML file of that path, or the shipped one of that name (`gml.yaml`, `data/digits.yaml`).
+
+    Raises:
+        InputError: where there is neither, with the nearest name.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    home = folder("configs")
+    inner = name.removeprefix("configs/")
+    if (home / inner).is_file():
+        return home / inner
+    known = [path.relative_to(home).as_posix() for path in sorted(home.rglob("*.yaml"))]
+    raise InputError(f"there is no config {name}{nearest(inner, known)}")
+
+
+def checkpoint(name: str) -> Path:
+    """Return the weights file of that path, or the last checkpoint of the run of that name.
+
+    A run may be a folder, one below `checkpoints/` here, or one that is shipped.
+
+    Raises:
+        InputError: where there is none, with the nearest name.
+    """
+    home = folder("checkpoints")
+    for path in (Path(name), Path(name) / LAST, Path("checkpoints") / name / LAST, home / name, home / name / LAST):
+        if path.is_file():
+            return path
+    known = [path.parent.name for path in [*home.glob(f"*/{LAST}"), *Path("checkpoints").glob(f"*/{LAST}")]]
+    raise InputError(f"there is no checkpoint {name}{nearest(name, known)}")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return the end of an error sentence: what the user may have meant, or what there is."""
+    known = sorted(set(known))
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) or difflib.get_close_matches(
+        name.lower(), [item for item in known if item.lower() == name.lower()] or known, n=1, cutoff=0.5
+    )
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; there are {', '.join(known[:12])}." if known else "."
