@@ -54,7 +54,7 @@ class Evaluation(Callback):
             return
         assert isinstance(pl_module, Method)
         data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
-        report = pl_module.report
+        report = pl_module.reports["test"]
         write_predictions(self.folder / "predictions.pt", answers, data)
         self._draw(answers, data, report.recall, report.counts)
         files.write_json(
@@ -70,7 +70,6 @@ class Evaluation(Callback):
                 "config": self.config,
             },
         )
-        print(f"{self.folder}: {report.summary()}")
 
     def _draw(self, answers: dict[str, Tensor], data: LongTailed, recall: list[float], counts: list[int]) -> None:
         """Draw the confusion matrix and the recall of every class."""
@@ -99,7 +98,6 @@ class Evaluation(Callback):
             pairs = [cell for value, item in zip(values, classes, strict=True) for cell in (data.classes[item], f"{value:.4f}")]
             table.writerow([image, data.classes[label], *pairs])
         files.write_text(self.folder / "predictions.csv", text.getvalue())
-        print(f"{self.folder}: predictions.csv and predictions.pt, {len(answers['labels'])} images")
 
 
 def write_predictions(path: Path, answers: dict[str, Tensor], data: LongTailed) -> None:

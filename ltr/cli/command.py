@@ -32,9 +32,15 @@ def precision() -> str:
 
 
 class Command(LightningCLI):
-    """Fit, validate, test and predict on run folders."""
+    """Fit, validate, test and predict on run folders.
 
-    def __init__(self, args: list[str]) -> None:
+    Args:
+        args: verb and arguments, with paths for names.
+        tell: whether the result is printed.
+    """
+
+    def __init__(self, args: list[str], *, tell: bool = True) -> None:
+        self.tell = tell
         super().__init__(
             Method,
             LongTailed,
@@ -147,9 +153,30 @@ class Command(LightningCLI):
             logger.log_hyperparams(yaml.safe_load(self.text))
 
     def after_fit(self) -> None:
-        """Keep a network from which nothing was trained, too."""
-        if self.trainer.max_epochs == 0 and not self.trainer.fast_dev_run:
+        """Keep a network of which nothing was trained, too; say how to go on."""
+        if self.trainer.fast_dev_run:
+            return
+        if self.trainer.max_epochs == 0:
             self.trainer.save_checkpoint(self.folder / shipped.LAST)
+        self.say(f"{self.folder / shipped.LAST}; next: ltr test --ckpt_path {self.folder / shipped.LAST}")
+
+    def after_validate(self) -> None:
+        """Print the measures of the splits."""
+        for name, report in self.model.reports.items():
+            self.say(f"{name}: {report.summary()}")
+
+    def after_test(self) -> None:
+        """Print the measures of the test split."""
+        self.say(f"{self.folder}: {self.model.reports['test'].summary()}")
+
+    def after_predict(self) -> None:
+        """Print where the predictions are."""
+        self.say(f"{self.folder}: predictions.csv, predictions.pt")
+
+    def say(self, sentence: str) -> None:
+        """Print a result, once over all processes."""
+        if self.tell and self.trainer.is_global_zero:
+            print(sentence)
 
 
 def name_logger(loggers: Any, name: str) -> None:

@@ -16,26 +16,43 @@ DISK = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM)
 
 
 def run(verb: str, arguments: list[str]) -> None:
-    """Run a verb with the arguments that follow it."""
-    quiet()
+    """Run a verb with the arguments that follow it; leave with status 2 and a sentence where they cannot be used."""
     try:
         if verb == "study":
-            from ltr.studies import main
+            from ltr.studies import study
 
-            main(arguments)
+            study(arguments, perform)
         else:
-            from ltr.cli.command import Command
+            perform(verb, arguments)
+    except InputError as error:
+        fail(str(error))
+    except SIGTERMException:
+        print("ltr: stopped by SIGTERM; go on with `--ckpt_path last`.", file=sys.stderr)
+        sys.exit(143)
 
-            Command([verb, *expand(verb, arguments)])
-    except (InputError, MisconfigurationException) as error:
-        fail(" ".join(str(error).split()))
+
+def perform(verb: str, arguments: list[str], *, tell: bool = True) -> None:
+    """Fit, validate, test or predict in this process.
+
+    Args:
+        verb: what to do.
+        arguments: what follows it.
+        tell: whether the result is printed.
+
+    Raises:
+        InputError: where the user has something to mend.
+    """
+    from ltr.cli.command import Command
+
+    quiet()
+    try:
+        Command([verb, *expand(verb, arguments)], tell=tell)
+    except MisconfigurationException as error:
+        raise InputError(" ".join(str(error).split())) from error
     except OSError as error:
         if error.errno not in DISK:
             raise
-        fail(f"{error.strerror}: {error.filename or 'the file system'}.")
-    except SIGTERMException:
-        print("ltr: stopped by SIGTERM; resume with `--ckpt_path last`.", file=sys.stderr)
-        sys.exit(143)
+        raise InputError(f"{error.strerror}: {error.filename or 'the file system'}.") from error
 
 
 def fail(sentence: str) -> None:
@@ -48,7 +65,11 @@ def quiet() -> None:
     """Leave out adverts and remarks that do not concern the user."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", "LightningCLI's args parameter")
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")
-    warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`, callbacks used to create")
-    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+    for remark in (
+        "LightningCLI's args parameter",  # the arguments are the process's own, with names made paths
+        ".*LeafSpec.* is deprecated",  # within Lightning
+        "Checkpoint directory .* exists and is not empty",  # as a run's folder is
+        "Be aware that when using `ckpt_path`, callbacks used to create",  # a test does not write a run
+        "Found .* module.s. in eval mode at the start of training",  # as a frozen backbone is
+    ):
+        warnings.filterwarnings("ignore", remark)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jsonargparse import lazy_instance
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
@@ -56,7 +55,7 @@ class LongTailed(LightningDataModule):
         batch_size: training images per step and process.
         eval_batch_size: images per step and process of validation, test and prediction.
         sampler: the order of an epoch.
-        augment: the augmentation of training batches.
+        augment: the augmentation of training batches; None for the one that is usual for the set.
     """
 
     name: str
@@ -76,7 +75,7 @@ class LongTailed(LightningDataModule):
         batch_size: int = 128,
         eval_batch_size: int = 500,
         sampler: SamplerFactory = Power,
-        augment: Transform = lazy_instance(CropFlip),
+        augment: Transform | None = None,
     ) -> None:
         super().__init__()
         if val_per_class < 0 or batch_size < 1 or eval_batch_size < 1:
@@ -84,12 +83,16 @@ class LongTailed(LightningDataModule):
         self.root, self.subset_seed = root, subset_seed
         self.imbalance, self.profile = imbalance, profile
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.make_sampler, self.augment = sampler, augment
+        self.make_sampler, self.augment = sampler, augment or self.usual_augment()
         kept = long_tailed(self.largest, self.total_classes, imbalance, profile)
         self.val_counts = [min(val_per_class, count - 1) for count in kept]
         self.counts: list[int] = [count - held for count, held in zip(kept, self.val_counts, strict=True)]
         self.splits: dict[str, Split] = {}
         self.features: dict[str, Tensor] = {}
+
+    def usual_augment(self) -> Transform:
+        """Return the augmentation that the set is usually trained with."""
+        return CropFlip()
 
     def read(self) -> tuple[Split, Split, list[str]]:
         """Return the whole training split, the test split and the names of the classes.

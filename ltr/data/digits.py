@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jsonargparse import lazy_instance
 
-from ltr.contracts import SamplerFactory, Transform
-from ltr.counts import Profile
+from ltr.contracts import Transform
 from ltr.data.base import LongTailed, Split
 from ltr.data.transforms import Plain
-from ltr.samplers import Power
 
 TEST_PER_CLASS = 40
 
@@ -32,30 +29,9 @@ class DigitsLT(LongTailed):
     mean = (0.3053, 0.3053, 0.3053)
     std = (0.3762, 0.3762, 0.3762)
 
-    def __init__(
-        self,
-        root: str = "data",
-        *,
-        imbalance: float = 50,
-        profile: Profile = "exp",
-        subset_seed: int = 0,
-        val_per_class: int = 0,
-        batch_size: int = 32,
-        eval_batch_size: int = 500,
-        sampler: SamplerFactory = Power,
-        augment: Transform = lazy_instance(Plain),
-    ) -> None:
-        super().__init__(
-            root,
-            imbalance=imbalance,
-            profile=profile,
-            subset_seed=subset_seed,
-            val_per_class=val_per_class,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            sampler=sampler,
-            augment=augment,
-        )
+    def usual_augment(self) -> Transform:
+        """Return none: a digit that is moved or mirrored is another image than those of the test split."""
+        return Plain()
 
     def read(self) -> tuple[Split, Split, list[str]]:
         """Split the file by class: the first images to test, the rest to train."""

@@ -8,11 +8,8 @@ import torch
 from ltr.contracts import SamplerFactory, Transform
 from ltr.counts import Profile
 from ltr.data.base import LongTailed, Split
-from ltr.data.transforms import Plain
 from ltr.errors import InputError
 from ltr.samplers import Power
-
-from jsonargparse import lazy_instance  # isort: skip
 
 
 class Synthetic(LongTailed):
@@ -42,7 +39,7 @@ class Synthetic(LongTailed):
         batch_size: int = 16,
         eval_batch_size: int = 16,
         sampler: SamplerFactory = Power,
-        augment: Transform = lazy_instance(Plain),
+        augment: Transform | None = None,
     ) -> None:
         if classes < 2:
             raise InputError("a classification needs at least two classes.")

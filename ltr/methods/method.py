@@ -24,6 +24,7 @@ from ltr.metrics import Recall, Report
 from ltr.schedules import Steps
 
 CHECK_EVERY = 50
+SPLITS = ("train", "val", "test")
 
 
 class Answer(NamedTuple):
@@ -38,6 +39,20 @@ class Answer(NamedTuple):
     output: Output
     labels: Tensor
     indices: Tensor
+
+
+class Recalls(nn.Module):
+    """The state of each split."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        # A ModuleDict has no key `train`, since modules have a method of that name.
+        self.of = nn.ModuleList(Recall(classes) for _ in SPLITS)
+
+    def __getitem__(self, split: str) -> Recall:
+        recall = self.of[SPLITS.index(split)]
+        assert isinstance(recall, Recall)
+        return recall
 
 
 class Method(LightningModule):
@@ -83,7 +98,8 @@ class Method(LightningModule):
         self.adjustments: list[Any] = []
         self.seconds = 0.0
         self.measures: dict[str, float] = {}
-        self.recalls = nn.ModuleDict({name: Recall(len(counts)) for name in ("fit", "val", "test")})
+        self.reports: dict[str, Report] = {}
+        self.recalls = Recalls(len(counts))
         self.losses: list[Tensor] = []
         self.sizes: list[int] = []
         if self.mix is not None and not self.loss.mixable:
@@ -185,7 +201,7 @@ class Method(LightningModule):
         if distributed.active():  # the ranks' means count as much as their samples do
             size = value.new_tensor(float(len(batch.labels)))
             value = value * (size * distributed.world() / distributed.total(size))
-        self.recalls["fit"].update(output.logits.detach().float().softmax(1), batch.labels)
+        self.recalls["train"].update(output.logits.detach().float().softmax(1), batch.labels)
         self.losses.append(value.detach())
         self.sizes.append(len(batch.labels))
         if value.device.type == "cpu" or batch_idx % CHECK_EVERY == CHECK_EVERY - 1:
@@ -208,12 +224,17 @@ class Method(LightningModule):
         self.check_finite()
         sizes = torch.tensor(self.sizes, dtype=torch.float64)
         loss = float((torch.stack(self.losses).double().cpu() * sizes).sum() / sizes.sum())
-        report = Report.of(self.recalls["fit"], self.counts.tolist())
-        self.note({"train/loss": loss, **named("train", report)})
-        self.recalls["fit"].reset()
+        self.note({"train/loss": loss})
+        self.report("train")
         self.losses.clear()
         self.sizes.clear()
         self.seconds += time.perf_counter() - self.clock
+
+    def report(self, name: str) -> None:
+        """Conclude what was counted on a split."""
+        self.reports[name] = Report.of(self.recalls[name], self.counts.tolist())
+        self.recalls[name].reset()
+        self.note({f"{name}/{key}": value for key, value in self.reports[name].scalars().items()})
 
     def note(self, measures: dict[str, float]) -> None:
         """Give measures to the loggers, and keep them as exact as they are for the curves of the run."""
@@ -231,8 +252,7 @@ class Method(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the measures of the monitored splits."""
         for name in self.trainer.datamodule.monitored:  # type: ignore[attr-defined]
-            self.note(named(name, Report.of(self.recalls[name], self.counts.tolist())))
-            self.recalls[name].reset()
+            self.report(name)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Answer:
         """Count the answers on the test split."""
@@ -242,9 +262,7 @@ class Method(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Keep the report of the test split."""
-        self.report = Report.of(self.recalls["test"], self.counts.tolist())
-        self.note(named("test", self.report))
-        self.recalls["test"].reset()
+        self.report("test")
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Answer:
         """Answer a batch."""
@@ -269,11 +287,6 @@ class Method(LightningModule):
         if problems:
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
         self.seconds = checkpoint.get("seconds", 0.0)
-
-
-def named(split: str, report: Report) -> dict[str, float]:
-    """Return the numbers of a report under `split/`."""
-    return {f"{split}/{key}": value for key, value in report.scalars().items()}
 
 
 def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str) -> None:
