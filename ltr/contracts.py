@@ -75,6 +75,10 @@ class Target(NamedTuple):
 class Backbone(nn.Module):
     """Images to features. A subclass names its children in `stages`, in order, and sets `dim`.
 
+    Attributes:
+        seen: (32,) bytes of the fingerprint of the images that the weights read by `load` were trained on, None where
+            it is not known.
+
     Shape:
         images (B, 3, H, W) -> features (B, dim).
     """
@@ -82,6 +86,7 @@ class Backbone(nn.Module):
     stages: ClassVar[tuple[str, ...]] = ()
     dim: int
     freeze: Literal["features", "all", "none"] = "none"
+    seen: Tensor | None = None
 
     def load(self) -> dict[str, Tensor]:
         """Read the weights to start from, where there are some; return those of the classifier that lay with them."""

@@ -53,9 +53,8 @@ def checkpoint(name: str) -> Path:
 def nearest(name: str, known: list[str]) -> str:
     """Return the end of an error sentence: what the user may have meant, or what there is."""
     known = sorted(set(known))
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) or difflib.get_close_matches(
-        name.lower(), [item for item in known if item.lower() == name.lower()] or known, n=1, cutoff=0.5
-    )
+    folded = {item.lower(): item for item in known}
+    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
     if close:
-        return f"; did you mean {close[0]}?"
+        return f"; did you mean {folded[close[0]]}?"
     return f"; there are {', '.join(known[:12])}." if known else "."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import warnings
+import struct
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,19 @@ from torch import Tensor
 
 from ltr import shipped
 from ltr.errors import InputError
+
+# What the reader raises, depending on where a file breaks off.
+UNREADABLE = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    AssertionError,
+    AttributeError,
+    TypeError,
+    struct.error,
+)
 
 
 def read(name: str) -> dict[str, Any]:
@@ -33,17 +47,25 @@ def read(name: str) -> dict[str, Any]:
         except SafetensorError as error:
             raise InputError(f"{path} is truncated or no safetensors file ({error}).") from error
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on the pickle protocol of what it then refuses
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} is refused: it is no file of weights, or holds objects that would run code when read. Save a "
             "plain state_dict of tensors instead."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AssertionError) as error:
-        raise InputError(f"{path} is truncated or no checkpoint ({str(error).splitlines()[0][:100]}).") from error
+    except UNREADABLE as error:
+        why = (str(error).splitlines() or ["it ends too early"])[0][:100]
+        raise InputError(f"{path} is truncated or no checkpoint ({why}).") from error
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds a {type(content).__name__}, not a dictionary of weights.")
     return dict(content)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the beginning of what an error says, or its name where it says nothing."""
+    return next(iter(str(error).splitlines()), "")[:100] or type(error).__name__
 
 
 def state_dict(name: str) -> dict[str, Tensor]:
@@ -54,6 +76,8 @@ def state_dict(name: str) -> dict[str, Tensor]:
     """
     content = read(name)
     content = content.get("state_dict", content)
+    if not isinstance(content, Mapping):
+        raise InputError(f"{name} holds a {type(content).__name__} as its state_dict, not a dictionary of tensors.")
     tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
     if not tensors:
         raise InputError(f"{name} holds no tensors: a state_dict is expected, bare or under the key `state_dict`.")

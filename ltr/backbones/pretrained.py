@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from ltr import weights
@@ -66,12 +67,14 @@ class Pretrained(Backbone):
         Raises:
             InputError: where the file is unreadable or of another architecture, naming what does not fit.
         """
-        body, classifier = split(weights.state_dict(self.checkpoint))
+        state = weights.state_dict(self.checkpoint)
+        body, classifier = split(state)
         problems = weights.misfits(body, self.backbone.state_dict())
         if problems:
             kind = type(self.backbone).__name__
             raise InputError(f"{self.checkpoint} does not fit a {kind} ({'; '.join(problems)}){_architecture(body)}")
         self.backbone.load_state_dict(body, strict=False)
+        self.seen = _seen(state)
         return classifier
 
 
@@ -95,6 +98,13 @@ def split(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Ten
     body = {key: value for key, value in bare.items() if key.split(".")[0] not in CLASSIFIERS}
     classifier = {f"fc.{key.split('.', 1)[1]}": value for key, value in bare.items() if key not in body}
     return body, classifier
+
+
+def _seen(state: Mapping[str, Tensor]) -> Tensor | None:
+    """Return the fingerprint of the images that a run of ours was trained on, None where there is not exactly one."""
+    seen = state.get("split")
+    earlier = state.get("backbone_split", seen)  # a tuning has trained its head only
+    return seen if seen is not None and earlier is not None and torch.equal(seen, earlier) else None
 
 
 def _bare(key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from ltr import files
 from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.weights import first_line
 
 
 class Run(ModelCheckpoint):
@@ -28,9 +30,10 @@ class Run(ModelCheckpoint):
     Args:
         folder: the folder of the run.
         config: the resolved config as YAML.
+        replaces: whether a run of that name gives way, once there is something to put in its place.
     """
 
-    def __init__(self, folder: str | Path, config: str = "") -> None:
+    def __init__(self, folder: str | Path, config: str = "", *, replaces: bool = False) -> None:
         super().__init__(
             dirpath=folder,
             filename="last",
@@ -39,14 +42,8 @@ class Run(ModelCheckpoint):
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
-        self.folder, self.config = Path(folder), config
+        self.folder, self.config, self.replaces = Path(folder), config, replaces
         self.rows: list[dict[str, str]] = []
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the config of a training."""
-        super().setup(trainer, pl_module, stage)
-        if stage == "fit" and trainer.is_global_zero:
-            files.write_text(self.folder / "config.yaml", self.config)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take up the rows of the epochs that a resumed run does not train again."""
@@ -62,6 +59,7 @@ class Run(ModelCheckpoint):
         measures = {key: "" if math.isnan(value) else repr(value) for key, value in pl_module.measures.items()}
         self.rows.append({"epoch": str(trainer.current_epoch), **measures})
         if trainer.is_global_zero:
+            self.begin()
             columns = dict.fromkeys(key for row in self.rows for key in row)
             text = io.StringIO()
             table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -69,6 +67,13 @@ class Run(ModelCheckpoint):
             table.writerows(self.rows)
             files.write_text(self.folder / "metrics.csv", text.getvalue())
         super().on_train_epoch_end(trainer, pl_module)
+
+    def begin(self) -> None:
+        """Take the folder: an input that turns out to be bad before the first epoch is over leaves it as it was."""
+        if self.replaces and self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.replaces = False
+        files.write_text(self.folder / "config.yaml", self.config)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the config into the checkpoint."""
@@ -88,6 +93,6 @@ class WholeFiles(TorchCheckpointIO):
             files.replace(Path(path), lambda temporary: torch.save(checkpoint, temporary))
         except (OSError, RuntimeError) as error:
             raise InputError(
-                f"the checkpoint {path} could not be written ({str(error).splitlines()[0]}): make room or choose another "
+                f"the checkpoint {path} could not be written ({first_line(error)}): make room or choose another "
                 "folder with `--runs`, then resume with `--ckpt_path last`. The previous checkpoint is untouched."
             ) from error

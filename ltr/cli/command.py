@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +85,14 @@ class Command(LightningCLI):
         if config.name is None:
             config.name = Path(str(config.config[-1])).stem if config.config else "base"
         self.folder = Path(config.runs) / config.name
-        self.fresh = config.ckpt_path is None
         if self.subcommand == "fit":
             resumed = config.ckpt_path and Path(config.ckpt_path).resolve().parent == self.folder.resolve()
-            if any((self.folder / file).exists() for file in (shipped.LAST, "config.yaml")) and not resumed:
-                if not config.overwrite:
-                    raise InputError(
-                        f"the run {self.folder} exists already: choose another `--name`, resume it with `--ckpt_path "
-                        "last`, or replace it with `--overwrite true`."
-                    )
+            taken = any((self.folder / file).exists() for file in (shipped.LAST, "config.yaml", "test/metrics.json"))
+            if taken and not resumed and not config.overwrite:
+                raise InputError(
+                    f"the run {self.folder} exists already: choose another `--name`, resume it with `--ckpt_path last`, "
+                    "or replace it with `--overwrite true`."
+                )
         else:
             weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
             home = Path(config.ckpt_path).parent
@@ -123,7 +121,8 @@ class Command(LightningCLI):
         own: list[Any] = []
         if self.subcommand == "fit":
             name_logger(settings["logger"], config.name)
-            own.append(Run(self.folder, self.text))
+            self.run = Run(self.folder, self.text, replaces=config.overwrite and config.ckpt_path is None)
+            own.append(self.run)
         else:
             settings["logger"] = False
             own.append(Evaluation(self.folder, yaml.safe_load(self.text)))
@@ -146,9 +145,7 @@ class Command(LightningCLI):
         return kwargs | settled
 
     def before_fit(self) -> None:
-        """Clear the place of a run that is replaced; tell the loggers the config."""
-        if self.config.fit.overwrite and self.fresh and self.folder.exists():
-            shutil.rmtree(self.folder)
+        """Tell the loggers the config."""
         for logger in self.trainer.loggers:
             logger.log_hyperparams(yaml.safe_load(self.text))
 
@@ -157,6 +154,7 @@ class Command(LightningCLI):
         if self.trainer.fast_dev_run:
             return
         if self.trainer.max_epochs == 0:
+            self.run.begin()
             self.trainer.save_checkpoint(self.folder / shipped.LAST)
         self.say(f"{self.folder / shipped.LAST}; next: ltr test --ckpt_path {self.folder / shipped.LAST}")
 

@@ -2,19 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import inspect
+import re
+from collections.abc import Iterator
+from typing import NoReturn
 
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
+from torch.optim import Optimizer
 
+from ltr.contracts import Backbone, Head, Loss, Mix, Sampler, Schedule, Transform
+from ltr.data import LongTailed
 from ltr.errors import InputError
+from ltr.methods import Method
+from ltr.shipped import nearest
+
+BASES = (Backbone, Head, Loss, Mix, Sampler, Schedule, Transform, LongTailed, Method, Callback, Optimizer)
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
 
 
 class Parser(LightningArgumentParser):
     """Lightning's parser, whose errors are `InputError`s."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise an `InputError` with a readable sentence."""
-        raise InputError(message) from ex
+        """Raise an `InputError` with a readable sentence, or leave a part's error to the whole."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        raise InputError(readable(message)) from ex
 
-    def add_argument(self, *args: Any, **kwargs: Any) -> Any:
-        return super().add_argument(*args, **kwargs)
+
+def readable(message: str) -> str:
+    """Turn an error of jsonargparse into a sentence.
+
+    Args:
+        message: what it says, over several lines and with the types it tried.
+    """
+    where = ".".join(re.findall(r'Parser key "([^"]+)"', message))
+    if found := re.search(r"(?:does not accept option|Option) '([^']+)'|[Uu]nrecognized arguments: (?:--)?([^\s=]+)", message):
+        option = found[1] or found[2]
+        known = sorted(set(options()))
+        unknown = next((part for part in option.split(".") if part not in known), option)
+        place = f" of {where}" if where else ""
+        return f"there is no option {option}{place}{nearest(unknown, known)}"
+    given = re.search(r"Got value: (.+)|val='([^']*)'|Given value: (.+)", message)
+    value = next((part for part in given.groups() if part), "") if given else ""
+    missing = re.search(r"dot import path string: (\S+)", message)
+    if not missing and "Got value" not in message:
+        missing = re.search(r"given class_path '([^']+)'", message)
+    if missing:
+        return f"there is no {missing[1]} for {where}{nearest(missing[1].rpartition('.')[2], sorted(set(parts())))}"
+    if found := re.search(r"Literal\[([^\]]+)\]", message):
+        return f"{where} is one of {found[1].replace(chr(39), '')}; it cannot be {value}."
+    tried = message.partition("Given value type")[0]
+    kinds = [KINDS[kind] for kind in re.findall(r"Expected a <class '(\w+)'>", tried) if kind in KINDS]
+    if kinds and given:
+        return f"{where} is {' or '.join(dict.fromkeys(kinds))}; it cannot be {value}."
+    return " ".join(message.split())
+
+
+def cause(error: BaseException | None) -> InputError | None:
+    """Return the `InputError` behind an error of jsonargparse, which wraps what a constructor raises."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def below(base: type) -> Iterator[type]:
+    """Yield the classes that derive from a base."""
+    for kind in base.__subclasses__():
+        yield kind
+        yield from below(kind)
+
+
+def parts() -> Iterator[str]:
+    """Yield the names of all classes that a config may name."""
+    for base in BASES:
+        yield from (kind.__name__ for kind in (base, *below(base)) if not inspect.isabstract(kind))
+
+
+def options() -> Iterator[str]:
+    """Yield the names of all arguments that a config may give."""
+    yield from ("model", "data", "trainer", "class_path", "init_args", "name", "runs", "overwrite", "evaluation")
+    for kind in (Trainer, *BASES, *(kind for base in BASES for kind in below(base))):
+        if kind is Trainer or kind.__module__.startswith(("ltr.", "torch.optim")):
+            yield from (name for name in inspect.signature(kind.__init__).parameters if name != "self")

@@ -43,12 +43,20 @@ def perform(verb: str, arguments: list[str], *, tell: bool = True) -> None:
         InputError: where the user has something to mend.
     """
     from ltr.cli.command import Command
+    from ltr.cli.parser import cause
 
     quiet()
     try:
         Command([verb, *expand(verb, arguments)], tell=tell)
     except MisconfigurationException as error:
-        raise InputError(" ".join(str(error).split())) from error
+        sentence = " ".join(str(error).split())
+        if "gpu" in sentence.lower():
+            sentence += " This machine has fewer than asked for: leave out `--trainer.accelerator` and `devices`."
+        raise InputError(sentence) from error
+    except ValueError as error:
+        if (known := cause(error)) is None:
+            raise
+        raise known from error
     except OSError as error:
         if error.errno not in DISK:
             raise

@@ -159,7 +159,7 @@ class Method(LightningModule):
         """Build the optimizer over what is trainable, and the schedule."""
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         if not trainable:
-            return None
+            return []
         optimizer: Optimizer = self.optimizer(trainable)
         epochs = self.epochs
         return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, lambda epoch: self.schedule(epoch, epochs))}
@@ -171,7 +171,14 @@ class Method(LightningModule):
 
     def on_fit_start(self) -> None:
         """Refuse a schedule that would not happen; warn of an objective that is not the one it seems."""
-        if not self.trainer.fast_dev_run and self.epochs > 0:
+        if self.trainer.max_epochs == 0:
+            return
+        if not self.trainer.optimizers:
+            raise InputError(
+                "there is nothing to train, since everything is frozen: say `--trainer.max_epochs 0` to keep the file as a "
+                "run, or `--model.backbone.freeze features`."
+            )
+        if not self.trainer.fast_dev_run:
             self.schedule.check(self.epochs)
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(

@@ -81,6 +81,8 @@ class Tuning(Method):
         if classifier:
             load_head(self.old_head, classifier, remedy="name its kind with `--model.old_head`")
             self.old_known.fill_(True)
+        if self.backbone.seen is not None:
+            self.backbone_split.copy_(self.backbone.seen)
         if not self.reset:
             load_head(self.head, classifier, remedy="start a new head with `--model.reset true`")
 

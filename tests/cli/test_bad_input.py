@@ -1,0 +1,181 @@
+"""Bad input: one sentence on what is wrong and what to do, status 2, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from ltr.cli import main
+
+RUN = Path("checkpoints/a")
+SENTENCES = [
+    ("--config gmll.yaml", "there is no config gmll.yaml; did you mean gml.yaml?"),
+    ("--model.loss GLM", "there is no GLM for model.loss; did you mean GML?"),
+    ("--model.backbone ResNet33", "did you mean ResNet32?"),
+    ("--data Digits", "there is no Digits for data; did you mean DigitsLT?"),
+    ("--trainer.callbacks+=LogitAdjustmnt", "did you mean LogitAdjustment?"),
+    ("--model.los CrossEntropy", "there is no option los of model; did you mean loss?"),
+    ("--model.loss BalancedSoftmax --model.loss.ta 2", "there is no option ta of model.loss; did you mean tau?"),
+    ("--trainr.max_epochs 3", "there is no option trainr.max_epochs; did you mean trainer?"),
+    ("--data.imbalance 0", "it cannot be 0."),
+    ("--data.imbalance 1", "imbalance 1 is a balanced set"),
+    ("--data.imbalance -3", "it cannot be -3."),
+    ("--data.imbalance many", "data.imbalance is a number; it cannot be many."),
+    ("--data.imbalance 500", "class 2 would have no image at imbalance 500"),
+    ("--data.profile expo", "data.profile is one of exp, step, none; it cannot be expo."),
+    ("--data.val_per_class -1", "val_per_class cannot be negative"),
+    ("--trainer.max_epochs 0.5", "trainer.max_epochs is a whole number; it cannot be 0.5."),
+    ("--seed_everything x", "seed_everything is true or false or a whole number; it cannot be x."),
+    ("--model.schedule Steps", "2 epochs are too short for the Steps schedule"),
+    ("--ckpt_path last", "there is nothing to resume: checkpoints/a/last.ckpt does not exist."),
+    ("--ckpt_path nowhere", "there is no checkpoint nowhere"),
+    ("--model.backbone Pretrained --model.backbone.checkpoint nowhere", "there is no checkpoint nowhere"),
+    ("--config broken.yaml", "Problems parsing config"),
+    ("--config nested.yaml", "there is no option los of model; did you mean loss?"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), SENTENCES)
+def test_the_sentence_names_what_is_wrong(words: str, sentence: str, tiny, capsys) -> None:
+    Path("broken.yaml").write_text("data: [\n")
+    Path("nested.yaml").write_text("model:\n  class_path: ltr.methods.Method\n  init_args:\n    los: CrossEntropy\n")
+    assert tiny("--name a", words) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.startswith("ltr: error: ")
+    assert error.count("\n") == 1
+    assert not RUN.exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_more_gpus_than_there_are(tiny, capsys) -> None:
+    assert tiny("--name a --trainer.accelerator gpu --trainer.devices 4") == 2
+    assert "fewer than asked for" in capsys.readouterr().err
+
+
+def test_an_unknown_verb(ltr, capsys) -> None:
+    assert ltr("tset") == 2
+    assert "did you mean test?" in capsys.readouterr().err
+
+
+def test_a_test_without_a_run(ltr, capsys) -> None:
+    assert ltr("test") == 2
+    assert "--ckpt_path checkpoints/<name>/last.ckpt" in capsys.readouterr().err
+
+
+def test_missing_data_without_a_network(ltr, capsys, monkeypatch) -> None:
+    def offline(*args: object, **kwargs: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", offline)
+    assert ltr("fit --config ce.yaml --trainer.accelerator cpu") == 2
+    error = capsys.readouterr().err
+    assert "missing in data/cifar-100-python" in error
+    assert "--data.root" in error
+    Path("data/cifar-100-python").mkdir(parents=True)
+    Path("data/cifar-100-python/train").write_text("cut")
+    assert ltr("fit --config ce.yaml --trainer.accelerator cpu --name b") == 2
+    assert "damaged in data/cifar-100-python" in capsys.readouterr().err
+
+
+class Hostile:
+    """Creates a file when unpickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, ("touch harmed",)
+
+
+def test_checkpoints_that_cannot_be_read(tiny, ltr, capsys) -> None:
+    assert tiny("--name a") == 0
+    whole = (RUN / "last.ckpt").read_bytes()
+    for content, sentence in (
+        (whole[: len(whole) // 2], "is truncated or no checkpoint"),
+        (b"", "is truncated or no checkpoint"),
+        (pickle.dumps({"state_dict": Hostile()}), "is refused"),
+    ):
+        (RUN / "last.ckpt").write_bytes(content)
+        for words in ("test --ckpt_path a", "predict --ckpt_path a"):
+            assert ltr(words) == 2
+            assert sentence in capsys.readouterr().err
+        assert tiny("--name b --model.backbone Pretrained --model.backbone.checkpoint a") == 2
+        assert sentence in capsys.readouterr().err
+    assert not Path("harmed").exists()
+    assert not (RUN / "test").exists()
+
+
+def test_a_foreign_file_is_no_run(tiny, ltr, capsys) -> None:
+    torch.save({"conv1.weight": torch.zeros(1)}, "foreign.pt")
+    assert ltr("test --ckpt_path foreign.pt") == 2
+    assert "is no run of `ltr`" in capsys.readouterr().err
+
+
+def test_other_classes_and_other_networks(tiny, ltr, capsys) -> None:
+    assert tiny("--name a") == 0
+    capsys.readouterr()
+    assert ltr("test --ckpt_path a --data.classes 7") == 2
+    assert "the checkpoint was trained on 5 classes, the data have 7." in capsys.readouterr().err
+    assert ltr("test --ckpt_path a --model.backbone.width 8") == 2
+    assert "the checkpoint is of another model" in capsys.readouterr().err
+    tuned = "--model Tuning --model.backbone Pretrained --model.backbone.checkpoint a --name b"
+    assert tiny(tuned, "--model.backbone.backbone ResNet32") == 2
+    assert "does not fit a ResNet32" in capsys.readouterr().err
+    narrow = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"
+    assert tiny(tuned, narrow, "--data.classes 4") == 2
+    assert "the file's classifier has 5 classes, the data have 4." in capsys.readouterr().err
+    assert tiny(tuned, narrow, "--model.head Cosine") == 2
+    assert "--model.reset true" in capsys.readouterr().err
+
+
+def test_an_ensemble_needs_an_old_head(tiny, ltr, capsys) -> None:
+    assert tiny("--name a") == 0
+    capsys.readouterr()
+    assert ltr("test --ckpt_path a --config ensemble.yaml") == 2
+    assert "TemperatureEnsemble needs a tuned run" in capsys.readouterr().err
+
+
+def test_a_run_is_replaced_only_by_another(tiny, capsys) -> None:
+    assert tiny("--name a") == 0
+    assert tiny("--name a --overwrite true --model.backbone Pretrained --model.backbone.checkpoint nowhere") == 2
+    assert (RUN / "last.ckpt").is_file()
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(tiny, capsys) -> None:
+    assert tiny("--name a --trainer.max_epochs 3 --trainer.limit_train_batches 2 --model.optimizer.lr 1e30") == 2
+    error = capsys.readouterr().err
+    assert "of epoch" in error
+    assert "the loss became" in error
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(tiny, capsys, monkeypatch) -> None:
+    save, calls = torch.save, []
+
+    def full(content: object, path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 2:
+            path.write_bytes(b"half of it")
+            raise OSError(28, "No space left on device")
+        save(content, path)
+
+    monkeypatch.setattr("ltr.callbacks.run.torch.save", full)
+    assert tiny("--name a") == 2
+    error = capsys.readouterr().err
+    assert "No space left on device" in error
+    assert "--ckpt_path last" in error
+    assert torch.load(RUN / "last.ckpt", weights_only=True)["epoch"] == 0
+    assert sorted(path.name for path in RUN.iterdir()) == ["config.yaml", "last.ckpt", "metrics.csv"]
+
+
+def test_help_needs_nothing_heavy(capsys) -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, ltr.cli; ltr.cli.main(['--help']); print([m for m in ('torch', 'lightning') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.startswith("usage: ltr VERB")
+    assert out.endswith("[]\n")
+    main(["--version"])
+    assert capsys.readouterr().out.count(".") == 2

@@ -1,0 +1,220 @@
+"""A run from its training to its evaluations: folder, resume, refusal, data of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+RUN = Path("checkpoints/a")
+
+
+def metrics(evaluation: str = "test", run: Path = RUN) -> dict[str, object]:
+    return dict(json.loads((run / evaluation / "metrics.json").read_text()))
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open() as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_a_run_is_a_folder(tiny, capsys) -> None:
+    assert tiny("--name a") == 0
+    assert sorted(path.name for path in RUN.iterdir()) == ["config.yaml", "last.ckpt", "metrics.csv"]
+    config = yaml.safe_load((RUN / "config.yaml").read_text())
+    assert config["data"]["class_path"] == "ltr.data.Synthetic"
+    assert config["model"]["init_args"]["backbone"]["init_args"] == {"width": 4}
+    rows = table(RUN / "metrics.csv")
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert rows[0]["test/top1"] == ""
+    assert 0 <= float(rows[1]["test/top1"]) <= 1
+    assert float(rows[0]["train/lr"]) == 0.1
+    assert "ltr test --ckpt_path checkpoints/a/last.ckpt" in capsys.readouterr().out
+
+
+def test_the_checkpoint_is_plain_data(tiny) -> None:
+    assert tiny("--name a") == 0
+    content = torch.load(RUN / "last.ckpt", weights_only=True)
+    assert content["config"] == (RUN / "config.yaml").read_text()
+    assert content["state_dict"]["counts"].tolist() == [20, 14, 10, 7, 5]
+
+
+def test_a_test_agrees_with_the_end_of_the_training(tiny, ltr, capsys) -> None:
+    assert tiny("--name a") == 0
+    capsys.readouterr()
+    assert ltr("test --ckpt_path checkpoints/a/last.ckpt") == 0
+    assert capsys.readouterr().out.startswith("checkpoints/a/test: top-1 ")
+    last = table(RUN / "metrics.csv")[-1]
+    found = metrics()
+    for key in ("top1", "gm", "hm", "lowest", "zero_recall", "ece"):
+        assert float(last[f"test/{key}"]) == found[key]
+    assert found["counts"] == [20, 14, 10, 7, 5]
+    assert found["seed"] == 0
+    assert found["params"] > 0
+    assert found["adjustments"] == []
+    assert found["data"]["official"] is True
+    assert {path.name for path in (RUN / "test").iterdir()} == {
+        "metrics.json",
+        "predictions.pt",
+        "confusion.png",
+        "recall.png",
+    }
+    predictions = torch.load(RUN / "test" / "predictions.pt", weights_only=True)
+    hits = predictions["probabilities"].argmax(1) == predictions["labels"]
+    assert hits.double().mean().item() == found["top1"]
+
+
+def test_a_run_is_scored_on_its_own_data_and_flags_win(tiny, ltr) -> None:
+    assert tiny("--name a --data.imbalance 2 --data.subset_seed 3 --data.classes 4") == 0
+    assert ltr("test --ckpt_path checkpoints/a/last.ckpt") == 0
+    assert metrics()["data"]["imbalance"] == 2
+    assert metrics()["data"]["subset_seed"] == 3
+    assert len(metrics()["recall"]) == 4
+    assert ltr("test --ckpt_path a --data.test_per_class 3 --evaluation fewer") == 0
+    predictions = torch.load(RUN / "fewer" / "predictions.pt", weights_only=True)
+    assert len(predictions["labels"]) == 12
+
+
+def test_a_checkpoint_carries_its_config_wherever_it_goes(tiny, ltr, tmp_path: Path) -> None:
+    assert tiny("--name a") == 0
+    away = tmp_path / "elsewhere"
+    away.mkdir()
+    (RUN / "last.ckpt").rename(away / "mine.ckpt")
+    assert ltr("test --ckpt_path elsewhere/mine.ckpt") == 0
+    assert (away / "test" / "metrics.json").is_file()
+
+
+def test_counts_and_shot_groups_are_those_of_the_training(tiny, ltr) -> None:
+    assert tiny("--name a") == 0
+    assert ltr("test --ckpt_path a --data.imbalance 10 --evaluation other") == 0
+    assert metrics("other")["counts"] == [20, 14, 10, 7, 5]
+
+
+def test_predict_writes_a_table(tiny, ltr) -> None:
+    assert tiny("--name a") == 0
+    assert ltr("predict --ckpt_path a") == 0
+    rows = table(RUN / "predict" / "predictions.csv")
+    assert len(rows) == 20
+    assert rows[0]["label"] == "class 0"
+    assert float(rows[0]["probability_1"]) >= float(rows[0]["probability_2"])
+
+
+def test_validate_reports_every_followed_split(tiny, ltr, capsys) -> None:
+    assert tiny("--name a --data.val_per_class 2") == 0
+    capsys.readouterr()
+    assert ltr("validate --ckpt_path a") == 0
+    out = capsys.readouterr().out
+    assert "val: top-1" in out
+    assert "test: top-1" in out
+
+
+def test_an_existing_run_is_refused_or_replaced(tiny, capsys) -> None:
+    assert tiny("--name a") == 0
+    before = (RUN / "last.ckpt").read_bytes()
+    assert tiny("--name a") == 2
+    assert "exists already" in capsys.readouterr().err
+    assert (RUN / "last.ckpt").read_bytes() == before
+    (RUN / "left").write_text("over")
+    assert tiny("--name a --overwrite true") == 0
+    assert not (RUN / "left").exists()
+
+
+def test_a_resumed_run_equals_an_undisturbed_one(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tiny("--name a --trainer.max_epochs 4") == 0
+
+    from ltr.callbacks import Run
+
+    save = Run.on_train_epoch_end
+
+    def die(self, trainer, module) -> None:
+        save(self, trainer, module)
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "on_train_epoch_end", die)
+    assert tiny("--name b --trainer.max_epochs 4") == 1
+    monkeypatch.setattr(Run, "on_train_epoch_end", save)
+    # A row that was written after the last checkpoint belongs to an epoch that is trained again.
+    with Path("checkpoints/b/metrics.csv").open("a") as table:
+        table.write("2,9,9\n")
+    assert tiny("--name b --trainer.max_epochs 4 --ckpt_path last") == 0
+    assert Path("checkpoints/b/metrics.csv").read_text() == (RUN / "metrics.csv").read_text()
+    whole, resumed = (
+        torch.load(f"checkpoints/{name}/last.ckpt", weights_only=True)["state_dict"] for name in ("a", "b")
+    )
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_the_seed_decides(tiny) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        assert tiny(f"--name {name} --seed_everything {seed}") == 0
+    curves = [Path(f"checkpoints/{name}/metrics.csv").read_text() for name in "abc"]
+    assert curves[0] == curves[1] != curves[2]
+
+
+def test_a_run_is_named_after_its_config(tiny) -> None:
+    assert tiny() == 0
+    assert Path("checkpoints/ce/last.ckpt").is_file()
+
+
+GML = (
+    "--config gml.yaml --data Synthetic --data.imbalance 4 --trainer.max_epochs 3 --trainer.precision 32-true "
+    "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.enable_progress_bar false "
+    "--trainer.accelerator cpu --trainer.check_val_every_n_epoch 3"
+)
+
+
+def test_tuning_survives_the_loss_of_the_file_it_started_from(tiny, ltr) -> None:
+    assert tiny("--name a") == 0
+    assert ltr("fit", GML, "--name gml --model.backbone.checkpoint a") == 0
+    gml = Path("checkpoints/gml")
+    assert ltr("test --ckpt_path gml") == 0
+    before = metrics(run=gml)
+    (RUN / "last.ckpt").unlink()
+    assert ltr("test --ckpt_path gml --evaluation again") == 0
+    after = metrics("again", run=gml)
+    assert before["recall"] == after["recall"]
+    assert before["ece"] == after["ece"]
+    last = table(gml / "metrics.csv")[-1]
+    assert float(last["test/ece"]) == pytest.approx(before["ece"], abs=1e-9)
+
+
+def test_adjustments_reach_metrics_and_predictions(tiny, ltr) -> None:
+    assert tiny("--name a") == 0
+    assert ltr("fit", GML, "--name gml --model.backbone.checkpoint a --model.reset true") == 0
+    gml = Path("checkpoints/gml")
+    assert ltr("test --ckpt_path gml") == 0
+    assert ltr("test --ckpt_path gml --config ensemble.yaml --evaluation ensemble") == 0
+    assert ltr("test --ckpt_path a --config logit_adjustment.yaml --evaluation la") == 0
+    assert ltr("test --ckpt_path a") == 0
+    assert metrics("ensemble", gml)["adjustments"] == [
+        {"TemperatureEnsemble": {"t_new": 1.0, "t_old": 2.0, "temperatures": "given"}}
+    ]
+    assert metrics("la")["adjustments"] == [{"LogitAdjustment": {"tau": 1.0}}]
+    plain, both, old, adjusted = (
+        torch.load(path / "predictions.pt", weights_only=True)["probabilities"].double()
+        for path in (gml / "test", gml / "ensemble", RUN / "test", RUN / "la")
+    )
+    softened = old.log().div(2).softmax(1)
+    torch.testing.assert_close(both, (plain + softened) / 2, atol=1e-5, rtol=0)
+    prior = torch.tensor([20.0, 14, 10, 7, 5]).double()
+    torch.testing.assert_close(adjusted, (old.log() - prior.log()).softmax(1), atol=1e-5, rtol=0)
+
+
+def test_a_file_can_be_taken_as_it_is(tiny, ltr) -> None:
+    assert tiny("--name a") == 0
+    assert ltr("test --ckpt_path a") == 0
+    assert (
+        ltr(
+            "fit --config pretrained.yaml --data Synthetic --data.imbalance 4 --trainer.precision 32-true",
+            "--model.backbone.checkpoint a --model.backbone.backbone ResNet20 --model.backbone.backbone.width 4",
+            "--name same --trainer.accelerator cpu",
+        )
+        == 0
+    )
+    assert ltr("test --ckpt_path same") == 0
+    assert metrics(run=Path("checkpoints/same"))["recall"] == metrics()["recall"]
