@@ -50,6 +50,20 @@ class Output(NamedTuple):
     experts: Tensor | None = None
 
 
+class Answer(NamedTuple):
+    """What an evaluation step hands to the callbacks.
+
+    Attributes:
+        output: the adjusted output of the network.
+        labels: (B,) class indices.
+        indices: (B,) positions in the split.
+    """
+
+    output: Output
+    labels: Tensor
+    indices: Tensor
+
+
 class Target(NamedTuple):
     """What is true of a batch, possibly a blend of two labels.
 
@@ -206,7 +220,7 @@ class Schedule(ABC):
     def __call__(self, epoch: int, epochs: int) -> float:
         """Return the factor for epoch `epoch` (from 0) of `epochs`."""
 
-    def check(self, epochs: int) -> None:
+    def check(self, epochs: int) -> None:  # noqa: B027 - a schedule without switches has nothing to check
         """Raise `InputError` where a switch of the schedule would never fire in `epochs` epochs."""
 
 

@@ -32,7 +32,9 @@ def imbalance_factor(imbalance: float) -> float:
         raise InputError("imbalance 1 is a balanced set: give a factor above 1, or say `--data.profile none`.")
     if imbalance < 1:
         factor = round(1 / imbalance, 9)
-        warnings.warn(f"imbalance {imbalance:g} is read as N_min / N_max, that is a factor of {factor:g}.", stacklevel=2)
+        warnings.warn(
+            f"imbalance {imbalance:g} is read as N_min / N_max, that is a factor of {factor:g}.", stacklevel=2
+        )
         return factor
     return float(imbalance)
 

@@ -1,4 +1,4 @@
-"""Random numbers that depend on (seed, epoch, rank) alone, so that a resumed run draws what an undisturbed one draws."""
+"""Random numbers that depend on (seed, epoch, rank) alone: a resumed run draws what an undisturbed one draws."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def reseed(epoch: int) -> None:
     """Set the global generators of this process for an epoch (for augmentation, dropout and the like)."""
     value = _derive(seed(), epoch, 1 + distributed.rank())
     random.seed(value)
-    np.random.seed(value)
+    np.random.seed(value)  # noqa: NPY002 - what others draw from
     torch.manual_seed(value)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import warnings
 import struct
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltr import shipped
 from ltr.errors import InputError
@@ -105,3 +105,28 @@ def misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
     ]
     named = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
     return [f"{what}: {listing(keys)}" for what, keys in named.items() if keys]
+
+
+def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str) -> None:
+    """Copy the classifier of a file into a head.
+
+    Args:
+        head: the head that receives it.
+        classifier: tensors by the names of a head.
+        remedy: what to do where its kind is another, for the error.
+
+    Raises:
+        InputError: where they do not fit, for another number of classes first.
+    """
+    own = head.state_dict()
+    if not classifier:
+        raise InputError(f"the file has no classifier (none named fc, linear or classifier): {remedy}.")
+    for key, value in classifier.items():
+        if key in own and value.shape != own[key].shape and value.shape[0] != own[key].shape[0]:
+            raise InputError(f"the file's classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
+    problems = misfits(classifier, own)
+    if problems:
+        raise InputError(
+            f"the file's classifier does not fit a {type(head).__name__} head ({'; '.join(problems)}): {remedy}."
+        )
+    head.load_state_dict(classifier)

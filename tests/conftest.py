@@ -1,21 +1,47 @@
-"""What the tests of the command line share."""
+"""What the tests share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 
+from ltr.backbones import ResNet20
 from ltr.cli import main
+from ltr.methods import Method
 
-TINY = (
-    "--config ce.yaml --data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone ResNet20 "
-    "--model.backbone.width 4 --model.schedule Cosine --model.schedule.warmup 0 --trainer.max_epochs 2 "
-    "--trainer.check_val_every_n_epoch 2 --trainer.enable_progress_bar false --trainer.accelerator cpu "
-    "--trainer.precision 32-true"
-).split()
+TINY = [
+    "--config",
+    "ce.yaml",
+    "--data",
+    "Synthetic",
+    "--data.imbalance",
+    "4",
+    "--data.batch_size",
+    "16",
+    "--model.backbone",
+    "ResNet20",
+    "--model.backbone.width",
+    "4",
+    "--model.schedule",
+    "Cosine",
+    "--model.schedule.warmup",
+    "0",
+    "--trainer.max_epochs",
+    "2",
+    "--trainer.check_val_every_n_epoch",
+    "2",
+    "--trainer.enable_progress_bar",
+    "false",
+    "--trainer.accelerator",
+    "cpu",
+    "--trainer.precision",
+    "32-true",
+]
 
 Run = Callable[..., int]
 
@@ -47,3 +73,53 @@ def ltr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def tiny(ltr: Run) -> Run:
     """Return a training of two epochs on synthetic data, with further arguments."""
     return lambda *words: ltr("fit", *TINY, *words)
+
+
+@pytest.fixture(autouse=True)
+def seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the same in every test, whatever ran before it."""
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Build everything in float64, priors included."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Callable[..., Trainer]:
+    """Return a maker of trainers that write and say nothing."""
+
+    def make(epochs: int = 1, **options: Any) -> Trainer:
+        return Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_epochs=epochs,
+            logger=False,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            default_root_dir=tmp_path,
+            **options,
+        )
+
+    return make
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> Path:
+    """Return the checkpoint of a run on five classes, whose weights and statistics are those of no new network."""
+    method = Method(ResNet20(width=2), [20, 11, 6, 3, 2])
+    method.backbone(torch.randn(16, 3, 8, 8))
+    method.split.fill_(7)
+    path = tmp_path / "first" / "last.ckpt"
+    path.parent.mkdir()
+    torch.save({"state_dict": method.state_dict()}, path)
+    return path

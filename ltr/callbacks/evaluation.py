@@ -12,8 +12,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ltr import distributed, files
+from ltr.contracts import Answer
 from ltr.data import LongTailed
-from ltr.methods import Answer, Method
+from ltr.methods import Method
 
 TOP = 5
 
@@ -31,7 +32,13 @@ class Evaluation(Callback):
         self.answers: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Keep the answers of a batch."""
         answer: Answer = outputs
@@ -43,7 +50,7 @@ class Evaluation(Callback):
         """Return all answers of all processes in the order of the split."""
         shards = distributed.gather([torch.cat(parts) for parts in zip(*self.answers, strict=True)])
         self.answers.clear()
-        logits, labels, indices = (torch.cat(parts) for parts in zip(*shards, strict=True))  # type: ignore[call-overload]
+        logits, labels, indices = (torch.cat(parts) for parts in zip(*shards, strict=True))
         order = indices.argsort()
         return {"probabilities": logits[order].softmax(1), "labels": labels[order], "indices": indices[order]}
 
@@ -95,7 +102,11 @@ class Evaluation(Callback):
         table.writerow(["image", "label", *(f"{what}_{rank}" for rank in ranks for what in ("class", "probability"))])
         for position, (values, classes) in enumerate(zip(top.values.tolist(), top.indices.tolist(), strict=True)):
             image, label = int(answers["indices"][position]), int(answers["labels"][position])
-            pairs = [cell for value, item in zip(values, classes, strict=True) for cell in (data.classes[item], f"{value:.4f}")]
+            pairs = [
+                cell
+                for value, item in zip(values, classes, strict=True)
+                for cell in (data.classes[item], f"{value:.4f}")
+            ]
             table.writerow([image, data.classes[label], *pairs])
         files.write_text(self.folder / "predictions.csv", text.getvalue())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -69,7 +70,9 @@ class TemperatureEnsemble(Adjustment):
         return logits
 
     def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose the temperatures, once the weights are there."""
+        """Choose the temperatures, once the weights are there; evaluations within a training are not adjusted."""
+        if trainer.state.fn == "fit":
+            return
         if not isinstance(pl_module, Tuning) or not bool(pl_module.old_known):
             raise InputError(
                 "TemperatureEnsemble needs a tuned run that kept its old head, and this checkpoint has none: give the "
@@ -82,7 +85,9 @@ class TemperatureEnsemble(Adjustment):
             self.t_old = _bisect(lambda t: _confidence(old / t, labels) - wanted)
         elif self.temperatures == "fitted":
             self._refuse_seen(pl_module, data)
-            new, old, labels = self._logits(pl_module, data, "val")
+            # An evaluation runs in inference mode, whose tensors know no gradient; copies made outside of it do.
+            with torch.inference_mode(False):
+                new, old, labels = (part.clone() for part in self._logits(pl_module, data, "val"))
             self.t_new, self.t_old = _minimise(
                 lambda t_new, t_old: _balanced_nll((new / t_new).log_softmax(1), (old / t_old).log_softmax(1), labels)
             )
@@ -107,8 +112,9 @@ class TemperatureEnsemble(Adjustment):
         for what, seen in (("backbone", method.backbone_split), ("head", method.split)):
             if bytes(seen.cpu().tolist()) != here:
                 raise InputError(
-                    f"fitted temperatures need images that the {what} has not seen, and it was trained on another split "
-                    "or an unknown one: train it with the same `--data.val_per_class`, or use `temperatures: matched`."
+                    f"fitted temperatures need images that the {what} has not seen, but it was trained on another "
+                    "split or an unknown one: train it with the same `--data.val_per_class`, or use "
+                    "`temperatures: matched`."
                 )
 
 
@@ -126,30 +132,32 @@ def _confidence(logits: Tensor, labels: Tensor) -> float:
 
 def _balanced_nll(new: Tensor, old: Tensor, labels: Tensor) -> Tensor:
     """Return the class-balanced negative log-likelihood of the ensemble of two log-probabilities (N, C)."""
-    return _class_mean(F.nll_loss(torch.logaddexp(new, old) - torch.log(torch.tensor(2.0)), labels, reduction="none"), labels)
+    return _class_mean(
+        F.nll_loss(torch.logaddexp(new, old) - torch.log(torch.tensor(2.0)), labels, reduction="none"), labels
+    )
 
 
 def _bisect(excess: Callable[[float], float], steps: int = 50) -> float:
     """Return the temperature at which a falling function crosses 0, within RANGE."""
     low, high = RANGE
     for _ in range(steps):
-        middle = (low * high) ** 0.5
+        middle = math.sqrt(low * high)
         low, high = (middle, high) if excess(middle) > 0 else (low, middle)
-    return (low * high) ** 0.5
+    return math.sqrt(low * high)
 
 
 def _minimise(objective: Callable[[Tensor, Tensor], Tensor], steps: int = 100) -> tuple[float, float]:
     """Return the two temperatures of the lowest objective, within RANGE."""
-    logs = torch.zeros(2, requires_grad=True)
-    optimizer = torch.optim.LBFGS([logs], max_iter=steps, line_search_fn="strong_wolfe")
+    with torch.inference_mode(False), torch.enable_grad():
+        logs = torch.zeros(2, requires_grad=True)
+        optimizer = torch.optim.LBFGS([logs], max_iter=steps, line_search_fn="strong_wolfe")
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = objective(logs[0].exp(), logs[1].exp())
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            value = objective(logs[0].exp(), logs[1].exp())
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
 
-    with torch.enable_grad(), torch.inference_mode(False):
-        optimizer.step(closure)  # type: ignore[arg-type]
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
     t_new, t_old = logs.detach().exp().clamp(*RANGE).tolist()
     return t_new, t_old

@@ -1,4 +1,4 @@
-"""What is settled before the arguments are parsed: names of recipes and runs, and the config that a run brings along."""
+"""What is settled before the arguments are parsed: names of recipes and runs, and the config of a run."""
 
 from __future__ import annotations
 

@@ -87,18 +87,21 @@ class Command(LightningCLI):
         self.folder = Path(config.runs) / config.name
         if self.subcommand == "fit":
             resumed = config.ckpt_path and Path(config.ckpt_path).resolve().parent == self.folder.resolve()
-            taken = any((self.folder / file).exists() for file in (shipped.LAST, "config.yaml", "test/metrics.json"))
+            signs = (shipped.LAST, "config.yaml", "test/metrics.json")
+            taken = any((self.folder / sign).exists() for sign in signs)
             if taken and not resumed and not config.overwrite:
                 raise InputError(
-                    f"the run {self.folder} exists already: choose another `--name`, resume it with `--ckpt_path last`, "
-                    "or replace it with `--overwrite true`."
+                    f"the run {self.folder} exists already: choose another `--name`, resume it with `--ckpt_path "
+                    "last`, or replace it with `--overwrite true`."
                 )
         else:
             weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
             home = Path(config.ckpt_path).parent
             shipped_home = shipped.folder("checkpoints").resolve()
             foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
-            self.folder = (Path(config.runs) / home.name if foreign else home) / (config.evaluation or self.subcommand)
+            self.folder = (Path(config.runs) / home.name if foreign else home) / str(
+                config.evaluation or self.subcommand
+            )
 
     @property
     def text(self) -> str:
@@ -151,7 +154,7 @@ class Command(LightningCLI):
 
     def after_fit(self) -> None:
         """Keep a network of which nothing was trained, too; say how to go on."""
-        if self.trainer.fast_dev_run:
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         if self.trainer.max_epochs == 0:
             self.run.begin()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
@@ -38,7 +38,9 @@ def readable(message: str) -> str:
         message: what it says, over several lines and with the types it tried.
     """
     where = ".".join(re.findall(r'Parser key "([^"]+)"', message))
-    if found := re.search(r"(?:does not accept option|Option) '([^']+)'|[Uu]nrecognized arguments: (?:--)?([^\s=]+)", message):
+    if found := re.search(
+        r"(?:does not accept option|Option) '([^']+)'|[Uu]nrecognized arguments: (?:--)?([^\s=]+)", message
+    ):
         option = found[1] or found[2]
         known = sorted(set(options()))
         unknown = next((part for part in option.split(".") if part not in known), option)
@@ -67,7 +69,7 @@ def cause(error: BaseException | None) -> InputError | None:
     return error
 
 
-def below(base: type) -> Iterator[type]:
+def below(base: type[Any]) -> Iterator[type[Any]]:
     """Yield the classes that derive from a base."""
     for kind in base.__subclasses__():
         yield kind
@@ -85,4 +87,4 @@ def options() -> Iterator[str]:
     yield from ("model", "data", "trainer", "class_path", "init_args", "name", "runs", "overwrite", "evaluation")
     for kind in (Trainer, *BASES, *(kind for base in BASES for kind in below(base))):
         if kind is Trainer or kind.__module__.startswith(("ltr.", "torch.optim")):
-            yield from (name for name in inspect.signature(kind.__init__).parameters if name != "self")
+            yield from (name for name in inspect.signature(kind).parameters)

@@ -7,7 +7,8 @@ import logging
 import sys
 import warnings
 
-from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ltr.cli.arguments import expand
 from ltr.errors import InputError

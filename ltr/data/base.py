@@ -157,17 +157,13 @@ class LongTailed(LightningDataModule):
         split = self.splits[name]
         shard = range(distributed.rank(), len(split.labels), distributed.world())
         bank = self.features.get(name) if name != "train" else None
-        return Resident(
-            split.labels, shard, batch_size=self.eval_batch_size, images=split.images, features=bank
-        )
+        return Resident(split.labels, shard, batch_size=self.eval_batch_size, images=split.images, features=bank)
 
     def train_dataloader(self) -> Resident:
         """Return the training loader: cached features where a tuning keeps some, else images."""
         split = self.splits["train"]
         bank = self.features.get("train")
-        return Resident(
-            split.labels, self.sampler, batch_size=self.batch_size, images=split.images, features=bank
-        )
+        return Resident(split.labels, self.sampler, batch_size=self.batch_size, images=split.images, features=bank)
 
     def val_dataloader(self) -> list[Resident]:
         """Return one loader per monitored split."""

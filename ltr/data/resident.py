@@ -1,4 +1,4 @@
-"""A loader over tensors that stay on one device: a step indexes, nothing is decoded, copied or sent between processes."""
+"""A loader over tensors that stay on one device: a step indexes; nothing is decoded or sent between processes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Resident:
     def __iter__(self) -> Iterator[Batch]:
         order = torch.tensor(list(self.indices), dtype=torch.int64)
         # Every process takes the same number of steps, that of the smallest shard, or the others would wait for ever.
-        for positions in order.split(self.batch_size)[: len(self)]:
+        for positions in torch.split(order, self.batch_size)[: len(self)]:
             here = positions.to(self.labels.device)
             if self.features is not None:
                 views = torch.randint(len(self.features), here.shape, device=here.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,6 +28,7 @@ class BalancedSoftmax(Loss):
         "Long-tail learning via logit adjustment", ICLR 2021, https://arxiv.org/abs/2007.07314.
 
     Example:
+        >>> import torch
         >>> from ltr.contracts import Output
         >>> loss = BalancedSoftmax(torch.tensor([100, 10, 1]))
         >>> loss(Output(torch.tensor([[2.0, 0.0, -1.0]]), torch.zeros(1, 1)), torch.tensor([0])).item()

@@ -4,55 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from jsonargparse import lazy_instance
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds, weights
-from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, Mix, Output, Schedule, Target
+from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, Mix, Output, Schedule, Target
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
-from ltr.metrics import Recall, Report
+from ltr.metrics import Recalls, Report
 from ltr.schedules import Steps
 
 CHECK_EVERY = 50
-SPLITS = ("train", "val", "test")
-
-
-class Answer(NamedTuple):
-    """What an evaluation step hands to the callbacks.
-
-    Attributes:
-        output: the adjusted output of the network.
-        labels: (B,) class indices.
-        indices: (B,) positions in the split.
-    """
-
-    output: Output
-    labels: Tensor
-    indices: Tensor
-
-
-class Recalls(nn.Module):
-    """The state of each split."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        # A ModuleDict has no key `train`, since modules have a method of that name.
-        self.of = nn.ModuleList(Recall(classes) for _ in SPLITS)
-
-    def __getitem__(self, split: str) -> Recall:
-        recall = self.of[SPLITS.index(split)]
-        assert isinstance(recall, Recall)
-        return recall
 
 
 class Method(LightningModule):
@@ -68,7 +38,7 @@ class Method(LightningModule):
         loss: builds the loss from the counts (C,).
         mix: blends the training batches, or None.
         optimizer: builds the optimizer from the trainable parameters.
-        schedule: the factor of the learning rate per epoch.
+        schedule: the factor of the learning rate per epoch; `Steps` where none is named.
         compile: whether the backbone is compiled with `torch.compile`.
     """
 
@@ -84,7 +54,7 @@ class Method(LightningModule):
         loss: LossFactory = CrossEntropy,
         mix: Mix | None = None,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
-        schedule: Schedule = lazy_instance(Steps),
+        schedule: Schedule | None = None,
         compile: bool = False,
     ) -> None:
         super().__init__()
@@ -94,7 +64,7 @@ class Method(LightningModule):
         self.head = head(backbone.dim, len(counts))
         self.loss = loss(self.counts)
         self.mix = mix
-        self.optimizer, self.schedule, self.compile_backbone = optimizer, schedule, compile
+        self.optimizer, self.schedule, self.compile_backbone = optimizer, schedule or Steps(), compile
         self.adjustments: list[Any] = []
         self.seconds = 0.0
         self.measures: dict[str, float] = {}
@@ -142,7 +112,7 @@ class Method(LightningModule):
                 self.split.copy_(torch.frombuffer(bytearray.fromhex(data.fingerprints["train"]), dtype=torch.uint8))
         if self.backbone.freeze == "all":
             self.head.requires_grad_(False)
-        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.backbone.to(memory_format=torch.channels_last)
         if self.compile_backbone:
             self.backbone.compile()
 
@@ -153,7 +123,7 @@ class Method(LightningModule):
             classifier: its tensors, empty where there were none.
         """
         if self.backbone.freeze == "all":
-            load_head(self.head, classifier, remedy="name its kind with `--model.head`")
+            weights.load_head(self.head, classifier, remedy="name its kind with `--model.head`")
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over what is trainable, and the schedule."""
@@ -175,10 +145,10 @@ class Method(LightningModule):
             return
         if not self.trainer.optimizers:
             raise InputError(
-                "there is nothing to train, since everything is frozen: say `--trainer.max_epochs 0` to keep the file as a "
-                "run, or `--model.backbone.freeze features`."
+                "there is nothing to train, since everything is frozen: say `--trainer.max_epochs 0` to keep the file "
+                "as a run, or `--model.backbone.freeze features`."
             )
-        if not self.trainer.fast_dev_run:
+        if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.schedule.check(self.epochs)
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
@@ -261,7 +231,7 @@ class Method(LightningModule):
         for name in self.trainer.datamodule.monitored:  # type: ignore[attr-defined]
             self.report(name)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> Answer:
+    def test_step(self, batch: Batch, batch_idx: int) -> Answer:  # type: ignore[override]
         """Count the answers on the test split."""
         answer = self.predict_step(batch, batch_idx)
         self.recalls["test"].update(answer.output.logits.float().softmax(1), batch.labels)
@@ -294,28 +264,3 @@ class Method(LightningModule):
         if problems:
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
         self.seconds = checkpoint.get("seconds", 0.0)
-
-
-def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str) -> None:
-    """Copy the classifier of a file into a head.
-
-    Args:
-        head: the head that receives it.
-        classifier: tensors by the names of a head.
-        remedy: what to do where its kind is another, for the error.
-
-    Raises:
-        InputError: where they do not fit, for another number of classes first.
-    """
-    own = head.state_dict()
-    if not classifier:
-        raise InputError(f"the file has no classifier (none named fc, linear or classifier): {remedy}.")
-    for key, value in classifier.items():
-        if key in own and value.shape != own[key].shape and value.shape[0] != own[key].shape[0]:
-            raise InputError(f"the file's classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
-    problems = weights.misfits(classifier, own)
-    if problems:
-        raise InputError(
-            f"the file's classifier does not fit a {type(head).__name__} head ({'; '.join(problems)}): {remedy}."
-        )
-    head.load_state_dict(classifier)

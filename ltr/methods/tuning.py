@@ -6,18 +6,17 @@ import time
 from collections.abc import Mapping
 
 import torch
-from jsonargparse import lazy_instance
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import SGD
 
-from ltr import distributed, seeds
+from ltr import distributed, seeds, weights
 from ltr.contracts import Backbone, HeadFactory, LossFactory, Schedule
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import GML
-from ltr.methods.method import Method, load_head
+from ltr.methods.method import Method
 from ltr.schedules import Cosine
 
 
@@ -38,7 +37,7 @@ class Tuning(Method):
             must then be of the same kind, and hardly depends on the seed.
         loss: builds the loss from the counts (C,).
         optimizer: builds the optimizer from the trainable parameters.
-        schedule: the factor of the learning rate per epoch.
+        schedule: the factor of the learning rate per epoch; `Cosine` where none is named.
         cache: whether features are computed once; else every step runs the backbone on augmented images.
         views: augmented versions of the training split to cache, of which each step draws one per image; 0 caches the
             plain images.
@@ -63,13 +62,13 @@ class Tuning(Method):
         reset: bool = False,
         loss: LossFactory = GML,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
-        schedule: Schedule = lazy_instance(Cosine),
+        schedule: Schedule | None = None,
         cache: bool = True,
         views: int = 0,
         compile: bool = False,
     ) -> None:
         super().__init__(
-            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, compile=compile
+            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule or Cosine(), compile=compile
         )
         self.old_head = old_head(backbone.dim, len(counts)).requires_grad_(False)
         self.reset, self.cache, self.views = reset, cache, views
@@ -79,12 +78,12 @@ class Tuning(Method):
     def start(self, classifier: Mapping[str, Tensor]) -> None:
         """Keep the old head before anything touches the new one."""
         if classifier:
-            load_head(self.old_head, classifier, remedy="name its kind with `--model.old_head`")
+            weights.load_head(self.old_head, classifier, remedy="name its kind with `--model.old_head`")
             self.old_known.fill_(True)
         if self.backbone.seen is not None:
             self.backbone_split.copy_(self.backbone.seen)
         if not self.reset:
-            load_head(self.head, classifier, remedy="start a new head with `--model.reset true`")
+            weights.load_head(self.head, classifier, remedy="start a new head with `--model.reset true`")
 
     def train(self, mode: bool = True) -> Tuning:
         """Switch the new head to training mode; the old one stays as it is."""
@@ -99,7 +98,9 @@ class Tuning(Method):
         if not self.cache:
             return
         if self.backbone.freeze == "none":
-            raise InputError("features that change cannot be cached: say `--model.cache false`, or freeze the backbone.")
+            raise InputError(
+                "features that change cannot be cached: say `--model.cache false`, or freeze the backbone."
+            )
         start = time.perf_counter()
         data: LongTailed = self.trainer.datamodule  # type: ignore[attr-defined]
         seeds.reseed(self.epochs)  # as in an epoch after the last, so that a resumed run caches the same views

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import Metric
 
 CONFIDENCE_UNIT = 2**40
+SPLITS = ("train", "val", "test")
 
 
 class Recall(Metric):
@@ -73,3 +74,17 @@ class Recall(Metric):
     def compute(self) -> Tensor:
         """Return (C,) the recall of each class on the CPU, NaN where the split has no image of the class."""
         return self.hits.cpu().double() / self.totals.cpu()
+
+
+class Recalls(nn.Module):
+    """The state of each split."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        # A ModuleDict has no key `train`, since modules have a method of that name.
+        self.of = nn.ModuleList(Recall(classes) for _ in SPLITS)
+
+    def __getitem__(self, split: str) -> Recall:
+        recall = self.of[SPLITS.index(split)]
+        assert isinstance(recall, Recall)
+        return recall

@@ -104,7 +104,9 @@ def _entry(path: Path, name: str, said: Any, earlier: list[str]) -> Entry:
     entry = Entry(name, str(said.get("title", name)), fit, _words(said.get("test")), str(said.get("of", name)))
     missing = sorted(entry.needs - set(earlier))
     if missing:
-        raise InputError(f"{where} needs {missing[0]}, which does not come before it{shipped.nearest(missing[0], earlier)}")
+        raise InputError(
+            f"{where} needs {missing[0]}, which does not come before it{shipped.nearest(missing[0], earlier)}"
+        )
     return entry
 
 

@@ -68,7 +68,7 @@ def test_a_test_without_a_run(ltr, capsys) -> None:
 
 
 def test_missing_data_without_a_network(ltr, capsys, monkeypatch) -> None:
-    def offline(*args: object, **kwargs: object) -> None:
+    def offline(*_: object, **__: object) -> None:
         raise OSError("no network")
 
     monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", offline)
@@ -95,7 +95,7 @@ def test_checkpoints_that_cannot_be_read(tiny, ltr, capsys) -> None:
     for content, sentence in (
         (whole[: len(whole) // 2], "is truncated or no checkpoint"),
         (b"", "is truncated or no checkpoint"),
-        (pickle.dumps({"state_dict": Hostile()}), "is refused"),
+        (pickle.dumps({"state_dict": Hostile()}, protocol=2), "is refused"),
     ):
         (RUN / "last.ckpt").write_bytes(content)
         for words in ("test --ckpt_path a", "predict --ckpt_path a"):
@@ -107,7 +107,7 @@ def test_checkpoints_that_cannot_be_read(tiny, ltr, capsys) -> None:
     assert not (RUN / "test").exists()
 
 
-def test_a_foreign_file_is_no_run(tiny, ltr, capsys) -> None:
+def test_a_foreign_file_is_no_run(ltr, capsys) -> None:
     torch.save({"conv1.weight": torch.zeros(1)}, "foreign.pt")
     assert ltr("test --ckpt_path foreign.pt") == 2
     assert "is no run of `ltr`" in capsys.readouterr().err
@@ -137,7 +137,7 @@ def test_an_ensemble_needs_an_old_head(tiny, ltr, capsys) -> None:
     assert "TemperatureEnsemble needs a tuned run" in capsys.readouterr().err
 
 
-def test_a_run_is_replaced_only_by_another(tiny, capsys) -> None:
+def test_a_run_is_replaced_only_by_another(tiny) -> None:
     assert tiny("--name a") == 0
     assert tiny("--name a --overwrite true --model.backbone Pretrained --model.backbone.checkpoint nowhere") == 2
     assert (RUN / "last.ckpt").is_file()
@@ -173,7 +173,9 @@ def test_help_needs_nothing_heavy(capsys) -> None:
     import subprocess
     import sys
 
-    code = "import sys, ltr.cli; ltr.cli.main(['--help']); print([m for m in ('torch', 'lightning') if m in sys.modules])"
+    code = (
+        "import sys, ltr.cli; ltr.cli.main(['--help']); print([m for m in ('torch', 'lightning') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.startswith("usage: ltr VERB")
     assert out.endswith("[]\n")

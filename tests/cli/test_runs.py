@@ -218,3 +218,18 @@ def test_a_file_can_be_taken_as_it_is(tiny, ltr) -> None:
     )
     assert ltr("test --ckpt_path same") == 0
     assert metrics(run=Path("checkpoints/same"))["recall"] == metrics()["recall"]
+
+
+def test_temperatures_are_fitted_on_images_that_nothing_has_seen(tiny, ltr, capsys) -> None:
+    assert tiny("--name a --data.val_per_class 2") == 0
+    assert ltr("fit", GML, "--name gml --model.backbone.checkpoint a --data.val_per_class 2") == 0
+    fit = "--config ensemble.yaml --trainer.callbacks.temperatures fitted --evaluation fitted"
+    assert ltr("test --ckpt_path gml", fit) == 0
+    said = metrics("fitted", Path("checkpoints/gml"))["adjustments"][0]["TemperatureEnsemble"]
+    assert said["temperatures"] == "fitted"
+    assert (said["t_new"], said["t_old"]) != (1.0, 2.0)
+    assert tiny("--name b") == 0
+    assert ltr("fit", GML, "--name gml2 --model.backbone.checkpoint b --data.val_per_class 2") == 0
+    capsys.readouterr()
+    assert ltr("test --ckpt_path gml2", fit) == 2
+    assert "images that the backbone has not seen" in capsys.readouterr().err
