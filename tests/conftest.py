@@ -14,34 +14,12 @@ from ltr.backbones import ResNet20
 from ltr.cli import main
 from ltr.methods import Method
 
-TINY = [
-    "--config",
-    "ce.yaml",
-    "--data",
-    "Synthetic",
-    "--data.imbalance",
-    "4",
-    "--data.batch_size",
-    "16",
-    "--model.backbone",
-    "ResNet20",
-    "--model.backbone.width",
-    "4",
-    "--model.schedule",
-    "Cosine",
-    "--model.schedule.warmup",
-    "0",
-    "--trainer.max_epochs",
-    "2",
-    "--trainer.check_val_every_n_epoch",
-    "2",
-    "--trainer.enable_progress_bar",
-    "false",
-    "--trainer.accelerator",
-    "cpu",
-    "--trainer.precision",
-    "32-true",
-]
+TINY = (
+    "--config ce.yaml --data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone ResNet20 "
+    "--model.backbone.width 4 --model.schedule Cosine --model.schedule.warmup 0 --trainer.max_epochs 2 "
+    "--trainer.check_val_every_n_epoch 2 --trainer.enable_progress_bar false --trainer.accelerator cpu "
+    "--trainer.precision 32-true"
+)
 
 Run = Callable[..., int]
 
@@ -72,7 +50,7 @@ def ltr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.fixture
 def tiny(ltr: Run) -> Run:
     """Return a training of two epochs on synthetic data, with further arguments."""
-    return lambda *words: ltr("fit", *TINY, *words)
+    return lambda *words: ltr("fit", TINY, *words)
 
 
 @pytest.fixture(autouse=True)

@@ -53,6 +53,7 @@ class Command(LightningCLI):
             load_from_checkpoint_support=False,
             trainer_defaults={
                 "precision": precision(),
+                "devices": 1,  # more of them multiply the batch, which nobody should get without asking
                 "logger": False,
                 "num_sanity_val_steps": 0,
                 "use_distributed_sampler": False,

@@ -43,10 +43,13 @@ def perform(verb: str, arguments: list[str], *, tell: bool = True) -> None:
     Raises:
         InputError: where the user has something to mend.
     """
+    import torch
+
     from ltr.cli.command import Command
     from ltr.cli.parser import cause
 
     quiet()
+    threads = torch.get_num_threads()
     try:
         Command([verb, *expand(verb, arguments)], tell=tell)
     except MisconfigurationException as error:
@@ -62,6 +65,8 @@ def perform(verb: str, arguments: list[str], *, tell: bool = True) -> None:
         if error.errno not in DISK:
             raise
         raise InputError(f"{error.strerror}: {error.filename or 'the file system'}.") from error
+    finally:
+        torch.set_num_threads(threads)  # a tuning that fails cannot put them back itself
 
 
 def fail(sentence: str) -> None:

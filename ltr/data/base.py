@@ -181,6 +181,10 @@ class LongTailed(LightningDataModule):
         """Turn uint8 images (B, 3, H, W) into what the network takes, augmented or plain."""
         return normalise(self.augment(images) if augment else images, self._mean, self._std)
 
+    def on_exception(self, exception: BaseException) -> None:
+        """Let cached features go where a tuning fails."""
+        self.features.clear()
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment and normalise a whole batch on its device."""
         if batch.features is not None:

@@ -31,7 +31,7 @@ class CIFAR10LT(LongTailed):
     def prepare_data(self) -> None:
         """Download the official files where they are missing; runs in one process only."""
         try:
-            self._open(train=True)
+            self._open(train=False)  # the md5 sums of all files are compared, the small one is read
             return
         except RuntimeError:  # torchvision's word for "missing or not the official file"
             pass

@@ -38,7 +38,7 @@ class Resident:
         indices: Indices,
         *,
         batch_size: int,
-        images: Tensor | None = None,
+        images: Tensor,
         features: Tensor | None = None,
     ) -> None:
         self.labels, self.indices, self.batch_size = labels, indices, batch_size
@@ -48,14 +48,11 @@ class Resident:
         return -(-len(self.indices) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = torch.tensor(list(self.indices), dtype=torch.int64)
+        order = torch.tensor(list(self.indices), dtype=torch.int64).to(self.labels.device)
         # Every process takes the same number of steps, that of the smallest shard, or the others would wait for ever.
-        for positions in torch.split(order, self.batch_size)[: len(self)]:
-            here = positions.to(self.labels.device)
+        for here in torch.split(order, self.batch_size)[: len(self)]:
             if self.features is not None:
                 views = torch.randint(len(self.features), here.shape, device=here.device)
                 yield Batch(self.labels.new_empty(0), self.labels[here], here, self.features[views, here])
-            elif self.images is not None:
-                yield Batch(self.images[here], self.labels[here], here)
             else:
-                yield Batch(self.labels.new_empty(0), self.labels[here], here)
+                yield Batch(self.images[here], self.labels[here], here)

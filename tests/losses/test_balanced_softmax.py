@@ -30,8 +30,9 @@ def measured(case: dict[str, Any]) -> tuple[float, Tensor]:
     return value.item(), gradient
 
 
+@pytest.mark.usefixtures("double")
 @every_case
-def test_agrees_with_the_official_code_in_float64(case: dict[str, Any], double: None) -> None:
+def test_agrees_with_the_official_code_in_float64(case: dict[str, Any]) -> None:
     value, gradient = measured(case)
     assert value == pytest.approx(case["expected"]["loss"], rel=1e-9)
     torch.testing.assert_close(gradient, torch.tensor(case["expected"]["grad_logits"]), rtol=0, atol=1e-8)
@@ -47,7 +48,9 @@ def test_agrees_with_the_official_code_in_float32(case: dict[str, Any]) -> None:
 def test_toy() -> None:
     values = BalancedSoftmax(TOY)(Output(LOGITS, LOGITS), LABELS)
     assert values.tolist() == pytest.approx([0.013934, 0.100809, 3.344546, 5.848514], abs=5.1e-7)
-    assert BalancedSoftmax(TOY, tau=1.5)(Output(LOGITS, LOGITS), LABELS).mean().item() == pytest.approx(3.123161, abs=1e-6)
+    assert BalancedSoftmax(TOY, tau=1.5)(Output(LOGITS, LOGITS), LABELS).mean().item() == pytest.approx(
+        3.123161, abs=1e-6
+    )
 
 
 def test_without_prior_it_is_cross_entropy() -> None:
@@ -55,8 +58,9 @@ def test_without_prior_it_is_cross_entropy() -> None:
     assert torch.equal(BalancedSoftmax(TOY, tau=0)(output, LABELS), CrossEntropy(TOY)(output, LABELS))
 
 
+@pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("tau", [0.7, 1.0, 1.5])
-def test_the_formula_as_a_loop(tau: float, double: None) -> None:
+def test_the_formula_as_a_loop(tau: float) -> None:
     counts = [int(500 * 0.01 ** (label / 99)) for label in range(100)]
     logits = 3 * torch.randn(20, 100, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(20) * 5

@@ -19,7 +19,8 @@ def test_toy() -> None:
     assert values.tolist() == pytest.approx([0.169846, 0.958020, 1.680270, 2.407606], abs=5.1e-7)
 
 
-def test_the_formula_as_a_loop(double: None) -> None:
+@pytest.mark.usefixtures("double")
+def test_the_formula_as_a_loop() -> None:
     logits = 4 * torch.randn(20, 7, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(20) % 7
     expected = []

@@ -31,8 +31,9 @@ def measured(case: dict[str, Any], clamp: float | None) -> tuple[float, Tensor]:
     return value.item(), gradient
 
 
+@pytest.mark.usefixtures("double")
 @every_case
-def test_agrees_with_the_public_code_in_float64(case: dict[str, Any], double: None) -> None:
+def test_agrees_with_the_public_code_in_float64(case: dict[str, Any]) -> None:
     value, gradient = measured(case, case["params"]["clamp_min"])
     assert value == pytest.approx(case["expected"]["loss"], rel=1e-9)
     torch.testing.assert_close(gradient, torch.tensor(case["expected"]["grad_logits"]), rtol=0, atol=1e-8)
@@ -45,15 +46,17 @@ def test_agrees_with_the_public_code_in_float32(case: dict[str, Any]) -> None:
     torch.testing.assert_close(gradient, torch.tensor(case["expected"]["grad_logits"]), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("double")
 @every_case
-def test_is_exact_without_the_clamp(case: dict[str, Any], double: None) -> None:
+def test_is_exact_without_the_clamp(case: dict[str, Any]) -> None:
     value, gradient = measured(case, None)
     assert value == pytest.approx(case["without_clamp"]["loss"], rel=1e-9)
     expected = case["without_clamp"].get("grad_logits", case["expected"]["grad_logits"])
     torch.testing.assert_close(gradient, torch.tensor(expected), rtol=0, atol=1e-8)
 
 
-def test_the_clamp_silences_the_hardest_samples_and_the_exact_loss_does_not(double: None) -> None:
+@pytest.mark.usefixtures("double")
+def test_the_clamp_silences_the_hardest_samples_and_the_exact_loss_does_not() -> None:
     case = next(case for case in CASES if case["expected"]["samples_clamped"])
     silent = (measured(case, 1e-5)[1].abs().sum(1) == 0).sum().item()
     assert silent == case["expected"]["samples_clamped"]
@@ -70,7 +73,8 @@ def test_toy() -> None:
     assert logits.grad[2].tolist() == pytest.approx([0.319636, -0.321575, 0.001939], abs=5.5e-7)
 
 
-def test_the_formula_as_a_loop(double: None) -> None:
+@pytest.mark.usefixtures("double")
+def test_the_formula_as_a_loop() -> None:
     counts = [int(500 * 0.01 ** (label / 99)) for label in range(100)]
     logits = 3 * torch.randn(64, 100, generator=torch.Generator().manual_seed(0))
     labels = torch.randint(40, (64,), generator=torch.Generator().manual_seed(1))
@@ -84,13 +88,15 @@ def test_the_formula_as_a_loop(double: None) -> None:
     assert values.tolist() == pytest.approx([expected] * 64, rel=1e-12)
 
 
-def test_the_gradient_is_that_of_finite_differences(double: None) -> None:
+@pytest.mark.usefixtures("double")
+def test_the_gradient_is_that_of_finite_differences() -> None:
     loss, labels = GML(torch.tensor([50, 7, 2, 1])), torch.tensor([0, 0, 1, 2, 2, 2])
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(3)).requires_grad_()
     assert torch.autograd.gradcheck(lambda z: loss(Output(z, z), labels).mean(), (logits,))
 
 
-def test_no_more_than_the_class_balanced_mean_of_balanced_softmax(double: None) -> None:
+@pytest.mark.usefixtures("double")
+def test_no_more_than_the_class_balanced_mean_of_balanced_softmax() -> None:
     counts, labels = torch.tensor([50, 7, 2, 1]), torch.tensor([0, 0, 0, 1, 1, 2, 3, 3])
     logits = 3 * torch.randn(8, 4, generator=torch.Generator().manual_seed(4))
     output = Output(logits, logits)
@@ -100,7 +106,9 @@ def test_no_more_than_the_class_balanced_mean_of_balanced_softmax(double: None) 
     assert value < bound - 1e-3, "the logarithm of a mean exceeds the mean of the logarithms"
     single = Output(logits[:4], logits[:4])
     one_each = torch.tensor([2, 0, 3, 1])
-    assert GML(counts)(single, one_each)[0].item() == pytest.approx(BalancedSoftmax(counts)(single, one_each).mean().item())
+    assert GML(counts)(single, one_each)[0].item() == pytest.approx(
+        BalancedSoftmax(counts)(single, one_each).mean().item()
+    )
 
 
 def test_a_hopeless_sample_keeps_its_gradient() -> None:

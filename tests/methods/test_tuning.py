@@ -1,0 +1,186 @@
+"""Retraining the classifier of a trained network on its frozen features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from ltr.backbones import Pretrained, ResNet20
+from ltr.data import CropFlip, Plain, Synthetic
+from ltr.errors import InputError
+from ltr.losses import CrossEntropy
+from ltr.methods import Tuning
+
+Make = Callable[..., Trainer]
+# Lightning wonders at modules in evaluation mode; that a frozen backbone stays in it is the point.
+pytestmark = pytest.mark.filterwarnings("ignore:Found .* module.* in eval mode")
+
+
+class Watch(Callback):
+    """Look at a training once it has begun, and at the losses of its batches."""
+
+    def __init__(self) -> None:
+        self.features: dict[str, Tensor] = {}
+        self.start: dict[str, Tensor] = {}
+        self.losses: list[float] = []
+        self.threads = 0
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.features = dict(trainer.datamodule.features)  # type: ignore[attr-defined]
+        self.start = {key: value.clone() for key, value in module.state_dict().items()}
+        self.threads = torch.get_num_threads()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        self.losses.append(outputs["loss"].item())
+
+
+def tuning(run_file: Path, data: Synthetic, **options: Any) -> Tuning:
+    """Return a tuning of the run, on its five classes."""
+    return Tuning(Pretrained(str(run_file), ResNet20(width=2)), data.counts, **options)
+
+
+def file_of(run_file: Path) -> dict[str, Tensor]:
+    """Return the tensors of the run."""
+    content: dict[str, Tensor] = torch.load(run_file)["state_dict"]
+    return content
+
+
+WAYS: list[dict[str, Any]] = [{}, {"views": 2}, {"cache": False}, {"reset": True}]
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_only_the_new_head_moves(run_file: Path, trainer: Make, options: dict[str, Any]) -> None:
+    data, watch = Synthetic(augment=CropFlip(1)), Watch()
+    model = tuning(run_file, data, **options)
+    trainer(2, callbacks=[watch]).fit(model, datamodule=data)
+    file, state = file_of(run_file), model.state_dict()
+    for key, value in file.items():
+        if key.startswith("backbone."):
+            assert torch.equal(state[key.replace("backbone.", "backbone.backbone.")], value), key
+    for part in ("fc.weight", "fc.bias"):
+        assert torch.equal(state[f"old_head.{part}"], file[f"head.{part}"])
+        assert not torch.equal(state[f"head.{part}"], watch.start[f"head.{part}"])
+        started_from_the_old = torch.equal(watch.start[f"head.{part}"], file[f"head.{part}"])
+        assert started_from_the_old == (not options.get("reset", False))
+    assert bool(state["old_known"])
+
+
+def test_tuning_lowers_the_loss(run_file: Path, trainer: Make) -> None:
+    data, watch = Synthetic(batch_size=64), Watch()
+    trainer(20, callbacks=[watch]).fit(tuning(run_file, data), datamodule=data)
+    assert len(watch.losses) == 20
+    assert watch.losses[-1] < 0.9 * watch.losses[0]
+
+
+def test_cached_features_are_those_of_the_network(run_file: Path, trainer: Make) -> None:
+    data, watch = Synthetic(val_per_class=1, eval_batch_size=7), Watch()
+    model = tuning(run_file, data)
+    trainer(1, callbacks=[watch]).fit(model, datamodule=data)
+    model.eval()
+    assert set(watch.features) == {"train", "val", "test"}
+    for name, features in watch.features.items():
+        assert features.dtype == torch.float32
+        with torch.no_grad():
+            expected = model.backbone(data.prepare(data.splits[name].images))
+        torch.testing.assert_close(features, expected[None], rtol=1e-4, atol=1e-5)
+
+
+def test_views_are_augmented_and_drawn_again_by_the_seed(run_file: Path, trainer: Make) -> None:
+    banks = []
+    for _ in range(2):
+        data, watch = Synthetic(augment=CropFlip(2)), Watch()
+        torch.rand(5)
+        trainer(1, callbacks=[watch]).fit(tuning(run_file, data, views=3), datamodule=data)
+        banks.append(watch.features)
+    train = banks[0]["train"]
+    assert train.shape == (3, sum(Synthetic().counts), 8)
+    assert not torch.equal(train[0], train[1])
+    assert torch.equal(train, banks[1]["train"]), "a resumed run sees the same views"
+    assert banks[0]["test"].shape[0] == 1
+
+
+def test_a_cached_training_is_the_uncached_one(run_file: Path, trainer: Make) -> None:
+    heads = []
+    for cache in (True, False):
+        data = Synthetic(augment=Plain())
+        model = tuning(run_file, data, cache=cache, loss=CrossEntropy)
+        trainer(3).fit(model, datamodule=data)
+        heads.append(model.head.fc.weight.detach())
+    torch.testing.assert_close(heads[0], heads[1], rtol=1e-3, atol=1e-4)
+
+
+def test_nothing_is_left_behind(run_file: Path, trainer: Make) -> None:
+    data, watch = Synthetic(), Watch()
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        trainer(1, callbacks=[watch]).fit(tuning(run_file, data), datamodule=data)
+        assert watch.threads == 1, "a head is too small for two threads"
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert not data.features
+
+
+def test_what_backbone_and_head_have_seen_is_kept(run_file: Path, trainer: Make) -> None:
+    data = Synthetic()
+    model = tuning(run_file, data)
+    trainer(1).fit(model, datamodule=data)
+    assert bytes(model.split.tolist()).hex() == data.fingerprints["train"]
+    assert model.backbone_split.tolist() == [7] * 32
+
+
+def test_the_whole_network_is_what_is_saved(run_file: Path, trainer: Make, tmp_path: Path) -> None:
+    data = Synthetic()
+    model = tuning(run_file, data)
+    trainer_of_it = trainer(1)
+    trainer_of_it.fit(model, datamodule=data)
+    trainer_of_it.test(model, datamodule=data, verbose=False)
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "tuned.ckpt")
+    run_file.unlink()
+    other = tuning(run_file, data)
+    other.load_state_dict(torch.load(tmp_path / "tuned.ckpt")["state_dict"])
+    trainer(1).test(other, datamodule=Synthetic(), verbose=False)
+    assert str(other.reports["test"]) == str(model.reports["test"])  # NaN where there is no class with many images
+    images = data.prepare(data.splits["test"].images)
+    model.eval()
+    other.eval()
+    assert torch.equal(other.predict(images).logits, model.predict(images).logits)
+
+
+def test_training_mode_reaches_the_new_head_only(run_file: Path) -> None:
+    model = tuning(run_file, Synthetic()).train()
+    assert model.head.training
+    assert not any(module.training for part in (model.backbone, model.old_head) for module in part.modules())
+    assert {name.split(".")[0] for name, parameter in model.named_parameters() if parameter.requires_grad} == {"head"}
+
+
+def test_another_number_of_classes(run_file: Path, trainer: Make) -> None:
+    data = Synthetic(classes=4)
+    with pytest.raises(InputError, match="the file's classifier has 5 classes, the data have 4"):
+        trainer(1).fit(tuning(run_file, data), datamodule=data)
+
+
+def test_a_file_without_a_classifier(run_file: Path, trainer: Make) -> None:
+    torch.save({key: value for key, value in file_of(run_file).items() if key.startswith("backbone.")}, run_file)
+    data = Synthetic()
+    with pytest.raises(InputError, match=r"no classifier .*`--model\.reset true`"):
+        trainer(1).fit(tuning(run_file, data), datamodule=data)
+    model = tuning(run_file, data, reset=True)
+    trainer(1).fit(model, datamodule=data)
+    assert not bool(model.old_known), "there is no old head to build an ensemble with"
+
+
+def test_features_that_change_are_not_cached(run_file: Path, trainer: Make) -> None:
+    data = Synthetic()
+    model = Tuning(Pretrained(str(run_file), ResNet20(width=2), "none"), data.counts)
+    with pytest.raises(InputError, match="features that change cannot be cached"):
+        trainer(1).fit(model, datamodule=data)

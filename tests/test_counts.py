@@ -1,0 +1,149 @@
+"""The arithmetic of class counts, against the tables of the field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ltr.counts import (
+    fingerprint,
+    imbalance_factor,
+    log_prior,
+    long_tailed,
+    long_tailed_indices,
+    per_class,
+    shot_groups,
+)
+from ltr.errors import InputError
+
+CASES = json.loads((Path(__file__).parent / "references" / "cifar100_lt_indices.json").read_text())["cases"]
+TOTALS = {  # largest, classes, imbalance: total, smallest, (many, medium, few)
+    (5000, 10, 10): (20431, 500, (10, 0, 0)),
+    (5000, 10, 20): (17023, 250, (10, 0, 0)),
+    (5000, 10, 50): (13996, 100, (9, 1, 0)),
+    (5000, 10, 100): (12406, 50, (8, 2, 0)),
+    (5000, 10, 200): (11203, 25, (7, 3, 0)),
+    (500, 100, 10): (19573, 50, (69, 31, 0)),
+    (500, 100, 20): (15907, 25, (53, 47, 0)),
+    (500, 100, 50): (12608, 10, (41, 41, 18)),
+    (500, 100, 100): (10847, 5, (35, 35, 30)),
+    (500, 100, 200): (9502, 2, (30, 31, 39)),
+}
+CIFAR10 = {
+    10: [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500],
+    20: [5000, 3584, 2569, 1842, 1320, 946, 678, 486, 348, 250],
+    50: [5000, 3237, 2096, 1357, 878, 568, 368, 238, 154, 100],
+    100: [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50],
+    200: [5000, 2775, 1540, 854, 474, 263, 146, 81, 45, 25],
+}
+
+
+@pytest.mark.parametrize("key", list(TOTALS), ids=lambda key: f"cifar{key[1]}-{key[2]}")
+def test_totals_and_shot_groups(key: tuple[int, int, int]) -> None:
+    largest, classes, imbalance = key
+    counts = long_tailed(largest, classes, imbalance)
+    total, smallest, groups = TOTALS[key]
+    assert (len(counts), sum(counts), counts[0], counts[-1]) == (classes, total, largest, smallest)
+    assert tuple(map(len, shot_groups(counts).values())) == groups
+
+
+@pytest.mark.parametrize("imbalance", list(CIFAR10))
+def test_cifar10_class_by_class(imbalance: int) -> None:
+    assert long_tailed(5000, 10, imbalance) == CIFAR10[imbalance]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_cifar100_as_the_official_code_counts(case: dict) -> None:
+    kind, imbalance = case["params"]["imbalance_type"], case["params"]["imbalance_factor"]
+    assert long_tailed(500, 100, imbalance, kind) == case["counts"]
+    assert sum(case["counts"]) == case["expected"]["total"]
+
+
+@pytest.mark.parametrize(("imbalance", "total"), [(10, 27500), (50, 25500), (100, 25250)])
+def test_steps(imbalance: int, total: int) -> None:
+    assert long_tailed(5000, 10, imbalance, "step") == [5000] * 5 + [5000 // imbalance] * 5
+    assert sum(long_tailed(5000, 10, imbalance, "step")) == sum(long_tailed(500, 100, imbalance, "step")) == total
+
+
+def test_none_keeps_every_image_whatever_the_imbalance() -> None:
+    assert long_tailed(500, 4, 100, "none") == [500] * 4
+    assert long_tailed(500, 4, 1, "none") == [500] * 4
+
+
+@pytest.mark.parametrize("imbalance", [0, 1, -10, math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("profile", ["exp", "step"])
+def test_impossible_imbalances(imbalance: float, profile: str) -> None:
+    with pytest.raises(InputError, match="imbalance"):
+        long_tailed(500, 100, imbalance, profile)  # type: ignore[arg-type]
+
+
+def test_the_inverse_is_understood_and_said() -> None:
+    with pytest.warns(UserWarning, match=r"read as N_min / N_max, that is a factor of 100"):
+        assert imbalance_factor(0.01) == 100
+    with pytest.warns(UserWarning, match="factor of 100"):
+        assert long_tailed(500, 100, 0.01) == long_tailed(500, 100, 100)
+
+
+def test_a_class_without_images_is_refused() -> None:
+    assert min(long_tailed(100, 10, 100)) == 1
+    with pytest.raises(InputError, match="class 9 would have no image at imbalance 101"):
+        long_tailed(100, 10, 101)
+    with pytest.raises(InputError, match="class 5 would have no image"):
+        long_tailed(10, 10, 11, "step")
+
+
+@pytest.mark.parametrize(
+    ("classes", "first", "last", "total"),
+    [
+        (100, [9000, 25400, 28300, 44500, 46100], [34899, 15399, 36399, 36199, 29999], 271_164_136),
+        (10, [3980, 38330, 48360, 45720, 6360], [22049, 38169, 22069, 25079, 19269], 309_550_124),
+    ],
+)
+def test_the_kept_images_are_those_of_the_official_code(
+    classes: int, first: list[int], last: list[int], total: int
+) -> None:
+    labels = np.arange(50000) % classes
+    np.random.seed(42)  # noqa: NPY002 - the global state is what must not change
+    state = np.random.get_state()[1].tolist()  # noqa: NPY002
+    kept = long_tailed_indices(labels, long_tailed(50000 / classes, classes, 100), subset_seed=0)
+    assert np.random.get_state()[1].tolist() == state, "the global generator is not touched"  # noqa: NPY002
+    assert kept[0][:5].tolist() == first
+    assert kept[-1][:5].tolist() == last
+    assert sum(int(part.sum()) for part in kept) == total
+    other = long_tailed_indices(labels, long_tailed(50000 / classes, classes, 100), subset_seed=1)
+    assert other[0][:5].tolist() != first
+
+
+def test_more_images_than_there_are() -> None:
+    with pytest.raises(InputError, match="class 1 has 2 images, fewer than the 3 asked for"):
+        long_tailed_indices(np.array([0, 1, 0, 1]), [2, 3], subset_seed=0)
+
+
+def test_shot_groups_at_their_borders() -> None:
+    assert shot_groups([101, 100, 20, 19, 1]) == {"many": [0], "medium": [1, 2], "few": [3, 4]}
+    assert shot_groups([500, 400]) == {"many": [0, 1], "medium": [], "few": []}
+
+
+def test_a_fingerprint_is_of_the_images_and_not_of_their_order() -> None:
+    expected = hashlib.sha256(struct.pack("<3q", 2, 7, 300)).hexdigest()
+    assert fingerprint([300, 2, 7]) == fingerprint(np.array([7, 300, 2], dtype=np.int32)) == expected
+    assert fingerprint([300, 2, 8]) != expected
+
+
+def test_log_prior() -> None:
+    prior = log_prior(torch.tensor([90, 9, 1]))
+    assert prior.dtype == torch.float32
+    assert prior.tolist() == pytest.approx([math.log(0.9), math.log(0.09), math.log(0.01)], rel=1e-6)
+    with pytest.raises(InputError, match="class 2 has no training image"):
+        log_prior(torch.tensor([90, 9, 0]))
+
+
+def test_per_class_counts_absent_classes_too() -> None:
+    assert per_class(torch.tensor([0, 3, 0, 1]), 6).tolist() == [2, 1, 0, 1, 0, 0]

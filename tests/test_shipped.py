@@ -1,0 +1,47 @@
+"""Recipes and weights are found by name from any folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ltr import shipped
+from ltr.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["gml.yaml", "data/digits.yaml", "configs/gml.yaml"])
+def test_a_recipe_by_its_bare_name(name: str) -> None:
+    assert shipped.config(name).is_file()
+
+
+def test_a_file_here_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "gml.yaml").write_text("model: {}", encoding="utf-8")
+    assert shipped.config("gml.yaml").read_text(encoding="utf-8") == "model: {}"
+
+
+@pytest.mark.parametrize("name", ["glm.yaml", "GML.yaml"])
+def test_a_misspelt_recipe_names_the_nearest(name: str) -> None:
+    with pytest.raises(InputError, match=r"there is no config .*; did you mean gml\.yaml\?"):
+        shipped.config(name)
+
+
+@pytest.mark.parametrize("name", ["checkpoints/mine/last.ckpt", "checkpoints/mine", "mine"])
+def test_a_run_by_file_folder_or_name(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoints" / "mine" / "last.ckpt"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert shipped.checkpoint(name).resolve() == file.resolve()
+    with pytest.raises(InputError, match="there is no checkpoint nine; did you mean mine"):
+        shipped.checkpoint("nine")
+
+
+def test_an_empty_folder_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="there is no checkpoint empty"):
+        shipped.checkpoint("empty")
