@@ -68,6 +68,7 @@ class Evaluation(Callback):
             self.folder / "metrics.json",
             {
                 **report.to_json(),
+                "classes": data.classes,
                 "split": "test",
                 "data": data.description,
                 "adjustments": [{type(item).__name__: item.settings} for item in pl_module.adjustments],

@@ -18,6 +18,7 @@ DISK = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM)
 
 def run(verb: str, arguments: list[str]) -> None:
     """Run a verb with the arguments that follow it; leave with status 2 and a sentence where they cannot be used."""
+    usual, warnings.formatwarning = warnings.formatwarning, _note
     try:
         if verb == "study":
             from ltr.studies import study
@@ -30,6 +31,13 @@ def run(verb: str, arguments: list[str]) -> None:
     except SIGTERMException:
         print("ltr: stopped by SIGTERM; go on with `--ckpt_path last`.", file=sys.stderr)
         sys.exit(143)
+    finally:
+        warnings.formatwarning = usual
+
+
+def _note(message: Warning | str, *_: object, **__: object) -> str:
+    """Return a warning as a line for a user, who has no use for the line of code it comes from."""
+    return f"ltr: note: {message}\n"
 
 
 def perform(verb: str, arguments: list[str], *, tell: bool = True) -> None:

@@ -19,10 +19,9 @@ from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, Mix
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
+from ltr.methods.epoch_loss import EpochLoss
 from ltr.metrics import Recalls, Report
 from ltr.schedules import Steps
-
-CHECK_EVERY = 50
 
 
 class Method(LightningModule):
@@ -69,9 +68,8 @@ class Method(LightningModule):
         self.seconds = 0.0
         self.measures: dict[str, float] = {}
         self.reports: dict[str, Report] = {}
+        self.epoch_loss = EpochLoss()
         self.recalls = Recalls(len(counts))
-        self.losses: list[Tensor] = []
-        self.sizes: list[int] = []
         if self.mix is not None and not self.loss.mixable:
             raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
 
@@ -159,6 +157,8 @@ class Method(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Draw as any run of this seed draws in this epoch, and tell every part what time it is."""
         self.clock = time.perf_counter()
+        self.epoch_loss = EpochLoss()
+        self.recalls["train"].reset()
         self.measures = {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
         seeds.reseed(self.current_epoch)
         if self.current_epoch == self.epochs - 1:
@@ -175,36 +175,18 @@ class Method(LightningModule):
             batch = batch._replace(images=images)
         output = self.answer(batch)
         value = target.blend(self.loss, output).mean()
+        self.epoch_loss.add(value, len(batch.labels), epoch=self.current_epoch)
         if distributed.active():  # the ranks' means count as much as their samples do
             size = value.new_tensor(float(len(batch.labels)))
             value = value * (size * distributed.world() / distributed.total(size))
         self.recalls["train"].update(output.logits.detach().float().softmax(1), batch.labels)
-        self.losses.append(value.detach())
-        self.sizes.append(len(batch.labels))
-        if value.device.type == "cpu" or batch_idx % CHECK_EVERY == CHECK_EVERY - 1:
-            self.check_finite()
         return value
-
-    def check_finite(self) -> None:
-        """Stop where a loss is not a number, before anything is saved; looking costs a wait for a GPU."""
-        values = torch.stack(self.losses[-CHECK_EVERY:])
-        if values.isfinite().all():
-            return
-        batch = len(self.losses) - len(values) + int(values.isfinite().logical_not().nonzero()[0])
-        raise InputError(
-            f"the loss became {values[~values.isfinite()][0].item()} in batch {batch} of epoch {self.current_epoch}: "
-            "lower the learning rate, or look at the data. The checkpoint of the last whole epoch is kept."
-        )
 
     def on_train_epoch_end(self) -> None:
         """Log the running measures of the epoch."""
-        self.check_finite()
-        sizes = torch.tensor(self.sizes, dtype=torch.float64)
-        loss = float((torch.stack(self.losses).double().cpu() * sizes).sum() / sizes.sum())
-        self.note({"train/loss": loss})
+        self.epoch_loss.check(epoch=self.current_epoch)
+        self.note({"train/loss": self.epoch_loss.mean()})
         self.report("train")
-        self.losses.clear()
-        self.sizes.clear()
         self.seconds += time.perf_counter() - self.clock
 
     def report(self, name: str) -> None:

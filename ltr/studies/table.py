@@ -134,8 +134,9 @@ def draw(plan: Plan, cells: Sequence[Cell], path: Path) -> Path | None:
     chosen = [next(cell for cell in cells if cell.name == name) for name in plan.picture]
     if not all(cell.found for cell in chosen):
         return None
-    counts = next(iter(chosen[0].found.values()))["counts"]
-    if any(next(iter(cell.found.values()))["counts"] != counts for cell in chosen):
+    first, *others = (next(iter(cell.found.values())) for cell in chosen)
+    if any(other["counts"] != first["counts"] for other in others):
         return None
-    plots.save(plots.per_class_recall({cell.title: cell.recall() for cell in chosen}, counts), path)
+    recalls = {cell.title: cell.recall() for cell in chosen}
+    plots.save(plots.per_class_recall(recalls, first["counts"], classes=first["classes"]), path)
     return path

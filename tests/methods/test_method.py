@@ -85,7 +85,6 @@ def test_training_lowers_the_loss(trainer: Make) -> None:
     assert len(losses) == 12
     assert losses[-1] < 0.7 * losses[0]
     assert model.seconds > 0
-    assert not model.losses
 
 
 def test_the_training_loss_is_the_mean_over_the_images(trainer: Make) -> None:

@@ -57,7 +57,9 @@ class Fake:
         found = dict.fromkeys(MEASURES, value) | {"few": None, "zero_recall": seed}
         data = {"name": "Fake", "imbalance": 10.0, "profile": "exp", "subset_seed": 0}
         (folder / "metrics.json").write_text(
-            json.dumps({**found, "recall": [value, value, None], "counts": [9, 5, 2], "data": data})
+            json.dumps(
+                {**found, "recall": [value, value, None], "counts": [9, 5, 2], "classes": ["a", "b", "c"], "data": data}
+            )
         )
 
     def asked(self) -> list[str]:
