@@ -73,7 +73,7 @@ class Command(LightningCLI):
         """Add the run folder, and give the model the counts of the data."""
         parser.add_argument("--name", type=str | None, default=None, help="Name of the run; else that of its config.")
         parser.add_argument("--runs", type=str, default="checkpoints", help="Folder in which the runs are kept.")
-        parser.add_argument("--overwrite", type=bool, default=False, help="Replace a run of the same name.")
+        parser.add_argument("--overwrite", action="store_true", help="Replace a run of the same name.")
         parser.add_argument("--evaluation", type=str | None, default=None, help="Folder of a test or prediction.")
         parser.link_arguments("data.counts", "model.init_args.counts", apply_on="instantiate")
 
@@ -93,16 +93,15 @@ class Command(LightningCLI):
             if taken and not resumed and not config.overwrite:
                 raise InputError(
                     f"the run {self.folder} exists already: choose another `--name`, resume it with `--ckpt_path "
-                    "last`, or replace it with `--overwrite true`."
+                    "last`, or replace it with `--overwrite`."
                 )
         else:
             weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
             home = Path(config.ckpt_path).parent
             shipped_home = shipped.folder("checkpoints").resolve()
             foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
-            self.folder = (Path(config.runs) / home.name if foreign else home) / str(
-                config.evaluation or self.subcommand
-            )
+            evaluation: str = config.evaluation or self.subcommand
+            self.folder = (Path(config.runs) / home.name if foreign else home) / evaluation
 
     @property
     def text(self) -> str:

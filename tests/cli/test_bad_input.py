@@ -139,7 +139,7 @@ def test_an_ensemble_needs_an_old_head(tiny, ltr, capsys) -> None:
 
 def test_a_run_is_replaced_only_by_another(tiny) -> None:
     assert tiny("--name a") == 0
-    assert tiny("--name a --overwrite true --model.backbone Pretrained --model.backbone.checkpoint nowhere") == 2
+    assert tiny("--name a --overwrite --model.backbone Pretrained --model.backbone.checkpoint nowhere") == 2
     assert (RUN / "last.ckpt").is_file()
 
 

@@ -119,7 +119,7 @@ def test_an_existing_run_is_refused_or_replaced(tiny, capsys) -> None:
     assert "exists already" in capsys.readouterr().err
     assert (RUN / "last.ckpt").read_bytes() == before
     (RUN / "left").write_text("over")
-    assert tiny("--name a --overwrite true") == 0
+    assert tiny("--name a --overwrite") == 0
     assert not (RUN / "left").exists()
 
 
