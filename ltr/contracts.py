@@ -42,12 +42,15 @@ class Output(NamedTuple):
         features: (B, D) what the head saw.
         embeddings: (B, V, P) projected views, for contrastive losses.
         experts: (E, B, C) logits of each expert.
+        scale: what a cosine of 1 is worth in the logits, so that a margin on cosines knows its size; 1 where the logits
+            are no cosines.
     """
 
     logits: Tensor
     features: Tensor
     embeddings: Tensor | None = None
     experts: Tensor | None = None
+    scale: float = 1.0
 
 
 class Answer(NamedTuple):
@@ -145,8 +148,8 @@ class Loss(nn.Module, ABC):
         mixable: False where blended labels have no meaning for the loss.
     """
 
-    batch_level: ClassVar[bool] = False
-    mixable: ClassVar[bool] = True
+    batch_level: bool = False
+    mixable: bool = True
 
     def __init__(self, counts: Tensor) -> None:
         super().__init__()
@@ -162,6 +165,9 @@ class Loss(nn.Module, ABC):
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+
+    def check(self, epochs: int) -> None:
+        """Raise `InputError` where a switch of the loss would never fire in `epochs` epochs."""
 
 
 class Sampler(torch.utils.data.Sampler[int], ABC):

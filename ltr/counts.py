@@ -74,16 +74,43 @@ def long_tailed(largest: float, classes: int, imbalance: float, profile: Profile
     return counts
 
 
-def log_prior(counts: Tensor) -> Tensor:
-    """Return (C,) log(N_c / N), computed in float64 and given in the default precision.
+def populated(counts: Tensor) -> Tensor:
+    """Return the counts (C,) in float64.
 
     Raises:
-        InputError: where a class has no image, since its logarithm is not finite.
+        InputError: where a class has no image, since neither its logarithm nor its inverse is finite.
     """
     if int(counts.min()) < 1:
         raise InputError(f"class {int(counts.argmin())} has no training image: drop it or give it some.")
-    counts = counts.double()
+    return counts.double()
+
+
+def log_prior(counts: Tensor) -> Tensor:
+    """Return (C,) log(N_c / N), computed in float64 and given in the default precision."""
+    counts = populated(counts)
     return (counts / counts.sum()).log().to(torch.get_default_dtype())
+
+
+def inverse_frequency(counts: Tensor, power: float = 1.0) -> Tensor:
+    """Return (C,) (N_min / N_c) ** power in the default precision: 1 for the smallest class, less for the others."""
+    counts = populated(counts)
+    return (counts.min() / counts).pow(power).to(torch.get_default_dtype())
+
+
+def inverse_effective_number(counts: Tensor, beta: float) -> Tensor:
+    """Return (C,) (1 - beta) / (1 - beta ** N_c), scaled to sum to C, in the default precision.
+
+    Args:
+        counts: (C,) training images per class, N_c.
+        beta: 0 gives ones, and towards 1 the weights tend to 1 / N_c.
+
+    Raises:
+        InputError: for a beta outside [0, 1).
+    """
+    if not 0 <= beta < 1:
+        raise InputError(f"beta of the effective number lies in [0, 1), such as 0.9999; it cannot be {beta:g}.")
+    weights = 1 / (1 - torch.tensor(beta, dtype=torch.float64).pow(populated(counts)))
+    return (weights * (len(counts) / weights.sum())).to(torch.get_default_dtype())
 
 
 def shot_groups(counts: Sequence[int]) -> dict[str, list[int]]:

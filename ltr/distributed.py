@@ -37,6 +37,11 @@ def maximum(value: Tensor) -> Tensor:
     return value
 
 
+def mean(values: Tensor) -> Tensor:
+    """Average values (B,) over the samples of all processes, without gradient."""
+    return total(values.detach().sum()) / total(values.new_tensor(float(len(values))))
+
+
 def differentiable_total(value: Tensor) -> Tensor:
     """Sum a tensor over all processes so that gradients reach every one of them.
 
@@ -49,6 +54,12 @@ def differentiable_total(value: Tensor) -> Tensor:
 
     summed: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
     return summed
+
+
+def logsumexp(values: Tensor) -> Tensor:
+    """Return (C,) the logarithm of the summed exponentials of the rows (B, C) of all processes, as differentiable."""
+    top = maximum(values.detach().amax(0))  # conditions the sum only, so it carries no gradient
+    return differentiable_total((values - top).exp().sum(0)).log() + top
 
 
 def gather(value: object) -> list[object]:

@@ -13,7 +13,8 @@ class Cosine(Head):
     """Map features to scaled cosines: logits s * cos(h, w_c), no bias.
 
     The scale lives here and nowhere else: with s = 1 and a hundred classes no softmax probability exceeds 7 %, so a
-    loss on bare cosines cannot fit. Offsets such as log-priors are added by the losses after the scale.
+    loss on bare cosines cannot fit. Offsets such as log-priors are added by the losses after the scale; losses with a
+    margin read the scale from the output.
 
     Args:
         dim: size D of a feature.
@@ -33,4 +34,4 @@ class Cosine(Head):
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to logits (B, C)."""
         cosines = F.linear(F.normalize(features), F.normalize(self.weight))
-        return Output(self.scale * cosines, features)
+        return Output(self.scale * cosines, features, scale=self.scale)

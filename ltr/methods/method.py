@@ -138,7 +138,7 @@ class Method(LightningModule):
         return self.trainer.max_epochs or 1
 
     def on_fit_start(self) -> None:
-        """Refuse a schedule that would not happen; warn of an objective that is not the one it seems."""
+        """Refuse a switch that would never fire; warn of an objective that is not the one it seems."""
         if self.trainer.max_epochs == 0:
             return
         if not self.trainer.optimizers:
@@ -147,7 +147,8 @@ class Method(LightningModule):
                 "as a run, or `--model.backbone.freeze features`."
             )
         if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self.schedule.check(self.epochs)
+            for part in (self.schedule, self.loss):
+                part.check(self.epochs)
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
                 f"{type(self.loss).__name__} is a loss of the whole batch: accumulated over "
