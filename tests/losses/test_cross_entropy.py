@@ -6,16 +6,14 @@ import math
 
 import pytest
 import torch
+from official import LABELS, LOGITS, TOY, toy
 
 from ltr.contracts import Output
 from ltr.losses import CrossEntropy
 
-LOGITS = torch.tensor([[2.0, 0, -1], [0.5, 0.5, 0], [1, 0, 0.5], [0, 1, -1]])
-LABELS = torch.tensor([0, 0, 1, 2])
-
 
 def test_toy() -> None:
-    values = CrossEntropy(torch.tensor([100, 10, 1]))(Output(LOGITS, LOGITS), LABELS)
+    values = toy(CrossEntropy(TOY))
     assert values.tolist() == pytest.approx([0.169846, 0.958020, 1.680270, 2.407606], abs=5.1e-7)
 
 

@@ -2,65 +2,43 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from official import LABELS, LOGITS, LONG_TAIL, TOY, Tolerance, agree, cases, counts, read
 from torch import Tensor
 
 from ltr.contracts import Output
 from ltr.counts import per_class
 from ltr.losses import GML, BalancedSoftmax
 
-CASES = json.loads((Path(__file__).parents[1] / "references" / "gml.json").read_text())["cases"]
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-TOY = torch.tensor([100, 10, 1])
-LOGITS = torch.tensor([[2.0, 0, -1], [0.5, 0.5, 0], [1, 0, 0.5], [0, 1, -1]])
-LABELS = torch.tensor([0, 0, 1, 2])
 
-
-def measured(case: dict[str, Any], clamp: float | None) -> tuple[float, Tensor]:
-    """Return the loss of a case and its gradient."""
-    logits = torch.tensor(case["logits"], requires_grad=True)
-    loss = GML(torch.tensor(case["counts"]), clamp=clamp)
-    value = loss(Output(logits, logits), torch.tensor(case["labels"])).mean()
-    (gradient,) = torch.autograd.grad(value, logits)
-    return value.item(), gradient
+@cases("gml")
+def test_agrees_with_the_public_code(case: dict[str, Any], tolerance: Tolerance) -> None:
+    agree(GML(counts(case), clamp=case["params"]["clamp_min"]), case, tolerance)
 
 
 @pytest.mark.usefixtures("double")
-@every_case
-def test_agrees_with_the_public_code_in_float64(case: dict[str, Any]) -> None:
-    value, gradient = measured(case, case["params"]["clamp_min"])
-    assert value == pytest.approx(case["expected"]["loss"], rel=1e-9)
-    torch.testing.assert_close(gradient, torch.tensor(case["expected"]["grad_logits"]), rtol=0, atol=1e-8)
-
-
-@every_case
-def test_agrees_with_the_public_code_in_float32(case: dict[str, Any]) -> None:
-    value, gradient = measured(case, case["params"]["clamp_min"])
-    assert value == pytest.approx(case["expected"]["loss"], rel=1e-5)
-    torch.testing.assert_close(gradient, torch.tensor(case["expected"]["grad_logits"]), rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.usefixtures("double")
-@every_case
+@cases("gml")
 def test_is_exact_without_the_clamp(case: dict[str, Any]) -> None:
-    value, gradient = measured(case, None)
-    assert value == pytest.approx(case["without_clamp"]["loss"], rel=1e-9)
-    expected = case["without_clamp"].get("grad_logits", case["expected"]["grad_logits"])
-    torch.testing.assert_close(gradient, torch.tensor(expected), rtol=0, atol=1e-8)
+    gradient = {"grad_logits": case["expected"]["grad_logits"]}  # the same one where nothing was clamped
+    agree(GML(counts(case)), case, Tolerance(1e-9, 1e-8), expected=gradient | case["without_clamp"])
 
 
 @pytest.mark.usefixtures("double")
 def test_the_clamp_silences_the_hardest_samples_and_the_exact_loss_does_not() -> None:
-    case = next(case for case in CASES if case["expected"]["samples_clamped"])
-    silent = (measured(case, 1e-5)[1].abs().sum(1) == 0).sum().item()
-    assert silent == case["expected"]["samples_clamped"]
-    assert (measured(case, None)[1].abs().sum(1) > 0).all()
+    case = next(case for case in read("gml") if case["expected"]["samples_clamped"])
+
+    def heard(clamp: float | None) -> Tensor:
+        logits = torch.tensor(case["logits"], requires_grad=True)
+        GML(counts(case), clamp=clamp)(Output(logits, logits), torch.tensor(case["labels"])).mean().backward()
+        assert logits.grad is not None
+        return logits.grad.abs().sum(1) > 0
+
+    assert (~heard(1e-5)).sum() == case["expected"]["samples_clamped"]
+    assert heard(None).all()
 
 
 def test_toy() -> None:
@@ -75,16 +53,15 @@ def test_toy() -> None:
 
 @pytest.mark.usefixtures("double")
 def test_the_formula_as_a_loop() -> None:
-    counts = [int(500 * 0.01 ** (label / 99)) for label in range(100)]
     logits = 3 * torch.randn(64, 100, generator=torch.Generator().manual_seed(0))
     labels = torch.randint(40, (64,), generator=torch.Generator().manual_seed(1))
     of_class: dict[int, list[float]] = {}
     for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
-        weighted = [count * math.exp(logit) for count, logit in zip(counts, row, strict=True)]
+        weighted = [count * math.exp(logit) for count, logit in zip(LONG_TAIL, row, strict=True)]
         of_class.setdefault(label, []).append(weighted[label] / sum(weighted))
     means = [sum(values) / len(values) for values in of_class.values()]
     expected = -sum(math.log(mean) for mean in means) / len(means)
-    values = GML(torch.tensor(counts))(Output(logits, logits), labels)
+    values = GML(torch.tensor(LONG_TAIL))(Output(logits, logits), labels)
     assert values.tolist() == pytest.approx([expected] * 64, rel=1e-12)
 
 
