@@ -1,7 +1,17 @@
 """Losses: (`Output`, labels) to one value per sample."""
 
 from ltr.losses.balanced_softmax import BalancedSoftmax
+from ltr.losses.class_balanced import ClassBalanced
+from ltr.losses.cost_sensitive import CostSensitive
 from ltr.losses.cross_entropy import CrossEntropy
+from ltr.losses.deferred import Deferred
 from ltr.losses.gml import GML
 
-__all__ = ["GML", "BalancedSoftmax", "CrossEntropy"]
+__all__ = [
+    "GML",
+    "BalancedSoftmax",
+    "ClassBalanced",
+    "CostSensitive",
+    "CrossEntropy",
+    "Deferred",
+]

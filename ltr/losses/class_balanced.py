@@ -1,0 +1,43 @@
+"""Class-balanced re-weighting: by the effective number of samples."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ltr.contracts import LossFactory
+from ltr.counts import inverse_effective_number
+from ltr.losses.cross_entropy import CrossEntropy
+from ltr.losses.weighted import Weighted
+
+
+class ClassBalanced(Weighted):
+    """Weight any loss by the inverse effective number of samples: w_c = (1 - beta) / (1 - beta^N_c), scaled to sum C.
+
+    Around `CrossEntropy` it is CB-CE; around `SigmoidFocal`, with `weighted_mean` off, CB-focal and, with gamma 0,
+    CB-BCE; as the second loss of `Deferred` it is deferred re-weighting (DRW).
+
+    Args:
+        counts: (C,) training images per class, N_c.
+        loss: builds the loss whose values are weighted.
+        beta: 0 leaves all weights at 1, and towards 1 they tend to the inverse frequency.
+        weighted_mean: divide by the mean weight of the batch, as class weights of cross-entropy do; off, the mean over
+            the batch is plain, as the official code has it for focal losses.
+
+    Shape:
+        output.logits (B, C), labels (B,) -> (B,).
+
+    Reference:
+        Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019,
+        https://arxiv.org/abs/1901.05555; zhangyongshun/BagofTricks-LT, lib/loss/loss_impl/class_balanced_loss.py.
+
+    Example:
+        >>> import torch
+        >>> loss = ClassBalanced(torch.tensor([100, 10, 1]), beta=0.9)
+        >>> loss.weights
+        tensor([0.2393, 0.3674, 2.3932])
+    """
+
+    def __init__(
+        self, counts: Tensor, *, loss: LossFactory = CrossEntropy, beta: float = 0.9999, weighted_mean: bool = True
+    ) -> None:
+        super().__init__(counts, loss, inverse_effective_number(counts, beta), weighted_mean=weighted_mean)
