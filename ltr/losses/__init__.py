@@ -5,7 +5,9 @@ from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.cost_sensitive import CostSensitive
 from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.deferred import Deferred
+from ltr.losses.focal import Focal
 from ltr.losses.gml import GML
+from ltr.losses.sigmoid_focal import SigmoidFocal
 
 __all__ = [
     "GML",
@@ -14,4 +16,6 @@ __all__ = [
     "CostSensitive",
     "CrossEntropy",
     "Deferred",
+    "Focal",
+    "SigmoidFocal",
 ]
