@@ -7,10 +7,12 @@ from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.deferred import Deferred
 from ltr.losses.focal import Focal
 from ltr.losses.gml import GML
+from ltr.losses.ldam import LDAM
 from ltr.losses.sigmoid_focal import SigmoidFocal
 
 __all__ = [
     "GML",
+    "LDAM",
     "BalancedSoftmax",
     "ClassBalanced",
     "CostSensitive",
