@@ -1,6 +1,7 @@
 """Losses: (`Output`, labels) to one value per sample."""
 
 from ltr.losses.balanced_softmax import BalancedSoftmax
+from ltr.losses.cdt import CDT
 from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.cost_sensitive import CostSensitive
 from ltr.losses.cross_entropy import CrossEntropy
@@ -9,8 +10,10 @@ from ltr.losses.focal import Focal
 from ltr.losses.gml import GML
 from ltr.losses.ldam import LDAM
 from ltr.losses.sigmoid_focal import SigmoidFocal
+from ltr.losses.vector_scaling import VectorScaling
 
 __all__ = [
+    "CDT",
     "GML",
     "LDAM",
     "BalancedSoftmax",
@@ -20,4 +23,5 @@ __all__ = [
     "Deferred",
     "Focal",
     "SigmoidFocal",
+    "VectorScaling",
 ]

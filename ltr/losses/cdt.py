@@ -1,0 +1,34 @@
+"""Class-dependent temperatures: rare classes must shout to be heard."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ltr.losses.vector_scaling import VectorScaling
+
+
+class CDT(VectorScaling):
+    """Divide the logits by temperatures that rise towards the tail: -log softmax(z / a)_y, a_c = (N_max / N_c)^gamma.
+
+    It is the scaling of `VectorScaling` without its shift. Training only; at test time the plain logits are used.
+
+    Args:
+        counts: (C,) training images per class, N_c.
+        gamma: strength of the temperatures; 0 is cross-entropy.
+
+    Shape:
+        output.logits (B, C), labels (B,) -> (B,).
+
+    Reference:
+        Ye et al., "Identifying and Compensating for Feature Deviation in Imbalanced Deep Learning", 2020,
+        https://arxiv.org/abs/2001.01385; zhangyongshun/BagofTricks-LT,
+        lib/loss/loss_impl/class_dependent_temperatures_loss.py.
+
+    Example:
+        >>> import torch
+        >>> 1 / CDT(torch.tensor([100, 10, 1])).scales
+        tensor([1.0000, 1.5849, 2.5119])
+    """
+
+    def __init__(self, counts: Tensor, *, gamma: float = 0.2) -> None:
+        super().__init__(counts, gamma=gamma, tau=0.0)
