@@ -8,6 +8,7 @@ from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.deferred import Deferred
 from ltr.losses.focal import Focal
 from ltr.losses.gml import GML
+from ltr.losses.lade import LADE
 from ltr.losses.ldam import LDAM
 from ltr.losses.sigmoid_focal import SigmoidFocal
 from ltr.losses.vector_scaling import VectorScaling
@@ -15,6 +16,7 @@ from ltr.losses.vector_scaling import VectorScaling
 __all__ = [
     "CDT",
     "GML",
+    "LADE",
     "LDAM",
     "BalancedSoftmax",
     "ClassBalanced",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing
 
 COUNTS = [120, 40, 12, 4, 2, 1]
-LOSSES = ["CrossEntropy", "BalancedSoftmax", "ClassBalanced", "CostSensitive", "GML"]
+LOSSES = ["CrossEntropy", "BalancedSoftmax", "ClassBalanced", "CostSensitive", "GML", "LADE"]
 SPREAD = [index % 6 for index in range(24)]
 BATCHES = {  # labels, and how many of them the first process has
     "12/12": (SPREAD, 12),
