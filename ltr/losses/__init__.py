@@ -6,6 +6,7 @@ from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.cost_sensitive import CostSensitive
 from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.deferred import Deferred
+from ltr.losses.feature_balanced import FeatureBalanced
 from ltr.losses.focal import Focal
 from ltr.losses.gml import GML
 from ltr.losses.lade import LADE
@@ -23,6 +24,7 @@ __all__ = [
     "CostSensitive",
     "CrossEntropy",
     "Deferred",
+    "FeatureBalanced",
     "Focal",
     "SigmoidFocal",
     "VectorScaling",

@@ -14,7 +14,15 @@ from torch.nn import functional as F
 
 import ltr.losses
 from ltr.contracts import Loss, Output
-from ltr.losses import BalancedSoftmax
+from ltr.losses import (
+    CDT,
+    BalancedSoftmax,
+    ClassBalanced,
+    CostSensitive,
+    Deferred,
+    FeatureBalanced,
+    VectorScaling,
+)
 from ltr.shipped import folder
 
 COUNTS = torch.tensor([300, 80, 40, 9, 3, 1])
@@ -200,3 +208,11 @@ def test_uniform_counts_give_cross_entropy(kind: type[BalancedSoftmax], tau: flo
     output, labels = batch(13)
     values = kind(torch.full((CLASSES,), 7), tau=tau)(output, labels)
     torch.testing.assert_close(values, F.cross_entropy(output.logits, labels, reduction="none"))
+
+
+@pytest.mark.parametrize("kind", [CDT, ClassBalanced, CostSensitive, Deferred, FeatureBalanced, VectorScaling])
+def test_equal_counts_give_cross_entropy(kind: type[Loss]) -> None:
+    output, labels = batch(13)
+    loss = kind(torch.full((CLASSES,), 7))
+    loss.set_epoch(9, 10)
+    torch.testing.assert_close(loss(output, labels), F.cross_entropy(output.logits, labels, reduction="none"))
