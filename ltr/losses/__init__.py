@@ -12,6 +12,7 @@ from ltr.losses.gml import GML
 from ltr.losses.lade import LADE
 from ltr.losses.ldam import LDAM
 from ltr.losses.sigmoid_focal import SigmoidFocal
+from ltr.losses.softmax_equalization import SoftmaxEqualization
 from ltr.losses.vector_scaling import VectorScaling
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "FeatureBalanced",
     "Focal",
     "SigmoidFocal",
+    "SoftmaxEqualization",
     "VectorScaling",
 ]
