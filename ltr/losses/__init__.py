@@ -9,8 +9,11 @@ from ltr.losses.deferred import Deferred
 from ltr.losses.feature_balanced import FeatureBalanced
 from ltr.losses.focal import Focal
 from ltr.losses.gml import GML
+from ltr.losses.label_aware_smoothing import LabelAwareSmoothing
+from ltr.losses.label_smoothing import LabelSmoothing
 from ltr.losses.lade import LADE
 from ltr.losses.ldam import LDAM
+from ltr.losses.los import LOS
 from ltr.losses.sigmoid_focal import SigmoidFocal
 from ltr.losses.softmax_equalization import SoftmaxEqualization
 from ltr.losses.vector_scaling import VectorScaling
@@ -20,6 +23,7 @@ __all__ = [
     "GML",
     "LADE",
     "LDAM",
+    "LOS",
     "BalancedSoftmax",
     "ClassBalanced",
     "CostSensitive",
@@ -27,6 +31,8 @@ __all__ = [
     "Deferred",
     "FeatureBalanced",
     "Focal",
+    "LabelAwareSmoothing",
+    "LabelSmoothing",
     "SigmoidFocal",
     "SoftmaxEqualization",
     "VectorScaling",

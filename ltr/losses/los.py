@@ -1,0 +1,35 @@
+"""Label over-smoothing: retrain the classifier with labels that hardly tell."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ltr.losses.label_smoothing import LabelSmoothing
+
+
+class LOS(LabelSmoothing):
+    """Smooth the labels until the true class keeps little more than 1 / C: `LabelSmoothing` with epsilon near 1.
+
+    For the second stage: the classifier is retrained on frozen features. It knows nothing of the counts.
+
+    Args:
+        counts: (C,) training images per class; not used.
+        epsilon: mass that is spread evenly over all classes; 0.98 is what the official code's readme runs.
+
+    Shape:
+        output.logits (B, C), labels (B,) -> (B,).
+
+    Reference:
+        Sun et al., "Rethinking Classifier Re-Training in Long-Tailed Recognition: Label Over-Smooth Can Balance", ICLR
+        2025, https://openreview.net/forum?id=OeKp3AdiVO; official code bilibili/LOS, main_stage2.py.
+
+    Example:
+        >>> import torch
+        >>> from ltr.contracts import Output
+        >>> loss = LOS(torch.tensor([100, 10, 1]))
+        >>> loss(Output(torch.tensor([[2.0, 0.0, -1.0]]), torch.zeros(1, 1)), torch.tensor([0])).item()
+        1.8031...
+    """
+
+    def __init__(self, counts: Tensor, *, epsilon: float = 0.98) -> None:
+        super().__init__(counts, epsilon=epsilon)
