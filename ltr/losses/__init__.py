@@ -9,6 +9,7 @@ from ltr.losses.deferred import Deferred
 from ltr.losses.feature_balanced import FeatureBalanced
 from ltr.losses.focal import Focal
 from ltr.losses.gml import GML
+from ltr.losses.influence_balanced import InfluenceBalanced
 from ltr.losses.label_aware_smoothing import LabelAwareSmoothing
 from ltr.losses.label_smoothing import LabelSmoothing
 from ltr.losses.lade import LADE
@@ -31,6 +32,7 @@ __all__ = [
     "Deferred",
     "FeatureBalanced",
     "Focal",
+    "InfluenceBalanced",
     "LabelAwareSmoothing",
     "LabelSmoothing",
     "SigmoidFocal",
