@@ -3,6 +3,7 @@
 from ltr.losses.balanced_softmax import BalancedSoftmax
 from ltr.losses.cdt import CDT
 from ltr.losses.class_balanced import ClassBalanced
+from ltr.losses.combined import Combined
 from ltr.losses.cost_sensitive import CostSensitive
 from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.deferred import Deferred
@@ -27,6 +28,7 @@ __all__ = [
     "LOS",
     "BalancedSoftmax",
     "ClassBalanced",
+    "Combined",
     "CostSensitive",
     "CrossEntropy",
     "Deferred",
