@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from ltr import distributed
 from ltr.contracts import Loss, Output
 from ltr.counts import log_prior, per_class
+from ltr.errors import InputError
 
 
 class GML(Loss):
@@ -16,7 +17,8 @@ class GML(Loss):
 
     With the re-weighted softmax p_ic = N_c exp(z_ic) / sum_k N_k exp(z_ik) and pbar_c its mean over the samples of
     class c, the loss is -(1 / |present|) sum over the present classes of log pbar_c. It is computed in the log domain,
-    so no probability needs a clamp and no gradient is lost.
+    so no probability needs a clamp and no gradient is lost. With an order q other than 1, the mean of the classes'
+    -log pbar_c is the power mean of that order, so that the worst classes weigh more.
 
     The value belongs to the batch: every sample gets the same one. In a distributed run it is that of the global batch
     and so is its gradient. Under gradient accumulation it is another objective, since each part is a batch of its own.
@@ -25,6 +27,7 @@ class GML(Loss):
         counts: (C,) training images per class, N_c.
         clamp: lower bound of p as in the public implementation (1e-5), which zeroes the gradient of harder samples;
             None for the exact loss.
+        power: q; 1 in the public implementation, and whether the paper uses another one is not verified.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,), all equal.
@@ -45,8 +48,11 @@ class GML(Loss):
     mixable = False
     prior: Tensor
 
-    def __init__(self, counts: Tensor, *, clamp: float | None = None) -> None:
+    def __init__(self, counts: Tensor, *, clamp: float | None = None, power: float = 1.0) -> None:
         super().__init__(counts)
+        if power < 1:
+            raise InputError(f"the order of GML is 1 or more; `power` cannot be {power:g}.")
+        self.power = power
         self.register_buffer("prior", log_prior(counts), persistent=False)
         self.floor = None if clamp is None else float(torch.tensor(clamp).log())
 
@@ -64,4 +70,5 @@ class GML(Loss):
         present = distributed.total(per_class(labels, classes))
         here = present > 0
         log_mean = sums[here].log() + top[here] - present[here].log()
-        return -log_mean.mean().expand(len(labels))
+        value: Tensor = torch.linalg.vector_norm(log_mean, self.power) / len(log_mean) ** (1 / self.power)
+        return value.expand(len(labels))

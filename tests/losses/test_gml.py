@@ -41,6 +41,18 @@ def test_the_clamp_silences_the_hardest_samples_and_the_exact_loss_does_not() ->
     assert heard(None).all()
 
 
+@pytest.mark.parametrize("power", [1.0, 2.0, 3.5])
+def test_the_order_is_that_of_a_power_mean(power: float) -> None:
+    assert GML(TOY, power=2)(Output(LOGITS, LOGITS), LABELS)[0].item() == pytest.approx(3.889914, abs=1e-6)
+    terms = [-math.log(mean) for mean in (0.945134, 0.035276, 0.002884)]
+    expected = (sum(term**power for term in terms) / 3) ** (1 / power)
+    assert GML(TOY, power=power)(Output(LOGITS, LOGITS), LABELS)[0].item() == pytest.approx(expected, rel=1e-4)
+    sure = (torch.eye(3) * 1e4).requires_grad_()
+    GML(TOY, power=power)(Output(sure, sure), torch.arange(3)).mean().backward()
+    assert sure.grad is not None
+    assert sure.grad.isfinite().all()
+
+
 def test_toy() -> None:
     logits = LOGITS.clone().requires_grad_()
     value = GML(TOY)(Output(logits, logits), LABELS).mean()
