@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -49,6 +50,21 @@ def differentiable_total(value: Tensor) -> Tensor:
 
     summed: Tensor = all_reduce(value)  # type: ignore[no-untyped-call]
     return summed
+
+
+def concatenate(value: Tensor) -> Tensor:
+    """Join tensors (B_r, ...) of all processes along the first dimension, in rank order.
+
+    The shards may differ in length. Gradients return as those of `differentiable_total`.
+    """
+    if not active():
+        return value
+    sizes = torch.zeros(world(), dtype=torch.int64, device=value.device)
+    sizes[rank()] = len(value)
+    lengths = total(sizes).tolist()
+    around = [value.new_zeros(sum(part), *value.shape[1:]) for part in (lengths[: rank()], lengths[rank() + 1 :])]
+    padded = torch.cat([around[0], value, around[1]])
+    return differentiable_total(padded) if value.requires_grad else total(padded)
 
 
 def gather(value: object) -> list[object]:
