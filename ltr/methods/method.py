@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds, weights
 from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, Mix, Output, Schedule, Target
+from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
@@ -90,6 +91,26 @@ class Method(LightningModule):
         for adjustment in self.adjustments:
             output = adjustment.adjust(self, output)
         return output
+
+    @torch.no_grad()
+    def featurise(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
+        """Compute the features of a split in float32, each process a part of them.
+
+        Args:
+            data: the data module.
+            name: the split.
+            augment: whether the images are augmented first.
+
+        Returns:
+            (N, D) features in the order of the split.
+        """
+        loader = data.plain(name)
+        features = torch.zeros(len(loader.labels), self.backbone.dim, device=self.device)
+        self.backbone.eval()
+        with self.trainer.precision_plugin.forward_context():
+            for batch in loader:
+                features[batch.indices] = self.backbone(data.prepare(batch.images, augment=augment)).float()
+        return distributed.total(features)
 
     def predict(self, images: Tensor) -> Output:
         """Answer as every evaluation does: the network, then the adjustments.

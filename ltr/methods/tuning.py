@@ -10,7 +10,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import SGD
 
-from ltr import distributed, seeds, weights
+from ltr import seeds, weights
 from ltr.contracts import Backbone, HeadFactory, LossFactory, Schedule
 from ltr.data import LongTailed
 from ltr.errors import InputError
@@ -117,26 +117,6 @@ class Tuning(Method):
         self.seconds += time.perf_counter() - start
         if self.device.type == "cpu":  # a head's arithmetic is too small to share between threads
             torch.set_num_threads(1)
-
-    @torch.no_grad()
-    def featurise(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
-        """Compute the features of a split in float32, each process a part of them.
-
-        Args:
-            data: the data module.
-            name: the split.
-            augment: whether the images are augmented first.
-
-        Returns:
-            (N, D) features in the order of the split.
-        """
-        loader = data.plain(name)
-        features = torch.zeros(len(loader.labels), self.backbone.dim, device=self.device)
-        self.backbone.eval()
-        with self.trainer.precision_plugin.forward_context():
-            for batch in loader:
-                features[batch.indices] = self.backbone(data.prepare(batch.images, augment=augment)).float()
-        return distributed.total(features)
 
     def on_fit_end(self) -> None:
         """Let the features go."""
