@@ -107,9 +107,7 @@ def misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
     return [f"{what}: {listing(keys)}" for what, keys in named.items() if keys]
 
 
-def load_head(
-    head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str, added: Sequence[str] = ()
-) -> None:
+def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str, added: Sequence[str] = ()) -> None:
     """Copy the classifier of a file into a head.
 
     Args:
