@@ -27,7 +27,7 @@ class Adjustment(Callback, ABC):
     def settings(self) -> dict[str, Any]:
         """What a result must say of the adjustment."""
 
-    def prepare(self, method: Method, data: LongTailed) -> None:  # noqa: B027 - most adjustments need no preparation
+    def prepare(self, method: Method, data: LongTailed) -> None:
         """Compute what the adjustment needs, once the weights are there.
 
         Raises:

@@ -14,8 +14,8 @@ class EMA(WeightAveraging):
     """Evaluate with, and end on, a moving average of the weights: a <- d a + (1 - d) w after every step.
 
     With n steps averaged, d = min(decay, (1 + n) / (10 + n)), so that a short run does not remember its random start.
-    Running statistics are averaged likewise; whole numbers, such as the counts, are copied. The checkpoint's weights are
-    the averaged ones, which every later command uses; those that a resumed run goes on with lie beside them.
+    Running statistics are averaged likewise; whole numbers, such as the counts, are copied. The weights of a checkpoint
+    are the averaged ones, which every later command uses; those that a resumed run goes on with lie beside them.
 
     Args:
         decay: d of a long run.

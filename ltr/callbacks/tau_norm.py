@@ -52,4 +52,5 @@ class TauNorm(Adjustment):
 def tau_normalised(weight: Tensor, tau: float) -> Tensor:
     """Return weights (C, D), each row divided by the tau-th power of its length; rows of zeros stay zero."""
     lengths = weight.norm(dim=1, keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)
-    return weight / lengths**tau
+    normalised: Tensor = weight / lengths**tau
+    return normalised

@@ -15,7 +15,7 @@ class SupCon(Loss):
 
     With unit vectors f, the value of anchor i is -(T / T0) times the mean over its positives p of
     log(exp(f_i f_p / T) / sum over a != i of exp(f_i f_a / T)). An anchor without a positive counts as 0 and stays in
-    the divisor, as in the official code. The classifier learns nothing from this loss: train it afterwards with `Tuning`.
+    the divisor, as in the official code. The classifier learns nothing from this loss; `Tuning` trains it afterwards.
 
     The value belongs to the batch: every sample gets the same one. In a distributed run every process contrasts its
     embeddings with those of all others, and value and gradient are those of the global batch. Under gradient

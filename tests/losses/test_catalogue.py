@@ -41,7 +41,7 @@ def batch(size: int, classes: int = CLASSES, scale: float = 3.0) -> tuple[Output
 
 
 def with_logits(output: Output, logits: Tensor) -> Output:
-    """Return the output with other logits, those of the experts and the embeddings made of them, exactly in any type."""
+    """Return the output with other logits, and with the experts and embeddings made of them, exact in any type."""
     embeddings = torch.stack([logits, logits / 2], 1) / 16
     return output._replace(logits=logits, embeddings=embeddings, experts=logits.expand(2, *logits.shape))
 
