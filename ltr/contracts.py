@@ -126,7 +126,12 @@ class Head(nn.Module, ABC):
     Args:
         dim: size D of a feature.
         classes: number of classes C.
+
+    Attributes:
+        added: names of the weights that the head adds to a trained classifier, and which a file need not have.
     """
+
+    added: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, dim: int, classes: int) -> None:
         super().__init__()

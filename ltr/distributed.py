@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -60,6 +61,21 @@ def logsumexp(values: Tensor) -> Tensor:
     """Return (C,) the logarithm of the summed exponentials of the rows (B, C) of all processes, as differentiable."""
     top = maximum(values.detach().amax(0))  # conditions the sum only, so it carries no gradient
     return differentiable_total((values - top).exp().sum(0)).log() + top
+
+
+def concatenate(value: Tensor) -> Tensor:
+    """Join tensors (B_r, ...) of all processes along the first dimension, in rank order.
+
+    The shards may differ in length. Gradients return as those of `differentiable_total`.
+    """
+    if not active():
+        return value
+    sizes = torch.zeros(world(), dtype=torch.int64, device=value.device)
+    sizes[rank()] = len(value)
+    lengths = total(sizes).tolist()
+    around = [value.new_zeros(sum(part), *value.shape[1:]) for part in (lengths[: rank()], lengths[rank() + 1 :])]
+    padded = torch.cat([around[0], value, around[1]])
+    return differentiable_total(padded) if value.requires_grad else total(padded)
 
 
 def gather(value: object) -> list[object]:

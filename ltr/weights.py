@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -107,13 +107,14 @@ def misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
     return [f"{what}: {listing(keys)}" for what, keys in named.items() if keys]
 
 
-def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str) -> None:
+def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str, added: Sequence[str] = ()) -> None:
     """Copy the classifier of a file into a head.
 
     Args:
         head: the head that receives it.
         classifier: tensors by the names of a head.
         remedy: what to do where its kind is another, for the error.
+        added: tensors of the head that stay as they are where the file has none of that name.
 
     Raises:
         InputError: where they do not fit, for another number of classes first.
@@ -124,6 +125,7 @@ def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str)
     for key, value in classifier.items():
         if key in own and value.shape != own[key].shape and value.shape[0] != own[key].shape[0]:
             raise InputError(f"the file's classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
+    classifier = {key: own[key] for key in added} | dict(classifier)
     problems = misfits(classifier, own)
     if problems:
         raise InputError(

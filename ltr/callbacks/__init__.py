@@ -1,10 +1,25 @@
 """Callbacks: what varies at test time, and work around a step."""
 
 from ltr.callbacks.adjustment import Adjustment
+from ltr.callbacks.ema import EMA
 from ltr.callbacks.evaluation import Evaluation
 from ltr.callbacks.logit_adjustment import LogitAdjustment
+from ltr.callbacks.max_norm import MaxNorm
+from ltr.callbacks.ncm import NCM
 from ltr.callbacks.progress import Progress
 from ltr.callbacks.run import Run
+from ltr.callbacks.tau_norm import TauNorm
 from ltr.callbacks.temperature_ensemble import TemperatureEnsemble
 
-__all__ = ["Adjustment", "Evaluation", "LogitAdjustment", "Progress", "Run", "TemperatureEnsemble"]
+__all__ = [
+    "EMA",
+    "NCM",
+    "Adjustment",
+    "Evaluation",
+    "LogitAdjustment",
+    "MaxNorm",
+    "Progress",
+    "Run",
+    "TauNorm",
+    "TemperatureEnsemble",
+]

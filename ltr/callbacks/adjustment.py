@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ltr.contracts import Output
+from ltr.data import LongTailed
 from ltr.methods import Method
 
 
@@ -25,6 +26,20 @@ class Adjustment(Callback, ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What a result must say of the adjustment."""
+
+    def prepare(self, method: Method, data: LongTailed) -> None:
+        """Compute what the adjustment needs, once the weights are there.
+
+        Raises:
+            InputError: where the adjustment has no meaning for the method or the data.
+        """
+
+    def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Prepare for an evaluation; those within a training are not adjusted."""
+        if isinstance(pl_module, Method) and trainer.state.fn != "fit":
+            self.prepare(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+
+    on_validation_start = on_test_start = on_predict_start = _begin
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take a place in the evaluation path."""

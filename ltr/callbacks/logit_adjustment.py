@@ -14,7 +14,8 @@ class LogitAdjustment(Adjustment):
     """Subtract the training prior from the logits: z - tau log pi.
 
     Args:
-        tau: strength; 1 is the post-compensated softmax.
+        tau: strength; 1 is the post-compensated softmax (PC-softmax) of Hong et al. (LADE), CVPR 2021,
+            https://arxiv.org/abs/2012.00321.
 
     Reference:
         Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, https://arxiv.org/abs/2007.07314.

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -69,30 +68,25 @@ class TemperatureEnsemble(Adjustment):
         logits: Tensor = method.old_head(features).logits.float()
         return logits
 
-    def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose the temperatures, once the weights are there; evaluations within a training are not adjusted."""
-        if trainer.state.fn == "fit":
-            return
-        if not isinstance(pl_module, Tuning) or not bool(pl_module.old_known):
+    def prepare(self, method: Method, data: LongTailed) -> None:
+        """Choose the temperatures."""
+        if not isinstance(method, Tuning) or not bool(method.old_known):
             raise InputError(
                 "TemperatureEnsemble needs a tuned run that kept its old head, and this checkpoint has none: give the "
                 "checkpoint of a `Tuning` run."
             )
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
         if self.temperatures == "matched":
-            new, old, labels = self._logits(pl_module, data, "train")
+            new, old, labels = self._logits(method, data, "train")
             wanted = _confidence(new / self.t_new, labels)
             self.t_old = _bisect(lambda t: _confidence(old / t, labels) - wanted)
         elif self.temperatures == "fitted":
-            self._refuse_seen(pl_module, data)
+            self._refuse_seen(method, data)
             # An evaluation runs in inference mode, whose tensors know no gradient; copies made outside of it do.
             with torch.inference_mode(False):
-                new, old, labels = (part.clone() for part in self._logits(pl_module, data, "val"))
+                new, old, labels = (part.clone() for part in self._logits(method, data, "val"))
             self.t_new, self.t_old = _minimise(
                 lambda t_new, t_old: _balanced_nll((new / t_new).log_softmax(1), (old / t_old).log_softmax(1), labels)
             )
-
-    on_validation_start = on_test_start = on_predict_start = _begin
 
     @torch.no_grad()
     def _logits(self, method: Tuning, data: LongTailed, name: str) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,14 +19,14 @@ class Cosine(Head):
     Args:
         dim: size D of a feature.
         classes: number of classes C.
-        scale: s.
+        scale: s; None for the length of the feature, as in SphereFace: ||h|| cos(h, w_c).
 
     Reference:
         `NormedLinear` of kaidic/LDAM-DRW, models/resnet_cifar.py, whose weights are (D, C) and whose scale is in the
         loss; Cao et al., NeurIPS 2019, https://arxiv.org/abs/1906.07413.
     """
 
-    def __init__(self, dim: int, classes: int, *, scale: float = 30.0) -> None:
+    def __init__(self, dim: int, classes: int, *, scale: float | None = 30.0) -> None:
         super().__init__(dim, classes)
         self.scale = scale
         self.weight = nn.Parameter(F.normalize(torch.empty(classes, dim).uniform_(-1, 1)))
@@ -34,4 +34,6 @@ class Cosine(Head):
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to logits (B, C)."""
         cosines = F.linear(F.normalize(features), F.normalize(self.weight))
+        if self.scale is None:
+            return Output(features.norm(dim=1, keepdim=True) * cosines, features)
         return Output(self.scale * cosines, features, scale=self.scale)

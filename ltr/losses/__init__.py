@@ -1,9 +1,11 @@
 """Losses: (`Output`, labels) to one value per sample."""
 
+from ltr.losses.arcface import ArcFace
 from ltr.losses.balanced_softmax import BalancedSoftmax
 from ltr.losses.cdt import CDT
 from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.combined import Combined
+from ltr.losses.cosface import CosFace
 from ltr.losses.cost_sensitive import CostSensitive
 from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.deferred import Deferred
@@ -18,6 +20,8 @@ from ltr.losses.ldam import LDAM
 from ltr.losses.los import LOS
 from ltr.losses.sigmoid_focal import SigmoidFocal
 from ltr.losses.softmax_equalization import SoftmaxEqualization
+from ltr.losses.sphereface import SphereFace
+from ltr.losses.supcon import SupCon
 from ltr.losses.vector_scaling import VectorScaling
 
 __all__ = [
@@ -26,9 +30,11 @@ __all__ = [
     "LADE",
     "LDAM",
     "LOS",
+    "ArcFace",
     "BalancedSoftmax",
     "ClassBalanced",
     "Combined",
+    "CosFace",
     "CostSensitive",
     "CrossEntropy",
     "Deferred",
@@ -39,5 +45,7 @@ __all__ = [
     "LabelSmoothing",
     "SigmoidFocal",
     "SoftmaxEqualization",
+    "SphereFace",
+    "SupCon",
     "VectorScaling",
 ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import SGD, Optimizer
@@ -16,6 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds, weights
 from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, Mix, Output, Schedule, Target
+from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
@@ -68,6 +72,7 @@ class Method(LightningModule):
         self.seconds = 0.0
         self.measures: dict[str, float] = {}
         self.reports: dict[str, Report] = {}
+        self.counting = True
         self.epoch_loss = EpochLoss()
         self.recalls = Recalls(len(counts))
         if self.mix is not None and not self.loss.mixable:
@@ -90,6 +95,26 @@ class Method(LightningModule):
         for adjustment in self.adjustments:
             output = adjustment.adjust(self, output)
         return output
+
+    @torch.no_grad()
+    def featurise(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
+        """Compute the features of a split in float32, each process a part of them.
+
+        Args:
+            data: the data module.
+            name: the split.
+            augment: whether the images are augmented first.
+
+        Returns:
+            (N, D) features in the order of the split.
+        """
+        loader = data.plain(name)
+        features = torch.zeros(len(loader.labels), self.backbone.dim, device=self.device)
+        self.backbone.eval()
+        with self.trainer.precision_plugin.forward_context():
+            for batch in loader:
+                features[batch.indices] = self.backbone(data.prepare(batch.images, augment=augment)).float()
+        return distributed.total(features)
 
     def predict(self, images: Tensor) -> Output:
         """Answer as every evaluation does: the network, then the adjustments.
@@ -176,12 +201,50 @@ class Method(LightningModule):
             batch = batch._replace(images=images)
         output = self.answer(batch)
         value = target.blend(self.loss, output).mean()
-        self.epoch_loss.add(value, len(batch.labels), epoch=self.current_epoch)
+        self.count(value, output, batch.labels)
         if distributed.active():  # the ranks' means count as much as their samples do
             size = value.new_tensor(float(len(batch.labels)))
             value = value * (size * distributed.world() / distributed.total(size))
-        self.recalls["train"].update(output.logits.detach().float().softmax(1), batch.labels)
         return value
+
+    def count(self, value: Tensor, output: Output, labels: Tensor) -> None:
+        """Add a batch to the running measures of the epoch.
+
+        Args:
+            value: (), its mean loss in this process.
+            output: what the network says about it.
+            labels: (B,) class indices.
+        """
+        if self.counting:
+            self.epoch_loss.add(value, len(labels), epoch=self.current_epoch)
+            self.recalls["train"].update(output.logits.detach().float().softmax(1), labels)
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Look at a batch without leaving a trace in the measures or the running statistics."""
+        kept = [(buffer, buffer.clone()) for buffer in self.buffers()]
+        self.counting = False
+        yield
+        self.counting = True
+        for buffer, value in kept:
+            buffer.copy_(value)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Step; where an optimizer looks at a batch again, as `SAM` does, only the first look counts."""
+        assert optimizer_closure is not None
+        looks = itertools.count()
+
+        def look() -> Any:
+            with self.uncounted() if next(looks) else nullcontext():
+                return optimizer_closure()
+
+        super().optimizer_step(epoch, batch_idx, optimizer, look)
 
     def on_train_epoch_end(self) -> None:
         """Log the running measures of the epoch."""

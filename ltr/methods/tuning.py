@@ -10,7 +10,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import SGD
 
-from ltr import distributed, seeds, weights
+from ltr import seeds, weights
 from ltr.contracts import Backbone, HeadFactory, LossFactory, Schedule
 from ltr.data import LongTailed
 from ltr.errors import InputError
@@ -34,7 +34,7 @@ class Tuning(Method):
         head: builds the new classifier from (dim, classes).
         old_head: the kind of the classifier in the file.
         reset: whether the new head starts anew, as in dgme-syz/NOLB; else it starts from the old one's weights, which
-            must then be of the same kind, and hardly depends on the seed.
+            must then be of the same kind (or of one that only adds to it, as `LWS`), and hardly depends on the seed.
         loss: builds the loss from the counts (C,).
         optimizer: builds the optimizer from the trainable parameters.
         schedule: the factor of the learning rate per epoch; `Cosine` where none is named.
@@ -72,6 +72,11 @@ class Tuning(Method):
         )
         self.old_head = old_head(backbone.dim, len(counts)).requires_grad_(False)
         self.reset, self.cache, self.views = reset, cache, views
+        if reset and self.head.added:
+            raise InputError(
+                f"{type(self.head).__name__} adds to a trained classifier, so there is nothing to reset: leave out "
+                "`--model.reset true`."
+            )
         self.register_buffer("old_known", torch.tensor(False))
         self.register_buffer("backbone_split", torch.zeros(32, dtype=torch.uint8))
 
@@ -83,7 +88,9 @@ class Tuning(Method):
         if self.backbone.seen is not None:
             self.backbone_split.copy_(self.backbone.seen)
         if not self.reset:
-            weights.load_head(self.head, classifier, remedy="start a new head with `--model.reset true`")
+            weights.load_head(
+                self.head, classifier, remedy="start a new head with `--model.reset true`", added=self.head.added
+            )
 
     def train(self, mode: bool = True) -> Tuning:
         """Switch the new head to training mode; the old one stays as it is."""
@@ -110,26 +117,6 @@ class Tuning(Method):
         self.seconds += time.perf_counter() - start
         if self.device.type == "cpu":  # a head's arithmetic is too small to share between threads
             torch.set_num_threads(1)
-
-    @torch.no_grad()
-    def featurise(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
-        """Compute the features of a split in float32, each process a part of them.
-
-        Args:
-            data: the data module.
-            name: the split.
-            augment: whether the images are augmented first.
-
-        Returns:
-            (N, D) features in the order of the split.
-        """
-        loader = data.plain(name)
-        features = torch.zeros(len(loader.labels), self.backbone.dim, device=self.device)
-        self.backbone.eval()
-        with self.trainer.precision_plugin.forward_context():
-            for batch in loader:
-                features[batch.indices] = self.backbone(data.prepare(batch.images, augment=augment)).float()
-        return distributed.total(features)
 
     def on_fit_end(self) -> None:
         """Let the features go."""

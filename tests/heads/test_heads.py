@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from ltr.contracts import Head
-from ltr.heads import Cosine, Linear
+from ltr.heads import LWS, Cosine, Linear, Projection
 
 FEATURES = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("kind", [Linear, Cosine])
+@pytest.mark.parametrize("kind", [Linear, Cosine, LWS])
 def test_output(kind: type[Head]) -> None:
     output = kind(8, 5)(FEATURES)
     assert output.logits.shape == (6, 5)
@@ -50,3 +50,45 @@ def test_cosine_does_not_hear_lengths() -> None:
     torch.testing.assert_close(head(10 * FEATURES).logits, before)
     assert before.abs().max() <= 30
     assert head(torch.zeros(1, 8)).logits.isfinite().all()
+
+
+def test_cosine_may_keep_the_length_of_the_feature() -> None:
+    head = Cosine(8, 5, scale=None)
+    expected = [[(h @ w / w.norm()).item() for w in head.weight] for h in FEATURES]
+    torch.testing.assert_close(head(FEATURES).logits, torch.tensor(expected))
+
+
+def test_lws_scales_the_whole_logit() -> None:
+    head = LWS(8, 5)
+    torch.testing.assert_close(head(FEATURES).logits, head.fc(FEATURES))
+    with torch.no_grad():
+        head.scale.copy_(torch.tensor([0.5, 1, 2, 3, -1]))
+    weight, bias, scale = head.fc.weight.tolist(), head.fc.bias.tolist(), head.scale.tolist()
+    for feature, logits in zip(FEATURES.tolist(), head(FEATURES).logits.tolist(), strict=True):
+        for label in range(5):
+            product = sum(a * b for a, b in zip(weight[label], feature, strict=True))
+            assert logits[label] == pytest.approx(scale[label] * (product + bias[label]), rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize(("freeze", "learned"), [(True, {"scale"}), (False, {"scale", "fc.weight", "fc.bias"})])
+def test_lws_learns_its_scales(freeze: bool, learned: set[str]) -> None:
+    head = LWS(8, 5, freeze=freeze)
+    assert {name for name, parameter in head.named_parameters() if parameter.requires_grad} == learned
+
+
+@pytest.mark.parametrize("mlp", [True, False])
+def test_projection_fills_embeddings_beside_a_linear_classifier(mlp: bool) -> None:
+    head = Projection(8, 5, size=3, mlp=mlp)
+    output = head(FEATURES)
+    torch.testing.assert_close(output.logits, head.fc(FEATURES))
+    assert output.features is FEATURES
+    assert output.embeddings is not None
+    assert output.embeddings.shape == (6, 1, 3)
+    weights = [value for name, value in head.state_dict().items() if name.startswith("projection.")]
+    assert len(weights) == (4 if mlp else 2)
+    hidden = FEATURES
+    if mlp:
+        hidden = (hidden @ weights[0].T + weights[1]).clamp(min=0)
+    projected = hidden @ weights[-2].T + weights[-1]
+    expected = projected / projected.square().sum(1, keepdim=True).sqrt()
+    torch.testing.assert_close(output.embeddings[:, 0], expected)

@@ -45,14 +45,13 @@ def batch(size: int, classes: int = CLASSES, scale: float = 3.0) -> tuple[Output
     """Draw an output, every field of it filled, and labels of which the first cover all classes."""
     generator = torch.Generator().manual_seed(size)
     logits = (scale * torch.randn(size, classes, generator=generator)).requires_grad_()
-    embeddings = F.normalize(torch.randn(size, 2, 4, generator=generator), dim=2)
-    output = Output(logits, torch.randn(size, 5, generator=generator), embeddings, logits.expand(2, size, classes))
-    return output, torch.arange(size) % classes
+    return with_logits(Output(logits, torch.randn(size, 5, generator=generator)), logits), torch.arange(size) % classes
 
 
 def with_logits(output: Output, logits: Tensor) -> Output:
-    """Return the output with other logits, also those of the experts."""
-    return output._replace(logits=logits, experts=logits.expand(2, *logits.shape))
+    """Return the output with other logits, and with the experts and embeddings made of them, exact in any type."""
+    embeddings = torch.stack([logits, logits / 2], 1) / 16
+    return output._replace(logits=logits, embeddings=embeddings, experts=logits.expand(2, *logits.shape))
 
 
 @pytest.fixture(autouse=True)

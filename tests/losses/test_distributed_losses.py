@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing
 
 COUNTS = [120, 40, 12, 4, 2, 1]
-LOSSES = ["CrossEntropy", "BalancedSoftmax", "ClassBalanced", "CostSensitive", "GML", "LADE"]
+LOSSES = ["CrossEntropy", "BalancedSoftmax", "ClassBalanced", "CostSensitive", "GML", "LADE", "SupCon"]
 SPREAD = [index % 6 for index in range(24)]
 BATCHES = {  # labels, and how many of them the first process has
     "12/12": (SPREAD, 12),
@@ -23,17 +23,18 @@ BATCHES = {  # labels, and how many of them the first process has
 
 def step(loss: str, labels: Tensor, features: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Take the training step of a head on features; return the value and the gradients of this process."""
-    from ltr import losses
+    from ltr import heads, losses
     from ltr.contracts import Backbone, Batch
     from ltr.methods import Method
 
     torch.manual_seed(0)
     backbone = Backbone()
     backbone.dim = features.shape[1]
-    method = Method(backbone, COUNTS, loss=getattr(losses, loss))
+    head = heads.Projection if loss == "SupCon" else heads.Linear
+    method = Method(backbone, COUNTS, head=head, loss=getattr(losses, loss))
     value = method.training_step(Batch(features[:0], labels, labels, features), 0)
     value.backward()
-    return value.detach(), [parameter.grad for parameter in method.head.parameters()]
+    return value.detach(), [parameter.grad for parameter in method.head.parameters() if parameter.grad is not None]
 
 
 def cases() -> list[tuple[str, str, Tensor, Tensor, int]]:

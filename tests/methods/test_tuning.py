@@ -14,6 +14,7 @@ from torch import Tensor
 from ltr.backbones import Pretrained, ResNet20
 from ltr.data import CropFlip, Plain, Synthetic
 from ltr.errors import InputError
+from ltr.heads import LWS
 from ltr.losses import CrossEntropy
 from ltr.methods import Tuning
 
@@ -184,3 +185,19 @@ def test_features_that_change_are_not_cached(run_file: Path, trainer: Make) -> N
     model = Tuning(Pretrained(str(run_file), ResNet20(width=2), "none"), data.counts)
     with pytest.raises(InputError, match="features that change cannot be cached"):
         trainer(1).fit(model, datamodule=data)
+
+
+def test_lws_starts_from_the_old_classifier_and_learns_scales_only(run_file: Path, trainer: Make) -> None:
+    data, watch = Synthetic(), Watch()
+    model = tuning(run_file, data, head=LWS, loss=CrossEntropy)
+    trainer(2, callbacks=[watch]).fit(model, datamodule=data)
+    file, state = file_of(run_file), model.state_dict()
+    for part in ("fc.weight", "fc.bias"):
+        assert torch.equal(state[f"head.{part}"], file[f"head.{part}"])
+    assert watch.start["head.scale"].tolist() == [1] * 5
+    assert (state["head.scale"] != 1).all()
+
+
+def test_a_head_that_adds_to_a_classifier_is_not_reset(run_file: Path) -> None:
+    with pytest.raises(InputError, match="LWS adds to a trained classifier, so there is nothing to reset"):
+        tuning(run_file, Synthetic(), head=LWS, reset=True)

@@ -1,0 +1,54 @@
+"""ArcFace: a margin between angles."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltr.contracts import Loss, Output
+
+TINY = 1e-12
+
+
+class ArcFace(Loss):
+    """Ask the angle to the true class for a margin: the cross-entropy of s cos(theta_y + m) and s cos theta_c.
+
+    Where theta_y + m would exceed pi, s (cos theta_y - m sin m) takes its place, so that the loss keeps rising with the
+    angle. For the logits of a `Cosine` head, from which s is taken. The margin is one of training only.
+
+    Args:
+        counts: (C,) training images per class; not used.
+        margin: m, in radians.
+        easy: whether the margin is for angles below pi / 2 only.
+
+    Shape:
+        output.logits (B, C), labels (B,) -> (B,).
+
+    Reference:
+        Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019,
+        https://arxiv.org/abs/1801.07698. Compared with ronghuaiyang/arcface-pytorch, models/metrics.py.
+
+    Example:
+        >>> loss = ArcFace(torch.tensor([100, 10, 1]), margin=0.1)
+        >>> loss(Output(torch.tensor([[2.0, 0.0, -1.0]]), torch.zeros(1, 1), scale=10.0), torch.tensor([0])).item()
+        0.4036...
+    """
+
+    def __init__(self, counts: Tensor, *, margin: float = 0.5, easy: bool = False) -> None:
+        super().__init__(counts)
+        self.margin, self.easy = margin, easy
+
+    def forward(self, output: Output, labels: Tensor) -> Tensor:
+        """Return (B,) values."""
+        logits = self.precise(output.logits)
+        cosine = logits.gather(1, labels[:, None]) / output.scale
+        # The floor keeps the derivative of the root finite where feature and weight are parallel.
+        sine = (1 - cosine.square()).clamp(min=TINY).sqrt()
+        beyond = cosine if self.easy else cosine - self.margin * math.sin(self.margin)
+        limit = 0.0 if self.easy else -math.cos(self.margin)
+        shifted = cosine * math.cos(self.margin) - sine * math.sin(self.margin)
+        shifted = torch.where(cosine > limit, shifted, beyond)
+        return F.cross_entropy(logits.scatter(1, labels[:, None], output.scale * shifted), labels, reduction="none")

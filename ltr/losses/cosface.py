@@ -1,0 +1,44 @@
+"""CosFace: a margin between cosines."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltr.contracts import Loss, Output
+
+
+class CosFace(Loss):
+    """Ask the cosine of the true class for a margin: the cross-entropy of s (cos theta_y - m) and s cos theta_c.
+
+    For the logits of a `Cosine` head, from which s is taken. The margin is one of training only. The same loss is known
+    as additive-margin softmax.
+
+    Args:
+        counts: (C,) training images per class; not used.
+        margin: m.
+
+    Shape:
+        output.logits (B, C), labels (B,) -> (B,).
+
+    Reference:
+        Wang et al., "CosFace: Large Margin Cosine Loss for Deep Face Recognition", CVPR 2018,
+        https://arxiv.org/abs/1801.09414; Wang et al., "Additive Margin Softmax for Face Verification", 2018,
+        https://arxiv.org/abs/1801.05599. Compared with ronghuaiyang/arcface-pytorch, models/metrics.py.
+
+    Example:
+        >>> import torch
+        >>> loss = CosFace(torch.tensor([100, 10, 1]), margin=0.1)
+        >>> loss(Output(torch.tensor([[2.0, 0.0, -1.0]]), torch.zeros(1, 1), scale=10.0), torch.tensor([0])).item()
+        0.4076...
+    """
+
+    def __init__(self, counts: Tensor, *, margin: float = 0.35) -> None:
+        super().__init__(counts)
+        self.margin = margin
+
+    def forward(self, output: Output, labels: Tensor) -> Tensor:
+        """Return (B,) values."""
+        logits = self.precise(output.logits)
+        offsets = output.scale * self.margin * F.one_hot(labels, logits.shape[1])
+        return F.cross_entropy(logits - offsets, labels, reduction="none")

@@ -1,0 +1,71 @@
+"""SphereFace: a multiple of the angle."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltr.contracts import Loss, Output
+
+# lambda = max(LEAST, BASE / (1 + GAMMA * iteration)), as in the solver of the paper.
+BASE, GAMMA, LEAST = 1000.0, 0.12, 5.0
+
+
+class SphereFace(Loss):
+    """Multiply the angle to the true class: ||h|| (lambda cos theta_y + psi(theta_y)) / (1 + lambda) for its logit.
+
+    psi(theta) = (-1)^k cos(m theta) - 2k on the k-th of m segments of [0, pi] falls steadily where cos(m theta) would
+    rise again. For the logits ||h|| cos theta_c of `Cosine(scale=None)`. The margin is one of training only.
+
+    lambda anneals from the cosine towards psi by the iteration of the training. A loss is told the epoch only, so a run
+    of any length passes through `iterations` of them, evenly and in steps of an epoch.
+
+    Args:
+        counts: (C,) training images per class; not used.
+        margin: m, a whole number.
+        iterations: iterations of a whole run, by which lambda anneals; those of the paper by default.
+
+    Shape:
+        output.logits (B, C), output.features (B, D), labels (B,) -> (B,).
+
+    Reference:
+        Liu et al., "SphereFace: Deep Hypersphere Embedding for Face Recognition", CVPR 2017,
+        https://arxiv.org/abs/1704.08063. Compared with ronghuaiyang/arcface-pytorch, models/metrics.py.
+
+    Example:
+        >>> loss = SphereFace(torch.tensor([100, 10, 1]))
+        >>> loss.set_epoch(9, 10)
+        >>> loss(Output(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([[4.0]])), torch.tensor([0])).item()
+        0.5319...
+    """
+
+    def __init__(self, counts: Tensor, *, margin: int = 4, iterations: int = 28_000) -> None:
+        super().__init__(counts)
+        self.margin, self.iterations = margin, iterations
+        self.set_epoch(0, 1)
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        self.annealing = max(LEAST, BASE / (1 + GAMMA * self.iterations * epoch / epochs))
+
+    def forward(self, output: Output, labels: Tensor) -> Tensor:
+        """Return (B,) values."""
+        logits = self.precise(output.logits)
+        lengths = output.features.to(logits.dtype).norm(dim=1, keepdim=True).clamp(min=torch.finfo(logits.dtype).tiny)
+        plain = logits.gather(1, labels[:, None])
+        cosine = (plain / lengths).clamp(-1, 1)
+        segment = (cosine.detach().acos() * self.margin / math.pi).floor()
+        sign = 1 - 2 * (segment % 2)
+        psi = sign * self._multiple(cosine) - 2 * segment
+        blended = (self.annealing * plain + lengths * psi) / (1 + self.annealing)
+        return F.cross_entropy(logits.scatter(1, labels[:, None], blended), labels, reduction="none")
+
+    def _multiple(self, cosine: Tensor) -> Tensor:
+        """Return cos(m theta) from cos(theta), by the recurrence of the Chebyshev polynomials."""
+        before, value = torch.ones_like(cosine), cosine
+        for _ in range(self.margin - 1):
+            before, value = value, 2 * cosine * value - before
+        return value

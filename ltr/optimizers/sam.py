@@ -1,0 +1,89 @@
+"""Sharpness-aware minimisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+
+from ltr.errors import InputError
+
+TINY = 1e-12
+
+
+class SAM(Optimizer):
+    """Step along the gradient at w + rho g / ||g||, where g is the gradient at w.
+
+    Every step takes two passes over its batch, with the same random draws in both. State and parameter groups are those
+    of the optimizer that takes the step, so schedules and checkpoints work as they do for it. In a distributed run g is
+    the synchronised gradient. It cannot be had with gradient accumulation, whose last part alone is passed twice, nor
+    with float16, whose scaler steps without a second pass; bfloat16 is fine.
+
+    Args:
+        params: the parameters.
+        base: builds the optimizer that takes the step.
+        rho: radius of the neighbourhood.
+
+    Reference:
+        Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization", ICLR 2021,
+        https://arxiv.org/abs/2010.01412; official code google-research/sam. For long tails: Rangwani et al., "Escaping
+        Saddle Points for Effective Generalization on Class-Imbalanced Data", NeurIPS 2022,
+        https://arxiv.org/abs/2212.13827.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        base: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
+        *,
+        rho: float = 0.05,
+    ) -> None:
+        self.base, self.rho = base(params), rho
+        super().__init__(self.base.param_groups, self.base.defaults)
+        self._share()
+
+    def _share(self) -> None:
+        """Have one state and one list of groups with the base."""
+        self.state, self.param_groups = self.base.state, self.base.param_groups
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the state of the base."""
+        self.base.load_state_dict(state_dict)
+        self._share()
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take a step.
+
+        Args:
+            closure: clears the gradients, computes them anew and returns the loss; called twice.
+
+        Returns:
+            What the first call returned: the loss at w.
+
+        Raises:
+            InputError: where there is no closure.
+        """
+        if closure is None:
+            raise InputError("SAM passes over a batch twice, which a step in float16 cannot: use bf16-mixed.")
+        look = torch.enable_grad()(closure)
+        devices = {parameter.device.index for parameter in self._parameters() if parameter.is_cuda}
+        with torch.random.fork_rng(devices):
+            loss = look()
+        here = [(at, at.clone(), at.grad) for at in self._parameters() if at.grad is not None]
+        length = torch.stack([gradient.norm() for _, _, gradient in here]).norm()
+        for parameter, _, gradient in here:
+            parameter.add_(gradient * (self.rho / (length + TINY)))
+        look()
+        for parameter, value, _ in here:
+            parameter.copy_(value)
+        self.base.step()
+        return loss
+
+    def _parameters(self) -> list[Tensor]:
+        """Return the parameters of all groups."""
+        return [parameter for group in self.param_groups for parameter in group["params"]]
