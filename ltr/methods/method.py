@@ -15,7 +15,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds, weights
-from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, Mix, Output, Schedule, Target
+from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, Mix, Output, Schedule, Target, Timed
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
@@ -137,8 +137,14 @@ class Method(LightningModule):
         """The number of epochs of the run."""
         return self.trainer.max_epochs or 1
 
+    @property
+    def timed(self) -> list[Timed]:
+        """The parts that hear the time: loss, mix and data, where there are some."""
+        parts = (self.loss, self.mix, getattr(self.trainer, "datamodule", None))
+        return [part for part in parts if part is not None]
+
     def on_fit_start(self) -> None:
-        """Refuse a schedule that would not happen; warn of an objective that is not the one it seems."""
+        """Refuse a switch that would not happen; warn of an objective that is not the one it seems."""
         if self.trainer.max_epochs == 0:
             return
         if not self.trainer.optimizers:
@@ -147,7 +153,8 @@ class Method(LightningModule):
                 "as a run, or `--model.backbone.freeze features`."
             )
         if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self.schedule.check(self.epochs)
+            for part in (self.schedule, *self.timed):
+                part.check(self.epochs)
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
                 f"{type(self.loss).__name__} is a loss of the whole batch: accumulated over "
@@ -163,9 +170,8 @@ class Method(LightningModule):
         seeds.reseed(self.current_epoch)
         if self.current_epoch == self.epochs - 1:
             self.trainer.check_val_every_n_epoch = 1  # the end of a run is always measured
-        for part in (self.loss, self.mix, getattr(self.trainer, "datamodule", None)):
-            if part is not None:
-                part.set_epoch(self.current_epoch, self.epochs)
+        for part in self.timed:
+            part.set_epoch(self.current_epoch, self.epochs)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of the batch."""
