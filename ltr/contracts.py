@@ -77,6 +77,13 @@ class Target(NamedTuple):
     partners: Tensor | None = None
     weights: Tensor | None = None
 
+    @property
+    def main(self) -> Tensor:
+        """(B,) the label of the larger share: what an answer to a blended image is counted against."""
+        if self.partners is None or self.weights is None:
+            return self.labels
+        return torch.where(self.weights >= 0.5, self.labels, self.partners)
+
     def blend(self, loss: Loss, output: Output) -> Tensor:
         """Return (B,): the loss of `labels`, or the weighted sum of the losses of both labels."""
         value: Tensor = loss(output, self.labels)
@@ -205,11 +212,21 @@ class Sampler(Timed, torch.utils.data.Sampler[int], ABC):
 
 
 class Mix(Timed, nn.Module, ABC):
-    """A batch to a blended one: (images, labels) -> (images, `Target`)."""
+    """A training batch to a blended one: (images, labels) -> (images, `Target`); nothing in the state dict.
+
+    Args:
+        counts: (C,) training images per class.
+    """
+
+    def __init__(self, counts: Tensor) -> None:
+        super().__init__()
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:
         """Blend images (B, 3, H, W) and say what of."""
+
+    def attach(self, backbone: Backbone) -> None:
+        """Get at the backbone, once, before the training: for a mix that blends within it."""
 
 
 class Transform(nn.Module, ABC):
@@ -230,4 +247,5 @@ class Schedule(Timed, ABC):
 
 HeadFactory = Callable[[int, int], Head]
 LossFactory = Callable[[Tensor], Loss]
+MixFactory = Callable[[Tensor], Mix]
 SamplerFactory = Callable[[Tensor], Sampler]

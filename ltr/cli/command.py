@@ -10,7 +10,7 @@ import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from ltr import backbones, callbacks, heads, losses, samplers, schedules, shipped, weights
+from ltr import backbones, callbacks, heads, losses, mixes, samplers, schedules, shipped, weights
 from ltr.callbacks import Evaluation, Progress, Run
 from ltr.callbacks.run import WholeFiles
 from ltr.cli.parser import Parser
@@ -18,7 +18,7 @@ from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
 
-PARTS = (backbones, callbacks, heads, losses, samplers, schedules)  # imported so that short class names are known
+PARTS = (backbones, callbacks, heads, losses, mixes, samplers, schedules)  # imported: short class names are known
 PASSING = ("ckpt_path", "overwrite", "evaluation", "config")
 
 

@@ -15,7 +15,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds, weights
-from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, Mix, Output, Schedule, Target, Timed
+from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target, Timed
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
@@ -35,7 +35,8 @@ class Method(LightningModule):
         counts: training images per class; the command line takes them from the data.
         head: builds the classifier from (dim, classes).
         loss: builds the loss from the counts (C,).
-        mix: blends the training batches, or None.
+        mix: builds what blends the training batches from the counts (C,), or None. The running measures of a blended
+            batch count the label of the larger share.
         optimizer: builds the optimizer from the trainable parameters.
         schedule: the factor of the learning rate per epoch; `Steps` where none is named.
         compile: whether the backbone is compiled with `torch.compile`.
@@ -51,7 +52,7 @@ class Method(LightningModule):
         *,
         head: HeadFactory = Linear,
         loss: LossFactory = CrossEntropy,
-        mix: Mix | None = None,
+        mix: MixFactory | None = None,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
         schedule: Schedule | None = None,
         compile: bool = False,
@@ -62,7 +63,7 @@ class Method(LightningModule):
         self.backbone = backbone
         self.head = head(backbone.dim, len(counts))
         self.loss = loss(self.counts)
-        self.mix = mix
+        self.mix = mix(self.counts) if mix else None
         self.optimizer, self.schedule, self.compile_backbone = optimizer, schedule or Steps(), compile
         self.adjustments: list[Any] = []
         self.seconds = 0.0
@@ -70,8 +71,10 @@ class Method(LightningModule):
         self.reports: dict[str, Report] = {}
         self.epoch_loss = EpochLoss()
         self.recalls = Recalls(len(counts))
-        if self.mix is not None and not self.loss.mixable:
-            raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
+        if self.mix is not None:
+            if not self.loss.mixable:
+                raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
+            self.mix.attach(self.backbone)
 
     # ---- the network
 
@@ -185,7 +188,7 @@ class Method(LightningModule):
         if distributed.active():  # the ranks' means count as much as their samples do
             size = value.new_tensor(float(len(batch.labels)))
             value = value * (size * distributed.world() / distributed.total(size))
-        self.recalls["train"].update(output.logits.detach().float().softmax(1), batch.labels)
+        self.recalls["train"].update(output.logits.detach().float().softmax(1), target.main)
         return value
 
     def on_train_epoch_end(self) -> None:
