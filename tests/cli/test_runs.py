@@ -123,8 +123,11 @@ def test_an_existing_run_is_refused_or_replaced(tiny, capsys) -> None:
     assert not (RUN / "left").exists()
 
 
-def test_a_resumed_run_equals_an_undisturbed_one(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tiny("--name a --trainer.max_epochs 4") == 0
+@pytest.mark.parametrize(
+    "words", ["", "--config drs.yaml --data.sampler.start 0.5 --config remix.yaml --config recipes/autoaugment.yaml"]
+)
+def test_a_resumed_run_equals_an_undisturbed_one(words: str, tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tiny("--name a --trainer.max_epochs 4", words) == 0
 
     from ltr.callbacks import Run
 
@@ -136,12 +139,12 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny, monkeypatch: pytest.Monke
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Run, "on_train_epoch_end", die)
-    assert tiny("--name b --trainer.max_epochs 4") == 1
+    assert tiny("--name b --trainer.max_epochs 4", words) == 1
     monkeypatch.setattr(Run, "on_train_epoch_end", save)
     # A row that was written after the last checkpoint belongs to an epoch that is trained again.
     with Path("checkpoints/b/metrics.csv").open("a") as table:
         table.write("2,9,9\n")
-    assert tiny("--name b --trainer.max_epochs 4 --ckpt_path last") == 0
+    assert tiny("--name b --trainer.max_epochs 4 --ckpt_path last", words) == 0
     assert Path("checkpoints/b/metrics.csv").read_text() == (RUN / "metrics.csv").read_text()
     whole, resumed = (
         torch.load(f"checkpoints/{name}/last.ckpt", weights_only=True)["state_dict"] for name in ("a", "b")
