@@ -102,8 +102,6 @@ def equalize(images: Tensor) -> Tensor:
     step = (height * width - last) // 255
     below = counts.cumsum(1) - counts  # pixels of a lower level
     table = ((below + step // 2) // step.clamp(min=1)).clamp_(0, 255)
-    # The lowest level of a table is 0 even where half a step would round up.
-    table[:, 0] = 0
     equal = table.gather(1, levels).to(torch.uint8)
     return torch.where(step == 0, levels.to(torch.uint8), equal).view(images.shape)
 
