@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ltr.errors import InputError
+
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place.
@@ -15,14 +17,23 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
     Args:
         path: the file to make or replace; its folder is made where it is missing.
         write: called with the temporary path, which has the same suffix.
+
+    Raises:
+        InputError: where it cannot be written, for want of space or rights.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         temporary.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path} could not be written ({error.strerror or error}): make room, or choose another folder with "
+            "`--runs`. What was there before is untouched; a training goes on with `--ckpt_path last`."
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from ltr import files
-from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.weights import first_line
 
@@ -87,12 +86,13 @@ class WholeFiles(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            InputError: where it cannot be written, for want of space or rights.
+            InputError: where it cannot be written.
         """
-        try:
-            files.replace(Path(path), lambda temporary: torch.save(checkpoint, temporary))
-        except (OSError, RuntimeError) as error:
-            raise InputError(
-                f"the checkpoint {path} could not be written ({first_line(error)}): make room or choose another "
-                "folder with `--runs`, then resume with `--ckpt_path last`. The previous checkpoint is untouched."
-            ) from error
+
+        def write(temporary: Path) -> None:
+            try:
+                torch.save(checkpoint, temporary)
+            except RuntimeError as error:  # torch's word for a full disk
+                raise OSError(first_line(error)) from error
+
+        files.replace(Path(path), write)

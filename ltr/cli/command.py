@@ -100,7 +100,7 @@ class Command(LightningCLI):
             home = Path(config.ckpt_path).parent
             shipped_home = shipped.folder("checkpoints").resolve()
             foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
-            evaluation = str(config.evaluation or self.subcommand)
+            evaluation = config.evaluation or str(self.subcommand)
             self.folder = (Path(config.runs) / home.name if foreign else home) / evaluation
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import sys
 import warnings
@@ -12,8 +11,6 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ltr.cli.arguments import expand
 from ltr.errors import InputError
-
-DISK = (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EPERM)
 
 
 def run(verb: str, arguments: list[str]) -> None:
@@ -69,10 +66,6 @@ def perform(verb: str, arguments: list[str], *, tell: bool = True) -> None:
         if (known := cause(error)) is None:
             raise
         raise known from error
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        raise InputError(f"{error.strerror}: {error.filename or 'the file system'}.") from error
     finally:
         torch.set_num_threads(threads)  # a tuning that fails cannot put them back itself
 

@@ -105,12 +105,7 @@ class Method(LightningModule):
     # ---- training
 
     def setup(self, stage: str) -> None:
-        """Load what a fresh training starts from; lay the backbone out for the device."""
-        if stage == "fit" and self.trainer.ckpt_path is None:
-            self.start(self.backbone.load())
-            data = getattr(self.trainer, "datamodule", None)
-            if data is not None:
-                self.split.copy_(torch.frombuffer(bytearray.fromhex(data.fingerprints["train"]), dtype=torch.uint8))
+        """Lay the backbone out for the device, and hold what shall stay as it is."""
         if self.backbone.freeze == "all":
             self.head.requires_grad_(False)
         self.backbone.to(memory_format=torch.channels_last)
@@ -147,7 +142,12 @@ class Method(LightningModule):
         return [part for part in parts if part is not None]
 
     def on_fit_start(self) -> None:
-        """Refuse a switch that would not happen; warn of an objective that is not the one it seems."""
+        """Load what a fresh training starts from; refuse a switch that would never fire."""
+        if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
+            self.start(self.backbone.load())
+            data = getattr(self.trainer, "datamodule", None)
+            if data is not None:
+                self.split.copy_(torch.frombuffer(bytearray.fromhex(data.fingerprints["train"]), dtype=torch.uint8))
         if self.trainer.max_epochs == 0:
             return
         if not self.trainer.optimizers:

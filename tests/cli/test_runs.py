@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from ltr.callbacks import Run
+
 RUN = Path("checkpoints/a")
+GML = (
+    "--config gml.yaml --data Synthetic --data.imbalance 4 --trainer.max_epochs 3 --trainer.precision 32-true "
+    "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.enable_progress_bar false "
+    "--trainer.accelerator cpu --trainer.check_val_every_n_epoch 3"
+)
 
 
 def metrics(evaluation: str = "test", run: Path = RUN) -> dict[str, object]:
@@ -123,14 +132,9 @@ def test_an_existing_run_is_refused_or_replaced(tiny, capsys) -> None:
     assert not (RUN / "left").exists()
 
 
-@pytest.mark.parametrize(
-    "words", ["", "--config drs.yaml --data.sampler.start 0.5 --config remix.yaml --config recipes/autoaugment.yaml"]
-)
-def test_a_resumed_run_equals_an_undisturbed_one(words: str, tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tiny("--name a --trainer.max_epochs 4", words) == 0
-
-    from ltr.callbacks import Run
-
+@contextmanager
+def interruption() -> Iterator[None]:
+    """End trainings by hand once their second epoch is saved."""
     save = Run.on_train_epoch_end
 
     def die(self, trainer, module) -> None:
@@ -138,18 +142,43 @@ def test_a_resumed_run_equals_an_undisturbed_one(words: str, tiny, monkeypatch: 
         if trainer.current_epoch == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "on_train_epoch_end", die)
-    assert tiny("--name b --trainer.max_epochs 4", words) == 1
-    monkeypatch.setattr(Run, "on_train_epoch_end", save)
-    # A row that was written after the last checkpoint belongs to an epoch that is trained again.
-    with Path("checkpoints/b/metrics.csv").open("a") as table:
-        table.write("2,9,9\n")
-    assert tiny("--name b --trainer.max_epochs 4 --ckpt_path last", words) == 0
-    assert Path("checkpoints/b/metrics.csv").read_text() == (RUN / "metrics.csv").read_text()
-    whole, resumed = (
-        torch.load(f"checkpoints/{name}/last.ckpt", weights_only=True)["state_dict"] for name in ("a", "b")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "on_train_epoch_end", die)
+        yield
+
+
+def same_run(one: str, other: str) -> None:
+    """Fail unless two runs have the same curves and weights, bit for bit."""
+    assert Path(f"checkpoints/{one}/metrics.csv").read_text() == Path(f"checkpoints/{other}/metrics.csv").read_text()
+    first, second = (
+        torch.load(f"checkpoints/{name}/last.ckpt", weights_only=True)["state_dict"] for name in (one, other)
     )
-    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize(
+    "words", ["", "--config drs.yaml --data.sampler.start 0.5 --config remix.yaml --config recipes/autoaugment.yaml"]
+)
+def test_a_resumed_run_equals_an_undisturbed_one(words: str, tiny) -> None:
+    assert tiny("--name a --trainer.max_epochs 4", words) == 0
+    with interruption():
+        assert tiny("--name b --trainer.max_epochs 4", words) == 1
+    # A row that was written after the last checkpoint belongs to an epoch that is trained again.
+    with Path("checkpoints/b/metrics.csv").open("a") as rows:
+        rows.write("2,9,9\n")
+    assert tiny("--name b --trainer.max_epochs 4 --ckpt_path last", words) == 0
+    same_run("a", "b")
+
+
+def test_a_resumed_tuning_equals_an_undisturbed_one(tiny, ltr) -> None:
+    assert tiny("--name start") == 0
+    tuning = ("fit", GML, "--model.backbone.checkpoint start --trainer.max_epochs 4 --model.views 2")
+    assert ltr(*tuning, "--name a") == 0
+    with interruption():
+        assert ltr(*tuning, "--name b") == 1
+    Path("checkpoints/start/last.ckpt").unlink()
+    assert ltr("fit --ckpt_path checkpoints/b/last.ckpt") == 0
+    same_run("a", "b")
 
 
 def test_the_seed_decides(tiny) -> None:
@@ -162,13 +191,6 @@ def test_the_seed_decides(tiny) -> None:
 def test_a_run_is_named_after_its_config(tiny) -> None:
     assert tiny() == 0
     assert Path("checkpoints/ce/last.ckpt").is_file()
-
-
-GML = (
-    "--config gml.yaml --data Synthetic --data.imbalance 4 --trainer.max_epochs 3 --trainer.precision 32-true "
-    "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.enable_progress_bar false "
-    "--trainer.accelerator cpu --trainer.check_val_every_n_epoch 3"
-)
 
 
 def test_tuning_survives_the_loss_of_the_file_it_started_from(tiny, ltr) -> None:

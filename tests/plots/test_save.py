@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from ltr.errors import InputError
 from ltr.plots import save
 
 
@@ -31,7 +32,7 @@ def test_the_suffix_is_the_format(tmp_path: Path, suffix: str, magic: bytes) -> 
 def test_a_failing_save_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "recall.png"
     path.write_bytes(b"old")
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(InputError, match="no space left"):
         save(Breaking(), path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path], "a temporary file was left"
