@@ -80,6 +80,13 @@ class Target(NamedTuple):
     partners: Tensor | None = None
     weights: Tensor | None = None
 
+    @property
+    def main(self) -> Tensor:
+        """(B,) the label of the larger share: what an answer to a blended image is counted against."""
+        if self.partners is None or self.weights is None:
+            return self.labels
+        return torch.where(self.weights >= 0.5, self.labels, self.partners)
+
     def blend(self, loss: Loss, output: Output) -> Tensor:
         """Return (B,): the loss of `labels`, or the weighted sum of the losses of both labels."""
         value: Tensor = loss(output, self.labels)
@@ -142,7 +149,17 @@ class Head(nn.Module, ABC):
         """Map features (B, D) to an `Output` with logits (B, C)."""
 
 
-class Loss(nn.Module, ABC):
+class Timed:
+    """A part that hears what time it is in the run; what it switches, it switches at a fraction of the run."""
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+
+    def check(self, epochs: int) -> None:
+        """Raise `InputError` where a switch of this part would never fire in `epochs` epochs."""
+
+
+class Loss(Timed, nn.Module, ABC):
     """(`Output`, labels) to one value per sample; no parameters and nothing in the state dict.
 
     Args:
@@ -168,24 +185,21 @@ class Loss(nn.Module, ABC):
         """Return the logits in float32, or as they are where they are wider."""
         return logits if logits.dtype == torch.float64 else logits.float()
 
-    def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` where a switch of the loss would never fire in `epochs` epochs."""
-
-
-class Sampler(torch.utils.data.Sampler[int], ABC):
+class Sampler(Timed, torch.utils.data.Sampler[int], ABC):
     """Labels to the indices of an epoch; shards itself over the processes of a distributed run.
 
     The order depends on the run's seed and the epoch only, so it can be had again.
 
     Args:
         labels: (N,) class indices of the training split.
+
+    Attributes:
+        size: how many indices an epoch has over all processes, the same in every epoch; N where a sampler says nothing.
     """
 
     def __init__(self, labels: Tensor) -> None:
-        self.labels = labels
+        self.labels, self.size = labels, len(labels)
         self.epoch, self.epochs = 0, 1
 
     def set_epoch(self, epoch: int, epochs: int | None = None) -> None:
@@ -194,7 +208,7 @@ class Sampler(torch.utils.data.Sampler[int], ABC):
 
     @abstractmethod
     def draw(self, generator: torch.Generator) -> Tensor:
-        """Return the indices of one epoch, over all processes, as an int64 tensor."""
+        """Return the `size` indices of one epoch, over all processes, as an int64 tensor."""
 
     def __iter__(self) -> Iterator[int]:
         indices = self.draw(seeds.generator(self.epoch))
@@ -202,18 +216,25 @@ class Sampler(torch.utils.data.Sampler[int], ABC):
 
     def __len__(self) -> int:
         """Return how many indices the smallest shard holds."""
-        return len(self.labels) // distributed.world()
+        return self.size // distributed.world()
 
 
-class Mix(nn.Module, ABC):
-    """A batch to a blended one: (images, labels) -> (images, `Target`)."""
+class Mix(Timed, nn.Module, ABC):
+    """A training batch to a blended one: (images, labels) -> (images, `Target`); nothing in the state dict.
+
+    Args:
+        counts: (C,) training images per class.
+    """
+
+    def __init__(self, counts: Tensor) -> None:
+        super().__init__()
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:
         """Blend images (B, 3, H, W) and say what of."""
 
-    def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+    def attach(self, backbone: Backbone) -> None:
+        """Get at the backbone, once, before the training: for a mix that blends within it."""
 
 
 class Transform(nn.Module, ABC):
@@ -224,17 +245,15 @@ class Transform(nn.Module, ABC):
         """Map uint8 images (B, 3, H, W) to uint8 images (B, 3, H', W')."""
 
 
-class Schedule(ABC):
+class Schedule(Timed, ABC):
     """The factor of the base learning rate: a pure function of the epoch and their number."""
 
     @abstractmethod
     def __call__(self, epoch: int, epochs: int) -> float:
         """Return the factor for epoch `epoch` (from 0) of `epochs`."""
 
-    def check(self, epochs: int) -> None:  # noqa: B027 - a schedule without switches has nothing to check
-        """Raise `InputError` where a switch of the schedule would never fire in `epochs` epochs."""
-
 
 HeadFactory = Callable[[int, int], Head]
 LossFactory = Callable[[Tensor], Loss]
+MixFactory = Callable[[Tensor], Mix]
 SamplerFactory = Callable[[Tensor], Sampler]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from torch import Tensor
 
 from ltr.backbones import ResNet20
 from ltr.cli import main
@@ -101,3 +102,26 @@ def run_file(tmp_path: Path) -> Path:
     path.parent.mkdir()
     torch.save({"state_dict": method.state_dict()}, path)
     return path
+
+
+@pytest.fixture
+def labels_of() -> Callable[[list[int]], Tensor]:
+    """Return a maker of shuffled labels with given counts."""
+
+    def make(counts: list[int]) -> Tensor:
+        labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(5))]
+
+    return make
+
+
+@pytest.fixture
+def within_four_sigma() -> Callable[[Tensor, Tensor], bool]:
+    """Return a test of whether every frequency lies within four standard deviations of its probability."""
+
+    def test(found: Tensor, probabilities: Tensor) -> bool:
+        draws = found.sum()
+        sigma = (probabilities * (1 - probabilities) / draws).sqrt()
+        return bool(((found / draws - probabilities).abs() <= 4 * sigma + 1e-9).all())
+
+    return test

@@ -53,7 +53,10 @@ def expand(verb: str, arguments: list[str]) -> list[str]:
             raise InputError(f"{verb} needs the run to work on: `--ckpt_path checkpoints/<name>/last.ckpt`.")
         return arguments
     path = _last(arguments) if given[-1][2] == "last" else shipped.checkpoint(given[-1][2])
-    return ["--config", own_config(path), *replace(arguments, str(path), "--ckpt_path")]
+    resolved = replace(arguments, str(path), "--ckpt_path")
+    if verb == "fit" and option(arguments, *CONFIG):  # the command that began the run, said again
+        return resolved
+    return ["--config", own_config(path), *resolved]
 
 
 def run_name(arguments: list[str]) -> str:

@@ -15,6 +15,7 @@ from ltr import (
     callbacks,
     heads,
     losses,
+    mixes,
     optimizers,
     samplers,
     schedules,
@@ -29,7 +30,7 @@ from ltr.errors import InputError
 from ltr.methods import Method
 
 # Imported so that short class names are known.
-PARTS = (backbones, callbacks, heads, losses, optimizers, samplers, schedules)
+PARTS = (backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules)
 PASSING = ("ckpt_path", "overwrite", "evaluation", "config")
 
 

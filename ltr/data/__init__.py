@@ -4,6 +4,31 @@ from ltr.data.base import LongTailed
 from ltr.data.cifar import CIFAR10LT, CIFAR100LT
 from ltr.data.digits import DigitsLT
 from ltr.data.synthetic import Synthetic
-from ltr.data.transforms import CropFlip, Plain
+from ltr.data.transforms import (
+    AutoAugment,
+    Chain,
+    ColorJitter,
+    CropFlip,
+    Cutout,
+    Plain,
+    RandAugment,
+    Rotation,
+    SimCLRView,
+)
 
-__all__ = ["CIFAR10LT", "CIFAR100LT", "CropFlip", "DigitsLT", "LongTailed", "Plain", "Synthetic"]
+__all__ = [
+    "CIFAR10LT",
+    "CIFAR100LT",
+    "AutoAugment",
+    "Chain",
+    "ColorJitter",
+    "CropFlip",
+    "Cutout",
+    "DigitsLT",
+    "LongTailed",
+    "Plain",
+    "RandAugment",
+    "Rotation",
+    "SimCLRView",
+    "Synthetic",
+]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ltr import distributed
-from ltr.contracts import Batch, SamplerFactory, Transform
+from ltr.contracts import Batch, SamplerFactory, Timed, Transform
 from ltr.counts import Profile, fingerprint, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.resident import Resident
 from ltr.data.transforms import CropFlip, normalise
@@ -39,7 +39,7 @@ class Split(NamedTuple):
         return Split(self.images[where], self.labels[where], self.indices[where])
 
 
-class LongTailed(LightningDataModule):
+class LongTailed(Timed, LightningDataModule):
     """A training split with a long tail, a balanced test split, and a validation split where one is carved out.
 
     What is kept depends on `subset_seed` alone, never on the seed of the training. Counts, class number and shot
@@ -151,6 +151,10 @@ class LongTailed(LightningDataModule):
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Hear that epoch `epoch` (from 0) of `epochs` starts."""
         self.sampler.set_epoch(epoch, epochs)
+
+    def check(self, epochs: int) -> None:
+        """Raise where a switch of the sampler would never fire in `epochs` epochs."""
+        self.sampler.check(epochs)
 
     def plain(self, name: str) -> Resident:
         """Return a loader over this process's share of a split, in order and without augmentation."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ltr import switch
 from ltr.contracts import LossFactory, Output
-from ltr.errors import InputError
 from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.composite import Composite
 from ltr.losses.cross_entropy import CrossEntropy
@@ -48,23 +48,17 @@ class Deferred(Composite):
         start: float = 0.8,
     ) -> None:
         super().__init__(counts, [before, after])
-        if not 0 < start < 1:
-            raise InputError(f"`start` is a fraction of the run, such as 0.8; it cannot be {start:g}.")
         self.start, self.started = start, False
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Hear that epoch `epoch` (from 0) of `epochs` starts."""
         super().set_epoch(epoch, epochs)
-        self.started = epoch >= round(self.start * epochs, 6)
+        self.started = switch.reached(self.start, epoch, epochs)
 
     def check(self, epochs: int) -> None:
-        """Raise where the run ends before the switch."""
+        """Raise where the switch would never fire."""
         super().check(epochs)
-        if epochs - 1 < round(self.start * epochs, 6):
-            raise InputError(
-                f"{epochs} epochs are too short for a loss that changes at {self.start:g} of the run: it never would. "
-                "Train longer, or let it start earlier."
-            )
+        switch.check(self.start, epochs, "the switch of the loss")
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""

@@ -18,7 +18,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds, weights
-from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, Mix, Output, Schedule, Target
+from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target, Timed
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
@@ -39,7 +39,8 @@ class Method(LightningModule):
         counts: training images per class; the command line takes them from the data.
         head: builds the classifier from (dim, classes).
         loss: builds the loss from the counts (C,).
-        mix: blends the training batches, or None.
+        mix: builds what blends the training batches from the counts (C,), or None. The running measures of a blended
+            batch count the label of the larger share.
         optimizer: builds the optimizer from the trainable parameters.
         schedule: the factor of the learning rate per epoch; `Steps` where none is named.
         compile: whether the backbone is compiled with `torch.compile`.
@@ -55,7 +56,7 @@ class Method(LightningModule):
         *,
         head: HeadFactory = Linear,
         loss: LossFactory = CrossEntropy,
-        mix: Mix | None = None,
+        mix: MixFactory | None = None,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
         schedule: Schedule | None = None,
         compile: bool = False,
@@ -66,7 +67,7 @@ class Method(LightningModule):
         self.backbone = backbone
         self.head = head(backbone.dim, len(counts))
         self.loss = loss(self.counts)
-        self.mix = mix
+        self.mix = mix(self.counts) if mix else None
         self.optimizer, self.schedule, self.compile_backbone = optimizer, schedule or Steps(), compile
         self.adjustments: list[Any] = []
         self.seconds = 0.0
@@ -75,8 +76,10 @@ class Method(LightningModule):
         self.counting = True
         self.epoch_loss = EpochLoss()
         self.recalls = Recalls(len(counts))
-        if self.mix is not None and not self.loss.mixable:
-            raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
+        if self.mix is not None:
+            if not self.loss.mixable:
+                raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
+            self.mix.attach(self.backbone)
 
     # ---- the network
 
@@ -157,6 +160,12 @@ class Method(LightningModule):
         """The number of epochs of the run."""
         return self.trainer.max_epochs or 1
 
+    @property
+    def timed(self) -> list[Timed]:
+        """The parts that hear the time: loss, mix and data, where there are some."""
+        parts = (self.loss, self.mix, getattr(self.trainer, "datamodule", None))
+        return [part for part in parts if part is not None]
+
     def on_fit_start(self) -> None:
         """Load what a fresh training starts from; refuse a switch that would never fire."""
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
@@ -172,7 +181,7 @@ class Method(LightningModule):
                 "as a run, or `--model.backbone.freeze features`."
             )
         if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
-            for part in (self.schedule, self.loss):
+            for part in (self.schedule, *self.timed):
                 part.check(self.epochs)
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
@@ -189,9 +198,8 @@ class Method(LightningModule):
         seeds.reseed(self.current_epoch)
         if self.current_epoch == self.epochs - 1:
             self.trainer.check_val_every_n_epoch = 1  # the end of a run is always measured
-        for part in (self.loss, self.mix, getattr(self.trainer, "datamodule", None)):
-            if part is not None:
-                part.set_epoch(self.current_epoch, self.epochs)
+        for part in self.timed:
+            part.set_epoch(self.current_epoch, self.epochs)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of the batch."""
@@ -201,7 +209,7 @@ class Method(LightningModule):
             batch = batch._replace(images=images)
         output = self.answer(batch)
         value = target.blend(self.loss, output).mean()
-        self.count(value, output, batch.labels)
+        self.count(value, output, target.main)
         if distributed.active():  # the ranks' means count as much as their samples do
             size = value.new_tensor(float(len(batch.labels)))
             value = value * (size * distributed.world() / distributed.total(size))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ltr.contracts import Schedule
 from ltr.errors import InputError
 from ltr.schedules.warmup import warmup_factor
+from ltr.switch import reached
 
 
 class Steps(Schedule):
@@ -31,12 +32,12 @@ class Steps(Schedule):
         """Return the factor for epoch `epoch` (from 0) of `epochs`."""
         if epoch < self.warmup:
             return warmup_factor(epoch, self.warmup)
-        return float(self.gamma ** sum(epoch >= round(at * epochs, 6) for at in self.milestones))
+        return float(self.gamma ** sum(reached(at, epoch, epochs) for at in self.milestones))
 
     def check(self, epochs: int) -> None:
         """Raise where the run is too short for the warm-up to end or for a milestone to fire."""
         last = epochs - 1
-        silent = [at for at in self.milestones if last < round(at * epochs, 6)]
+        silent = [at for at in self.milestones if not reached(at, last, epochs)]
         if silent or last < self.warmup:
             what = f"the milestone at {silent[0]:g} of the run" if silent else f"the end of the warm-up ({self.warmup})"
             raise InputError(

@@ -161,6 +161,8 @@ def same_run(one: str, other: str) -> None:
 WAYS = {
     "as it is": "",
     "with averaged weights": "--trainer.callbacks+=EMA --trainer.callbacks.decay 0.6",
+    "with a switch, a mix and AutoAugment": "--config drs.yaml --data.sampler.start 0.5 --config remix.yaml "
+    "--config recipes/autoaugment.yaml",
     "with SAM": "--model.optimizer ltr.optimizers.SAM --model.optimizer.base torch.optim.SGD "
     "--model.optimizer.base.lr 0.05 --model.optimizer.base.momentum 0.9",
 }
@@ -174,7 +176,7 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny, way: str) -> None:
     # A row that was written after the last checkpoint belongs to an epoch that is trained again.
     with Path("checkpoints/b/metrics.csv").open("a") as rows:
         rows.write("2,9,9\n")
-    assert tiny("--name b --trainer.max_epochs 4 --ckpt_path last") == 0
+    assert tiny("--name b --trainer.max_epochs 4 --ckpt_path last", WAYS[way]) == 0
     same_run("a", "b")
 
 

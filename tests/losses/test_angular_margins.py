@@ -112,9 +112,8 @@ def test_the_formula_as_a_loop(loss: Loss, logit: Callable[[float], float]) -> N
     for row, label in zip(cosines.tolist(), labels.tolist(), strict=True):
         logits = [30 * (logit(cosine) if c == label else cosine) for c, cosine in enumerate(row)]
         expected.append(math.log(sum(math.exp(other - logits[label]) for other in logits)))
-    assert loss(Output(30 * cosines, features, scale=30.0), labels).tolist() == pytest.approx(
-        expected, rel=1e-9, abs=1e-12
-    )
+    found = loss(Output(30 * cosines, features, scale=30.0), labels)
+    assert found.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("loss", [CosFace(COUNTS, margin=0), ArcFace(COUNTS, margin=0), SphereFace(COUNTS, margin=1)])

@@ -241,14 +241,14 @@ class Halves(Mix):
 
 def test_a_mix_blends_images_and_losses() -> None:
     torch.manual_seed(0)
-    model = Method(ResNet20(width=2), [3, 2, 2], mix=Halves()).eval()
+    model = Method(ResNet20(width=2), [3, 2, 2], mix=Halves).eval()
     images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
     found = model.training_step(Batch(images, labels, labels), 0)
     logits = model((images + images.roll(1, 0)) / 2).logits
     expected = (F.cross_entropy(logits, labels) + F.cross_entropy(logits, labels.roll(1))) / 2
     torch.testing.assert_close(found, expected)
     with pytest.raises(InputError, match="GML has no meaning for blended labels"):
-        Method(ResNet20(width=2), [3, 2, 2], loss=GML, mix=Halves())
+        Method(ResNet20(width=2), [3, 2, 2], loss=GML, mix=Halves)
 
 
 def test_checkpoints_that_do_not_fit_say_why() -> None:

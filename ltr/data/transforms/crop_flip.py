@@ -1,4 +1,4 @@
-"""Augmentation of whole batches with tensor operations: no image passes through PIL."""
+"""Random crops and mirror images."""
 
 from __future__ import annotations
 
@@ -38,24 +38,3 @@ class CropFlip(Transform):
             columns = torch.where(mirrored, columns.flip(1), columns)
         batch = torch.arange(size, device=device)[:, None, None]
         return padded[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-class Plain(Transform):
-    """Leave the images as they are."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the images."""
-        return images
-
-
-def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Scale uint8 images (B, 3, H, W) to [0, 1] and normalise each channel; channels-last float32.
-
-    Args:
-        images: the batch.
-        mean: (3,) channel means, of pixels in [0, 1].
-        std: (3,) channel standard deviations.
-    """
-    scale = (1 / (255 * std)).view(1, 3, 1, 1)
-    shift = (-mean / std).view(1, 3, 1, 1)
-    return torch.addcmul(shift, images.to(memory_format=torch.channels_last).float(), scale)

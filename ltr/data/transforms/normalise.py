@@ -1,0 +1,19 @@
+"""From uint8 images to what a network takes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Scale uint8 images (B, 3, H, W) to [0, 1] and normalise each channel; channels-last float32.
+
+    Args:
+        images: the batch.
+        mean: (3,) channel means, of pixels in [0, 1].
+        std: (3,) channel standard deviations.
+    """
+    scale = (1 / (255 * std)).view(1, 3, 1, 1)
+    shift = (-mean / std).view(1, 3, 1, 1)
+    return torch.addcmul(shift, images.to(memory_format=torch.channels_last).float(), scale)

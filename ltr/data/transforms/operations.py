@@ -1,0 +1,63 @@
+"""The operations of AutoAugment and RandAugment: one for each image of a batch, each of a strength of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ltr.data.transforms import colours
+from ltr.data.transforms.warp import rotation, warp
+
+MOVES = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
+
+# From uint8 images (b, 3, H, W) and levels (b,) in [-1, 1] to uint8 images; without a sign where there is no direction.
+COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "Brightness": lambda images, levels: colours.brightness(images, 1 + 0.9 * levels),
+    "Color": lambda images, levels: colours.saturation(images, 1 + 0.9 * levels),
+    "Contrast": lambda images, levels: colours.contrast(images, 1 + 0.9 * levels),
+    "Sharpness": lambda images, levels: colours.sharpness(images, 1 + 0.9 * levels),
+    "Posterize": lambda images, levels: colours.posterize(images, 8 - (4 * levels.abs()).round()),
+    "Solarize": lambda images, levels: colours.solarize(images, 255 * (1 - levels.abs())),
+    "AutoContrast": lambda images, _: colours.auto_contrast(images),
+    "Equalize": lambda images, _: colours.equalize(images),
+    "Invert": lambda images, _: colours.invert(images),
+}
+NAMES = ("Identity", *MOVES, *COLOURS)
+
+
+def operate(images: Tensor, kinds: Tensor, levels: Tensor) -> Tensor:
+    """Apply one operation to each image.
+
+    Args:
+        images: (B, 3, H, W) uint8.
+        kinds: (B,) positions in `NAMES`.
+        levels: (B,) strengths in [-1, 1].
+    """
+    images = images.clone()
+    moved = ((kinds > 0) & (kinds <= len(MOVES))).nonzero()[:, 0]
+    if len(moved):
+        images[moved] = warp(images[moved], motions(kinds[moved], levels[moved], *images.shape[2:]))
+    for kind, change in enumerate(COLOURS.values(), start=1 + len(MOVES)):
+        chosen = (kinds == kind).nonzero()[:, 0]
+        if len(chosen):
+            images[chosen] = change(images[chosen], levels[chosen])
+    return images
+
+
+def motions(kinds: Tensor, levels: Tensor, height: int, width: int) -> Tensor:
+    """Return (B, 2, 3) the matrices of moves, for `warp`.
+
+    A shear is by up to 0.3 and leaves the upper or left edge where it is, a shift by up to 150/331 of the size in whole
+    pixels, a rotation by up to 30 degrees.
+    """
+    shear_x, shear_y, shift_x, shift_y, turn = (
+        torch.where(kinds == kind, levels, 0.0) for kind in range(1, 1 + len(MOVES))
+    )
+    matrices = rotation(30 * turn)
+    matrices[:, 0, 1] += 0.3 * shear_x
+    matrices[:, 1, 0] += 0.3 * shear_y
+    matrices[:, 0, 2] = 0.3 * shear_x * height / 2 - (150 / 331 * width * shift_x).trunc()
+    matrices[:, 1, 2] = 0.3 * shear_y * width / 2 - (150 / 331 * height * shift_y).trunc()
+    return matrices

@@ -1,0 +1,29 @@
+"""Reading images at moved positions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def warp(images: Tensor, matrices: Tensor) -> Tensor:
+    """Give each pixel the value of the pixel nearest to where its image's matrix points; outside there is black.
+
+    Args:
+        images: (B, C, H, W) uint8.
+        matrices: (B, 2, 3) from (x, y, 1) in the result to (x, y) in the image, in pixels from the centre, y downwards.
+    """
+    height, width = images.shape[2:]
+    half = matrices.new_tensor([width / 2, height / 2])
+    grid = F.affine_grid(
+        matrices * torch.cat([half, half.new_ones(1)]) / half[:, None], list(images.shape), align_corners=False
+    )
+    return F.grid_sample(images.float(), grid, mode="nearest", align_corners=False).to(images.dtype)
+
+
+def rotation(angles: Tensor) -> Tensor:
+    """Return (B, 2, 3) matrices that turn images counter-clockwise by angles (B,) in degrees."""
+    angles = angles.deg2rad()
+    cosine, sine, zero = angles.cos(), angles.sin(), torch.zeros_like(angles)
+    return torch.stack([cosine, -sine, zero, sine, cosine, zero], 1).view(-1, 2, 3)

@@ -1,0 +1,9 @@
+"""Mixes: a training batch to a blended one."""
+
+from ltr.mixes.cutmix import CutMix
+from ltr.mixes.manifold_mixup import ManifoldMixup
+from ltr.mixes.mixup import Mixup
+from ltr.mixes.remix import Remix
+from ltr.mixes.until import Until
+
+__all__ = ["CutMix", "ManifoldMixup", "Mixup", "Remix", "Until"]

@@ -1,0 +1,43 @@
+"""Mixup whose labels lean to the rarer class."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ltr.mixes.mixup import Mixup
+
+
+class Remix(Mixup):
+    """Blend images as `Mixup` does; where one class of a pair is much rarer, let it have the whole label.
+
+    The weight of y_i is 0 where N_i / N_j >= kappa and lambda < tau, 1 where N_i / N_j <= 1 / kappa and
+    1 - lambda < tau, else lambda. Each pair has its own. The public code multiplies these weights with a loss that is
+    already the mean of the batch, so that only their average acts; here they act pair by pair, as the paper has it.
+
+    Args:
+        counts: (C,) training images per class, N_c.
+        alpha: lambda ~ Beta(alpha, alpha), one for a batch.
+        kappa: how many times rarer a class must be.
+        tau: below which share the commoner class loses its label.
+
+    Reference:
+        Chou et al., "Remix: Rebalanced Mixup", ECCV 2020 workshops, https://arxiv.org/abs/2007.03943; public code
+        zhangyongshun/BagofTricks-LT, lib/core/combiner.py.
+    """
+
+    counts: Tensor
+
+    def __init__(self, counts: Tensor, *, alpha: float = 1.0, kappa: float = 3.0, tau: float = 0.5) -> None:
+        super().__init__(counts, alpha=alpha)
+        self.register_buffer("counts", counts, persistent=False)
+        self.kappa, self.tau = kappa, tau
+
+    def weigh(self, labels: Tensor, others: Tensor, share: float) -> Tensor:
+        """Return (B,) the weights of `labels` in the loss."""
+        mine, theirs = self.counts[labels], self.counts[others]
+        weights = super().weigh(labels, others, share)
+        if share < self.tau:
+            weights = weights.masked_fill(mine >= self.kappa * theirs, 0.0)
+        if 1 - share < self.tau:
+            weights = weights.masked_fill(self.kappa * mine <= theirs, 1.0)
+        return weights

@@ -1,0 +1,40 @@
+"""Going round the classes, a few images of each."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ltr.contracts import Sampler
+from ltr.samplers.cycle import cycle, members
+
+
+class ClassAware(Sampler):
+    """Go through all classes in shuffled rounds and take `images` of each; the images of a class come in rounds, too.
+
+    Every class is seen equally often, up to one visit, where `Power` with q 0 gives it so only in the mean.
+
+    Args:
+        labels: (N,) class indices of the training split.
+        images: images of a class in a row.
+        size: images per epoch; None for C * N_max, in which every image is seen, as in the code of FBL.
+
+    Reference:
+        Shen et al., "Relay Backpropagation for Effective Learning of Deep Convolutional Neural Networks", ECCV 2016,
+        https://arxiv.org/abs/1512.05830; juyongjiang/FBL, loader/sampler.py.
+    """
+
+    def __init__(self, labels: Tensor, *, images: int = 4, size: int | None = None) -> None:
+        super().__init__(labels)
+        self.images, self.members = images, members(labels)
+        self.size = size or len(self.members) * max(len(part) for part in self.members)
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """Return (size,) indices."""
+        classes = len(self.members)
+        rounds = -(-self.size // (classes * self.images))
+        visits = torch.stack([cycle(part, rounds * self.images, generator) for part in self.members])
+        order = torch.rand(rounds, classes, generator=generator, dtype=torch.float64).argsort(1)
+        # (C, rounds, images) by class, gathered in each round's order to (rounds, C, images).
+        turns = visits.view(classes, rounds, self.images)[order, torch.arange(rounds)[:, None]]
+        return turns.flatten()[: self.size]

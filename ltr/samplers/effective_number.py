@@ -1,0 +1,31 @@
+"""Sampling by the weights of the class-balanced loss."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ltr.samplers.weighted import Weighted
+
+
+class EffectiveNumber(Weighted):
+    """Draw every image in proportion to the class-balanced weight of its class, (1 - beta) / (1 - beta ** N_c).
+
+    For the usual beta and the counts of CIFAR this is nearly class-balanced sampling.
+
+    Args:
+        labels: (N,) class indices of the training split.
+        beta: the weight of one more image, in [0, 1); 0 is instance sampling with replacement.
+
+    Reference:
+        Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019,
+        https://arxiv.org/abs/1901.05555; the rule `Resample` of kaidic/LDAM-DRW, utils.py, whose training script builds
+        its loader before the sampler and so never uses it.
+    """
+
+    def __init__(self, labels: Tensor, *, beta: float = 0.9999) -> None:
+        super().__init__(labels)
+        self.beta = beta
+
+    def shares(self) -> Tensor:
+        """Return (C,) N_c times the weight of an image, up to the factor 1 - beta."""
+        return self.counts / (1 - self.beta**self.counts)

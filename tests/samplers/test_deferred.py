@@ -1,0 +1,102 @@
+"""Samplers made of samplers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from ltr import distributed, seeds
+from ltr.backbones import ResNet20
+from ltr.contracts import Batch
+from ltr.counts import per_class
+from ltr.data import Synthetic
+from ltr.errors import InputError
+from ltr.methods import Method
+from ltr.samplers import Bilateral, Deferred, Oversampling, Power, Progressive
+from ltr.schedules import Cosine
+
+
+def balanced(labels: Tensor) -> Power:
+    return Power(labels, q=0.0)
+
+
+@pytest.mark.parametrize(("epoch", "late"), [(0, False), (159, False), (160, True), (199, True)])
+def test_drs_switches_where_the_public_code_does(epoch: int, late: bool, labels_of) -> None:
+    labels = labels_of([100, 40, 10, 5, 1])
+    sampler = Deferred(labels)
+    sampler.set_epoch(epoch, 200)
+    expected = (balanced(labels) if late else Power(labels)).draw(seeds.generator(epoch))
+    assert torch.equal(sampler.draw(seeds.generator(epoch)), expected)
+
+
+def test_the_later_sampler_hears_the_epochs_of_the_whole_run(labels_of) -> None:
+    labels = labels_of([100, 40, 10, 5, 1])
+    sampler, expected = Deferred(labels, before=balanced, after=Progressive), Progressive(labels)
+    for part in (sampler, expected):
+        part.set_epoch(160, 200)
+    assert torch.equal(sampler.draw(seeds.generator(0)), expected.draw(seeds.generator(0)))
+
+
+def test_a_switch_that_never_fires_is_refused(labels_of) -> None:
+    labels = labels_of([30, 9, 2])
+    Deferred(labels).check(200)
+    Deferred(labels, start=0.5).check(2)
+    with pytest.raises(InputError, match=r"the switch of the Deferred sampler at 0\.99 of the run never fires in 10"):
+        Deferred(labels, start=0.99).check(10)
+    with pytest.raises(InputError, match="at 0 of the run fires before anything happened"):
+        Deferred(labels, start=0.0).check(10)
+    with pytest.raises(InputError, match=r"at 0\.8 of the run never fires in 3"):
+        Deferred(labels, before=lambda labels: Deferred(labels), start=0.5).check(3)
+
+
+def test_epochs_of_two_lengths_are_refused(labels_of) -> None:
+    with pytest.raises(InputError, match="Power has 41 images and one of Oversampling 90: the epochs of a run"):
+        Deferred(labels_of([30, 9, 2]), after=Oversampling)
+
+
+class Shown(Callback):
+    """Count the classes that a training shows in each epoch."""
+
+    def __init__(self) -> None:
+        self.counts: dict[int, Tensor] = {}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: object, batch: Batch, index: int
+    ) -> None:
+        epoch = trainer.current_epoch
+        self.counts[epoch] = self.counts.get(epoch, torch.zeros(5, dtype=torch.int64)) + per_class(batch.labels, 5)
+
+
+def test_drs_fires_in_a_training(trainer) -> None:
+    shown = Shown()
+    data = Synthetic(sampler=Deferred, largest=40)
+    trainer(5, callbacks=[shown]).fit(Method(ResNet20(width=2), data.counts, schedule=Cosine()), datamodule=data)
+    for epoch in range(4):
+        assert shown.counts[epoch].tolist() == data.counts
+    assert shown.counts[4][-1] > 2 * data.counts[-1], "the smallest class comes more often at the end"
+    assert shown.counts[4].sum() == sum(data.counts)
+    silent = Synthetic(sampler=lambda labels: Deferred(labels, start=0.9))
+    with pytest.raises(InputError, match="never fires in 3 epochs"):
+        trainer(3).fit(Method(ResNet20(width=2), silent.counts, schedule=Cosine()), datamodule=silent)
+
+
+def test_both_streams_are_in_every_batch(labels_of) -> None:
+    labels = labels_of([30, 9, 2])
+    drawn = Bilateral(labels).draw(seeds.generator(0))
+    generator = seeds.generator(0)
+    uniform, reverse = Power(labels).draw(generator), Power(labels, q=-1.0).draw(generator)
+    pairs = drawn.view(-1, 2)
+    expected = torch.stack([uniform, reverse], 1)
+    assert torch.equal(pairs.sort(1).values, expected.sort(1).values)
+
+
+def test_every_process_sees_both_streams(labels_of, monkeypatch) -> None:
+    labels = labels_of([300, 90, 20])
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        share = (labels[torch.tensor(list(Bilateral(labels)))] == 2).double().mean()
+        # 20 / 410 of the first stream and 0.776 of the second
+        assert abs(share - (20 / 410 + (1 / 20) / (1 / 300 + 1 / 90 + 1 / 20)) / 2) < 0.1

@@ -1,0 +1,77 @@
+"""What every sampler owes. Nothing is listed here: a new `Sampler` is tested because it is exported."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+
+import ltr.samplers
+from ltr import distributed, seeds
+from ltr.contracts import Sampler
+from ltr.data.resident import Resident
+
+SAMPLERS = [getattr(ltr.samplers, name) for name in ltr.samplers.__all__]
+COUNTS = [30, 9, 2]
+every_sampler = pytest.mark.parametrize("kind", SAMPLERS, ids=lambda kind: kind.__name__)
+every_time = pytest.mark.parametrize("epoch", [3, 9])  # before and after a deferred switch
+
+
+@every_sampler
+@every_time
+def test_seed_and_epoch_reproduce(kind: type[Sampler], epoch: int, labels_of, monkeypatch) -> None:
+    sampler, other = kind(labels_of(COUNTS)), kind(labels_of(COUNTS))
+    sampler.set_epoch(epoch, 10)
+    torch.manual_seed(123)
+    state = torch.get_rng_state()
+    first = list(sampler)
+    assert torch.equal(torch.get_rng_state(), state), "the global generator is not touched"
+    other.set_epoch(epoch, 10)
+    assert list(other) == first
+    assert list(sampler) == first, "a second pass over an epoch is the same"
+    sampler.set_epoch(epoch - 1, 10)
+    assert list(sampler) != first
+    monkeypatch.setenv("PL_GLOBAL_SEED", "1")
+    assert list(other) != first
+
+
+@every_sampler
+@every_time
+def test_an_epoch_is_as_long_as_it_says(kind: type[Sampler], epoch: int, labels_of) -> None:
+    sampler = kind(labels_of(COUNTS))
+    sampler.set_epoch(epoch, 10)
+    drawn = sampler.draw(seeds.generator(epoch))
+    assert drawn.dtype == torch.int64
+    assert drawn.shape == (sampler.size,)
+    assert len(sampler) == sampler.size
+    assert drawn.min() >= 0
+    assert drawn.max() < sum(COUNTS)
+
+
+@every_sampler
+@pytest.mark.parametrize("world", [2, 3])
+def test_shards_are_disjoint_and_complete(kind: type[Sampler], world: int, labels_of, monkeypatch) -> None:
+    labels = labels_of(COUNTS)
+    sampler = kind(labels)
+    whole = list(sampler)
+    monkeypatch.setattr(distributed, "world", lambda: world)
+    shards, steps = [], []
+    for rank in range(world):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        shards.append(list(sampler))
+        loader = Resident(labels, sampler, batch_size=4, images=torch.zeros(len(labels), 1))
+        steps.append(len(list(loader)))
+        assert steps[-1] == len(loader)
+    # Each position of the draw lies in one shard: the shards laid side by side again are the draw.
+    together = [0] * len(whole)
+    for rank, shard in enumerate(shards):
+        together[rank::world] = shard
+    assert together == whole
+    assert len(sampler) == min(map(len, shards)) == sampler.size // world
+    assert len(set(steps)) == 1, "every process takes the same number of steps"
+
+
+@every_sampler
+def test_is_documented(kind: type[Sampler]) -> None:
+    assert "https://" in (inspect.getdoc(kind) or "").partition("Reference:")[2]
