@@ -1,34 +1,29 @@
-"""The one training loop and the one evaluation path."""
+"""The one training loop."""
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds, weights
-from ltr.contracts import Answer, Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target, Timed
+from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target, Timed
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
-from ltr.methods.epoch_loss import EpochLoss
-from ltr.metrics import Recalls, Report
+from ltr.methods.measured import Measured
 from ltr.schedules import Steps
 
 
-class Method(LightningModule):
+class Method(Measured):
     """One network and one loss: `mix -> backbone -> head -> loss`.
 
     Checkpoints hold the training counts and the fingerprint of the training split, so that priors and shot groups at
@@ -46,7 +41,6 @@ class Method(LightningModule):
         compile: whether the backbone is compiled with `torch.compile`.
     """
 
-    counts: Tensor
     split: Tensor
 
     def __init__(
@@ -61,21 +55,14 @@ class Method(LightningModule):
         schedule: Schedule | None = None,
         compile: bool = False,
     ) -> None:
-        super().__init__()
-        self.register_buffer("counts", torch.tensor(counts))
+        super().__init__(counts)
         self.register_buffer("split", torch.zeros(32, dtype=torch.uint8))
         self.backbone = backbone
         self.head = head(backbone.dim, len(counts))
         self.loss = loss(self.counts)
         self.mix = mix(self.counts) if mix else None
         self.optimizer, self.schedule, self.compile_backbone = optimizer, schedule or Steps(), compile
-        self.adjustments: list[Any] = []
         self.seconds = 0.0
-        self.measures: dict[str, float] = {}
-        self.reports: dict[str, Report] = {}
-        self.counting = True
-        self.epoch_loss = EpochLoss()
-        self.recalls = Recalls(len(counts))
         if self.mix is not None:
             if not self.loss.mixable:
                 raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
@@ -91,12 +78,6 @@ class Method(LightningModule):
     def answer(self, batch: Batch) -> Output:
         """Run a batch of images, or the head alone on a batch of cached features."""
         output: Output = self.head(batch.features) if batch.features is not None else self(batch.images)
-        return output
-
-    def adjusted(self, output: Output) -> Output:
-        """Apply what the callbacks vary at test time, in their order."""
-        for adjustment in self.adjustments:
-            output = adjustment.adjust(self, output)
         return output
 
     @torch.no_grad()
@@ -192,9 +173,7 @@ class Method(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Draw as any run of this seed draws in this epoch, and tell every part what time it is."""
         self.clock = time.perf_counter()
-        self.epoch_loss = EpochLoss()
-        self.recalls["train"].reset()
-        self.measures = {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+        self.begin_epoch()
         seeds.reseed(self.current_epoch)
         if self.current_epoch == self.epochs - 1:
             self.trainer.check_val_every_n_epoch = 1  # the end of a run is always measured
@@ -215,89 +194,10 @@ class Method(LightningModule):
             value = value * (size * distributed.world() / distributed.total(size))
         return value
 
-    def count(self, value: Tensor, output: Output, labels: Tensor) -> None:
-        """Add a batch to the running measures of the epoch.
-
-        Args:
-            value: (), its mean loss in this process.
-            output: what the network says about it.
-            labels: (B,) class indices.
-        """
-        if self.counting:
-            self.epoch_loss.add(value, len(labels), epoch=self.current_epoch)
-            self.recalls["train"].update(output.logits.detach().float().softmax(1), labels)
-
-    @contextmanager
-    def uncounted(self) -> Iterator[None]:
-        """Look at a batch without leaving a trace in the measures or the running statistics."""
-        kept = [(buffer, buffer.clone()) for buffer in self.buffers()]
-        self.counting = False
-        yield
-        self.counting = True
-        for buffer, value in kept:
-            buffer.copy_(value)
-
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Optimizer | LightningOptimizer,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
-        """Step; where an optimizer looks at a batch again, as `SAM` does, only the first look counts."""
-        assert optimizer_closure is not None
-        looks = itertools.count()
-
-        def look() -> Any:
-            with self.uncounted() if next(looks) else nullcontext():
-                return optimizer_closure()
-
-        super().optimizer_step(epoch, batch_idx, optimizer, look)
-
     def on_train_epoch_end(self) -> None:
-        """Log the running measures of the epoch."""
-        self.epoch_loss.check(epoch=self.current_epoch)
-        self.note({"train/loss": self.epoch_loss.mean()})
-        self.report("train")
+        """Conclude the epoch."""
+        self.end_epoch()
         self.seconds += time.perf_counter() - self.clock
-
-    def report(self, name: str) -> None:
-        """Conclude what was counted on a split."""
-        self.reports[name] = Report.of(self.recalls[name], self.counts.tolist())
-        self.recalls[name].reset()
-        self.note({f"{name}/{key}": value for key, value in self.reports[name].scalars().items()})
-
-    def note(self, measures: dict[str, float]) -> None:
-        """Give measures to the loggers, and keep them as exact as they are for the curves of the run."""
-        self.measures |= measures
-        self.log_dict(measures)
-
-    # ---- evaluation
-
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Count the answers on a monitored split."""
-        name = self.trainer.datamodule.monitored[dataloader_idx]  # type: ignore[attr-defined]
-        output = self.adjusted(self.answer(batch))
-        self.recalls[name].update(output.logits.float().softmax(1), batch.labels)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the measures of the monitored splits."""
-        for name in self.trainer.datamodule.monitored:  # type: ignore[attr-defined]
-            self.report(name)
-
-    def test_step(self, batch: Batch, batch_idx: int) -> Answer:  # type: ignore[override]
-        """Count the answers on the test split."""
-        answer = self.predict_step(batch, batch_idx)
-        self.recalls["test"].update(answer.output.logits.float().softmax(1), batch.labels)
-        return answer
-
-    def on_test_epoch_end(self) -> None:
-        """Keep the report of the test split."""
-        self.report("test")
-
-    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Answer:
-        """Answer a batch."""
-        return Answer(self.adjusted(self.answer(batch)), batch.labels, batch.indices)
 
     # ---- checkpoints
 

@@ -1,0 +1,146 @@
+"""What is measured while a network trains, and the one evaluation path."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ltr.contracts import Answer, Batch, Output
+from ltr.methods.epoch_loss import EpochLoss
+from ltr.metrics import Recalls, Report
+
+
+class Measured(LightningModule, ABC):
+    """Count answers on every split, and conclude with reports.
+
+    Args:
+        counts: training images per class.
+
+    Attributes:
+        counts: (C,) the same, kept in checkpoints.
+        adjustments: what callbacks change at test time, in their order.
+        reports: the last report of each split.
+        measures: the numbers of this epoch by `split/measure`.
+    """
+
+    counts: Tensor
+
+    def __init__(self, counts: list[int]) -> None:
+        super().__init__()
+        self.register_buffer("counts", torch.tensor(counts))
+        self.adjustments: list[Any] = []
+        self.reports: dict[str, Report] = {}
+        self.measures: dict[str, float] = {}
+        self.recalls = Recalls(len(counts))
+        self.epoch_loss = EpochLoss()
+        self.counting = True
+
+    @abstractmethod
+    def answer(self, batch: Batch) -> Output:
+        """Run a batch."""
+
+    def adjusted(self, output: Output) -> Output:
+        """Apply what the callbacks vary at test time, in their order."""
+        for adjustment in self.adjustments:
+            output = adjustment.adjust(self, output)
+        return output
+
+    # ---- training
+
+    def begin_epoch(self) -> None:
+        """Forget the epoch before."""
+        self.epoch_loss = EpochLoss()
+        self.recalls["train"].reset()
+        self.measures = {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+
+    def count(self, value: Tensor, output: Output, labels: Tensor) -> None:
+        """Add a batch to the running measures of the epoch.
+
+        Args:
+            value: (), its mean loss in this process.
+            output: what the network says about it.
+            labels: (B,) class indices.
+        """
+        if self.counting:
+            self.epoch_loss.add(value, len(labels), epoch=self.current_epoch)
+            self.recalls["train"].update(output.logits.detach().float().softmax(1), labels)
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Look at a batch without leaving a trace in the measures or the running statistics."""
+        kept = [(buffer, buffer.clone()) for buffer in self.buffers()]
+        self.counting = False
+        yield
+        self.counting = True
+        for buffer, value in kept:
+            buffer.copy_(value)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Step; where an optimizer looks at a batch again, as `SAM` does, only the first look counts."""
+        assert optimizer_closure is not None
+        looks = itertools.count()
+
+        def look() -> Any:
+            with self.uncounted() if next(looks) else nullcontext():
+                return optimizer_closure()
+
+        super().optimizer_step(epoch, batch_idx, optimizer, look)
+
+    def end_epoch(self) -> None:
+        """Conclude the running measures of the epoch."""
+        self.epoch_loss.check(epoch=self.current_epoch)
+        self.note({"train/loss": self.epoch_loss.mean()})
+        self.report("train")
+
+    # ---- evaluation
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Count the answers on a monitored split."""
+        name = self.trainer.datamodule.monitored[dataloader_idx]  # type: ignore[attr-defined]
+        output = self.adjusted(self.answer(batch))
+        self.recalls[name].update(output.logits.float().softmax(1), batch.labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the measures of the monitored splits."""
+        for name in self.trainer.datamodule.monitored:  # type: ignore[attr-defined]
+            self.report(name)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Answer:  # type: ignore[override]
+        """Count the answers on the test split."""
+        answer = self.predict_step(batch, batch_idx)
+        self.recalls["test"].update(answer.output.logits.float().softmax(1), batch.labels)
+        return answer
+
+    def on_test_epoch_end(self) -> None:
+        """Keep the report of the test split."""
+        self.report("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Answer:
+        """Answer a batch."""
+        return Answer(self.adjusted(self.answer(batch)), batch.labels, batch.indices)
+
+    def report(self, name: str) -> None:
+        """Conclude what was counted on a split."""
+        self.reports[name] = Report.of(self.recalls[name], self.counts.tolist())
+        self.recalls[name].reset()
+        self.note({f"{name}/{key}": value for key, value in self.reports[name].scalars().items()})
+
+    def note(self, measures: dict[str, float]) -> None:
+        """Give measures to the loggers, and keep them as exact as they are for the curves of the run."""
+        self.measures |= measures
+        self.log_dict(measures)
