@@ -14,7 +14,7 @@ import yaml
 from ltr import shipped
 from ltr.errors import InputError
 
-KEYS = ("title", "fit", "of", "test")
+KEYS = ("title", "fit", "of", "test", "seeds")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Entry:
         fit: arguments of `ltr fit`, None where the training of `of` is tested another way.
         test: arguments of `ltr test`.
         of: the row whose training is tested.
+        seeds: those of the row, where they are fewer than those of the study.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Entry:
     fit: tuple[str, ...] | None
     test: tuple[str, ...]
     of: str
+    seeds: tuple[int, ...]
 
     @property
     def needs(self) -> set[str]:
@@ -48,7 +50,7 @@ class Plan:
 
     Attributes:
         name: the folder of its runs.
-        seeds: seeds of the training, one run of each row per seed.
+        seeds: seeds of the training, one run of each row per seed that is its own.
         entries: the rows, in order.
         picture: the rows whose recall per class is drawn.
     """
@@ -76,21 +78,26 @@ class Plan:
         unknown = set(content) - {"name", "seeds", "runs", "picture"}
         if unknown:
             raise InputError(f"{path}: a study has no key {sorted(unknown)[0]}; it has name, seeds, runs and picture.")
-        seeds = content.get("seeds", [0])
-        if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) for seed in seeds):
-            raise InputError(f"{path}: `seeds` is a list of whole numbers, such as [0, 1, 2].")
+        seeds = _seeds(str(path), content.get("seeds", [0]))
         entries: list[Entry] = []
         for name, said in content["runs"].items():
-            entries.append(_entry(path, str(name), said, [entry.name for entry in entries]))
+            entries.append(_entry(path, str(name), said, {entry.name: entry for entry in entries}, seeds))
         trained = [entry.name for entry in entries if entry.fit is not None]
         picture = tuple(content.get("picture") or dict.fromkeys((trained[0], trained[-1])))
         wrong = [name for name in picture if name not in content["runs"]]
         if wrong:
             raise InputError(f"{path}: the picture names {wrong[0]}{shipped.nearest(wrong[0], list(content['runs']))}")
-        return cls(str(content.get("name", path.stem)), tuple(seeds), tuple(entries), picture)
+        return cls(str(content.get("name", path.stem)), seeds, tuple(entries), picture)
 
 
-def _entry(path: Path, name: str, said: Any, earlier: list[str]) -> Entry:
+def _seeds(where: str, said: Any) -> tuple[int, ...]:
+    """Read a list of seeds."""
+    if not isinstance(said, list) or not said or not all(isinstance(seed, int) for seed in said):
+        raise InputError(f"{where}: `seeds` is a list of whole numbers, such as [0, 1, 2].")
+    return tuple(said)
+
+
+def _entry(path: Path, name: str, said: Any, earlier: Mapping[str, Entry], all_seeds: tuple[int, ...]) -> Entry:
     """Read a row and check that what it needs comes before it."""
     where = f"{path}: the run {name}"
     if not re.fullmatch(r"\w+", name):
@@ -101,12 +108,18 @@ def _entry(path: Path, name: str, said: Any, earlier: list[str]) -> Entry:
     if unknown:
         raise InputError(f"{where} has no key {unknown[0]}{shipped.nearest(unknown[0], list(KEYS))}")
     fit = _words(said["fit"]) if "fit" in said else None
-    entry = Entry(name, str(said.get("title", name)), fit, _words(said.get("test")), str(said.get("of", name)))
+    of = str(said.get("of", name))
+    seeds = _seeds(where, said.get("seeds", list(earlier[of].seeds if of in earlier else all_seeds)))
+    entry = Entry(name, str(said.get("title", name)), fit, _words(said.get("test")), of, seeds)
     missing = sorted(entry.needs - set(earlier))
     if missing:
         raise InputError(
-            f"{where} needs {missing[0]}, which does not come before it{shipped.nearest(missing[0], earlier)}"
+            f"{where} needs {missing[0]}, which does not come before it{shipped.nearest(missing[0], list(earlier))}"
         )
+    known = set(all_seeds).intersection(*(earlier[need].seeds for need in entry.needs))
+    lacking = [seed for seed in seeds if seed not in known]
+    if lacking:
+        raise InputError(f"{where} has the seed {lacking[0]}, which the study or a run that it needs does not have.")
     return entry
 
 

@@ -80,7 +80,7 @@ class Runner:
 
     def run(self) -> None:
         """Run what is not finished, seed by seed, so that an early end leaves whole seeds."""
-        jobs = [(entry, seed) for seed in self.plan.seeds for entry in self.plan.entries]
+        jobs = [(entry, seed) for seed in self.plan.seeds for entry in self.plan.entries if seed in entry.seeds]
         start, width = time.perf_counter(), max(len(entry.title) for entry in self.plan.entries)
         for number, (entry, seed) in enumerate(jobs, 1):
             label = f"[{number:>{len(str(len(jobs)))}}/{len(jobs)}] {entry.title:<{width}} seed {seed}"
@@ -149,11 +149,11 @@ class Runner:
         cells = []
         for entry in self.plan.entries:
             found = {}
-            for seed in self.plan.seeds:
+            for seed in entry.seeds:
                 if (entry.name, seed) not in self.failures and self.result(entry, seed).is_file():
                     found[seed] = json.loads(self.result(entry, seed).read_text(encoding="utf-8"))
             reasons = [reason for (name, _), reason in self.failures.items() if name == entry.name]
-            cells.append(Cell(entry.name, entry.title, found, reasons[0] if reasons else None))
+            cells.append(Cell(entry.name, entry.title, found, len(entry.seeds), reasons[0] if reasons else None))
         return cells
 
 

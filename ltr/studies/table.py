@@ -37,12 +37,14 @@ class Cell:
         name: its name in the study file.
         title: its name in the table.
         found: the content of metrics.json by seed.
+        seeds: how many there are to be.
         failure: why a run of it failed, None where none did.
     """
 
     name: str
     title: str
     found: dict[int, dict[str, Any]]
+    seeds: int
     failure: str | None = None
 
     def figure(self, key: str) -> str:
@@ -54,9 +56,11 @@ class Cell:
         spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
         return f"{statistics.mean(values):.1f}{spread}"
 
-    def row(self, seeds: int) -> list[str]:
+    def row(self) -> list[str]:
         """Return the cells of the row, its failures in place of missing figures."""
-        title = self.title if len(self.found) == seeds else f"{self.title} ({len(self.found)} of {seeds} seeds)"
+        title = self.title
+        if len(self.found) < self.seeds:
+            title += f" ({len(self.found)} of {self.seeds} seeds)"
         return [title, *(self.figure(key) for key in COLUMNS)]
 
     def recall(self) -> list[float | None]:
@@ -81,7 +85,7 @@ def terminal(plan: Plan, cells: Sequence[Cell]) -> None:
         for title in list(COLUMNS.values())[:columns]:
             made.add_column(title, justify="right", no_wrap=True)
         for cell in cells:
-            made.add_row(*cell.row(len(plan.seeds))[: columns + 1])
+            made.add_row(*cell.row()[: columns + 1])
         return made
 
     console = Console()
@@ -111,7 +115,7 @@ def markdown(plan: Plan, cells: Sequence[Cell], *, command: str) -> str:
         "",
         "| | " + " | ".join(COLUMNS.values()) + " |",
         "|---|" + "---:|" * len(COLUMNS),
-        *("| " + " | ".join(cell.row(len(plan.seeds))) + " |" for cell in cells),
+        *("| " + " | ".join(cell.row()) + " |" for cell in cells),
     ]
     failures = [f"- {cell.title} failed: {cell.failure}" for cell in cells if cell.failure]
     return "\n".join([*lines, *([""] if failures else []), *failures]) + "\n"

@@ -149,6 +149,14 @@ def test_a_result_of_other_arguments_is_not_passed_off(fake: Fake) -> None:
         study(["mine.yaml", "--data.imbalance", "20"], fake)
 
 
+def test_a_run_may_have_fewer_seeds(fake: Fake) -> None:
+    Path("mine.yaml").write_text(STUDY.replace("    title: Adjusted\n", "    title: Adjusted\n    seeds: [1]\n"))
+    study(["mine.yaml"], fake)
+    assert fake.asked().count("test base-0") == 1
+    assert fake.asked().count("test base-1") == 2
+    assert "| Adjusted | 60.0 |" in Path("checkpoints/mine/table.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -161,6 +169,8 @@ def test_a_result_of_other_arguments_is_not_passed_off(fake: Fake) -> None:
         ("runs: {base: {fit: x}, b: {of: bas}}", "needs bas, which does not come before it; did you mean base?"),
         ("runs: {a: {fit: '--x {b}'}, b: {fit: y}}", "needs b, which does not come before it"),
         ("runs: {a-b: {fit: x}}", "no word of letters"),
+        ("runs: {a: {fit: x, seeds: [3]}}", "has the seed 3, which the study"),
+        ("seeds: [0, 1]\nruns: {a: {fit: x, seeds: [0]}, b: {fit: '{a}'}}", "has the seed 1, which the study or a run"),
         ("runs: {a: {fit: x}}\npicture: [c]", "the picture names c"),
     ],
 )
