@@ -59,18 +59,17 @@ def expand(verb: str, arguments: list[str]) -> list[str]:
     return ["--config", own_config(path), *resolved]
 
 
-def run_name(arguments: list[str]) -> str:
-    """Return the name of a run: as given, else that of the last config."""
-    names, configs = option(arguments, "--name"), option(arguments, *CONFIG)
-    if names:
-        return names[-1][2]
-    return Path(configs[-1][2]).stem if configs else "base"
+def run_name(configs: list[str]) -> str:
+    """Return the name of a run that was given none: that of its last config which is neither data nor a recipe."""
+    methods = [config for config in configs if Path(config).parent.name not in ("data", "recipes")]
+    return Path((methods or configs or ["base"])[-1]).stem
 
 
 def _last(arguments: list[str]) -> Path:
     """Return the last checkpoint of the run that the arguments name."""
-    runs = option(arguments, "--runs")
-    path = Path(runs[-1][2] if runs else "checkpoints") / run_name(arguments) / shipped.LAST
+    runs, names = option(arguments, "--runs"), option(arguments, "--name")
+    name = names[-1][2] if names else run_name([config for *_, config in option(arguments, *CONFIG)])
+    path = Path(runs[-1][2] if runs else "checkpoints") / name / shipped.LAST
     if not path.is_file():
         raise InputError(f"there is nothing to resume: {path} does not exist. Leave out `--ckpt_path` to start anew.")
     return path

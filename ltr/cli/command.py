@@ -24,6 +24,7 @@ from ltr import (
 )
 from ltr.callbacks import Evaluation, Progress, Run
 from ltr.callbacks.run import WholeFiles
+from ltr.cli.arguments import run_name
 from ltr.cli.parser import Parser
 from ltr.data import LongTailed
 from ltr.errors import InputError
@@ -96,7 +97,7 @@ class Command(LightningCLI):
         """Settle the folder before anything is built, and refuse a run that is there already."""
         config = self.config[self.subcommand]
         if config.name is None:
-            config.name = Path(str(config.config[-1])).stem if config.config else "base"
+            config.name = run_name([str(path) for path in config.config or []])
         self.folder = Path(config.runs) / config.name
         if self.subcommand == "fit":
             resumed = config.ckpt_path and Path(config.ckpt_path).resolve().parent == self.folder.resolve()

@@ -198,9 +198,15 @@ def test_the_seed_decides(tiny) -> None:
     assert curves[0] == curves[1] != curves[2]
 
 
-def test_a_run_is_named_after_its_config(tiny) -> None:
+def test_a_run_is_named_after_its_method(tiny) -> None:
     assert tiny() == 0
     assert Path("checkpoints/ce/last.ckpt").is_file()
+    Path("recipes").mkdir()
+    Path("recipes/mine.yaml").write_text("data: {init_args: {batch_size: 8}}\n")
+    assert tiny("--config recipes/mine.yaml --overwrite") == 0
+    assert [path.name for path in Path("checkpoints").iterdir()] == ["ce"]
+    assert tiny("--config balanced_softmax.yaml --config recipes/mine.yaml") == 0
+    assert Path("checkpoints/balanced_softmax/last.ckpt").is_file()
 
 
 def test_tuning_survives_the_loss_of_the_file_it_started_from(tiny, ltr) -> None:
