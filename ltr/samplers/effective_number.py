@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ltr.counts import inverse_effective_number
 from ltr.samplers.weighted import Weighted
 
 
@@ -27,5 +28,5 @@ class EffectiveNumber(Weighted):
         self.beta = beta
 
     def shares(self) -> Tensor:
-        """Return (C,) N_c times the weight of an image, up to the factor 1 - beta."""
-        return self.counts / (1 - self.beta**self.counts)
+        """Return (C,) N_c times the weight of an image."""
+        return self.counts * inverse_effective_number(self.counts, self.beta)
