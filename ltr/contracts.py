@@ -21,8 +21,8 @@ class Batch(NamedTuple):
     """A batch as the data yield it.
 
     Attributes:
-        images: (B, 3, H, W), uint8 before and float after augmentation and normalisation; empty where features are
-            given instead.
+        images: (B, 3, H, W), uint8 before and float after augmentation and normalisation, then (B, V, 3, H, W) where
+            the augmentation makes several views; empty where features are given instead.
         labels: (B,) class indices.
         indices: (B,) positions in the split, as its `indices` order them.
         features: (B, D) outputs of a frozen backbone, or None.
@@ -40,7 +40,7 @@ class Output(NamedTuple):
     Attributes:
         logits: (B, C) scores before the softmax.
         features: (B, D) what the head saw.
-        embeddings: (B, V, P) projected views, for contrastive losses.
+        embeddings: (B, V, P) projected views, for contrastive losses; the rest is of the first view.
         experts: (E, B, C) logits of each expert.
         scale: what a cosine of 1 is worth in the logits, so that a margin on cosines knows its size; 1 where the logits
             are no cosines.
@@ -51,6 +51,20 @@ class Output(NamedTuple):
     embeddings: Tensor | None = None
     experts: Tensor | None = None
     scale: float = 1.0
+
+    def grouped(self, views: int) -> Output:
+        """Gather the views of every sample, which lie side by side in this output.
+
+        Args:
+            views: how many of them a sample has, V.
+        """
+        embeddings, experts = self.embeddings, self.experts
+        return self._replace(
+            logits=self.logits[::views],
+            features=self.features[::views],
+            embeddings=embeddings if embeddings is None else embeddings.reshape(-1, views, embeddings.shape[-1]),
+            experts=experts if experts is None else experts[:, ::views],
+        )
 
 
 class Answer(NamedTuple):
@@ -238,11 +252,17 @@ class Mix(Timed, nn.Module, ABC):
 
 
 class Transform(nn.Module, ABC):
-    """Augment a whole batch of uint8 images at once."""
+    """Augment a whole batch of uint8 images at once.
+
+    Attributes:
+        views: versions V that it makes of every image.
+    """
+
+    views: int = 1
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Map uint8 images (B, 3, H, W) to uint8 images (B, 3, H', W')."""
+        """Map uint8 images (B, 3, H, W) to uint8 images (B, 3, H', W'), or (B, V, 3, H', W') for several views."""
 
 
 class Schedule(Timed, ABC):

@@ -14,6 +14,7 @@ from ltr.data.transforms import (
     RandAugment,
     Rotation,
     SimCLRView,
+    Views,
 )
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "Rotation",
     "SimCLRView",
     "Synthetic",
+    "Views",
 ]

@@ -182,7 +182,7 @@ class LongTailed(Timed, LightningDataModule):
         return self.plain("test")
 
     def prepare(self, images: Tensor, *, augment: bool = False) -> Tensor:
-        """Turn uint8 images (B, 3, H, W) into what the network takes, augmented or plain."""
+        """Turn uint8 images (B, 3, H, W) into what the network takes, augmented (perhaps in views) or plain."""
         return normalise(self.augment(images) if augment else images, self._mean, self._std)
 
     def on_exception(self, exception: BaseException) -> None:

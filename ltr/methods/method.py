@@ -71,9 +71,9 @@ class Method(Measured):
     # ---- the network
 
     def forward(self, images: Tensor) -> Output:
-        """Map images (B, 3, H, W) to an `Output`."""
-        output: Output = self.head(self.backbone(images))
-        return output
+        """Map images (B, 3, H, W), or views of them (B, V, 3, H, W), to an `Output`."""
+        output: Output = self.head(self.backbone(images.flatten(0, -4)))
+        return output.grouped(images.shape[1]) if images.dim() == 5 else output
 
     def answer(self, batch: Batch) -> Output:
         """Run a batch of images, or the head alone on a batch of cached features."""
@@ -149,9 +149,11 @@ class Method(Measured):
 
     def on_fit_start(self) -> None:
         """Load what a fresh training starts from; refuse a switch that would never fire."""
+        data = getattr(self.trainer, "datamodule", None)
+        if data is not None:
+            self.check_views(data.augment.views)
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
             self.start(self.backbone.load())
-            data = getattr(self.trainer, "datamodule", None)
             if data is not None:
                 self.split.copy_(torch.frombuffer(bytearray.fromhex(data.fingerprints["train"]), dtype=torch.uint8))
         if self.trainer.max_epochs == 0:
@@ -169,6 +171,11 @@ class Method(Measured):
                 f"{type(self.loss).__name__} is a loss of the whole batch: accumulated over "
                 f"{self.trainer.accumulate_grad_batches} batches it is another objective than on one large batch."
             )
+
+    def check_views(self, views: int) -> None:
+        """Raise `InputError` where several views of an image have no meaning."""
+        if views > 1 and self.mix is not None:
+            raise InputError(f"{type(self.mix).__name__} blends single images: drop it, or the views of the data.")
 
     def on_train_epoch_start(self) -> None:
         """Draw as any run of this seed draws in this epoch, and tell every part what time it is."""

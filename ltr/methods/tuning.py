@@ -92,6 +92,11 @@ class Tuning(Method):
                 self.head, classifier, remedy="start a new head with `--model.reset true`", added=self.head.added
             )
 
+    def check_views(self, views: int) -> None:
+        """Raise `InputError` where several views of an image cannot be cached."""
+        if views > 1 and self.cache and self.views > 0:
+            raise InputError("cached features are of one view each: take an augmentation without Views.")
+
     def train(self, mode: bool = True) -> Tuning:
         """Switch the new head to training mode; the old one stays as it is."""
         super().train(mode)

@@ -11,7 +11,18 @@ from torchvision.transforms import functional as reference
 
 import ltr.data.transforms
 from ltr.contracts import Transform
-from ltr.data import AutoAugment, Chain, ColorJitter, CropFlip, Cutout, Plain, RandAugment, Rotation, SimCLRView
+from ltr.data import (
+    AutoAugment,
+    Chain,
+    ColorJitter,
+    CropFlip,
+    Cutout,
+    Plain,
+    RandAugment,
+    Rotation,
+    SimCLRView,
+    Views,
+)
 from ltr.data.transforms.operations import NAMES, operate
 
 RANDOM = [AutoAugment, ColorJitter, CropFlip, Cutout, RandAugment, Rotation, SimCLRView]
@@ -26,7 +37,7 @@ def images(size: int = 64, height: int = 16, width: int = 20) -> Tensor:
 
 def test_every_transform_is_tested() -> None:
     kinds = [value for value in vars(ltr.data.transforms).values() if inspect.isclass(value)]
-    assert {*RANDOM, Chain, Plain} == set(kinds)
+    assert {*RANDOM, Chain, Plain, Views} == set(kinds)
 
 
 @every_transform

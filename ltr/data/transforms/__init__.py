@@ -10,6 +10,7 @@ from ltr.data.transforms.plain import Plain
 from ltr.data.transforms.rand_augment import RandAugment
 from ltr.data.transforms.rotation import Rotation
 from ltr.data.transforms.simclr_view import SimCLRView
+from ltr.data.transforms.views import Views
 
 __all__ = [
     "AutoAugment",
@@ -21,5 +22,6 @@ __all__ = [
     "RandAugment",
     "Rotation",
     "SimCLRView",
+    "Views",
     "normalise",
 ]
