@@ -13,6 +13,7 @@ VERBS = {
     "test": "measure a run on the test split; write metrics, predictions and figures",
     "predict": "write the predictions of a run",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
+    "gallery": "print all recipes with what is reported and what was measured here",
 }
 HELP = f"""\
 usage: ltr VERB [options]

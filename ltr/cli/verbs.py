@@ -21,6 +21,10 @@ def run(verb: str, arguments: list[str]) -> None:
             from ltr.studies import study
 
             study(arguments, perform)
+        elif verb == "gallery":
+            from ltr.studies import gallery
+
+            gallery(arguments)
         else:
             perform(verb, arguments)
     except InputError as error:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,14 @@ class Plan:
         seeds: seeds of the training, one run of each row per seed that is its own.
         entries: the rows, in order.
         picture: the rows whose recall per class is drawn.
+        about: the comment at the top of the file.
     """
 
     name: str
     seeds: tuple[int, ...]
     entries: tuple[Entry, ...]
     picture: tuple[str, ...]
+    about: str = ""
 
     @classmethod
     def read(cls, file: str) -> Plan:
@@ -87,7 +90,9 @@ class Plan:
         wrong = [name for name in picture if name not in content["runs"]]
         if wrong:
             raise InputError(f"{path}: the picture names {wrong[0]}{shipped.nearest(wrong[0], list(content['runs']))}")
-        return cls(str(content.get("name", path.stem)), seeds, tuple(entries), picture)
+        about = takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
+        text = " ".join(line.removeprefix("#").strip() for line in about)
+        return cls(str(content.get("name", path.stem)), seeds, tuple(entries), picture, text)
 
 
 def _seeds(where: str, said: Any) -> tuple[int, ...]:

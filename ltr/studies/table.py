@@ -100,17 +100,19 @@ def terminal(plan: Plan, cells: Sequence[Cell]) -> None:
             print(f"{cell.title} failed: {cell.failure}")
 
 
-def markdown(plan: Plan, cells: Sequence[Cell], *, command: str) -> str:
+def markdown(plan: Plan, cells: Sequence[Cell], *, command: str, level: int = 1) -> str:
     """Return the table as Markdown, with how it was made.
 
     Args:
         plan: the study.
         cells: its rows.
         command: what the user typed.
+        level: of the heading.
     """
     lines = [
-        f"# {plan.name}",
+        f"{'#' * level} {plan.name}",
         "",
+        *([plan.about, ""] if plan.about else []),
         f"`{command}`, seeds {', '.join(map(str, plan.seeds))}. {_data(cells)}{NOTE}",
         "",
         "| | " + " | ".join(COLUMNS.values()) + " |",

@@ -1,0 +1,148 @@
+"""The gallery: every recipe with what its authors report and what was measured here, in one Markdown file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ltr import files, shipped
+from ltr.studies.plan import Plan
+from ltr.studies.recipe import GROUPS, Recipe
+from ltr.studies.table import Cell, markdown
+
+DESCRIPTION = """Print the gallery of all recipes as Markdown: paper, what is changed, command, what is reported, and
+what was measured here, as far as results lie in the folder of the runs."""
+INTRODUCTION = """\
+# The recipes
+
+Every row is a YAML file of this folder, every figure that of a run whose `metrics.json` is in `checkpoints/`: top-1 /
+GM / HM / lowest recall in percent on the balanced test split of CIFAR-100-LT (imbalance 100), last epoch, mean ±
+standard deviation where there are several seeds. An empty cell has not been run. What is reported was often measured
+with the best epoch on the test set; the header of each file says what deviates. The link beside a figure says how it
+was made. This file is written by `ltr gallery --output configs/README.md`.
+"""
+COLUMNS = ("paper", "what it changes", "config", "command", "reported", "ours")
+FIGURES = ("top1", "gm", "hm", "lowest")
+ALWAYS = "Recipes that combine with every method: `--config recipes/...`"
+ASIDE = ("recipes", "data")
+
+Results = Mapping[tuple[str, str], Cell]
+
+
+def gallery(arguments: Sequence[str]) -> None:
+    """Print the gallery or write it to a file.
+
+    Args:
+        arguments: options.
+    """
+    parser = argparse.ArgumentParser("ltr gallery", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("--runs", default="checkpoints", help="folder in which the runs are kept")
+    parser.add_argument("--output", default=None, help="the file to write; printed where none is named")
+    said = parser.parse_args(arguments)
+    text = write(sorted(Path(said.runs).glob("**/metrics.json")))
+    if said.output:
+        files.write_text(Path(said.output), text)
+        print(said.output)
+    else:
+        print(text, end="")
+
+
+def write(results: Iterable[Path]) -> str:
+    """Return the gallery.
+
+    Args:
+        results: the metrics.json that count. One belongs to a recipe where the arguments.json beside it names that
+            recipe and nothing else that matters.
+
+    Raises:
+        InputError: where a recipe has no proper header.
+    """
+    home = shipped.folder("configs")
+    recipes = [Recipe.read(path, home / "base.yaml") for path in sorted(home.glob("*.yaml")) if path.stem != "base"]
+    aside = [Recipe.read(path, home / "base.yaml") for path in sorted((home / "recipes").glob("*.yaml"))]
+    studies = [Plan.read(path.name) for path in sorted((home / "studies").glob("*.yaml"))]
+    found = _collect(results)
+    parts = [INTRODUCTION]
+    for group in dict.fromkeys(GROUPS.values()):
+        rows = [_row(recipe, found) for recipe in recipes if recipe.group == group]
+        if rows:
+            parts.append(_table(group, COLUMNS, rows))
+    axis = [(f"[{recipe.name}](recipes/{recipe.name})", recipe.title) for recipe in aside]
+    parts.append(_table(ALWAYS, ("config", "what it is"), axis))
+    for plan in studies:
+        cells = [_cell(found, plan, name) for name in (entry.name for entry in plan.entries)]
+        if any(cell.found for cell in cells):
+            parts.append(markdown(plan, cells, command=f"ltr study {plan.name}.yaml", level=2))
+    return "\n".join(parts)
+
+
+def _collect(results: Iterable[Path]) -> dict[tuple[str, str], Cell]:
+    """Gather results by (folder of the study, or the run itself; row), seed by seed."""
+    found: dict[tuple[str, str], dict[int, dict[str, Any]]] = defaultdict(dict)
+    for path in results:
+        measures = json.loads(path.read_text(encoding="utf-8"))
+        note = path.with_name("arguments.json")
+        if note.is_file():
+            measures["arguments"] = json.loads(note.read_text(encoding="utf-8"))
+        run, evaluation = path.parent.parent, path.parent.name
+        study, row = run.parent.name, re.sub(r"-\d+$", "", run.name)
+        if row == run.name:  # a run of its own
+            study = ""
+        found[study, row if evaluation == "test" else evaluation][measures["seed"]] = measures
+    return {key: Cell(key[1], key[1], seeds, len(seeds)) for key, seeds in found.items()}
+
+
+def _cell(found: Results, plan: Plan, name: str) -> Cell:
+    """Return the row of a study under the title that the study gives it."""
+    entry = next(entry for entry in plan.entries if entry.name == name)
+    cell = found.get((plan.name, name))
+    return Cell(name, entry.title, cell.found if cell else {}, len(entry.seeds))
+
+
+def _row(recipe: Recipe, found: Results) -> tuple[str, ...]:
+    """Return the cells of a recipe."""
+    changes = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in recipe.changes.items())
+    ours = [_ours(study, cell) for (study, _), cell in sorted(found.items()) if _belongs(recipe, cell)]
+    return (
+        re.sub(r"([^;,\s][^;]*?),? (https?://[^\s;,]+)", r"[\1](\2)", recipe.header.get("Paper", "")),
+        f"{recipe.title}.<br>`{changes}`" if changes else f"{recipe.title}.",
+        f"[{recipe.name}]({recipe.name})",
+        f"`{recipe.command}`",
+        recipe.header.get("Reported", "").removesuffix("."),
+        "<br>".join(ours),
+    )
+
+
+def _belongs(recipe: Recipe, cell: Cell) -> bool:
+    """Tell whether a row was made with a recipe as it is, budget and starting checkpoint aside."""
+    measures = next(iter(cell.found.values()))
+    arguments, data = measures.get("arguments"), measures["data"]
+    if arguments is None or (data["name"], data["imbalance"], data["official"]) != ("CIFAR-100-LT", 100, True):
+        return False
+    words = list(arguments["test"] or arguments["fit"] or ())
+    named = []
+    while words:
+        key, value = words[:2]
+        del words[:2]
+        if key == "--config" and value.partition("/")[0] not in ASIDE:
+            named.append(value)
+        elif key not in ("--config", "--model.backbone.checkpoint"):
+            return False
+    return named == [recipe.name]
+
+
+def _ours(study: str, cell: Cell) -> str:
+    """Return the figures of a row and where they are from."""
+    figures = " / ".join(cell.figure(key) for key in FIGURES)
+    return f"{figures} ([{study}](#{study}))" if study else f"{figures} (`checkpoints/{cell.name}`)"
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a section with a table."""
+    lines = [f"## {title}", "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"

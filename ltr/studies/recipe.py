@@ -1,0 +1,143 @@
+"""What a recipe says of itself: the header of its file, and what it changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ltr.errors import InputError
+
+KEYS = ("Paper", "Code", "Reported", "Deviations", "Notes")
+AXES = ("backbone", "head", "loss", "mix", "sampler", "augment", "optimizer", "schedule", "callbacks")
+GROUPS = {
+    "other": "The baseline, and how it is trained",
+    "loss": "Losses",
+    "head": "Losses",
+    "sampler": "Samplers",
+    "mix": "Mixes",
+    "Tuning": "Second stages",
+    "test": "At test time",
+    "method": "Methods with tensors of their own",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A YAML file of `configs/`.
+
+    Attributes:
+        name: of the file.
+        title: one sentence on what it is.
+        header: what it says under Paper, Code, Reported, Deviations and Notes, as far as there is something to say.
+        changes: its parts that are not those of base.yaml, axis by axis.
+        group: the section of the gallery.
+    """
+
+    name: str
+    title: str
+    header: Mapping[str, str]
+    changes: Mapping[str, str]
+    group: str
+
+    @classmethod
+    def read(cls, path: Path, base: Path) -> Recipe:
+        """Read a recipe.
+
+        Args:
+            path: its file.
+            base: the file that says what holds where a recipe says nothing.
+
+        Raises:
+            InputError: where the header is not a sentence and lines of `Key: text`.
+        """
+        text = path.read_text(encoding="utf-8")
+        title, header = _header(path, text)
+        content, usual = yaml.safe_load(text), yaml.safe_load(base.read_text(encoding="utf-8"))
+        changes = _changes(_settings(content), _settings(usual))
+        return cls(path.name, title, header, changes, _group(content, changes))
+
+    @property
+    def command(self) -> str:
+        """How it is run."""
+        return f"ltr {'test --ckpt_path RUN' if self.group == GROUPS['test'] else 'fit'} --config {self.name}"
+
+
+def _header(path: Path, text: str) -> tuple[str, dict[str, str]]:
+    """Read the comment at the top: a title, then keys, whose further lines are indented."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        if line.startswith("#   ") and lines:
+            lines[-1] += " " + line[1:].strip()
+        else:
+            lines.append(line[1:].strip())
+    if not lines or not lines[0].endswith("."):
+        raise InputError(f"{path} begins with no sentence on what it is: write one, `# ... .`, in its first line.")
+    header = {}
+    for line in lines[1:]:
+        key, _, said = line.partition(": ")
+        if key not in KEYS or not said:
+            raise InputError(f"{path}: a header has {', '.join(KEYS)}, and no line `{line[:40]}`.")
+        header[key] = said
+    return lines[0].removesuffix("."), header
+
+
+def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a config says, axis by axis, and the figures that name a budget."""
+    model, data, trainer = (content.get(part) or {} for part in ("model", "data", "trainer"))
+    said = {**model.get("init_args", {}), **data.get("init_args", {}), **trainer}
+    method = model.get("class_path", "Method").rsplit(".", 1)[-1]
+    return {"method": method, **{key: said[key] for key in (*AXES, "batch_size", "max_epochs") if key in said}}
+
+
+def _changes(said: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, str]:
+    """Describe what differs from the usual."""
+    changes = {} if said["method"] == "Method" else {"method": said["method"]}
+    for key, value in said.items():
+        if key == "method" or value == usual.get(key):
+            continue
+        if key in ("batch_size", "max_epochs"):
+            changes[key] = str(value)
+        elif (words := _words(value, usual.get(key))) != "Pretrained":
+            changes[key] = words
+    return changes
+
+
+def _words(value: Any, usual: Any = None) -> str:
+    """Write a part as `Name(settings)`: all it says, or what is unusual where only figures are."""
+    if not _is_part(value):
+        return str(value)
+    if isinstance(value, list):
+        return ", ".join(_words(part) for part in value)
+    if isinstance(value, str):
+        return value.rsplit(".", 1)[-1]
+    inside = dict(value.get("init_args", {}))
+    if isinstance(usual, dict) and usual["class_path"] == value["class_path"]:
+        inside = {key: said for key, said in inside.items() if said != usual["init_args"].get(key)}
+    inside.pop("checkpoint", None)
+    figures = [_words(said) if _is_part(said) else f"{key} {said}" for key, said in inside.items()]
+    name = value["class_path"].rsplit(".", 1)[-1]
+    return f"{name}({', '.join(figures)})" if figures else name
+
+
+def _is_part(value: Any) -> bool:
+    """Tell whether a setting names a class, or several."""
+    if isinstance(value, list):
+        return bool(value) and all(_is_part(item) for item in value)
+    return (isinstance(value, dict) and "class_path" in value) or bool(re.match(r"(ltr|torch)\.", str(value)))
+
+
+def _group(content: Mapping[str, Any], changes: Mapping[str, str]) -> str:
+    """Choose the section of the gallery."""
+    method = changes.get("method")
+    if "model" not in content and "data" not in content:
+        return GROUPS["test"]
+    if method is not None:
+        return GROUPS.get(method, GROUPS["method"])
+    return next((GROUPS[axis] for axis in ("loss", "head", "mix", "sampler") if axis in changes), GROUPS["other"])

@@ -1,0 +1,162 @@
+"""The gallery says of every recipe what its file says, and shows the figures that belong to it, and no others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ltr import shipped
+from ltr.errors import InputError
+from ltr.studies.gallery import write
+from ltr.studies.recipe import GROUPS, Recipe
+
+HOME = shipped.folder("configs")
+BASE = HOME / "base.yaml"
+
+
+def recipe(tmp_path: Path, text: str) -> Recipe:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return Recipe.read(path, BASE)
+
+
+def result(folder: Path, seed: int, top1: float, *, fit: str | None, test: str = "", **data: object) -> Path:
+    """Write the result of a run, as a study does."""
+    folder.mkdir(parents=True)
+    measures = {"top1": top1, "gm": 0.2, "hm": 0.1, "lowest": 0.0, "seed": seed}
+    measures["data"] = {
+        "name": "CIFAR-100-LT",
+        "imbalance": 100.0,
+        "profile": "exp",
+        "subset_seed": 0,
+        "official": True,
+    } | data
+    words = {"fit": None if fit is None else fit.split(), "test": test.split()}
+    (folder / "metrics.json").write_text(json.dumps(measures))
+    (folder / "arguments.json").write_text(json.dumps(words))
+    return folder / "metrics.json"
+
+
+def row(text: str, name: str) -> str:
+    """Return the row of a recipe in the gallery."""
+    (found,) = [line for line in text.splitlines() if f"]({name})" in line]
+    return found
+
+
+def test_the_file_in_the_repository_is_what_the_command_writes() -> None:
+    root = HOME.parent
+    if shutil.which("git") is None or not (root / ".git").exists():
+        pytest.skip("which results are part of the repository is known only in a clone of it")
+    listed = subprocess.run(["git", "ls-files", "checkpoints"], cwd=root, capture_output=True, text=True, check=True)
+    results = sorted(root / line for line in listed.stdout.splitlines() if line.endswith("metrics.json"))
+    assert results
+    written = (HOME / "README.md").read_text(encoding="utf-8")
+    assert written == write(results), "run: ltr gallery --output configs/README.md"
+
+
+@pytest.mark.parametrize("path", sorted(HOME.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_recipe_is_in_it_with_what_is_reported(path: Path) -> None:
+    if path == BASE:
+        return
+    read = Recipe.read(path, BASE)
+    assert "Reported" in read.header or path.name == "pretrained.yaml"
+    assert read.header.get("Reported", "").removesuffix(".") in row(write([]), path.name)
+
+
+def test_a_header_is_a_sentence_and_keys(tmp_path: Path) -> None:
+    read = recipe(tmp_path, "# Mine, in\n#   two lines.\n# Paper: I, 2020\n# Notes: a: b\nmodel: {}\n")
+    assert read.title == "Mine, in two lines"
+    assert read.header == {"Paper": "I, 2020", "Notes": "a: b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("model: {}\n", "begins with no sentence"),
+        ("# Mine\nmodel: {}\n", "begins with no sentence"),
+        ("# Mine.\n# Author: I\nmodel: {}\n", "no line `Author: I`"),
+    ],
+)
+def test_another_header_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        recipe(tmp_path, text)
+
+
+def test_changes_are_what_base_does_not_say(tmp_path: Path) -> None:
+    read = recipe(
+        tmp_path,
+        """# Mine.
+model:
+  class_path: ltr.methods.Method
+  init_args:
+    head: ltr.heads.Linear
+    loss:
+      class_path: ltr.losses.Deferred
+      init_args: {before: ltr.losses.LDAM, after: {class_path: ltr.losses.Focal, init_args: {gamma: 2}}, start: 0.5}
+    optimizer:
+      class_path: torch.optim.SGD
+      init_args: {lr: 0.1, momentum: 0.9, weight_decay: 1.0e-3}
+data:
+  init_args: {batch_size: 128}
+""",
+    )
+    assert read.changes == {"loss": "Deferred(LDAM, Focal(gamma 2), start 0.5)", "optimizer": "SGD(weight_decay 0.001)"}
+    assert read.group == GROUPS["loss"]
+    assert read.command == "ltr fit --config mine.yaml"
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "command"),
+    [
+        ("gml.yaml", "Tuning", "ltr fit --config gml.yaml"),
+        ("tau_norm.yaml", "test", "ltr test --ckpt_path RUN --config tau_norm.yaml"),
+        ("drs.yaml", "sampler", "ltr fit --config drs.yaml"),
+        ("sam.yaml", "other", "ltr fit --config sam.yaml"),
+    ],
+)
+def test_the_section_and_the_command(name: str, group: str, command: str) -> None:
+    read = Recipe.read(HOME / name, BASE)
+    assert (read.group, read.command) == (GROUPS[group], command)
+
+
+def test_figures_of_seeds_are_put_together(tmp_path: Path) -> None:
+    fit = "--config ce.yaml --config recipes/short.yaml"
+    found = [result(tmp_path / "short" / f"ce-{seed}" / "test", seed, 0.3 + 0.02 * seed, fit=fit) for seed in (0, 1)]
+    text = write(found)
+    assert row(text, "ce.yaml").endswith("| 31.0 ± 1.4 / 20.0 ± 0.0 / 10.0 ± 0.0 / 0.0 ± 0.0 ([short](#short)) |")
+    assert "\n## short\n" in text
+    assert "| CE (2 of 3 seeds) | 31.0 ± 1.4 |" in text
+
+
+def test_an_adjustment_belongs_to_its_own_recipe(tmp_path: Path) -> None:
+    found = result(tmp_path / "mine" / "ce-0" / "la", 0, 0.4, fit=None, test="--config logit_adjustment.yaml")
+    text = write([found])
+    assert "40.0 / 20.0 / 10.0 / 0.0" in row(text, "logit_adjustment.yaml")
+    assert row(text, "ce.yaml").endswith("|  |")
+
+
+@pytest.mark.parametrize(
+    ("fit", "data"),
+    [
+        ("--config ce.yaml --model.optimizer.weight_decay 1", {}),
+        ("--config ce.yaml --config focal.yaml", {}),
+        ("--config ce.yaml", {"imbalance": 10.0}),
+        ("--config ce.yaml", {"name": "digits"}),
+        ("--config ce.yaml", {"official": False}),
+    ],
+)
+def test_other_settings_or_data_are_no_figures_of_a_recipe(tmp_path: Path, fit: str, data: dict[str, object]) -> None:
+    text = write([result(tmp_path / "short" / "ce-0" / "test", 0, 0.4, fit=fit, **data)])
+    assert row(text, "ce.yaml").endswith("|  |")
+
+
+def test_the_command_writes_a_file(ltr, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ltr("gallery --output gallery.md") == 0
+    written = (tmp_path / "gallery.md").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert ltr("gallery") == 0
+    assert capsys.readouterr().out == written == write([])
