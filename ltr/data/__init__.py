@@ -3,6 +3,7 @@
 from ltr.data.base import LongTailed
 from ltr.data.cifar import CIFAR10LT, CIFAR100LT
 from ltr.data.digits import DigitsLT
+from ltr.data.folder import FolderLT
 from ltr.data.synthetic import Synthetic
 from ltr.data.transforms import (
     AutoAugment,
@@ -26,6 +27,7 @@ __all__ = [
     "CropFlip",
     "Cutout",
     "DigitsLT",
+    "FolderLT",
     "LongTailed",
     "Plain",
     "RandAugment",

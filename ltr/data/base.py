@@ -81,10 +81,13 @@ class LongTailed(Timed, LightningDataModule):
         if val_per_class < 0 or batch_size < 1 or eval_batch_size < 1:
             raise InputError("val_per_class cannot be negative, and a batch needs at least one image.")
         self.root, self.subset_seed = root, subset_seed
-        self.imbalance, self.profile = imbalance, profile
+        self.profile = profile
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.make_sampler, self.augment = sampler, augment or self.usual_augment()
-        kept = long_tailed(self.largest, self.total_classes, imbalance, profile)
+        sizes = self.sizes()
+        profiled = long_tailed(max(sizes), len(sizes), imbalance, profile)
+        kept = [min(there, wanted) for there, wanted in zip(sizes, profiled, strict=True)]
+        self.imbalance = imbalance if profile != "none" else max(kept) / min(kept)
         self.val_counts = [min(val_per_class, count - 1) for count in kept]
         self.counts: list[int] = [count - held for count, held in zip(kept, self.val_counts, strict=True)]
         self.splits: dict[str, Split] = {}
@@ -93,6 +96,10 @@ class LongTailed(Timed, LightningDataModule):
     def usual_augment(self) -> Transform:
         """Return the augmentation that the set is usually trained with."""
         return CropFlip()
+
+    def sizes(self) -> list[int]:
+        """Return how many images of every class there are to train on."""
+        return [self.largest] * self.total_classes
 
     def read(self) -> tuple[Split, Split, list[str]]:
         """Return the whole training split, the test split and the names of the classes.
