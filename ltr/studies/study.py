@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import time
 import traceback
@@ -95,7 +94,7 @@ class Runner:
         try:
             if lost:
                 raise InputError(f"it needs {lost[0]}, which failed.")
-            kept = self._kept(entry, seed)
+            kept = self._kept(entry, seed) and not self._missed(entry, seed)
             if not kept:
                 if sys.stderr.isatty():
                     print(label, file=sys.stderr)
@@ -122,6 +121,13 @@ class Runner:
             )
         return True
 
+    def _missed(self, entry: Entry, seed: int) -> bool:
+        """Tell whether a row has its result but not its weights, and another row needs them for its own."""
+        if entry.fit is None or (self.home(entry.name, seed) / shipped.LAST).is_file():
+            return False
+        waiting = (other for other in self.plan.entries if seed in other.seeds and not self._kept(other, seed))
+        return any(entry.name in other.needs for other in waiting)
+
     def _arguments(self, entry: Entry, seed: int) -> dict[str, Any]:
         """Return the arguments of a row with the places of other rows filled in."""
         places = {name: str(self.home(name, seed)) for name in (other.name for other in self.plan.entries)}
@@ -135,8 +141,8 @@ class Runner:
             named = ["--runs", str(self.folder), "--name", home.name, "--seed_everything", str(seed)]
             if (home / shipped.LAST).is_file():
                 named += ["--ckpt_path", "last"]
-            elif home.is_dir():
-                shutil.rmtree(home)  # interrupted within its first epoch
+            elif home.is_dir():  # interrupted within its first epoch, or a result whose weights are needed again
+                named.append("--overwrite")
             bar = [] if sys.stderr.isatty() else ["--trainer.enable_progress_bar", "false"]
             self.perform("fit", [*arguments["fit"], *bar, *named], tell=False)
         result = self.result(entry, seed)

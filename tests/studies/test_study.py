@@ -52,7 +52,7 @@ class Fake:
             raise RuntimeError("no more")
         seed = int(home.name.rpartition("-")[2])
         folder = home / said["--evaluation"]
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         value = 0.5 + 0.1 * seed
         found = dict.fromkeys(MEASURES, value) | {"few": None, "zero_recall": seed}
         data = {"name": "Fake", "imbalance": 10.0, "profile": "exp", "subset_seed": 0}
@@ -115,6 +115,17 @@ def test_finished_runs_are_kept(fake: Fake, capsys) -> None:
     assert capsys.readouterr().out.count("(kept)") == 6
 
 
+def test_a_kept_result_is_trained_again_only_where_its_weights_are_needed(fake: Fake) -> None:
+    study(["mine.yaml"], fake)
+    for seed in (0, 1):
+        (Path("checkpoints/mine") / f"base-{seed}" / "last.ckpt").unlink()
+    Path("checkpoints/mine/tuned-1/test/metrics.json").unlink()
+    fake.calls.clear()
+    study(["mine.yaml"], fake)
+    assert fake.asked() == ["fit base-1", "test base-1", "fit tuned-1", "test tuned-1"]
+    assert "--overwrite" in fake.calls[0][1]
+
+
 def test_an_interrupted_training_goes_on(fake: Fake) -> None:
     started = Path("checkpoints/mine/base-0")
     started.mkdir(parents=True)
@@ -126,7 +137,7 @@ def test_an_interrupted_training_goes_on(fake: Fake) -> None:
     fits = {words[words.index("--name") + 1]: words for verb, words in fake.calls if verb == "fit"}
     assert fits["base-0"][-2:] == ["--ckpt_path", "last"]
     assert "--ckpt_path" not in fits["base-1"]
-    assert not (hardly / "metrics.csv").exists()
+    assert "--overwrite" in fits["base-1"]
 
 
 def test_a_failed_run_does_not_take_the_rest_down(fake: Fake, capsys) -> None:
