@@ -32,7 +32,7 @@ class Tuning(Method):
         backbone: a `Pretrained` one.
         counts: training images per class; the command line takes them from the data.
         head: builds the new classifier from (dim, classes).
-        old_head: the kind of the classifier in the file.
+        old_head: the kind of the classifier in the file; a projection beside it need not be named.
         reset: whether the new head starts anew, as in dgme-syz/NOLB; else it starts from the old one's weights, which
             must then be of the same kind (or of one that only adds to it, as `LWS`), and hardly depends on the seed.
         loss: builds the loss from the counts (C,).
