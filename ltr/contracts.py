@@ -130,15 +130,19 @@ class Backbone(nn.Module):
         """Read the weights to start from, where there are some; return those of the classifier that lay with them."""
         return {}
 
+    def maps(self, images: Tensor) -> Tensor:
+        """Run the stages in order: images (B, 3, H, W) to feature maps (B, dim, h, w)."""
+        for stage in self.stages:
+            images = getattr(self, stage)(images)
+        return images
+
     def pool(self, maps: Tensor) -> Tensor:
         """Average feature maps (B, D, h, w) over their positions to (B, D)."""
         return F.adaptive_avg_pool2d(maps, 1).flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Run the stages in order, then pool."""
-        for stage in self.stages:
-            images = getattr(self, stage)(images)
-        return self.pool(images)
+        """Run the stages, then pool."""
+        return self.pool(self.maps(images))
 
 
 class Head(nn.Module, ABC):

@@ -56,6 +56,10 @@ class Pretrained(Backbone):
         super().train(mode and not self.frozen)
         return self
 
+    def maps(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to the feature maps of the backbone."""
+        return self.backbone.maps(images)
+
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, 3, H, W) to features (B, dim)."""
         features: Tensor = self.backbone(images)

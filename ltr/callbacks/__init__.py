@@ -1,6 +1,7 @@
 """Callbacks: what varies at test time, and work around a step."""
 
 from ltr.callbacks.adjustment import Adjustment
+from ltr.callbacks.cam import CAMSampling
 from ltr.callbacks.ema import EMA
 from ltr.callbacks.evaluation import Evaluation
 from ltr.callbacks.logit_adjustment import LogitAdjustment
@@ -15,6 +16,7 @@ __all__ = [
     "EMA",
     "NCM",
     "Adjustment",
+    "CAMSampling",
     "Evaluation",
     "LogitAdjustment",
     "MaxNorm",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +56,9 @@ class LongTailed(Timed, LightningDataModule):
         eval_batch_size: images per step and process of validation, test and prediction.
         sampler: the order of an epoch.
         augment: the augmentation of training batches; None for the one that is usual for the set.
+
+    Attributes:
+        reworks: what callbacks make of the uint8 images of a training batch before they are augmented, in their order.
     """
 
     name: str
@@ -92,6 +95,7 @@ class LongTailed(Timed, LightningDataModule):
         self.counts: list[int] = [count - held for count, held in zip(kept, self.val_counts, strict=True)]
         self.splits: dict[str, Split] = {}
         self.features: dict[str, Tensor] = {}
+        self.reworks: list[Callable[[Batch], Batch]] = []
 
     def usual_augment(self) -> Transform:
         """Return the augmentation that the set is usually trained with."""
@@ -197,8 +201,10 @@ class LongTailed(Timed, LightningDataModule):
         self.features.clear()
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment and normalise a whole batch on its device."""
+        """Rework and augment a training batch, and normalise any, as a whole on its device."""
         if batch.features is not None:
             return batch
-        augment = self.trainer is not None and self.trainer.training
-        return batch._replace(images=self.prepare(batch.images, augment=augment))
+        training = self.trainer is not None and self.trainer.training
+        for rework in self.reworks if training else ():
+            batch = rework(batch)
+        return batch._replace(images=self.prepare(batch.images, augment=training))

@@ -14,12 +14,19 @@ def warp(images: Tensor, matrices: Tensor) -> Tensor:
         images: (B, C, H, W) uint8.
         matrices: (B, 2, 3) from (x, y, 1) in the result to (x, y) in the image, in pixels from the centre, y downwards.
     """
-    height, width = images.shape[2:]
-    half = matrices.new_tensor([width / 2, height / 2])
-    grid = F.affine_grid(
-        matrices * torch.cat([half, half.new_ones(1)]) / half[:, None], list(images.shape), align_corners=False
-    )
+    grid = positions(matrices, list(images.shape))
     return F.grid_sample(images.float(), grid, mode="nearest", align_corners=False).to(images.dtype)
+
+
+def positions(matrices: Tensor, shape: list[int]) -> Tensor:
+    """Return (B, H, W, 2): where `grid_sample` reads for each pixel of images of a shape (B, C, H, W).
+
+    Args:
+        matrices: (B, 2, 3) as `warp` has them.
+        shape: that of the images.
+    """
+    half = matrices.new_tensor([shape[3] / 2, shape[2] / 2])
+    return F.affine_grid(matrices * torch.cat([half, half.new_ones(1)]) / half[:, None], shape, align_corners=False)
 
 
 def rotation(angles: Tensor) -> Tensor:

@@ -1,0 +1,96 @@
+"""Sampling balanced by class activation maps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from ltr.callbacks.classifier import linear_classifier
+from ltr.callbacks.foregrounds import foregrounds
+from ltr.contracts import Batch
+from ltr.data import LongTailed
+from ltr.data.transforms.foreground import draw, move
+from ltr.errors import InputError
+from ltr.methods import Method
+
+
+class CAMSampling(Callback):
+    """Show an image of a small class with its foreground moved, the more often the smaller the class.
+
+    The network with which the training starts finds the foreground of every training image: where the class activation
+    map of its class, sum_d w_cd map_d, scaled to [0, 1], is at least `threshold` times its mean. A training image of
+    class c is then left as it is with probability N_c / (N_max + N_min); else its foreground is turned and scaled,
+    shifted or mirrored, before any augmentation. This is as if every class had been filled up to N_max + N_min images,
+    as the paper does on disk, but with new ones each time. How often a class is drawn remains the sampler's affair.
+
+    Args:
+        threshold: share of the mean of the map from which on a pixel is foreground.
+
+    Reference:
+        Zhang et al., "Bag of Tricks for Long-Tailed Visual Recognition with Deep Convolutional Neural Networks", AAAI
+        2021, https://ojs.aaai.org/index.php/AAAI/article/view/16458; official code zhangyongshun/BagofTricks-LT,
+        lib/utils/cam_based_sampling.py. There the maps are those of randomly cropped and mirrored images, and the box
+        of the foreground ends at its second row and column; here neither.
+    """
+
+    def __init__(self, threshold: float = 0.75) -> None:
+        self.threshold = threshold
+        self.masks: Tensor | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Find the foregrounds, except where a resumed run has brought them, and take a place before the augmentation.
+
+        Raises:
+            InputError: where the head is not linear, or there are no images to rework.
+        """
+        assert isinstance(pl_module, Method)
+        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        classifier = linear_classifier(pl_module, "CAMSampling")
+        if data.features:
+            raise InputError("CAMSampling reworks images, and cached features are none: say `--model.cache false`.")
+        if self.masks is None or trainer.ckpt_path is None:
+            self.masks = foregrounds(pl_module, classifier, data, self.threshold)
+        self.masks = self.masks.to(pl_module.device)
+        self.chances = rework_chances(pl_module.counts)
+        data.reworks.append(self.rework)
+
+    def rework(self, batch: Batch) -> Batch:
+        """Return the batch with the foregrounds of some of its uint8 images moved."""
+        assert self.masks is not None
+        masks = self.masks[batch.indices]
+        chosen = torch.rand(len(masks), device=masks.device) < self.chances[batch.labels]
+        moved = move(batch.images, masks, draw(masks))
+        return batch._replace(images=torch.where(chosen[:, None, None, None], moved, batch.images))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the data as they were."""
+        reworks = trainer.datamodule.reworks  # type: ignore[attr-defined]
+        if self.rework in reworks:
+            reworks.remove(self.rework)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave the data as they were."""
+        self.on_train_end(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run must know: by then the network would find other foregrounds."""
+        if self.masks is None:
+            return {}
+        return {"masks": torch.from_numpy(np.packbits(self.masks.cpu().numpy())), "shape": list(self.masks.shape)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the foregrounds of the run."""
+        if state_dict:
+            shape = state_dict["shape"]
+            bits = np.unpackbits(state_dict["masks"].cpu().numpy(), count=math.prod(shape))
+            self.masks = torch.from_numpy(bits).bool().view(shape)
+
+
+def rework_chances(counts: Tensor) -> Tensor:
+    """Return (C,) how probably an image is reworked: the share of new images in a class filled to N_max + N_min."""
+    return 1 - counts / (counts.max() + counts.min())
