@@ -16,17 +16,20 @@ class Projection(Linear):
         dim: size D of a feature.
         classes: number of classes C.
         size: size P of an embedding.
-        mlp: whether the projection has a hidden layer of D units; else it is linear.
+        hidden: hidden layers of D units in the projection; 0 makes it linear.
+        norm: whether batch norm follows each of them.
 
     Reference:
         Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, https://arxiv.org/abs/2004.11362; official code
         HobbitLong/SupContrast, networks/resnet_big.py, whose classifier is trained afterwards.
     """
 
-    def __init__(self, dim: int, classes: int, *, size: int = 128, mlp: bool = True) -> None:
+    def __init__(self, dim: int, classes: int, *, size: int = 128, hidden: int = 1, norm: bool = False) -> None:
         super().__init__(dim, classes)
-        hidden = [nn.Linear(dim, dim), nn.ReLU()] if mlp else []
-        self.projection = nn.Sequential(*hidden, nn.Linear(dim, size))
+        layers: list[nn.Module] = []
+        for _ in range(hidden):
+            layers += [nn.Linear(dim, dim), *([nn.BatchNorm1d(dim)] if norm else []), nn.ReLU()]
+        self.projection = nn.Sequential(*layers, nn.Linear(dim, size))
 
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to logits (B, C) and embeddings (B, 1, P)."""
