@@ -108,7 +108,7 @@ def misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
 
 
 def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str, added: Sequence[str] = ()) -> None:
-    """Copy the classifier of a file into a head.
+    """Copy the classifier of a file into a head; a head without a projection does without the file's.
 
     Args:
         head: the head that receives it.
@@ -125,7 +125,9 @@ def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str,
     for key, value in classifier.items():
         if key in own and value.shape != own[key].shape and value.shape[0] != own[key].shape[0]:
             raise InputError(f"the file's classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
-    classifier = {key: own[key] for key in added} | dict(classifier)
+    # A projection is for contrastive losses only: the logits, which the head takes over, do not depend on it.
+    classifier = {key: value for key, value in classifier.items() if key in own or not key.startswith("projection.")}
+    classifier = {key: own[key] for key in added} | classifier
     problems = misfits(classifier, own)
     if problems:
         raise InputError(

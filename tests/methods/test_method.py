@@ -16,7 +16,7 @@ from ltr.callbacks import LogitAdjustment
 from ltr.contracts import Backbone, Batch, Loss, Mix, Output, Target
 from ltr.data import Synthetic
 from ltr.errors import InputError
-from ltr.heads import Cosine, Linear
+from ltr.heads import Cosine, Linear, Projection
 from ltr.losses import GML, CrossEntropy
 from ltr.methods import Method
 from ltr.samplers import Power
@@ -276,6 +276,14 @@ def test_classifiers_that_do_not_fit_say_why() -> None:
     other = Linear(4, 3)
     load_head(head, other.state_dict(), remedy="do this")
     assert torch.equal(head.fc.weight, other.fc.weight)
+
+
+def test_a_projection_beside_a_classifier_is_taken_over_where_there_is_one() -> None:
+    file, head, other = Projection(4, 3), Linear(4, 3), Projection(4, 3)
+    load_head(head, file.state_dict(), remedy="do this")
+    assert torch.equal(head.fc.weight, file.state_dict()["fc.weight"])
+    load_head(other, file.state_dict(), remedy="do this")
+    assert torch.equal(other.projection[0].weight, file.projection[0].weight)
 
 
 def test_a_backbone_need_not_be_a_resnet() -> None:
