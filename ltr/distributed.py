@@ -63,6 +63,14 @@ def logsumexp(values: Tensor) -> Tensor:
     return differentiable_total((values - top).exp().sum(0)).log() + top
 
 
+def lengths(value: Tensor) -> list[int]:
+    """Return how long the tensors (B_r, ...) of all processes are, in rank order."""
+    sizes = torch.zeros(world(), dtype=torch.int64, device=value.device)
+    sizes[rank()] = len(value)
+    shards: list[int] = total(sizes).tolist()
+    return shards
+
+
 def concatenate(value: Tensor) -> Tensor:
     """Join tensors (B_r, ...) of all processes along the first dimension, in rank order.
 
@@ -70,10 +78,8 @@ def concatenate(value: Tensor) -> Tensor:
     """
     if not active():
         return value
-    sizes = torch.zeros(world(), dtype=torch.int64, device=value.device)
-    sizes[rank()] = len(value)
-    lengths = total(sizes).tolist()
-    around = [value.new_zeros(sum(part), *value.shape[1:]) for part in (lengths[: rank()], lengths[rank() + 1 :])]
+    shards = lengths(value)
+    around = [value.new_zeros(sum(part), *value.shape[1:]) for part in (shards[: rank()], shards[rank() + 1 :])]
     padded = torch.cat([around[0], value, around[1]])
     return differentiable_total(padded) if value.requires_grad else total(padded)
 

@@ -23,7 +23,8 @@ class Projection(Head):
         classes: number of classes C.
         classifier: builds the head whose logits these are from (dim, classes).
         size: size P of an embedding.
-        mlp: whether the projection has a hidden layer of D units; else it is linear.
+        hidden: hidden layers of D units in the projection; 0 makes it linear.
+        norm: whether batch norm follows each of them.
 
     Reference:
         Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, https://arxiv.org/abs/2004.11362; official code
@@ -31,15 +32,24 @@ class Projection(Head):
     """
 
     def __init__(
-        self, dim: int, classes: int, *, classifier: HeadFactory = Linear, size: int = 128, mlp: bool = True
+        self,
+        dim: int,
+        classes: int,
+        *,
+        classifier: HeadFactory = Linear,
+        size: int = 128,
+        hidden: int = 1,
+        norm: bool = False,
     ) -> None:
         super().__init__(dim, classes)
         self.wrapped = classifier(dim, classes)
         if self.wrapped.classifier is not self.wrapped:
             raise InputError("a Projection goes around a classifier, not around another Projection.")
         self.added = self.wrapped.added
-        hidden = [nn.Linear(dim, dim), nn.ReLU()] if mlp else []
-        self.projection = nn.Sequential(*hidden, nn.Linear(dim, size))
+        layers: list[nn.Module] = []
+        for _ in range(hidden):
+            layers += [nn.Linear(dim, dim), *([nn.BatchNorm1d(dim)] if norm else []), nn.ReLU()]
+        self.projection = nn.Sequential(*layers, nn.Linear(dim, size))
         self.register_state_dict_post_hook(_unwrap)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_wrap)  # type: ignore[no-untyped-call]
 

@@ -18,6 +18,7 @@ from ltr.losses.label_smoothing import LabelSmoothing
 from ltr.losses.lade import LADE
 from ltr.losses.ldam import LDAM
 from ltr.losses.los import LOS
+from ltr.losses.paco import PaCo
 from ltr.losses.sigmoid_focal import SigmoidFocal
 from ltr.losses.softmax_equalization import SoftmaxEqualization
 from ltr.losses.sphereface import SphereFace
@@ -43,6 +44,7 @@ __all__ = [
     "InfluenceBalanced",
     "LabelAwareSmoothing",
     "LabelSmoothing",
+    "PaCo",
     "SigmoidFocal",
     "SoftmaxEqualization",
     "SphereFace",

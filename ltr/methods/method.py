@@ -194,10 +194,20 @@ class Method(Measured):
             images, target = self.mix(batch.images, batch.labels)
             batch = batch._replace(images=images)
         output = self.answer(batch)
-        value = target.blend(self.loss, output).mean()
-        self.count(value, output, target.main)
+        return self.conclude(target.blend(self.loss, output), output, target.main)
+
+    def conclude(self, values: Tensor, output: Output, labels: Tensor) -> Tensor:
+        """Count a batch and return its mean loss, in a distributed run such that every sample counts the same.
+
+        Args:
+            values: the losses of the batch.
+            output: what the network says about it.
+            labels: (B,) class indices that its answers are counted against.
+        """
+        value = values.mean()
+        self.count(value, output, labels)
         if distributed.active():  # the ranks' means count as much as their samples do
-            size = value.new_tensor(float(len(batch.labels)))
+            size = value.new_tensor(float(len(labels)))
             value = value * (size * distributed.world() / distributed.total(size))
         return value
 

@@ -79,9 +79,9 @@ def test_lws_learns_its_scales(freeze: bool, learned: set[str]) -> None:
     assert {name for name, parameter in head.named_parameters() if parameter.requires_grad} == learned
 
 
-@pytest.mark.parametrize("mlp", [True, False])
-def test_projection_fills_embeddings_beside_a_linear_classifier(mlp: bool) -> None:
-    head = Projection(8, 5, size=3, mlp=mlp)
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_projection_fills_embeddings_beside_a_linear_classifier(layers: int) -> None:
+    head = Projection(8, 5, size=3, hidden=layers)
     output = head(FEATURES)
     state = head.state_dict()
     torch.testing.assert_close(output.logits, FEATURES @ state["fc.weight"].T + state["fc.bias"])
@@ -89,10 +89,10 @@ def test_projection_fills_embeddings_beside_a_linear_classifier(mlp: bool) -> No
     assert output.embeddings is not None
     assert output.embeddings.shape == (6, 1, 3)
     weights = [value for name, value in head.state_dict().items() if name.startswith("projection.")]
-    assert len(weights) == (4 if mlp else 2)
+    assert len(weights) == 2 * layers + 2
     hidden = FEATURES
-    if mlp:
-        hidden = (hidden @ weights[0].T + weights[1]).clamp(min=0)
+    for layer in range(layers):
+        hidden = (hidden @ weights[2 * layer].T + weights[2 * layer + 1]).clamp(min=0)
     projected = hidden @ weights[-2].T + weights[-1]
     expected = projected / projected.square().sum(1, keepdim=True).sqrt()
     torch.testing.assert_close(output.embeddings[:, 0], expected)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing
 
 COUNTS = [120, 40, 12, 4, 2, 1]
-LOSSES = ["CrossEntropy", "BalancedSoftmax", "ClassBalanced", "CostSensitive", "GML", "LADE", "SupCon"]
+LOSSES = ["CrossEntropy", "BalancedSoftmax", "ClassBalanced", "CostSensitive", "GML", "LADE", "PaCo", "SupCon"]
 SPREAD = [index % 6 for index in range(24)]
 BATCHES = {  # labels, and how many of them the first process has
     "12/12": (SPREAD, 12),
@@ -30,7 +30,7 @@ def step(loss: str, labels: Tensor, features: Tensor) -> tuple[Tensor, list[Tens
     torch.manual_seed(0)
     backbone = Backbone()
     backbone.dim = features.shape[1]
-    head = heads.Projection if loss == "SupCon" else heads.Linear
+    head = heads.Projection if loss in ("PaCo", "SupCon") else heads.Linear
     method = Method(backbone, COUNTS, head=head, loss=getattr(losses, loss))
     value = method.training_step(Batch(features[:0], labels, labels, features), 0)
     value.backward()
