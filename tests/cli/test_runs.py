@@ -163,6 +163,7 @@ WAYS = {
     "with averaged weights": "--trainer.callbacks+=EMA --trainer.callbacks.decay 0.6",
     "with a switch, a mix and AutoAugment": "--config drs.yaml --data.sampler.start 0.5 --config remix.yaml "
     "--config recipes/autoaugment.yaml",
+    "with rates": '--model.rates {"backbone":0.1,"head.fc.bias":2.0}',
     "with SAM": "--model.optimizer ltr.optimizers.SAM --model.optimizer.base torch.optim.SGD "
     "--model.optimizer.base.lr 0.05 --model.optimizer.base.momentum 0.9",
 }
