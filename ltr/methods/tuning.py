@@ -118,9 +118,10 @@ class Tuning(Method):
         self.threads = torch.get_num_threads()
         if not self.cache:
             return
-        if self.backbone.freeze == "none":
+        if self.backbone.freeze == "none" or self.backbone.shift_bn:
             raise InputError(
-                "features that change cannot be cached: say `--model.cache false`, or freeze the backbone."
+                "features that change cannot be cached: say `--model.cache false`, or freeze the backbone, its batch "
+                "norm included."
             )
         start = time.perf_counter()
         data: LongTailed = self.trainer.datamodule  # type: ignore[attr-defined]
