@@ -19,6 +19,7 @@ from ltr.losses.lade import LADE
 from ltr.losses.ldam import LDAM
 from ltr.losses.los import LOS
 from ltr.losses.sigmoid_focal import SigmoidFocal
+from ltr.losses.softmax_bce import SoftmaxBCE
 from ltr.losses.softmax_equalization import SoftmaxEqualization
 from ltr.losses.sphereface import SphereFace
 from ltr.losses.supcon import SupCon
@@ -44,6 +45,7 @@ __all__ = [
     "LabelAwareSmoothing",
     "LabelSmoothing",
     "SigmoidFocal",
+    "SoftmaxBCE",
     "SoftmaxEqualization",
     "SphereFace",
     "SupCon",
