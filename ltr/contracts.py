@@ -114,6 +114,8 @@ class Backbone(nn.Module):
     """Images to features. A subclass names its children in `stages`, in order, and sets `dim`.
 
     Attributes:
+        freeze: what stays as it was in the file of weights.
+        shift_bn: whether the statistics of batch norm move although the weights are frozen.
         seen: (32,) bytes of the fingerprint of the images that the weights read by `load` were trained on, None where
             it is not known.
 
@@ -124,6 +126,7 @@ class Backbone(nn.Module):
     stages: ClassVar[tuple[str, ...]] = ()
     dim: int
     freeze: Literal["features", "all", "none"] = "none"
+    shift_bn: bool = False
     seen: Tensor | None = None
 
     def load(self) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ltr import weights
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
@@ -31,6 +32,14 @@ class Pretrained(Backbone):
         freeze: `features` trains the head only, `all` neither backbone nor head (the file is used as it is), `none`
             takes the file as a start and trains everything. A frozen backbone stays in evaluation mode, so that its
             running statistics do not move.
+        shift_bn: whether the batch norm of a backbone with frozen features normalises by the batch and goes on
+            estimating its running statistics while the head is trained, its affine weights fixed: statistics of the
+            images that the sampler of the second stage shows. What a `Tuning` then keeps as the old head sees the new
+            features, too.
+
+    Reference:
+        shift_bn: Zhong et al., "Improving Calibration for Long-Tailed Recognition", CVPR 2021,
+        https://arxiv.org/abs/2104.00466; official code dvlab-research/MiSLAS, train_stage2.py.
     """
 
     def __init__(
@@ -38,13 +47,20 @@ class Pretrained(Backbone):
         checkpoint: str,
         backbone: Backbone | None = None,
         freeze: Literal["features", "all", "none"] = "features",
+        *,
+        shift_bn: bool = False,
     ) -> None:
         super().__init__()
-        self.checkpoint, self.freeze = checkpoint, freeze
+        if shift_bn and freeze != "features":
+            raise InputError(
+                "shift_bn moves the statistics of a backbone whose weights are frozen while a head is trained: say "
+                "`--model.backbone.freeze features`, or leave it out."
+            )
+        self.checkpoint, self.freeze, self.shift_bn = checkpoint, freeze, shift_bn
         self.backbone = backbone or ResNet32()
         self.dim = self.backbone.dim
         if self.frozen:
-            self.requires_grad_(False).eval()
+            self.requires_grad_(False).train()  # at once: a training starts in the modes that Lightning finds
 
     @property
     def frozen(self) -> bool:
@@ -54,6 +70,10 @@ class Pretrained(Backbone):
     def train(self, mode: bool = True) -> Pretrained:
         """Switch to training mode, except where frozen."""
         super().train(mode and not self.frozen)
+        if self.shift_bn:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.train(mode)
         return self
 
     def maps(self, images: Tensor) -> Tensor:

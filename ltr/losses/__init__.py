@@ -20,6 +20,7 @@ from ltr.losses.ldam import LDAM
 from ltr.losses.los import LOS
 from ltr.losses.paco import PaCo
 from ltr.losses.sigmoid_focal import SigmoidFocal
+from ltr.losses.softmax_bce import SoftmaxBCE
 from ltr.losses.softmax_equalization import SoftmaxEqualization
 from ltr.losses.sphereface import SphereFace
 from ltr.losses.supcon import SupCon
@@ -46,6 +47,7 @@ __all__ = [
     "LabelSmoothing",
     "PaCo",
     "SigmoidFocal",
+    "SoftmaxBCE",
     "SoftmaxEqualization",
     "SphereFace",
     "SupCon",

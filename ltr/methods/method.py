@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds, weights
@@ -20,6 +20,7 @@ from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
 from ltr.methods.measured import Measured
+from ltr.methods.rates import scaled
 from ltr.schedules import Steps
 
 
@@ -38,6 +39,8 @@ class Method(Measured):
             batch count the label of the larger share.
         optimizer: builds the optimizer from the trainable parameters.
         schedule: the factor of the learning rate per epoch; `Steps` where none is named.
+        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}` or
+            `{head.fc: 0.2}`; the longest beginning counts.
         compile: whether the backbone is compiled with `torch.compile`.
     """
 
@@ -53,6 +56,7 @@ class Method(Measured):
         mix: MixFactory | None = None,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
         schedule: Schedule | None = None,
+        rates: dict[str, float] | None = None,
         compile: bool = False,
     ) -> None:
         super().__init__(counts)
@@ -61,7 +65,8 @@ class Method(Measured):
         self.head = head(backbone.dim, len(counts))
         self.loss = loss(self.counts)
         self.mix = mix(self.counts) if mix else None
-        self.optimizer, self.schedule, self.compile_backbone = optimizer, schedule or Steps(), compile
+        self.optimizer, self.schedule, self.rates = optimizer, schedule or Steps(), rates or {}
+        self.compile_backbone = compile
         self.seconds = 0.0
         if self.mix is not None:
             if not self.loss.mixable:
@@ -129,10 +134,10 @@ class Method(Measured):
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over what is trainable, and the schedule."""
-        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        trainable = {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
         if not trainable:
             return []
-        optimizer: Optimizer = self.optimizer(trainable)
+        optimizer = scaled(self.optimizer, trainable, self.rates)
         epochs = self.epochs
         return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, lambda epoch: self.schedule(epoch, epochs))}
 

@@ -38,6 +38,7 @@ class Tuning(Method):
         loss: builds the loss from the counts (C,).
         optimizer: builds the optimizer from the trainable parameters.
         schedule: the factor of the learning rate per epoch; `Cosine` where none is named.
+        rates: factors of the learning rate by the beginning of parameter names, such as `{head.fc: 0.2}`.
         cache: whether features are computed once; else every step runs the backbone on augmented images.
         views: augmented versions of the training split to cache, of which each step draws one per image; 0 caches the
             plain images.
@@ -63,12 +64,20 @@ class Tuning(Method):
         loss: LossFactory = GML,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
         schedule: Schedule | None = None,
+        rates: dict[str, float] | None = None,
         cache: bool = True,
         views: int = 0,
         compile: bool = False,
     ) -> None:
         super().__init__(
-            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule or Cosine(), compile=compile
+            backbone,
+            counts,
+            head=head,
+            loss=loss,
+            optimizer=optimizer,
+            schedule=schedule or Cosine(),
+            rates=rates,
+            compile=compile,
         )
         self.old_head = old_head(backbone.dim, len(counts)).requires_grad_(False)
         self.reset, self.cache, self.views = reset, cache, views
@@ -109,9 +118,10 @@ class Tuning(Method):
         self.threads = torch.get_num_threads()
         if not self.cache:
             return
-        if self.backbone.freeze == "none":
+        if self.backbone.freeze == "none" or self.backbone.shift_bn:
             raise InputError(
-                "features that change cannot be cached: say `--model.cache false`, or freeze the backbone."
+                "features that change cannot be cached: say `--model.cache false`, or freeze the backbone, its batch "
+                "norm included."
             )
         start = time.perf_counter()
         data: LongTailed = self.trainer.datamodule  # type: ignore[attr-defined]

@@ -17,17 +17,20 @@ class ClassAware(Sampler):
     Args:
         labels: (N,) class indices of the training split.
         images: images of a class in a row.
-        size: images per epoch; None for C * N_max, in which every image is seen, as in the code of FBL.
+        whole: whether an epoch is C * N_max images long, so that every image is seen, as in the code of FBL; else it
+            has N, about as many as MiSLAS lets it have.
 
     Reference:
         Shen et al., "Relay Backpropagation for Effective Learning of Deep Convolutional Neural Networks", ECCV 2016,
-        https://arxiv.org/abs/1512.05830; juyongjiang/FBL, loader/sampler.py.
+        https://arxiv.org/abs/1512.05830; juyongjiang/FBL, loader/sampler.py; dvlab-research/MiSLAS, datasets/sampler.py
+        and train_stage2.py.
     """
 
-    def __init__(self, labels: Tensor, *, images: int = 4, size: int | None = None) -> None:
+    def __init__(self, labels: Tensor, *, images: int = 4, whole: bool = True) -> None:
         super().__init__(labels)
         self.images, self.members = images, members(labels)
-        self.size = size or len(self.members) * max(len(part) for part in self.members)
+        if whole:
+            self.size = len(self.members) * max(len(part) for part in self.members)
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Return (size,) indices."""

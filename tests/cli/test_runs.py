@@ -164,6 +164,7 @@ WAYS = {
     "with a switch, a mix and AutoAugment": "--config drs.yaml --data.sampler.start 0.5 --config remix.yaml "
     "--config recipes/autoaugment.yaml",
     "with reworked images": "--trainer.callbacks+=CAMSampling",
+    "with rates": '--model.rates {"backbone":0.1,"head.fc.bias":2.0}',
     "with SAM": "--model.optimizer ltr.optimizers.SAM --model.optimizer.base torch.optim.SGD "
     "--model.optimizer.base.lr 0.05 --model.optimizer.base.momentum 0.9",
 }

@@ -1,0 +1,45 @@
+"""Binary cross-entropy on the probabilities of a softmax."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltr.contracts import Loss, Output
+
+
+class SoftmaxBCE(Loss):
+    """Judge each class on its own, yet by the softmax: -(log p_y + sum_{k != y} log(1 - p_k)) / C, p = softmax(z).
+
+    `ClassBalanced` around it, with `weighted_mean` off, is what the code of weight balancing calls its class-balanced
+    loss, where the paper has cross-entropy: the mean over the classes makes gradients about C times smaller.
+
+    Args:
+        counts: (C,) training images per class; not used.
+
+    Shape:
+        output.logits (B, C), labels (B,) -> (B,).
+
+    Reference:
+        Alshammari et al., "Long-Tailed Recognition via Weight Balancing", CVPR 2022, https://arxiv.org/abs/2203.14197;
+        official code ShadeAlsha/LTR-weight-balancing, utils/class_balanced_loss.py, `CB_loss` with the type softmax,
+        after vandit15/Class-balanced-loss-pytorch.
+
+    Example:
+        >>> from ltr.contracts import Output
+        >>> loss = SoftmaxBCE(torch.tensor([100, 10, 1]))
+        >>> loss(Output(torch.tensor([[2.0, 0.0, -1.0]]), torch.zeros(1, 1)), torch.tensor([0])).item()
+        0.1113...
+    """
+
+    def forward(self, output: Output, labels: Tensor) -> Tensor:
+        """Return (B,) values."""
+        own = F.log_softmax(self.precise(output.logits), dim=1)
+        top = own.argmax(1, keepdim=True)
+        # 1 - p of the likeliest class is the sum of the other p, where a difference would lose it; that of the others,
+        # whose p is at most a half, loses nothing.
+        rest = own.scatter(1, top, -torch.inf).logsumexp(1, keepdim=True)
+        others = torch.log1p(-own.exp().scatter(1, top, 0.0)).scatter(1, top, rest)
+        here = labels[:, None]
+        return -others.scatter(1, here, own.gather(1, here)).mean(1)
