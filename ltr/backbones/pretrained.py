@@ -42,7 +42,7 @@ class Pretrained(Backbone):
         super().__init__()
         self.checkpoint, self.freeze = checkpoint, freeze
         self.backbone = backbone or ResNet32()
-        self.dim = self.backbone.dim
+        self.dim, self.experts = self.backbone.dim, self.backbone.experts
         if self.frozen:
             self.requires_grad_(False).eval()
 

@@ -59,6 +59,11 @@ class Method(Measured):
         self.register_buffer("split", torch.zeros(32, dtype=torch.uint8))
         self.backbone = backbone
         self.head = head(backbone.dim, len(counts))
+        if self.head.experts not in (1, backbone.experts):
+            raise InputError(
+                f"the head is of {self.head.experts} experts, the backbone has {backbone.experts}: give the same "
+                "`--model.backbone.experts` and `--model.head.experts`."
+            )
         self.loss = loss(self.counts)
         self.mix = mix(self.counts) if mix else None
         self.optimizer, self.schedule, self.compile_backbone = optimizer, schedule or Steps(), compile
@@ -194,12 +199,16 @@ class Method(Measured):
             images, target = self.mix(batch.images, batch.labels)
             batch = batch._replace(images=images)
         output = self.answer(batch)
-        value = target.blend(self.loss, output).mean()
+        value = self.values(output, target).mean()
         self.count(value, output, target.main)
         if distributed.active():  # the ranks' means count as much as their samples do
             size = value.new_tensor(float(len(batch.labels)))
             value = value * (size * distributed.world() / distributed.total(size))
         return value
+
+    def values(self, output: Output, target: Target) -> Tensor:
+        """Return (B,) the loss of every sample of a training batch."""
+        return target.blend(self.loss, output)
 
     def on_train_epoch_end(self) -> None:
         """Conclude the epoch."""
