@@ -13,6 +13,7 @@ from ltr.data.transforms import (
     Plain,
     RandAugment,
     Rotation,
+    SADEView,
     SimCLRView,
     Views,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Plain",
     "RandAugment",
     "Rotation",
+    "SADEView",
     "SimCLRView",
     "Synthetic",
     "Views",
