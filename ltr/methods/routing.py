@@ -153,9 +153,10 @@ class Routing(Cached):
 
     def extras(self, name: str) -> dict[str, float]:
         """Return how many experts a split needed, and what that saved."""
-        if name not in self.asked:
+        if name == "train":  # where all experts are asked
             return {}
-        counts = distributed.total(self.asked.pop(name)).double().cpu()
+        none = torch.zeros(self.router.experts + 1, dtype=torch.int64, device=self.device)
+        counts = distributed.total(self.asked.pop(name, none)).double().cpu()
         shares = counts / counts.sum()
         self.costs = self.costs or self.count_flops()
         routed, ungated = self.costs

@@ -208,8 +208,8 @@ def test_a_single_expert_cannot_be_routed() -> None:
 
 def test_a_resumed_routing_is_an_undisturbed_one(ltr) -> None:
     small = (
-        "--data Synthetic --data.batch_size 16 --data.imbalance 4 --trainer.enable_progress_bar false --trainer.accelerator cpu "
-        "--trainer.precision 32-true"
+        "--data Synthetic --data.batch_size 16 --data.imbalance 4 --trainer.enable_progress_bar false "
+        "--trainer.accelerator cpu --trainer.precision 32-true"
     )
     network = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 2"
     assert ltr(f"fit --config ride.yaml {small} {network} --trainer.max_epochs 0 --name ride") == 0

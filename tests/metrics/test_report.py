@@ -59,6 +59,13 @@ def test_summary() -> None:
     )
 
 
+def test_what_a_method_measures_beyond_is_told_beside() -> None:
+    built = dataclasses.replace(report(), extras={"experts_used": 1.8765, "flops": 1.5e8})
+    assert {**report().scalars(), "experts_used": 1.8765, "flops": 1.5e8} == pytest.approx(built.scalars(), nan_ok=True)
+    assert built.to_json() == report().to_json() | {"experts_used": 1.8765, "flops": 1.5e8}
+    assert built.summary() == report().summary() + " | experts used 1.88 | flops 1.5e+08"
+
+
 def test_nothing_seen_is_nothing_measured() -> None:
     with pytest.warns(UserWarning, match="before the ``update``"):
         built = Report.of(Recall(4), COUNTS)
