@@ -26,7 +26,9 @@ class Routing(Cached):
     """Train the gates of a `Router` over the frozen experts of a RIDE run: expert assignment.
 
     Gate i shall open where the mean of the first i experts is wrong and that of some more of them is right. Each is a
-    binary cross-entropy in which such a sample weighs `weight` times as much, and the loss is their mean.
+    binary cross-entropy in which such a sample weighs `weight` times as much, and the loss is their mean. Where the
+    first expert makes no mistake on the training images there is nothing to learn, and no gate ever opens: augmented
+    `views` leave it some.
 
     Training works on cached features, for which every expert has been asked once. An evaluation on images asks an
     expert only about the samples that its gate lets through, and reports with every measure:
