@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,7 @@ class Output(NamedTuple):
         logits: (B, C) scores before the softmax.
         features: (B, D) what the head saw.
         embeddings: (B, V, P) projected views, for contrastive losses; the rest is of the first view.
-        experts: (E, B, C) logits of each expert.
+        experts: (E, B, C) logits of each expert, not a number where an expert was not asked.
         scale: what a cosine of 1 is worth in the logits, so that a margin on cosines knows its size; 1 where the logits
             are no cosines.
     """
@@ -116,6 +116,7 @@ class Backbone(nn.Module):
     Attributes:
         freeze: what stays as it was in the file of weights.
         shift_bn: whether the statistics of batch norm move although the weights are frozen.
+        experts: how many networks' features lie side by side in a feature, each of dim / experts numbers.
         seen: (32,) bytes of the fingerprint of the images that the weights read by `load` were trained on, None where
             it is not known.
 
@@ -123,8 +124,9 @@ class Backbone(nn.Module):
         images (B, 3, H, W) -> features (B, dim).
     """
 
-    stages: ClassVar[tuple[str, ...]] = ()
+    stages: tuple[str, ...] = ()
     dim: int
+    experts: int = 1
     freeze: Literal["features", "all", "none"] = "none"
     shift_bn: bool = False
     seen: Tensor | None = None
@@ -157,9 +159,11 @@ class Head(nn.Module, ABC):
 
     Attributes:
         added: names of the weights that the head adds to a trained classifier, and which a file need not have.
+        experts: into how many parts it divides a feature, one for each network of the backbone.
     """
 
     added: tuple[str, ...] = ()
+    experts: int = 1
 
     def __init__(self, dim: int, classes: int) -> None:
         super().__init__()
@@ -285,6 +289,7 @@ class Schedule(Timed, ABC):
         """Return the factor for epoch `epoch` (from 0) of `epochs`."""
 
 
+BackboneFactory = Callable[[], Backbone]
 HeadFactory = Callable[[int, int], Head]
 LossFactory = Callable[[Tensor], Loss]
 MixFactory = Callable[[Tensor], Mix]

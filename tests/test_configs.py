@@ -23,7 +23,7 @@ METHODS = sorted(path.name for path in HOME.glob("*.yaml"))
 RECIPES = sorted(path.relative_to(HOME).as_posix() for path in (HOME / "recipes").glob("*.yaml"))
 SETS = sorted(path.relative_to(HOME).as_posix() for path in (HOME / "data").glob("*.yaml"))
 PARTS = ("losses", "heads", "samplers", "mixes", "optimizers", "callbacks")
-NO_CHOICE = {"Adjustment", "Evaluation", "Progress", "Run"}  # a base class, and what every run has
+NO_CHOICE = {"Adjustment", "Evaluation", "Progress", "Router", "Run"}  # what nobody names: a base class, and own parts
 STUDIES = sorted(path.name for path in (HOME / "studies").glob("*.yaml"))
 
 
@@ -39,12 +39,11 @@ def test_a_method_or_recipe_trains(name: str, tiny, ltr, monkeypatch: pytest.Mon
     monkeypatch.setenv("WANDB_MODE", "disabled")
     text = (HOME / name).read_text()
     words = [f"fit --config {name}", DATA, SMALL]
+    backbone = "--model.backbone" + ".backbone" * (("Pretrained" in text) + ("MultiExpert" in text))
+    words += [f"--data.largest 100 {backbone} ResNet20 {backbone}.width 4"]
     if "Pretrained" in text:
-        assert tiny("--name start --data.imbalance 100 --data.largest 100 --trainer.max_epochs 1") == 0
-        words += ["--data.largest 100 --model.backbone.checkpoint start"]
-        words += ["--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"]
-    else:
-        words += ["--data.largest 100 --model.backbone ResNet20 --model.backbone.width 4"]
+        start(ltr, tiny, experts="MultiExpert" in text)
+        words += ["--model.backbone.checkpoint start"]
     if "max_epochs: 0" in text:
         words = [word.replace("--trainer.fast_dev_run true", "") for word in words]
     assert ltr(*words) == 0
@@ -61,6 +60,17 @@ def test_every_part_has_a_recipe(kind: str) -> None:
 def values(name: str) -> str:
     """Return a recipe without its comments."""
     return yaml.safe_dump(yaml.safe_load((HOME / name).read_text()))
+
+
+def start(ltr, tiny, *, experts: bool) -> None:
+    """Train what a second stage starts from; of experts, what they are drawn as."""
+    words = "--data.imbalance 100 --data.largest 100 --name start"
+    if experts:
+        small = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.max_epochs 0"
+        rest = SMALL.replace("--trainer.fast_dev_run true", "").replace("--name small", "")
+        assert ltr(f"fit --config ride.yaml {DATA} {words} {small} {rest}") == 0
+    else:
+        assert tiny(f"{words} --trainer.max_epochs 1") == 0
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -58,7 +58,7 @@ class Pretrained(Backbone):
             )
         self.checkpoint, self.freeze, self.shift_bn = checkpoint, freeze, shift_bn
         self.backbone = backbone or ResNet32()
-        self.dim = self.backbone.dim
+        self.dim, self.experts = self.backbone.dim, self.backbone.experts
         if self.frozen:
             self.requires_grad_(False).train()  # at once: a training starts in the modes that Lightning finds
 

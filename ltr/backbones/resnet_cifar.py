@@ -46,9 +46,10 @@ class ResNetCIFAR(Backbone):
     Args:
         depth: 6n + 2 layers, the classifier counted.
         width: channels of the first stage; the others have twice and four times as many.
+        slim: a factor of the channels of the others; RIDE's experts have 0.75, that is 24 and 48 for 32 and 64.
 
     Shape:
-        images (B, 3, H, W) -> features (B, 4 * width).
+        images (B, 3, H, W) -> features (B, 4 * width * slim).
 
     Reference:
         He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, https://arxiv.org/abs/1512.03385, section
@@ -57,7 +58,7 @@ class ResNetCIFAR(Backbone):
 
     stages = ("conv1", "bn1", "relu", "layer1", "layer2", "layer3")
 
-    def __init__(self, depth: int, width: int = 16) -> None:
+    def __init__(self, depth: int, width: int = 16, slim: float = 1.0) -> None:
         super().__init__()
         blocks = (depth - 2) // 6
         if depth != 6 * blocks + 2:
@@ -65,10 +66,10 @@ class ResNetCIFAR(Backbone):
         self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
+        middle, self.dim = round(2 * width * slim), round(4 * width * slim)
         self.layer1 = self._stage(width, width, blocks, stride=1)
-        self.layer2 = self._stage(width, 2 * width, blocks, stride=2)
-        self.layer3 = self._stage(2 * width, 4 * width, blocks, stride=2)
-        self.dim = 4 * width
+        self.layer2 = self._stage(width, middle, blocks, stride=2)
+        self.layer3 = self._stage(middle, self.dim, blocks, stride=2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
@@ -83,26 +84,26 @@ class ResNetCIFAR(Backbone):
 class ResNet20(ResNetCIFAR):
     """20 layers, 0.27 M parameters."""
 
-    def __init__(self, width: int = 16) -> None:
-        super().__init__(20, width)
+    def __init__(self, width: int = 16, slim: float = 1.0) -> None:
+        super().__init__(20, width, slim)
 
 
 class ResNet32(ResNetCIFAR):
     """32 layers, 0.46 M parameters: the network of nearly every CIFAR-LT number."""
 
-    def __init__(self, width: int = 16) -> None:
-        super().__init__(32, width)
+    def __init__(self, width: int = 16, slim: float = 1.0) -> None:
+        super().__init__(32, width, slim)
 
 
 class ResNet44(ResNetCIFAR):
     """44 layers, 0.66 M parameters."""
 
-    def __init__(self, width: int = 16) -> None:
-        super().__init__(44, width)
+    def __init__(self, width: int = 16, slim: float = 1.0) -> None:
+        super().__init__(44, width, slim)
 
 
 class ResNet56(ResNetCIFAR):
     """56 layers, 0.85 M parameters."""
 
-    def __init__(self, width: int = 16) -> None:
-        super().__init__(56, width)
+    def __init__(self, width: int = 16, slim: float = 1.0) -> None:
+        super().__init__(56, width, slim)

@@ -4,6 +4,7 @@ from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.cam import CAMSampling
 from ltr.callbacks.ema import EMA
 from ltr.callbacks.evaluation import Evaluation
+from ltr.callbacks.expert_aggregation import ExpertAggregation
 from ltr.callbacks.logit_adjustment import LogitAdjustment
 from ltr.callbacks.max_norm import MaxNorm
 from ltr.callbacks.ncm import NCM
@@ -18,6 +19,7 @@ __all__ = [
     "Adjustment",
     "CAMSampling",
     "Evaluation",
+    "ExpertAggregation",
     "LogitAdjustment",
     "MaxNorm",
     "Progress",

@@ -14,6 +14,7 @@ from ltr.data.transforms import (
     Plain,
     RandAugment,
     Rotation,
+    SADEView,
     SimCLRView,
     Views,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Plain",
     "RandAugment",
     "Rotation",
+    "SADEView",
     "SimCLRView",
     "Synthetic",
     "Views",

@@ -13,12 +13,15 @@ from ltr.losses.feature_balanced import FeatureBalanced
 from ltr.losses.focal import Focal
 from ltr.losses.gml import GML
 from ltr.losses.influence_balanced import InfluenceBalanced
+from ltr.losses.inverse_softmax import InverseSoftmax
 from ltr.losses.label_aware_smoothing import LabelAwareSmoothing
 from ltr.losses.label_smoothing import LabelSmoothing
 from ltr.losses.lade import LADE
 from ltr.losses.ldam import LDAM
 from ltr.losses.los import LOS
 from ltr.losses.paco import PaCo
+from ltr.losses.per_expert import PerExpert
+from ltr.losses.ride import RIDE
 from ltr.losses.sigmoid_focal import SigmoidFocal
 from ltr.losses.softmax_bce import SoftmaxBCE
 from ltr.losses.softmax_equalization import SoftmaxEqualization
@@ -32,6 +35,7 @@ __all__ = [
     "LADE",
     "LDAM",
     "LOS",
+    "RIDE",
     "ArcFace",
     "BalancedSoftmax",
     "ClassBalanced",
@@ -43,9 +47,11 @@ __all__ = [
     "FeatureBalanced",
     "Focal",
     "InfluenceBalanced",
+    "InverseSoftmax",
     "LabelAwareSmoothing",
     "LabelSmoothing",
     "PaCo",
+    "PerExpert",
     "SigmoidFocal",
     "SoftmaxBCE",
     "SoftmaxEqualization",

@@ -112,8 +112,7 @@ class Measured(LightningModule, ABC):
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Count the answers on a monitored split."""
         name = self.trainer.datamodule.monitored[dataloader_idx]  # type: ignore[attr-defined]
-        output = self.adjusted(self.answer(batch))
-        self.recalls[name].update(output.logits.float().softmax(1), batch.labels)
+        self.tally(name, self.adjusted(self.answer(batch)), batch.labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the measures of the monitored splits."""
@@ -123,7 +122,7 @@ class Measured(LightningModule, ABC):
     def test_step(self, batch: Batch, batch_idx: int) -> Answer:  # type: ignore[override]
         """Count the answers on the test split."""
         answer = self.predict_step(batch, batch_idx)
-        self.recalls["test"].update(answer.output.logits.float().softmax(1), batch.labels)
+        self.tally("test", answer.output, batch.labels)
         return answer
 
     def on_test_epoch_end(self) -> None:
@@ -134,9 +133,23 @@ class Measured(LightningModule, ABC):
         """Answer a batch."""
         return Answer(self.adjusted(self.answer(batch)), batch.labels, batch.indices)
 
+    def tally(self, name: str, output: Output, labels: Tensor) -> None:
+        """Count the answers to a batch of a split.
+
+        Args:
+            name: the split.
+            output: what the network says, adjusted.
+            labels: (B,) class indices.
+        """
+        self.recalls[name].update(output.logits.float().softmax(1), labels)
+
+    def extras(self, name: str) -> dict[str, float]:
+        """Return what a method has measured on a split beyond the recalls, over all processes; then forget it."""
+        return {}
+
     def report(self, name: str) -> None:
         """Conclude what was counted on a split."""
-        self.reports[name] = Report.of(self.recalls[name], self.counts.tolist())
+        self.reports[name] = Report.of(self.recalls[name], self.counts.tolist(), extras=self.extras(name))
         self.recalls[name].reset()
         self.note({f"{name}/{key}": value for key, value in self.reports[name].scalars().items()})
 

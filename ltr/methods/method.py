@@ -63,6 +63,11 @@ class Method(Measured):
         self.register_buffer("split", torch.zeros(32, dtype=torch.uint8))
         self.backbone = backbone
         self.head = head(backbone.dim, len(counts))
+        if self.head.experts not in (1, backbone.experts):
+            raise InputError(
+                f"the head is of {self.head.experts} experts, the backbone has {backbone.experts}: give the same "
+                "`--model.backbone.experts` and `--model.head.experts`."
+            )
         self.loss = loss(self.counts)
         self.mix = mix(self.counts) if mix else None
         self.optimizer, self.schedule, self.rates = optimizer, schedule or Steps(), rates or {}
@@ -199,7 +204,17 @@ class Method(Measured):
             images, target = self.mix(batch.images, batch.labels)
             batch = batch._replace(images=images)
         output = self.answer(batch)
-        return self.conclude(target.blend(self.loss, output), output, target.main)
+        return self.conclude(self.values(output, target, batch), output, target.main)
+
+    def values(self, output: Output, target: Target, batch: Batch) -> Tensor:
+        """Return (B,) what the training lowers the mean of: the loss, here.
+
+        Args:
+            output: what the network says about a batch.
+            target: what is true of it.
+            batch: its images as the network saw them, blended where there is a mix.
+        """
+        return target.blend(self.loss, output)
 
     def conclude(self, values: Tensor, output: Output, labels: Tensor) -> Tensor:
         """Count a batch and return its mean loss, in a distributed run such that every sample counts the same.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 import torch
@@ -10,17 +9,16 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import SGD
 
-from ltr import seeds, weights
+from ltr import weights
 from ltr.contracts import Backbone, HeadFactory, LossFactory, Schedule
-from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import GML
-from ltr.methods.method import Method
+from ltr.methods.cached import Cached
 from ltr.schedules import Cosine
 
 
-class Tuning(Method):
+class Tuning(Cached):
     """Freeze a trained backbone and train a new head with any loss; GML tuning by default.
 
     The features of a frozen backbone do not change, so they are computed once and the head is trained on them directly:
@@ -77,10 +75,12 @@ class Tuning(Method):
             optimizer=optimizer,
             schedule=schedule or Cosine(),
             rates=rates,
+            cache=cache,
+            views=views,
             compile=compile,
         )
         self.old_head = old_head(backbone.dim, len(counts)).requires_grad_(False)
-        self.reset, self.cache, self.views = reset, cache, views
+        self.reset = reset
         if reset and self.head.added:
             raise InputError(
                 f"{type(self.head).__name__} adds to a trained classifier, so there is nothing to reset: leave out "
@@ -101,39 +101,8 @@ class Tuning(Method):
                 self.head, classifier, remedy="start a new head with `--model.reset true`", added=self.head.added
             )
 
-    def check_views(self, views: int) -> None:
-        """Raise `InputError` where several views of an image cannot be cached."""
-        if views > 1 and self.cache and self.views > 0:
-            raise InputError("cached features are of one view each: take an augmentation without Views.")
-
     def train(self, mode: bool = True) -> Tuning:
         """Switch the new head to training mode; the old one stays as it is."""
         super().train(mode)
         self.old_head.eval()
         return self
-
-    def on_fit_start(self) -> None:
-        """Compute the features of the frozen backbone, once."""
-        super().on_fit_start()
-        self.threads = torch.get_num_threads()
-        if not self.cache:
-            return
-        if self.backbone.freeze == "none" or self.backbone.shift_bn:
-            raise InputError(
-                "features that change cannot be cached: say `--model.cache false`, or freeze the backbone, its batch "
-                "norm included."
-            )
-        start = time.perf_counter()
-        data: LongTailed = self.trainer.datamodule  # type: ignore[attr-defined]
-        seeds.reseed(self.epochs)  # as in an epoch after the last, so that a resumed run caches the same views
-        data.features = {name: self.featurise(data, name)[None] for name in data.monitored}
-        views = [self.featurise(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
-        data.features["train"] = torch.stack(views)
-        self.seconds += time.perf_counter() - start
-        if self.device.type == "cpu":  # a head's arithmetic is too small to share between threads
-            torch.set_num_threads(1)
-
-    def on_fit_end(self) -> None:
-        """Let the features go."""
-        torch.set_num_threads(self.threads)
-        self.trainer.datamodule.features.clear()  # type: ignore[attr-defined]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from ltr.errors import InputError
 from ltr.metrics.calibration import expected_calibration_error
@@ -29,6 +30,7 @@ class Report:
         ece: expected calibration error.
         recall: recall of each class, NaN for a class absent from the split.
         counts: training images of each class.
+        extras: what the method has measured beyond, in its own units.
     """
 
     top1: float
@@ -42,14 +44,16 @@ class Report:
     ece: float
     recall: list[float]
     counts: list[int]
+    extras: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, recall: Recall, counts: Sequence[int]) -> Report:
+    def of(cls, recall: Recall, counts: Sequence[int], *, extras: Mapping[str, float] | None = None) -> Report:
         """Build the report of all processes; every one of them has to call this.
 
         Args:
             recall: the state of the split.
             counts: (C,) *training* images per class.
+            extras: what the method has measured beyond.
 
         Raises:
             InputError: where the counts are those of another number of classes.
@@ -70,11 +74,18 @@ class Report:
             ece=expected_calibration_error(bin_hits, bin_confidences.double() / CONFIDENCE_UNIT, images=images),
             recall=per_class.tolist(),
             counts=[int(count) for count in counts],
+            extras=dict(extras or {}),
         )
 
     def scalars(self) -> dict[str, float]:
-        """Return the nine numbers, without the lists."""
-        return {name: float(value) for name, value in asdict(self).items() if not isinstance(value, list)}
+        """Return the nine numbers and the extras, without the lists."""
+        return {name: float(value) for name, value in self._flat().items() if not isinstance(value, list)}
+
+    def _flat(self) -> dict[str, Any]:
+        """Return every measure by its name."""
+        fields = asdict(self)
+        extras: dict[str, float] = fields.pop("extras")
+        return fields | extras
 
     def to_json(self) -> dict[str, object]:
         """Return what JSON can hold: None for NaN, and the floor of the means as `floor`."""
@@ -84,7 +95,7 @@ class Report:
                 return [plain(item) for item in value]
             return None if isinstance(value, float) and math.isnan(value) else value
 
-        return {name: plain(value) for name, value in asdict(self).items()} | {"floor": FLOOR}
+        return {name: plain(value) for name, value in self._flat().items()} | {"floor": FLOOR}
 
     def summary(self) -> str:
         """Return one line for a person, in percent; "-" where there is nothing to measure."""
@@ -92,8 +103,9 @@ class Report:
         def percent(value: float) -> str:
             return "-" if math.isnan(value) else f"{100 * value:.1f}"
 
+        extras = "".join(f" | {name.replace('_', ' ')} {value:.3g}" for name, value in self.extras.items())
         return (
             f"top-1 {percent(self.top1)} | GM {percent(self.gm)} | HM {percent(self.hm)} | "
             f"lowest {percent(self.lowest)} | zero-recall classes {self.zero_recall} | many {percent(self.many)} "
-            f"medium {percent(self.medium)} few {percent(self.few)} | ECE {percent(self.ece)}"
+            f"medium {percent(self.medium)} few {percent(self.few)} | ECE {percent(self.ece)}{extras}"
         )

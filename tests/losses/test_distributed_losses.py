@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, distributed, multiprocessing
 
 COUNTS = [120, 40, 12, 4, 2, 1]
 LOSSES = ["CrossEntropy", "BalancedSoftmax", "ClassBalanced", "CostSensitive", "GML", "LADE", "PaCo", "SupCon"]
+EXPERTS = {"RIDE": {}, "PerExpert": {"losses": ["GML"]}}  # losses of several experts, and what they are made of
 SPREAD = [index % 6 for index in range(24)]
 BATCHES = {  # labels, and how many of them the first process has
     "12/12": (SPREAD, 12),
@@ -29,9 +31,12 @@ def step(loss: str, labels: Tensor, features: Tensor) -> tuple[Tensor, list[Tens
 
     torch.manual_seed(0)
     backbone = Backbone()
-    backbone.dim = features.shape[1]
-    head = heads.Projection if loss in ("PaCo", "SupCon") else heads.Linear
-    method = Method(backbone, COUNTS, head=head, loss=getattr(losses, loss))
+    backbone.dim = backbone.experts = features.shape[1]
+    parts = {name: [getattr(losses, part) for part in kinds] for name, kinds in EXPERTS.get(loss, {}).items()}
+    many = partial(heads.ExpertHeads, experts=backbone.experts, head=heads.Linear)
+    head = many if loss in EXPERTS else heads.Projection if loss in ("PaCo", "SupCon") else heads.Linear
+    method = Method(backbone, COUNTS, head=head, loss=partial(getattr(losses, loss), **parts))
+    method.loss.set_epoch(9, 10)
     value = method.training_step(Batch(features[:0], labels, labels, features), 0)
     value.backward()
     return value.detach(), [parameter.grad for parameter in method.head.parameters() if parameter.grad is not None]
@@ -42,7 +47,7 @@ def cases() -> list[tuple[str, str, Tensor, Tensor, int]]:
     features = 2 * torch.randn(24, 5, generator=torch.Generator().manual_seed(7))
     return [
         (loss, name, torch.tensor(labels), features, first)
-        for loss in LOSSES
+        for loss in (*LOSSES, *EXPERTS)
         for name, (labels, first) in BATCHES.items()
     ]
 
@@ -76,7 +81,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, st
 
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("name", list(BATCHES))
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", [*LOSSES, *EXPERTS])
 def test_two_processes_are_as_one(results: list[dict[tuple[str, str], Any]], loss: str, name: str, rank: int) -> None:
     result = results[rank][loss, name]
     (value, gradients), (expected, wanted) = result["together"], result["alone"]

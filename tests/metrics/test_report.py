@@ -50,13 +50,20 @@ def test_json_is_strict_and_whole() -> None:
     assert written["few"] is None
     assert written["recall"] == [0.8, 0.25, None, None]
     assert written["zero_recall"] == 0
-    assert set(written) == {field.name for field in dataclasses.fields(Report)} | {"floor"}
+    assert set(written) == {field.name for field in dataclasses.fields(Report)} - {"extras"} | {"floor"}
 
 
 def test_summary() -> None:
     assert report().summary() == (
         "top-1 64.3 | GM 44.7 | HM 38.1 | lowest 25.0 | zero-recall classes 0 | many 80.0 medium 25.0 few - | ECE 10.7"
     )
+
+
+def test_what_a_method_measures_beyond_is_told_beside() -> None:
+    built = dataclasses.replace(report(), extras={"experts_used": 1.8765, "flops": 1.5e8})
+    assert {**report().scalars(), "experts_used": 1.8765, "flops": 1.5e8} == pytest.approx(built.scalars(), nan_ok=True)
+    assert built.to_json() == report().to_json() | {"experts_used": 1.8765, "flops": 1.5e8}
+    assert built.summary() == report().summary() + " | experts used 1.88 | flops 1.5e+08"
 
 
 def test_nothing_seen_is_nothing_measured() -> None:

@@ -9,6 +9,7 @@ from ltr.data.transforms.normalise import normalise
 from ltr.data.transforms.plain import Plain
 from ltr.data.transforms.rand_augment import RandAugment
 from ltr.data.transforms.rotation import Rotation
+from ltr.data.transforms.sade_view import SADEView
 from ltr.data.transforms.simclr_view import SimCLRView
 from ltr.data.transforms.views import Views
 
@@ -21,6 +22,7 @@ __all__ = [
     "Plain",
     "RandAugment",
     "Rotation",
+    "SADEView",
     "SimCLRView",
     "Views",
     "normalise",

@@ -1,0 +1,72 @@
+"""Several networks that begin as one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from ltr.backbones.resnet_cifar import ResNet32
+from ltr.contracts import Backbone, BackboneFactory
+from ltr.errors import InputError
+
+
+class Branches(nn.ModuleList):
+    """The own stages of every expert, side by side."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, D', h', w') to the maps of all experts, (B, E * D, h, w)."""
+        return torch.cat([branch(maps) for branch in self], 1)
+
+
+class MultiExpert(Backbone):
+    """Share the early stages of a network between experts; each expert has the later ones to itself.
+
+    The experts differ because each is drawn anew. Their features lie side by side, expert by expert; `ExpertHeads`
+    divides them again. The shared stages keep their names, and the stages of expert e are in `branches.e`.
+
+    Args:
+        backbone: builds one network; called once per expert.
+        experts: how many experts, E.
+        shared: the last stage that all experts share.
+
+    Shape:
+        images (B, 3, H, W) -> features (B, E * D).
+
+    Reference:
+        Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Experts", ICLR 2021,
+        https://arxiv.org/abs/2010.01809; official code frank-xwang/RIDE-LongTailRecognition,
+        model/ldam_drw_resnets/ride_resnet_cifar.py.
+    """
+
+    def __init__(self, backbone: BackboneFactory = ResNet32, *, experts: int = 3, shared: str = "layer1") -> None:
+        super().__init__()
+        if experts < 1:
+            raise InputError(f"a network has at least one expert; `experts` cannot be {experts}.")
+        networks = [backbone() for _ in range(experts)]
+        first = networks[0]
+        if shared not in first.stages[:-1]:
+            raise InputError(
+                f"experts of {type(first).__name__} cannot share up to {shared}: the stages before the last one are "
+                f"{', '.join(first.stages[:-1])}."
+            )
+        end = first.stages.index(shared) + 1
+        self.common_stages, own = first.stages[:end], first.stages[end:]
+        for stage in self.common_stages:
+            self.add_module(stage, getattr(first, stage))
+        self.branches = Branches(
+            nn.Sequential(OrderedDict((stage, getattr(network, stage)) for stage in own)) for network in networks
+        )
+        self.stages = (*self.common_stages, "branches")
+        self.experts, self.dim = experts, experts * first.dim
+
+    def common(self, images: Tensor) -> Tensor:
+        """Run the shared stages: images (B, 3, H, W) to the maps that every expert starts from."""
+        for stage in self.common_stages:
+            images = getattr(self, stage)(images)
+        return images
+
+    def expert(self, number: int, maps: Tensor) -> Tensor:
+        """Return the features (B, D) of one expert from the shared maps."""
+        return self.pool(self.branches[number](maps))

@@ -1,0 +1,121 @@
+"""The weights of the experts, learned on the test images themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import SGD
+
+from ltr import seeds
+from ltr.callbacks.adjustment import Adjustment
+from ltr.contracts import Output, Transform
+from ltr.data import LongTailed, SADEView
+from ltr.errors import InputError
+from ltr.methods import Method
+
+
+class ExpertAggregation(Adjustment):
+    """Weight the experts so that predictions are stable: logits sum_e w_e z_e, w = softmax(a).
+
+    An expert is surest, and changes its mind least between two views of an image, where it is at home. So a is learned,
+    from equal weights, by maximising the cosine between the predictions for two augmented views of each test image. The
+    network stays as it is; labels are never looked at, but the test images are, all of them at once, which a result has
+    to say. The weights depend on the seed of the evaluation and the images alone; where several processes evaluate,
+    each learns the same ones.
+
+    It starts from the experts, so it comes before other adjustments.
+
+    Args:
+        epochs: passes over the test images, in new views and a new order each time.
+        lr: learning rate of SGD with Nesterov momentum 0.9 and weight decay 5e-4.
+        batch_size: images per step.
+        floor: training ends after a pass that leaves an expert with less than this.
+        augment: makes a view; `SADEView` where none is named.
+
+    Reference:
+        Zhang et al., "Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition",
+        NeurIPS 2022, https://arxiv.org/abs/2107.09249; official code Vanint/SADE-AgnosticLT, test_training_cifar.py.
+        One version of that file learned on training images by mistake, as its authors say in issue 13.
+    """
+
+    def __init__(
+        self,
+        epochs: int = 5,
+        *,
+        lr: float = 0.1,
+        batch_size: int = 128,
+        floor: float = 0.05,
+        augment: Transform | None = None,
+    ) -> None:
+        self.epochs, self.lr, self.batch_size, self.floor = epochs, lr, batch_size, floor
+        self.augment = augment or SADEView()
+        self.weights: list[float] = []
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a result must say of the adjustment."""
+        return {"weights": self.weights, "epochs": self.epochs, "images": "test, without labels"}
+
+    def adjust(self, method: Method, output: Output) -> Output:
+        """Return the output with the weighted logits (B, C)."""
+        experts = experts_of(output)
+        weights = torch.tensor(self.weights, device=experts.device)
+        return output._replace(logits=weighted(weights, experts))
+
+    def prepare(self, method: Method, data: LongTailed) -> None:
+        """Learn the weights."""
+        images = data.splits["test"].images
+        # An evaluation runs in inference mode, whose tensors know no gradient.
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+            experts = len(experts_of(self.look(method, data, images[:1])))
+            scores = torch.zeros(experts, device=images.device, requires_grad=True)
+            optimizer = SGD([scores], lr=self.lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
+            for epoch in range(self.epochs):
+                generator = seeds.generator(epoch)
+                order = torch.randperm(len(images), generator=generator).to(images.device)
+                torch.manual_seed(generator.initial_seed())  # the same views in every process
+                for here in torch.split(order, self.batch_size):
+                    first, second = (self.look(method, data, images[here], augment=True) for _ in range(2))
+                    with torch.enable_grad():
+                        loss = -stability(scores.softmax(0), experts_of(first), experts_of(second))
+                    optimizer.zero_grad()
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    optimizer.step()
+                self.weights = scores.detach().softmax(0).tolist()
+                if min(self.weights) < self.floor:
+                    break
+
+    @torch.no_grad()
+    def look(self, method: Method, data: LongTailed, images: Tensor, *, augment: bool = False) -> Output:
+        """Return what the network says of uint8 images, or of a view of them."""
+        with method.trainer.precision_plugin.forward_context():
+            output: Output = method(data.prepare(self.augment(images) if augment else images))
+        return output
+
+
+def experts_of(output: Output) -> Tensor:
+    """Return the logits (E, B, C) of all experts, in at least float32.
+
+    Raises:
+        InputError: where there are none, or not those of all experts for every image.
+    """
+    if output.experts is None or output.experts.isnan().any():
+        raise InputError(
+            "ExpertAggregation needs the logits of all experts: give the checkpoint of a run with `ExpertHeads`."
+        )
+    return output.experts.float()
+
+
+def weighted(weights: Tensor, experts: Tensor) -> Tensor:
+    """Return (B, C) the weighted sum of experts' logits (E, B, C)."""
+    return torch.einsum("e,ebc->bc", weights, experts)
+
+
+def stability(weights: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Return the mean cosine between the predictions for two views, from the experts' logits (E, B, C) for each."""
+    return F.cosine_similarity(
+        weighted(weights, first).softmax(1), weighted(weights, second).softmax(1), dim=1, eps=1e-6
+    ).mean()

@@ -1,0 +1,60 @@
+"""The softmax of an expert for the rarest classes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltr.contracts import Loss, Output
+from ltr.counts import populated
+
+
+class InverseSoftmax(Loss):
+    """Train for a test set whose distribution is the training one upside down: -log softmax(z + log pi - tau log q)_y.
+
+    q is the inverse prior: the classes' shares in reverse order, so that the rarest class has that of the most
+    frequent. Classes with equally many images share the mean of what would be theirs, where the official code gives it
+    to them in an arbitrary order. Training only; at test time the plain logits are used.
+
+    Args:
+        counts: (C,) training images per class, N_c; pi_c = N_c / N.
+        tau: strength of the inverse prior (lambda in the paper); 0 is balanced softmax.
+
+    Shape:
+        output.logits (B, C), labels (B,) -> (B,).
+
+    Reference:
+        Zhang et al., "Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition",
+        NeurIPS 2022, https://arxiv.org/abs/2107.09249; official code Vanint/SADE-AgnosticLT, model/loss.py,
+        `DiverseExpertLoss`.
+
+    Example:
+        >>> from ltr.contracts import Output
+        >>> loss = InverseSoftmax(torch.tensor([100, 10, 1]))
+        >>> loss(Output(torch.tensor([[2.0, 0.0, -1.0]]), torch.zeros(1, 1)), torch.tensor([0])).item()
+        0.000135...
+    """
+
+    offsets: Tensor
+
+    def __init__(self, counts: Tensor, *, tau: float = 2.0) -> None:
+        super().__init__(counts)
+        shares = populated(counts) / counts.sum()
+        offsets = shares.log() - tau * inverse(shares).log()
+        self.register_buffer("offsets", offsets.to(torch.get_default_dtype()), persistent=False)
+
+    def forward(self, output: Output, labels: Tensor) -> Tensor:
+        """Return (B,) values."""
+        return F.cross_entropy(self.precise(output.logits) + self.offsets, labels, reduction="none")
+
+
+def inverse(shares: Tensor) -> Tensor:
+    """Return shares (C,) with the smallest and the largest, the next smallest and the next largest ... exchanged."""
+    ordered, order = shares.sort()
+    exchanged = torch.empty_like(shares)
+    exchanged[order] = ordered.flip(0)
+    _, group = torch.unique(shares, return_inverse=True)  # equal classes hear the same
+    sums = shares.new_zeros(len(shares)).index_add(0, group, exchanged)
+    sizes = torch.bincount(group, minlength=len(shares))
+    return (sums / sizes)[group]

@@ -1,0 +1,75 @@
+"""A loss on every expert."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ltr.contracts import LossFactory, Output
+from ltr.errors import InputError
+from ltr.losses.composite import Composite
+from ltr.losses.cross_entropy import CrossEntropy
+
+
+class PerExpert(Composite):
+    """Add up a loss on the logits of each expert: sum_e l_e(z_e, y), l_e the same loss for all or one for each.
+
+    Each loss sees the logits of its expert and that expert's part of the features. It is a sum, as in the official
+    codes of RIDE and SADE, so that an expert learns as fast as it would alone, whatever the number of the others; the
+    shared stages hear all of them.
+
+    Args:
+        counts: (C,) training images per class.
+        losses: build the losses, in the order of the experts; a single one is for all of them.
+
+    Shape:
+        output.experts (E, B, C), labels (B,) -> (B,).
+
+    Reference:
+        Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Experts", ICLR 2021,
+        https://arxiv.org/abs/2010.01809; Zhang et al., "Self-Supervised Aggregation of Diverse Experts for
+        Test-Agnostic Long-Tailed Recognition", NeurIPS 2022, https://arxiv.org/abs/2107.09249, whose
+        `DiverseExpertLoss` (Vanint/SADE-AgnosticLT, model/loss.py) is `CrossEntropy`, `BalancedSoftmax` and
+        `InverseSoftmax`, one for each of three experts.
+
+    Example:
+        >>> experts = torch.tensor([[[2.0, 0.0, -1.0]], [[1.0, 0.0, 0.0]]])
+        >>> loss = PerExpert(torch.tensor([100, 10, 1]))
+        >>> loss(Output(experts.mean(0), torch.zeros(1, 2), experts=experts), torch.tensor([0])).item()
+        0.7212...
+    """
+
+    def __init__(self, counts: Tensor, *, losses: Sequence[LossFactory] = (CrossEntropy,)) -> None:
+        super().__init__(counts, losses)
+        if not losses:
+            raise InputError("PerExpert needs a loss: one for all experts, or one for each.")
+
+    def forward(self, output: Output, labels: Tensor) -> Tensor:
+        """Return (B,) values."""
+        experts = logits_of(output)
+        losses = [self.parts[0]] * len(experts) if len(self.parts) == 1 else list(self.parts)
+        if len(losses) != len(experts):
+            raise InputError(
+                f"{len(losses)} losses for {len(experts)} experts: give one loss for all, or one for each."
+            )
+        features = output.features.tensor_split(len(experts), 1)
+        values = [
+            loss(output._replace(logits=logits, features=part, experts=None), labels)
+            for loss, logits, part in zip(losses, experts, features, strict=True)
+        ]
+        return torch.stack(values).sum(0)
+
+
+def logits_of(output: Output) -> Tensor:
+    """Return the logits (E, B, C) of the experts.
+
+    Raises:
+        InputError: where the head has none.
+    """
+    if output.experts is None:
+        raise InputError(
+            "the loss is one of several experts: take `--model.backbone MultiExpert --model.head ExpertHeads`."
+        )
+    return output.experts
