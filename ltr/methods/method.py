@@ -194,12 +194,22 @@ class Method(Measured):
             images, target = self.mix(batch.images, batch.labels)
             batch = batch._replace(images=images)
         output = self.answer(batch)
-        value = target.blend(self.loss, output).mean()
+        value = self.values(output, target, batch).mean()
         self.count(value, output, target.main)
         if distributed.active():  # the ranks' means count as much as their samples do
             size = value.new_tensor(float(len(batch.labels)))
             value = value * (size * distributed.world() / distributed.total(size))
         return value
+
+    def values(self, output: Output, target: Target, batch: Batch) -> Tensor:
+        """Return (B,) what the training lowers the mean of: the loss, here.
+
+        Args:
+            output: what the network says about a batch.
+            target: what is true of it.
+            batch: its images as the network saw them, blended where there is a mix.
+        """
+        return target.blend(self.loss, output)
 
     def on_train_epoch_end(self) -> None:
         """Conclude the epoch."""
