@@ -38,13 +38,16 @@ def test_there_are_configs() -> None:
 def test_a_method_or_recipe_trains(name: str, tiny, ltr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     text = (HOME / name).read_text()
-    words = [f"fit --config {name}", DATA, SMALL]
-    if "Pretrained" in text:
+    words = [f"fit --config {name}", DATA, SMALL, "--data.largest 100"]
+    parts = yaml.safe_load(text).get("model", {}).get("init_args", {})
+    from_file = [part for part in ("backbone", "teacher") if "Pretrained" in str(parts.get(part))]
+    if from_file:
         assert tiny("--name start --data.imbalance 100 --data.largest 100 --trainer.max_epochs 1") == 0
-        words += ["--data.largest 100 --model.backbone.checkpoint start"]
-        words += ["--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"]
-    else:
-        words += ["--data.largest 100 --model.backbone ResNet20 --model.backbone.width 4"]
+    for part in from_file:
+        words += [f"--model.{part}.checkpoint start"]
+        words += [f"--model.{part}.backbone ResNet20 --model.{part}.backbone.width 4"]
+    if "backbone" not in from_file:
+        words += ["--model.backbone ResNet20 --model.backbone.width 4"]
     if "max_epochs: 0" in text:
         words = [word.replace("--trainer.fast_dev_run true", "") for word in words]
     assert ltr(*words) == 0

@@ -1,6 +1,7 @@
 """Methods: the LightningModules, what happens in one step."""
 
+from ltr.methods.distillation import Distillation
 from ltr.methods.method import Method
 from ltr.methods.tuning import Tuning
 
-__all__ = ["Method", "Tuning"]
+__all__ = ["Distillation", "Method", "Tuning"]
