@@ -23,7 +23,9 @@ class Projection(Head):
         classes: number of classes C.
         classifier: builds the head whose logits these are from (dim, classes).
         size: size P of an embedding.
-        mlp: whether the projection has a hidden layer of D units; else it is linear.
+        mlp: whether the projection has a hidden layer; else it is linear.
+        units: of the hidden layer, D where none are given.
+        norm: whether the hidden layer has batch norm.
 
     Reference:
         Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, https://arxiv.org/abs/2004.11362; official code
@@ -31,15 +33,24 @@ class Projection(Head):
     """
 
     def __init__(
-        self, dim: int, classes: int, *, classifier: HeadFactory = Linear, size: int = 128, mlp: bool = True
+        self,
+        dim: int,
+        classes: int,
+        *,
+        classifier: HeadFactory = Linear,
+        size: int = 128,
+        mlp: bool = True,
+        units: int | None = None,
+        norm: bool = False,
     ) -> None:
         super().__init__(dim, classes)
         self.wrapped = classifier(dim, classes)
         if self.wrapped.classifier is not self.wrapped:
             raise InputError("a Projection goes around a classifier, not around another Projection.")
         self.added = self.wrapped.added
-        hidden = [nn.Linear(dim, dim), nn.ReLU()] if mlp else []
-        self.projection = nn.Sequential(*hidden, nn.Linear(dim, size))
+        units = (units or dim) if mlp else dim
+        hidden = [nn.Linear(dim, units), *([nn.BatchNorm1d(units)] if norm else []), nn.ReLU()] if mlp else []
+        self.projection = nn.Sequential(*hidden, nn.Linear(units, size))
         self.register_state_dict_post_hook(_unwrap)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_wrap)  # type: ignore[no-untyped-call]
 
