@@ -2,6 +2,7 @@
 
 from ltr.methods.distillation import Distillation
 from ltr.methods.method import Method
+from ltr.methods.proco import ProCo
 from ltr.methods.tuning import Tuning
 
-__all__ = ["Distillation", "Method", "Tuning"]
+__all__ = ["Distillation", "Method", "ProCo", "Tuning"]
