@@ -254,7 +254,12 @@ class Mix(Timed, nn.Module, ABC):
 
     Args:
         counts: (C,) training images per class.
+
+    Attributes:
+        hidden: True where the images pass unchanged and the blend is made within the backbone.
     """
+
+    hidden: bool = False
 
     def __init__(self, counts: Tensor) -> None:
         super().__init__()

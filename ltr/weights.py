@@ -110,7 +110,14 @@ def misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
     return [f"{what}: {listing(keys)}" for what, keys in named.items() if keys]
 
 
-def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str, added: Sequence[str] = ()) -> None:
+def load_head(
+    head: nn.Module,
+    classifier: Mapping[str, Tensor],
+    *,
+    remedy: str,
+    added: Sequence[str] = (),
+    origin: str = "the file",
+) -> None:
     """Copy the classifier of a file into a head.
 
     A projection beside it is copied where both have one; else it is left behind, or starts as it is.
@@ -120,21 +127,22 @@ def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str,
         classifier: tensors by the names of a head.
         remedy: what to do where its kind is another, for the error.
         added: tensors of the head that stay as they are where the file has none of that name.
+        origin: what the classifier is from, for the error.
 
     Raises:
         InputError: where they do not fit, for another number of classes first.
     """
     own = head.state_dict()
     if not classifier:
-        raise InputError(f"the file has no classifier (none named fc, linear or classifier): {remedy}.")
+        raise InputError(f"{origin} has no classifier (none named fc, linear or classifier): {remedy}.")
     for key, value in classifier.items():
         if key in own and not key.startswith(BESIDE) and value.shape[:1] != own[key].shape[:1]:
-            raise InputError(f"the file's classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
+            raise InputError(f"{origin}'s classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
     starts = {key: value for key, value in own.items() if key in added or key.startswith(BESIDE)}
     classifier = starts | {key: value for key, value in classifier.items() if key in own or not key.startswith(BESIDE)}
     problems = misfits(classifier, own)
     if problems:
         raise InputError(
-            f"the file's classifier does not fit a {type(head).__name__} head ({'; '.join(problems)}): {remedy}."
+            f"{origin}'s classifier does not fit a {type(head).__name__} head ({'; '.join(problems)}): {remedy}."
         )
     head.load_state_dict(classifier)

@@ -38,12 +38,17 @@ def test_there_are_configs() -> None:
 def test_a_method_or_recipe_trains(name: str, tiny, ltr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     text = (HOME / name).read_text()
-    words = [f"fit --config {name}", DATA, SMALL]
-    backbone = "--model.backbone" + ".backbone" * (("Pretrained" in text) + ("MultiExpert" in text))
-    words += [f"--data.largest 100 {backbone} ResNet20 {backbone}.width 4"]
-    if "Pretrained" in text:
+    words = [f"fit --config {name}", DATA, SMALL, "--data.largest 100"]
+    parts = yaml.safe_load(text).get("model", {}).get("init_args", {})
+    from_file = [part for part in ("backbone", "teacher") if "Pretrained" in str(parts.get(part))]
+    if from_file:
         start(ltr, tiny, experts="MultiExpert" in text)
-        words += ["--model.backbone.checkpoint start"]
+    for part in from_file:
+        words += [f"--model.{part}.checkpoint start"]
+    for part in {"backbone", *from_file}:
+        said = str(parts.get(part))
+        network = f"--model.{part}" + ".backbone" * (("Pretrained" in said) + ("MultiExpert" in said))
+        words += [f"{network} ResNet20 {network}.width 4"]
     if "max_epochs: 0" in text:
         words = [word.replace("--trainer.fast_dev_run true", "") for word in words]
     assert ltr(*words) == 0

@@ -23,7 +23,8 @@ class Projection(Head):
         classes: number of classes C.
         classifier: builds the head whose logits these are from (dim, classes).
         size: size P of an embedding.
-        hidden: hidden layers of D units in the projection; 0 makes it linear.
+        hidden: hidden layers of the projection; 0 makes it linear.
+        units: of a hidden layer, D where none are given.
         norm: whether batch norm follows each of them.
 
     Reference:
@@ -39,6 +40,7 @@ class Projection(Head):
         classifier: HeadFactory = Linear,
         size: int = 128,
         hidden: int = 1,
+        units: int | None = None,
         norm: bool = False,
     ) -> None:
         super().__init__(dim, classes)
@@ -47,9 +49,12 @@ class Projection(Head):
             raise InputError("a Projection goes around a classifier, not around another Projection.")
         self.added = self.wrapped.added
         layers: list[nn.Module] = []
+        inputs = dim
         for _ in range(hidden):
-            layers += [nn.Linear(dim, dim), *([nn.BatchNorm1d(dim)] if norm else []), nn.ReLU()]
-        self.projection = nn.Sequential(*layers, nn.Linear(dim, size))
+            outputs = units or dim
+            layers += [nn.Linear(inputs, outputs), *([nn.BatchNorm1d(outputs)] if norm else []), nn.ReLU()]
+            inputs = outputs
+        self.projection = nn.Sequential(*layers, nn.Linear(inputs, size))
         self.register_state_dict_post_hook(_unwrap)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_wrap)  # type: ignore[no-untyped-call]
 

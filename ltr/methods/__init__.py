@@ -1,8 +1,10 @@
 """Methods: the LightningModules, what happens in one step."""
 
+from ltr.methods.distillation import Distillation
 from ltr.methods.method import Method
 from ltr.methods.paco import PaCo
+from ltr.methods.proco import ProCo
 from ltr.methods.routing import Routing
 from ltr.methods.tuning import Tuning
 
-__all__ = ["Method", "PaCo", "Routing", "Tuning"]
+__all__ = ["Distillation", "Method", "PaCo", "ProCo", "Routing", "Tuning"]

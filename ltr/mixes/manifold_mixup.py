@@ -28,6 +28,8 @@ class ManifoldMixup(Paired):
         lib/core/combiner.py.
     """
 
+    hidden = True
+
     def __init__(self, counts: Tensor, *, alpha: float = 1.0, stage: str = "pool") -> None:
         super().__init__(counts, alpha=alpha)
         self.stage = stage

@@ -125,3 +125,14 @@ def test_a_file_does_not_tell_that_a_classifier_is_wrapped(classifier: type[Head
 def test_projections_do_not_nest() -> None:
     with pytest.raises(InputError, match="a Projection goes around a classifier, not around another Projection"):
         Projection(8, 5, classifier=Projection)
+
+
+def test_a_projection_with_a_hidden_layer_of_its_own() -> None:
+    head = Projection(8, 5, size=3, units=20, norm=True)
+    first, norm, _, last = head.projection
+    hidden = FEATURES @ first.weight.T + first.bias
+    assert hidden.shape[1] == 20
+    hidden = (hidden - hidden.mean(0)) / (hidden.var(0, unbiased=False) + norm.eps).sqrt()
+    projected = hidden.clamp(min=0) @ last.weight.T + last.bias
+    expected = projected / projected.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(head(FEATURES).embeddings[:, 0], expected)

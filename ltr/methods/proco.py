@@ -1,0 +1,100 @@
+"""Contrast an image with every class at once, as if with infinitely many others."""
+
+from __future__ import annotations
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import SGD
+
+from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, Output, Schedule, Target
+from ltr.counts import log_prior
+from ltr.errors import InputError
+from ltr.heads import Projection
+from ltr.losses import BalancedSoftmax
+from ltr.losses.von_mises_fisher import log_expectation
+from ltr.methods.class_directions import ClassDirections
+from ltr.methods.method import Method
+
+
+class ProCo(Method):
+    """Train the classifier on the first view of an image, and contrast the others with a distribution per class.
+
+    The embeddings z of class c are taken to follow a von Mises-Fisher distribution on the sphere, estimated from their
+    mean. For an embedding f of another view, m_c = log E_c exp(f z / T) has a closed form, and the contrastive loss is
+    cross-entropy on m_c + log pi_c: a supervised contrastive loss with infinitely many samples of every class, which
+    depends on no other sample of the batch but through the estimates. It is averaged over the views after the first.
+
+    Args:
+        backbone: images to features.
+        counts: training images per class; the command line takes them from the data.
+        head: builds a classifier with embeddings, such as `Projection`, from (dim, classes).
+        loss: builds the loss of the first view from the counts (C,); balanced softmax is logit adjustment with tau 1.
+        weight: weight of the contrastive loss (alpha of the official code).
+        temperature: T.
+        optimizer: builds the optimizer from the trainable parameters.
+        schedule: the factor of the learning rate per epoch; `Steps` where none is named.
+        compile: whether the backbone is compiled with `torch.compile`.
+
+    Reference:
+        Du, Wang, Song and Huang, "Probabilistic Contrastive Learning for Long-Tailed Visual Recognition", TPAMI 2024,
+        https://arxiv.org/abs/2403.06726; official code LeapLabTHU/ProCo, ProCo_cifar/main.py and
+        ProCo_cifar/loss/proco.py. There, a view enters the estimates after the views before it are contrasted; here all
+        enter first.
+    """
+
+    prior: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        counts: list[int],
+        *,
+        head: HeadFactory = Projection,
+        loss: LossFactory = BalancedSoftmax,
+        weight: float = 1.0,
+        temperature: float = 0.1,
+        optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.3, momentum=0.9, weight_decay=2e-4),
+        schedule: Schedule | None = None,
+        compile: bool = False,
+    ) -> None:
+        super().__init__(
+            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, compile=compile
+        )
+        if temperature <= 0:
+            raise InputError(f"a temperature is positive, such as 0.1; it cannot be {temperature:g}.")
+        with torch.no_grad():
+            embeddings = self.head.eval()(torch.zeros(1, backbone.dim)).embeddings
+        if embeddings is None:
+            raise InputError("ProCo contrasts embeddings, and this head has none: say `--model.head Projection`.")
+        self.head.train()
+        self.weight, self.temperature = weight, temperature
+        self.directions = ClassDirections(len(counts), embeddings.shape[-1])
+        self.register_buffer("prior", log_prior(self.counts), persistent=False)
+
+    def check_views(self, views: int) -> None:
+        """Raise `InputError` where there is no view to contrast."""
+        if views < 2:
+            raise InputError("ProCo contrasts the views after the first: augment with `ltr.data.Views`.")
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's estimates."""
+        super().on_train_epoch_start()
+        self.directions.begin_epoch()
+
+    def values(self, output: Output, target: Target, batch: Batch) -> Tensor:
+        """Return (B,) the loss of the first view and the contrastive loss of the others."""
+        assert output.embeddings is not None
+        views = F.normalize(output.embeddings[:, 1:].double(), dim=-1)
+        self.directions.add(views, target.labels)
+        values = super().values(output, target, batch)
+        return values + self.weight * self.contrast(views, target.labels).to(values.dtype)
+
+    def contrast(self, views: Tensor, labels: Tensor) -> Tensor:
+        """Return (B,) the mean over the views (B, V, P) of -log softmax(m + log pi)_y."""
+        logits = (
+            log_expectation(views.flatten(0, 1), self.directions.means(), temperature=self.temperature) + self.prior
+        )
+        values = F.cross_entropy(logits, labels.repeat_interleave(views.shape[1]), reduction="none")
+        return values.view(len(labels), -1).mean(1)

@@ -1,0 +1,66 @@
+"""Runs with a teacher and with class statistics: resumed, tested without the teacher's file, tuned afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from test_runs import GML, interruption, metrics, same_run
+
+VIEWS = (
+    "--data.augment ltr.data.Views "
+    '--data.augment.transforms [{"class_path":"ltr.data.Plain"},{"class_path":"ltr.data.CropFlip"}]'
+)
+TAUGHT = (
+    "--config distillation.yaml --model.teacher.checkpoint start --model.teacher.backbone ResNet20 "
+    "--model.teacher.backbone.width 4"
+)
+# The arguments come after those of a small run, which are for cross-entropy on single views.
+WAYS = {"a teacher": TAUGHT, "class statistics": f"--config proco.yaml {VIEWS}"}
+TINY = (
+    "--data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone ResNet20 --model.backbone.width 4 "
+    "--model.schedule Cosine --model.schedule.warmup 0 --trainer.max_epochs 4 --trainer.check_val_every_n_epoch 4 "
+    "--trainer.enable_progress_bar false --trainer.accelerator cpu --trainer.precision 32-true"
+)
+
+
+def words(way: str) -> str:
+    """Return the arguments of a run of four epochs."""
+    config, _, rest = WAYS[way].partition(".yaml")
+    return f"fit {config}.yaml {TINY} {rest}"
+
+
+@pytest.mark.parametrize("average", ["", "--trainer.callbacks+=EMA --trainer.callbacks.decay 0.6"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_resumed_run_equals_an_undisturbed_one(tiny, ltr, way: str, average: str) -> None:
+    assert tiny("--name start") == 0
+    assert ltr(words(way), average, "--name a") == 0
+    with interruption():
+        assert ltr(words(way), average, "--name b") == 1
+    Path("checkpoints/start/last.ckpt").unlink()
+    assert ltr("fit --ckpt_path checkpoints/b/last.ckpt") == 0
+    same_run("a", "b")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_is_tested_and_tuned_like_any_other(tiny, ltr, way: str) -> None:
+    assert tiny("--name start") == 0
+    assert ltr(words(way), "--name a") == 0
+    Path("checkpoints/start/last.ckpt").unlink()
+    assert ltr("test --ckpt_path a") == 0
+    own = torch.load("checkpoints/a/last.ckpt")["state_dict"]
+    learned = [name for name in own if name.endswith(("weight", "bias"))]
+    assert {name.split(".")[0] for name in learned} == {"backbone", "head"}
+    assert metrics()["params"] == sum(own[name].numel() for name in learned), "a teacher is not counted"
+    assert ltr("fit", GML, "--name gml --model.backbone.checkpoint a") == 0
+    tuned = torch.load("checkpoints/gml/last.ckpt")["state_dict"]
+    assert torch.equal(tuned["old_head.fc.weight"], own["head.fc.weight"])
+    assert torch.equal(tuned["backbone.backbone.conv1.weight"], own["backbone.conv1.weight"])
+    assert ltr("test --ckpt_path gml") == 0
+
+
+def test_a_checkpoint_without_a_teacher_is_refused(tiny, ltr, capsys) -> None:
+    assert tiny("--name start") == 0
+    assert ltr(words("a teacher"), "--name b --ckpt_path checkpoints/start/last.ckpt") == 2
+    assert "this checkpoint is of no distillation" in capsys.readouterr().err
