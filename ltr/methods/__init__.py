@@ -1,6 +1,7 @@
 """Methods: the LightningModules, what happens in one step."""
 
+from ltr.methods.bbn import BBN
 from ltr.methods.method import Method
 from ltr.methods.tuning import Tuning
 
-__all__ = ["Method", "Tuning"]
+__all__ = ["BBN", "Method", "Tuning"]

@@ -196,10 +196,7 @@ class Method(Measured):
         output = self.answer(batch)
         value = target.blend(self.loss, output).mean()
         self.count(value, output, target.main)
-        if distributed.active():  # the ranks' means count as much as their samples do
-            size = value.new_tensor(float(len(batch.labels)))
-            value = value * (size * distributed.world() / distributed.total(size))
-        return value
+        return distributed.fair(value, len(batch.labels))
 
     def on_train_epoch_end(self) -> None:
         """Conclude the epoch."""
