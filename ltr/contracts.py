@@ -228,7 +228,7 @@ class Sampler(Timed, torch.utils.data.Sampler[int], ABC):
         """Return the `size` indices of one epoch, over all processes, as an int64 tensor."""
 
     def __iter__(self) -> Iterator[int]:
-        turns = self.draw(seeds.generator(self.epoch)).unflatten(0, (-1, self.streams))
+        turns = self.draw(seeds.generator(self.epoch)).reshape(-1, self.streams)
         return iter(turns[distributed.rank() :: distributed.world()].flatten().tolist())
 
     def __len__(self) -> int:

@@ -60,7 +60,7 @@ class BBN(Method):
             Bilateral(backbone), counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, compile=compile
         )
         if not self.loss.mixable:
-            raise InputError(f"{type(self.loss).__name__} has no meaning for a pair with two labels: take another loss.")
+            raise InputError(f"{type(self.loss).__name__} has no meaning for a pair with two labels: take another.")
         self.share = 1.0
 
     def on_fit_start(self) -> None:
