@@ -152,11 +152,16 @@ class Head(nn.Module, ABC):
         added: names of the weights that the head adds to a trained classifier, and which a file need not have.
     """
 
-    added: ClassVar[tuple[str, ...]] = ()
+    added: tuple[str, ...] = ()
 
     def __init__(self, dim: int, classes: int) -> None:
         super().__init__()
         self.dim, self.classes = dim, classes
+
+    @property
+    def classifier(self) -> Head:
+        """The head whose logits these are: this one, or the one that it wraps."""
+        return self
 
     @abstractmethod
     def forward(self, features: Tensor) -> Output:

@@ -27,6 +27,9 @@ UNREADABLE = (
     struct.error,
 )
 
+# The part of a head that makes embeddings and no logits: a classifier is whole without it.
+BESIDE = "projection."
+
 
 def read(name: str) -> dict[str, Any]:
     """Read a checkpoint or a file of tensors onto the CPU.
@@ -110,6 +113,8 @@ def misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
 def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str, added: Sequence[str] = ()) -> None:
     """Copy the classifier of a file into a head.
 
+    A projection beside it is copied where both have one; else it is left behind, or starts as it is.
+
     Args:
         head: the head that receives it.
         classifier: tensors by the names of a head.
@@ -123,9 +128,10 @@ def load_head(head: nn.Module, classifier: Mapping[str, Tensor], *, remedy: str,
     if not classifier:
         raise InputError(f"the file has no classifier (none named fc, linear or classifier): {remedy}.")
     for key, value in classifier.items():
-        if key in own and value.shape != own[key].shape and value.shape[0] != own[key].shape[0]:
+        if key in own and not key.startswith(BESIDE) and value.shape[:1] != own[key].shape[:1]:
             raise InputError(f"the file's classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
-    classifier = {key: own[key] for key in added} | dict(classifier)
+    starts = {key: value for key, value in own.items() if key in added or key.startswith(BESIDE)}
+    classifier = starts | {key: value for key, value in classifier.items() if key in own or not key.startswith(BESIDE)}
     problems = misfits(classifier, own)
     if problems:
         raise InputError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +22,8 @@ DATA = "--data Synthetic --data.batch_size 16"
 METHODS = sorted(path.name for path in HOME.glob("*.yaml"))
 RECIPES = sorted(path.relative_to(HOME).as_posix() for path in (HOME / "recipes").glob("*.yaml"))
 SETS = sorted(path.relative_to(HOME).as_posix() for path in (HOME / "data").glob("*.yaml"))
+PARTS = ("losses", "heads", "samplers", "mixes", "optimizers", "callbacks")
+NO_CHOICE = {"Adjustment", "Evaluation", "Progress", "Run"}  # a base class, and what every run has
 STUDIES = sorted(path.name for path in (HOME / "studies").glob("*.yaml"))
 
 
@@ -44,6 +48,19 @@ def test_a_method_or_recipe_trains(name: str, tiny, ltr, monkeypatch: pytest.Mon
     if "max_epochs: 0" in text:
         words = [word.replace("--trainer.fast_dev_run true", "") for word in words]
     assert ltr(*words) == 0
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_every_part_has_a_recipe(kind: str) -> None:
+    used = set(re.findall(rf"\bltr\.{kind}\.(\w+)", "".join(values(name) for name in [*METHODS, *RECIPES])))
+    parts = set(import_module(f"ltr.{kind}").__all__) - NO_CHOICE
+    assert not parts - used, f"no recipe in configs/ shows {', '.join(sorted(parts - used))} of ltr.{kind}"
+    assert not used - parts, f"recipes name what ltr.{kind} does not export: {', '.join(sorted(used - parts))}"
+
+
+def values(name: str) -> str:
+    """Return a recipe without its comments."""
+    return yaml.safe_dump(yaml.safe_load((HOME / name).read_text()))
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -21,6 +21,7 @@ def linear_classifier(method: LightningModule, user: str) -> nn.Linear:
         InputError: where its head has none whose rows mean what those of a linear one do.
     """
     assert isinstance(method, Method)
-    if not isinstance(method.head, Linear):
-        raise InputError(f"{user} is for the rows of a Linear head, and this head is {type(method.head).__name__}.")
-    return method.head.fc
+    head = method.head.classifier
+    if not isinstance(head, Linear):
+        raise InputError(f"{user} is for the rows of a Linear head, and this head is {type(head).__name__}.")
+    return head.fc

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
 
-# lambda = max(LEAST, BASE / (1 + GAMMA * iteration)), as in the solver of the paper.
+# lambda = max(LEAST, BASE / (1 + GAMMA * iteration)), as the network of the official code has it.
 BASE, GAMMA, LEAST = 1000.0, 0.12, 5.0
 
 
@@ -26,14 +26,15 @@ class SphereFace(Loss):
     Args:
         counts: (C,) training images per class; not used.
         margin: m, a whole number.
-        iterations: iterations of a whole run, by which lambda anneals; those of the paper by default.
+        iterations: iterations of a whole run, by which lambda anneals; those of the official code by default.
 
     Shape:
         output.logits (B, C), output.features (B, D), labels (B,) -> (B,).
 
     Reference:
         Liu et al., "SphereFace: Deep Hypersphere Embedding for Face Recognition", CVPR 2017,
-        https://arxiv.org/abs/1704.08063. Compared with ronghuaiyang/arcface-pytorch, models/metrics.py.
+        https://arxiv.org/abs/1704.08063; official code wy1iu/sphereface, train/code/sphereface_model.prototxt and
+        sphereface_solver.prototxt. Compared with ronghuaiyang/arcface-pytorch, models/metrics.py.
 
     Example:
         >>> loss = SphereFace(torch.tensor([100, 10, 1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import torch
 
 from ltr.backbones import ResNet20
 from ltr.callbacks import TauNorm
+from ltr.callbacks.classifier import linear_classifier
 from ltr.callbacks.tau_norm import tau_normalised
 from ltr.contracts import Output
 from ltr.data import Synthetic
 from ltr.errors import InputError
-from ltr.heads import LWS, Cosine
+from ltr.heads import LWS, Cosine, Projection
 from ltr.methods import Method
 
 CASES = json.loads((Path(__file__).parents[1] / "references" / "tau_normalised_weights.json").read_text())["cases"]
@@ -63,6 +65,17 @@ def test_zero_changes_nothing_in_an_evaluation(trainer) -> None:
     assert not torch.allclose(other, plain)
     assert all(torch.equal(before[key], value) for key, value in method.state_dict().items())
     assert TauNorm(0.5).settings == {"tau": 0.5, "bias": True}
+
+
+def test_a_linear_classifier_beside_a_projection_is_one() -> None:
+    method = Method(ResNet20(width=2), [9, 5, 1], head=Projection)
+    features = torch.randn(6, method.backbone.dim)
+    weight = tau_normalised(method.head.state_dict()["fc.weight"], 1.0)
+    found = TauNorm(1.0, bias=False).adjust(method, method.head(features)).logits
+    torch.testing.assert_close(found, features @ weight.T)
+    cosine = Method(ResNet20(width=2), [9, 5, 1], head=partial(Projection, classifier=Cosine))
+    with pytest.raises(InputError, match="this head is Cosine"):
+        linear_classifier(cosine, "TauNorm")
 
 
 @pytest.mark.parametrize("head", [Cosine, LWS])

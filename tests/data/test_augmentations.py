@@ -23,6 +23,7 @@ from ltr.data import (
     SimCLRView,
     Views,
 )
+from ltr.data.transforms import colours
 from ltr.data.transforms.operations import NAMES, operate
 
 RANDOM = [AutoAugment, ColorJitter, CropFlip, Cutout, RandAugment, Rotation, SimCLRView]
@@ -161,6 +162,15 @@ def test_a_view_is_grey_as_often_as_it_should_be() -> None:
     found = SimCLRView()(images(2000, 8, 8))
     grey = (found == found[:, :1]).flatten(1).all(1).sum()
     assert abs(grey - 400) < 4 * (2000 * 0.2 * 0.8) ** 0.5
+
+
+@pytest.mark.parametrize(("blur", "blurred"), [(0.0, 0), (0.5, 1000), (1.0, 2000)])
+def test_a_view_is_blurred_as_often_as_is_said(blur: float, blurred: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    monkeypatch.setattr(colours, "blur", lambda part, _: sizes.append(len(part)) or part)
+    torch.manual_seed(0)
+    SimCLRView(blur=blur)(images(2000, 8, 8))
+    assert abs(sum(sizes) - blurred) <= 4 * (2000 * blur * (1 - blur)) ** 0.5
 
 
 def test_a_chain_keeps_the_order() -> None:

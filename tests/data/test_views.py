@@ -105,6 +105,18 @@ def test_a_network_is_trained_on_views_and_measured_on_single_images(trainer) ->
     assert {"train", "test"} <= set(method.reports)
 
 
+@pytest.mark.parametrize("augment", [CropFlip(), Views([CropFlip(), CropFlip()])], ids=["one view", "two views"])
+def test_weight_decay_does_not_touch_the_classifier_that_supcon_leaves_alone(trainer, augment: Transform) -> None:
+    data = Synthetic(batch_size=16, augment=augment)
+    method = Method(ResNet20(width=2), data.counts, head=Projection, loss=SupCon, schedule=Cosine(warmup=0))
+    drawn = {name: value.clone() for name, value in method.head.classifier.state_dict().items()}
+    before = method.head.projection[0].weight.clone()
+    fit(trainer, method, data)
+    assert not torch.equal(method.head.projection[0].weight, before)
+    for name, value in method.head.classifier.state_dict().items():
+        assert torch.equal(value, drawn[name]), name
+
+
 def test_sam_looks_at_views_twice(trainer) -> None:
     data = Synthetic(batch_size=16, augment=Views([CropFlip(), CropFlip()]))
     parts = {"head": Projection, "loss": SupCon, "optimizer": SAM, "schedule": Cosine(warmup=0)}

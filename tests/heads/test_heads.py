@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 
 import pytest
 import torch
+from torch import nn
 
 from ltr.contracts import Head
+from ltr.errors import InputError
 from ltr.heads import LWS, Cosine, Linear, Projection
 
 FEATURES = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
@@ -80,7 +83,8 @@ def test_lws_learns_its_scales(freeze: bool, learned: set[str]) -> None:
 def test_projection_fills_embeddings_beside_a_linear_classifier(mlp: bool) -> None:
     head = Projection(8, 5, size=3, mlp=mlp)
     output = head(FEATURES)
-    torch.testing.assert_close(output.logits, head.fc(FEATURES))
+    state = head.state_dict()
+    torch.testing.assert_close(output.logits, FEATURES @ state["fc.weight"].T + state["fc.bias"])
     assert output.features is FEATURES
     assert output.embeddings is not None
     assert output.embeddings.shape == (6, 1, 3)
@@ -92,3 +96,32 @@ def test_projection_fills_embeddings_beside_a_linear_classifier(mlp: bool) -> No
     projected = hidden @ weights[-2].T + weights[-1]
     expected = projected / projected.square().sum(1, keepdim=True).sqrt()
     torch.testing.assert_close(output.embeddings[:, 0], expected)
+
+
+@pytest.mark.parametrize("classifier", [Linear, Cosine, LWS])
+def test_a_projection_adds_nothing_but_embeddings(classifier: type[Head]) -> None:
+    head, alone = Projection(8, 5, classifier=classifier), classifier(8, 5)
+    assert isinstance(head.classifier, classifier)
+    assert head.added == alone.added
+    alone.load_state_dict({key: value for key, value in head.state_dict().items() if "projection" not in key})
+    expected, found = alone(FEATURES), head(FEATURES)
+    assert torch.equal(found.logits, expected.logits)
+    assert found.scale == expected.scale
+
+
+@pytest.mark.parametrize("classifier", [Linear, Cosine])
+def test_a_file_does_not_tell_that_a_classifier_is_wrapped(classifier: type[Head]) -> None:
+    """Deep copies, as an average of the weights is, and modules around the head included."""
+    network = nn.ModuleDict({"head": Projection(8, 5, classifier=classifier)})
+    state = deepcopy(network).state_dict()
+    names = {f"head.{key}" for key in classifier(8, 5).state_dict()}
+    assert {key for key in state if "projection" not in key} == names
+    other = nn.ModuleDict({"head": Projection(8, 5, classifier=classifier)})
+    other.load_state_dict(state)
+    assert torch.equal(other["head"](FEATURES).logits, network["head"](FEATURES).logits)
+    assert torch.equal(other["head"](FEATURES).embeddings, network["head"](FEATURES).embeddings)
+
+
+def test_projections_do_not_nest() -> None:
+    with pytest.raises(InputError, match="a Projection goes around a classifier, not around another Projection"):
+        Projection(8, 5, classifier=Projection)

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from ltr.backbones import ResNet20
 from ltr.callbacks import LogitAdjustment
-from ltr.contracts import Backbone, Batch, Loss, Mix, Output, Target
+from ltr.contracts import Backbone, Batch, Head, Loss, Mix, Output, Target
 from ltr.data import Synthetic
 from ltr.errors import InputError
-from ltr.heads import Cosine, Linear
+from ltr.heads import Cosine, Linear, Projection
 from ltr.losses import GML, CrossEntropy
 from ltr.methods import Method
 from ltr.samplers import Power
@@ -276,6 +276,27 @@ def test_classifiers_that_do_not_fit_say_why() -> None:
     other = Linear(4, 3)
     load_head(head, other.state_dict(), remedy="do this")
     assert torch.equal(head.fc.weight, other.fc.weight)
+
+
+@pytest.mark.parametrize("kind", [Linear, Cosine])
+def test_a_projection_beside_a_classifier_may_come_or_go(kind: type[Head]) -> None:
+    alone, contrastive = kind(4, 3), Projection(4, 3, classifier=kind)
+    load_head(alone, contrastive.state_dict(), remedy="do this")
+    assert all(torch.equal(value, contrastive.state_dict()[key]) for key, value in alone.state_dict().items())
+
+    again = Projection(4, 3, classifier=kind)
+    start = again.projection[0].weight.clone()
+    load_head(again, alone.state_dict(), remedy="do this")
+    assert torch.equal(again.projection[0].weight, start)
+    load_head(again, contrastive.state_dict(), remedy="do this")
+    assert all(torch.equal(value, contrastive.state_dict()[key]) for key, value in again.state_dict().items())
+
+
+def test_a_projection_of_another_size_is_no_other_number_of_classes() -> None:
+    with pytest.raises(
+        InputError, match=r"another shape: projection\.2\.weight \(128, 4\) instead of \(16, 4\).*do this"
+    ):
+        load_head(Projection(4, 3, size=16), Projection(4, 3).state_dict(), remedy="do this")
 
 
 def test_a_backbone_need_not_be_a_resnet() -> None:

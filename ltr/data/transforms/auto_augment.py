@@ -42,7 +42,7 @@ class AutoAugment(Transform):
     """Apply to every image one of 25 pairs of operations, each operation with its probability and level.
 
     The policy was found on CIFAR-10 and is the one that long-tailed recipes use for CIFAR-100 as well. What comes in
-    from outside the image is black; some public recipes have grey there.
+    from outside the image is black; LeapLabTHU/ProCo has grey (128) there.
 
     Reference:
         Cubuk et al., "AutoAugment: Learning Augmentation Policies from Data", CVPR 2019,

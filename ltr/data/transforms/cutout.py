@@ -11,7 +11,8 @@ from ltr.contracts import Transform
 class Cutout(Transform):
     """Blacken a square in every image, at a place of its own; the centre lies in the image, the ends may not.
 
-    It is black before the normalisation, as in the recipes of PaCo and BALMS; the paper's code sets zeros after it.
+    It is black before the normalisation, as in dvlab-research/Parametric-Contrastive-Learning and LeapLabTHU/ProCo; the
+    paper's code sets zeros after it, which is the mean colour.
 
     Args:
         size: the side of the square in pixels, even.

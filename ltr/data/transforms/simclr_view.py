@@ -21,19 +21,20 @@ class SimCLRView(Transform):
 
     A crop has 20 to 100 % of the area and a ratio of its sides within [3/4, 4/3]; half of the images are mirrored, 80 %
     change colours (`ColorJitter` 0.4, 0.4, 0.4, 0.1), 20 % become grey, 50 % are blurred with sigma in [0.1, 2], by a
-    Gaussian cut off at 4 pixels.
+    Gaussian cut off at 4 pixels. On small images many recipes leave out the blur.
 
     Args:
         scale: the smallest crop, as a part of the area.
+        blur: the part of the images that is blurred.
 
     Reference:
         Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020,
         https://arxiv.org/abs/2002.05709, as the second view of dvlab-research/Parametric-Contrastive-Learning has it.
     """
 
-    def __init__(self, scale: float = 0.2) -> None:
+    def __init__(self, scale: float = 0.2, blur: float = 0.5) -> None:
         super().__init__()
-        self.scale, self.jitter = scale, ColorJitter()
+        self.scale, self.blur, self.jitter = scale, blur, ColorJitter()
 
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (B, 3, H, W) to uint8 images of the same shape."""
@@ -42,7 +43,7 @@ class SimCLRView(Transform):
         images = some(images, 0.8, self.jitter)
         images = some(images, 0.2, lambda part: colours.grey(part).expand_as(part).to(torch.uint8))
         sigmas = torch.empty(len(images), device=images.device).uniform_(0.1, 2)
-        return some(images, 0.5, lambda part: colours.blur(part, sigmas[: len(part)]))
+        return some(images, self.blur, lambda part: colours.blur(part, sigmas[: len(part)]))
 
     def boxes(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return starts (B, 2) and sizes (B, 2) of crops, rows first: for each image the first of some tries to fit in.
