@@ -163,6 +163,10 @@ WAYS = {
     "with averaged weights": "--trainer.callbacks+=EMA --trainer.callbacks.decay 0.6",
     "with a switch, a mix and AutoAugment": "--config drs.yaml --data.sampler.start 0.5 --config remix.yaml "
     "--config recipes/autoaugment.yaml",
+    "with two streams": "--config bbn.yaml --data.batch_size 16 --model.backbone ResNet20 --model.backbone.width 4 "
+    "--model.schedule Cosine",
+    "with generated samples": "--config rsg.yaml --model.backbone ResNet20 --model.backbone.width 4 "
+    "--model.schedule Cosine --model.start 0.25 --model.loss.start 0.5",
     "with SAM": "--model.optimizer ltr.optimizers.SAM --model.optimizer.base torch.optim.SGD "
     "--model.optimizer.base.lr 0.05 --model.optimizer.base.momentum 0.9",
 }
