@@ -164,7 +164,7 @@ WAYS = {
     "with a switch, a mix and AutoAugment": "--config drs.yaml --data.sampler.start 0.5 --config remix.yaml "
     "--config recipes/autoaugment.yaml",
     "with two streams": "--config bbn.yaml --data.batch_size 16 --model.backbone ResNet20 --model.backbone.width 4 "
-    "--model.schedule Cosine",
+    "--model.schedule Cosine --model.schedule.warmup 0",
     "with generated samples": "--config rsg.yaml --model.backbone ResNet20 --model.backbone.width 4 "
     "--model.schedule Cosine --model.start 0.25 --model.loss.start 0.5",
     "with SAM": "--model.optimizer ltr.optimizers.SAM --model.optimizer.base torch.optim.SGD "

@@ -75,9 +75,8 @@ def expected(kind: str, images: Tensor, labels: Tensor, parts: list[slice]) -> t
         means = (values.mean(), rare.centre, rare.contrast, rare.transfer)
         sums = [total + number * mean for total, number, mean in zip(sums, numbers, means, strict=True)]
         sizes = [size + number for size, number in zip(sizes, numbers, strict=True)]
-    value = sum(
-        weight * total / max(size, 1) for weight, total, size in zip((1, 0.1, 0.1, 0.01), sums, sizes, strict=True)
-    )
+    terms = zip((1, 0.1, 0.1, 0.01), sums, sizes, strict=True)
+    value = sum(weight * total / max(size, 1) for weight, total, size in terms)
     return value.detach(), gradients(made, value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -215,8 +216,7 @@ def test_the_generation_starts_when_it_is_time(trainer: Make) -> None:
     assert sum(generated[0][:3]) == 0
     assert sum(generated[3][-3:]) > 0
     moved = [
-        {key.split(".")[0] for key in one if not torch.equal(one[key], other[key])}
-        for one, other in zip(states, states[1:], strict=False)
+        {key.split(".")[0] for key in one if not torch.equal(one[key], other[key])} for one, other in pairwise(states)
     ]
     below = {"centres", "gates", "gate_bias"}
     assert moved == [below | {"contrast"}, below | {"contrast"}, below | {"transform"}, below | {"transform"}]
