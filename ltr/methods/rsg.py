@@ -23,7 +23,7 @@ class RSG(Method):
     and the loss see the originals followed by the generated samples, as one larger batch. The objective is
     l(larger batch) + `centre_weight` (centre + contrast) + `transfer_weight` transfer. An evaluation is that of the
     plain network, and whoever starts from the run's weights gets those of the plain network. The running measures
-    count the originals alone.
+    count the originals alone, `train/loss` too: the centre term is a sum over a whole map and would drown the others.
 
     In a distributed run every process pairs and generates within its own part of the batch; every mean is one over
     all processes. It needs `--trainer.strategy ddp_find_unused_parameters_true`, since the parts of the generator are
@@ -122,7 +122,6 @@ class RSG(Method):
             (self.centre_weight, rare.contrast, rare.pairs),
             (self.transfer_weight, rare.transfer, len(rare.labels)),
         )
-        value = sum((weight * term for weight, term, _ in terms), start=values.new_zeros(()))
-        self.count(value, output._replace(logits=output.logits[:size]), batch.labels)
+        self.count(values[:size].mean(), output._replace(logits=output.logits[:size]), batch.labels)
         fair = [weight * distributed.fair(term, number) for weight, term, number in terms]
         return torch.stack(fair).sum()

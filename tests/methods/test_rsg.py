@@ -188,6 +188,8 @@ def test_the_objective_is_that_of_the_larger_batch_and_the_terms() -> None:
         value = value + 0.3 * (rare.centre + rare.contrast) + 0.07 * rare.transfer
         torch.testing.assert_close(found, value)
         assert model.epoch_loss.sizes == [9]
+        originals = F.cross_entropy(model.head.fc(features[:9]), labels).item()
+        assert model.epoch_loss.mean() == pytest.approx(originals, rel=1e-5)
         assert int(model.recalls["train"].totals.sum()) == 9, "generated samples are not counted"
 
 
