@@ -226,7 +226,10 @@ class Sampler(Timed, torch.utils.data.Sampler[int], ABC):
 
     Attributes:
         size: how many indices an epoch has over all processes, the same in every epoch; N where a sampler says nothing.
+        streams: how many streams take turns in an epoch, always in one order; a shard keeps the turns whole.
     """
+
+    streams: int = 1
 
     def __init__(self, labels: Tensor) -> None:
         self.labels, self.size = labels, len(labels)
@@ -241,12 +244,12 @@ class Sampler(Timed, torch.utils.data.Sampler[int], ABC):
         """Return the `size` indices of one epoch, over all processes, as an int64 tensor."""
 
     def __iter__(self) -> Iterator[int]:
-        indices = self.draw(seeds.generator(self.epoch))
-        return iter(indices[distributed.rank() :: distributed.world()].tolist())
+        turns = self.draw(seeds.generator(self.epoch)).reshape(-1, self.streams)
+        return iter(turns[distributed.rank() :: distributed.world()].flatten().tolist())
 
     def __len__(self) -> int:
         """Return how many indices the smallest shard holds."""
-        return self.size // distributed.world()
+        return self.size // self.streams // distributed.world() * self.streams
 
 
 class Mix(Timed, nn.Module, ABC):

@@ -43,6 +43,19 @@ def mean(values: Tensor) -> Tensor:
     return total(values.detach().sum()) / total(values.new_tensor(float(len(values))))
 
 
+def fair(value: Tensor, size: int) -> Tensor:
+    """Weight the mean of this process so that the average over the processes is the mean over all their samples.
+
+    Args:
+        value: (), the mean over the samples of this process; 0 where it has none.
+        size: how many it has.
+    """
+    if not active():
+        return value
+    here = value.new_tensor(float(size))
+    return value * (here * world() / total(here).clamp(min=1))
+
+
 def differentiable_total(value: Tensor) -> Tensor:
     """Sum a tensor over all processes so that gradients reach every one of them.
 

@@ -3,6 +3,19 @@
 from ltr.backbones.bilateral import Bilateral
 from ltr.backbones.multi_expert import MultiExpert
 from ltr.backbones.pretrained import Pretrained
+from ltr.backbones.resnet import ResNet10, ResNet50, ResNeXt50
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56, ResNetCIFAR
 
-__all__ = ["Bilateral", "MultiExpert", "Pretrained", "ResNet20", "ResNet32", "ResNet44", "ResNet56", "ResNetCIFAR"]
+__all__ = [
+    "Bilateral",
+    "MultiExpert",
+    "Pretrained",
+    "ResNeXt50",
+    "ResNet10",
+    "ResNet20",
+    "ResNet32",
+    "ResNet44",
+    "ResNet50",
+    "ResNet56",
+    "ResNetCIFAR",
+]

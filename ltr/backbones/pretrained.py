@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ltr import weights
+from ltr.backbones.bilateral import Bilateral
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
 from ltr.contracts import Backbone
 from ltr.errors import InputError
@@ -143,4 +144,7 @@ def _architecture(body: Mapping[str, Tensor]) -> str:
     for candidate in (ResNet20, ResNet32, ResNet44, ResNet56):
         if not weights.misfits(body, candidate().state_dict()):
             return f": say `--model.backbone.backbone {candidate.__name__}`."
+        if not weights.misfits(body, Bilateral(candidate()).state_dict()):
+            inner = f" --model.backbone.backbone.backbone {candidate.__name__}"
+            return f": say `--model.backbone.backbone Bilateral{inner * (candidate is not ResNet32)}`."
     return ": name its architecture with `--model.backbone.backbone`."

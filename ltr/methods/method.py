@@ -226,10 +226,7 @@ class Method(Measured):
         """
         value = values.mean()
         self.count(value, output, labels)
-        if distributed.active():  # the ranks' means count as much as their samples do
-            size = value.new_tensor(float(len(labels)))
-            value = value * (size * distributed.world() / distributed.total(size))
-        return value
+        return distributed.fair(value, len(labels))
 
     def on_train_epoch_end(self) -> None:
         """Conclude the epoch."""

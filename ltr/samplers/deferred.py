@@ -37,6 +37,7 @@ class Deferred(Sampler):
         self.before = before(labels)
         self.after = after(labels) if after else Power(labels, q=0.0)
         self.start, self.size = start, self.before.size
+        self.streams = max(self.before.streams, self.after.streams)
         if self.after.size != self.size:
             raise InputError(
                 f"an epoch of {type(self.before).__name__} has {self.size} images and one of "

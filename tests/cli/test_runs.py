@@ -165,6 +165,10 @@ WAYS = {
     "--config recipes/autoaugment.yaml",
     "with reworked images": "--trainer.callbacks+=CAMSampling",
     "with rates": '--model.rates {"backbone":0.1,"head.fc.bias":2.0}',
+    "with two streams": "--config bbn.yaml --data.batch_size 16 --model.backbone ResNet20 --model.backbone.width 4 "
+    "--model.schedule Cosine --model.schedule.warmup 0",
+    "with generated samples": "--config rsg.yaml --model.backbone ResNet20 --model.backbone.width 4 "
+    "--model.schedule Cosine --model.start 0.25 --model.loss.start 0.5",
     "with SAM": "--model.optimizer ltr.optimizers.SAM --model.optimizer.base torch.optim.SGD "
     "--model.optimizer.base.lr 0.05 --model.optimizer.base.momentum 0.9",
 }

@@ -63,12 +63,13 @@ def test_shards_are_disjoint_and_complete(kind: type[Sampler], world: int, label
         loader = Resident(labels, sampler, batch_size=4, images=torch.zeros(len(labels), 1))
         steps.append(len(list(loader)))
         assert steps[-1] == len(loader)
-    # Each position of the draw lies in one shard: the shards laid side by side again are the draw.
-    together = [0] * len(whole)
+    # Each position of the draw lies in one shard, with those of its turn: the shards side by side are the draw again.
+    turns = sampler.size // sampler.streams
+    together = torch.zeros(turns, sampler.streams, dtype=torch.int64)
     for rank, shard in enumerate(shards):
-        together[rank::world] = shard
-    assert together == whole
-    assert len(sampler) == min(map(len, shards)) == sampler.size // world
+        together[rank::world] = torch.tensor(shard).view(-1, sampler.streams)
+    assert together.flatten().tolist() == whole
+    assert len(sampler) == min(map(len, shards)) == turns // world * sampler.streams
     assert len(set(steps)) == 1, "every process takes the same number of steps"
 
 

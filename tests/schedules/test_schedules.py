@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
 from ltr.contracts import Schedule
 from ltr.errors import InputError
-from ltr.schedules import Cosine, Steps
+from ltr.schedules import Cosine, Exponential, Steps
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,14 @@ def test_runs_that_are_long_enough_pass(schedule: Schedule, epochs: int) -> None
 def test_the_cosine_without_warm_up_suits_any_run() -> None:
     Cosine().check(1)
     assert Cosine()(0, 1) == 1
+
+
+def test_the_exponential_schedule_is_that_of_torch() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    reference = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.9)
+    for epoch in range(20):
+        assert Exponential(0.9)(epoch, 20) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        optimizer.step()
+        reference.step()
+    with pytest.raises(InputError, match="it cannot be 0"):
+        Exponential(0.0)

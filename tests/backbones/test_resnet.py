@@ -1,0 +1,43 @@
+"""The ResNets of the large sets, against torchvision."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+from ltr.backbones import ResNet10, ResNet50, ResNeXt50
+from ltr.contracts import Backbone
+
+IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference"), [(ResNet50, models.resnet50), (ResNeXt50, models.resnext50_32x4d)], ids=["50", "X50"]
+)
+def test_it_is_the_network_of_torchvision(kind: type[Backbone], reference) -> None:
+    network, known = kind().eval(), reference(weights=None).eval()
+    state = {key: value for key, value in known.state_dict().items() if not key.startswith("fc.")}
+    network.load_state_dict(state)
+    known.fc = nn.Identity()
+    with torch.no_grad():
+        torch.testing.assert_close(network(IMAGES), known(IMAGES))
+    assert network.dim == 2048
+
+
+@pytest.mark.parametrize(("small", "size"), [(False, 2), (True, 8)])
+def test_small_images_keep_their_size_longer(small: bool, size: int) -> None:
+    network = ResNet10(small_images=small).eval()
+    maps = IMAGES
+    with torch.no_grad():
+        for stage in network.stages:
+            maps = getattr(network, stage)(maps)
+    assert maps.shape == (2, 512, size, size)
+    assert network.dim == 512
+
+
+@pytest.mark.parametrize(("kind", "millions"), [(ResNet10, 4.9), (ResNet50, 23.5), (ResNeXt50, 23.0)])
+def test_it_is_as_large_as_it_says(kind: type[Backbone], millions: float) -> None:
+    assert sum(value.numel() for value in kind().parameters()) == pytest.approx(millions * 1e6, rel=0.005)
+    assert f"{millions} M parameters" in (kind.__doc__ or "")
