@@ -34,6 +34,7 @@ class BBN(Method):
         mix: must be None: a pair is a blend already.
         optimizer: builds the optimizer from the trainable parameters.
         schedule: the factor of the learning rate per epoch; `Steps` where none is named.
+        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}`.
         compile: whether the backbone is compiled with `torch.compile`.
 
     Reference:
@@ -51,12 +52,20 @@ class BBN(Method):
         mix: MixFactory | None = None,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
         schedule: Schedule | None = None,
+        rates: dict[str, float] | None = None,
         compile: bool = False,
     ) -> None:
         if mix is not None:
             raise InputError("BBN blends the features of a pair already: drop the mix.")
         super().__init__(
-            Bilateral(backbone), counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, compile=compile
+            Bilateral(backbone),
+            counts,
+            head=head,
+            loss=loss,
+            optimizer=optimizer,
+            schedule=schedule,
+            rates=rates,
+            compile=compile,
         )
         if not self.loss.mixable:
             raise InputError(f"{type(self.loss).__name__} has no meaning for a pair with two labels: take another.")

@@ -44,6 +44,7 @@ class PaCo(Method):
         queue: K, how many keys are kept; any number, whatever the batch size.
         optimizer: builds the optimizer from the trainable parameters.
         schedule: the factor of the learning rate per epoch; `Steps` where none is named.
+        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}`.
         compile: whether the backbone is compiled with `torch.compile`.
 
     Reference:
@@ -66,10 +67,19 @@ class PaCo(Method):
         queue: int = 1024,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.05, momentum=0.9, weight_decay=5e-4),
         schedule: Schedule | None = None,
+        rates: dict[str, float] | None = None,
         compile: bool = False,
     ) -> None:
         super().__init__(
-            backbone, counts, head=head, loss=loss, mix=mix, optimizer=optimizer, schedule=schedule, compile=compile
+            backbone,
+            counts,
+            head=head,
+            loss=loss,
+            mix=mix,
+            optimizer=optimizer,
+            schedule=schedule,
+            rates=rates,
+            compile=compile,
         )
         if momentum is not None and not 0 <= momentum < 1:
             raise InputError(f"the keys follow with a momentum in [0, 1), or with null for GPaCo, not {momentum:g}.")

@@ -35,6 +35,7 @@ class ProCo(Method):
         temperature: T.
         optimizer: builds the optimizer from the trainable parameters.
         schedule: the factor of the learning rate per epoch; `Steps` where none is named.
+        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}`.
         compile: whether the backbone is compiled with `torch.compile`.
 
     Reference:
@@ -57,10 +58,11 @@ class ProCo(Method):
         temperature: float = 0.1,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.3, momentum=0.9, weight_decay=2e-4),
         schedule: Schedule | None = None,
+        rates: dict[str, float] | None = None,
         compile: bool = False,
     ) -> None:
         super().__init__(
-            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, compile=compile
+            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, rates=rates, compile=compile
         )
         if temperature <= 0:
             raise InputError(f"a temperature is positive, such as 0.1; it cannot be {temperature:g}.")

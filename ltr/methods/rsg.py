@@ -37,6 +37,7 @@ class RSG(Method):
         mix: must be None: a blended image belongs to no class.
         optimizer: builds the optimizer from the trainable parameters, the generator's among them.
         schedule: the factor of the learning rate per epoch; `Steps` where none is named.
+        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}`.
         compile: whether the backbone is compiled with `torch.compile`.
         stage: before which stage the generator sits; None for the last.
         centres: K of each class.
@@ -61,6 +62,7 @@ class RSG(Method):
         mix: MixFactory | None = None,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
         schedule: Schedule | None = None,
+        rates: dict[str, float] | None = None,
         compile: bool = False,
         stage: str | None = None,
         centres: int = 15,
@@ -73,7 +75,7 @@ class RSG(Method):
         if mix is not None:
             raise InputError("RSG generates samples of a class, and a blended image belongs to none: drop the mix.")
         super().__init__(
-            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, compile=compile
+            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, rates=rates, compile=compile
         )
         stage = stage or (backbone.stages or ("",))[-1]
         if stage not in backbone.stages[1:]:
