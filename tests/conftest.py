@@ -10,6 +10,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
+from two_processes import two_processes
 
 from ltr.backbones import ResNet20
 from ltr.cli import main
@@ -102,6 +103,13 @@ def run_file(tmp_path: Path) -> Path:
     path.parent.mkdir()
     torch.save({"state_dict": method.state_dict()}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def in_two_processes() -> Iterator[Callable[..., None]]:
+    """Return what runs `work(rank, *arguments)` in two processes; they are started once for all tests."""
+    with two_processes() as run:
+        yield run
 
 
 @pytest.fixture

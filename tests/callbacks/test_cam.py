@@ -11,7 +11,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
-from torch import Tensor, distributed, multiprocessing
+from torch import Tensor, distributed
 
 from ltr.backbones import Pretrained, ResNet20
 from ltr.callbacks import CAMSampling, cam
@@ -202,15 +202,14 @@ def masks_of(run_file: str) -> Tensor:
 
 def work(rank: int, run_file: str, folder: str) -> None:
     """Write what one of two processes finds."""
-    torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     torch.save(masks_of(run_file), f"{folder}/{rank}.pt")
     distributed.barrier()
     distributed.destroy_process_group()
 
 
-def test_two_processes_find_what_one_does(run_file: Path, tmp_path: Path) -> None:
-    multiprocessing.spawn(work, args=(str(run_file), str(tmp_path)), nprocs=2)
+def test_two_processes_find_what_one_does(in_two_processes, run_file: Path, tmp_path: Path) -> None:
+    in_two_processes(work, str(run_file), str(tmp_path))
     alone = masks_of(str(run_file))
     assert 0.1 < alone.double().mean() < 0.9
     for rank in range(2):

@@ -37,7 +37,7 @@ def test_a_run_is_a_folder(tiny, capsys) -> None:
     assert sorted(path.name for path in RUN.iterdir()) == ["config.yaml", "last.ckpt", "metrics.csv"]
     config = yaml.safe_load((RUN / "config.yaml").read_text())
     assert config["data"]["class_path"] == "ltr.data.Synthetic"
-    assert config["model"]["init_args"]["backbone"]["init_args"] == {"width": 4}
+    assert config["model"]["init_args"]["backbone"]["init_args"]["width"] == 4
     rows = table(RUN / "metrics.csv")
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert rows[0]["test/top1"] == ""

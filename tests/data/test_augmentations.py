@@ -20,13 +20,14 @@ from ltr.data import (
     Plain,
     RandAugment,
     Rotation,
+    SADEView,
     SimCLRView,
     Views,
 )
 from ltr.data.transforms import colours
 from ltr.data.transforms.operations import NAMES, operate
 
-RANDOM = [AutoAugment, ColorJitter, CropFlip, Cutout, RandAugment, Rotation, SimCLRView]
+RANDOM = [AutoAugment, ColorJitter, CropFlip, Cutout, RandAugment, Rotation, SADEView, SimCLRView]
 every_transform = pytest.mark.parametrize("kind", RANDOM, ids=lambda kind: kind.__name__)
 
 

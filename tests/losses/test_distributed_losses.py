@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, distributed, multiprocessing
+from torch import Tensor, distributed
 
 COUNTS = [120, 40, 12, 4, 2, 1]
 LOSSES = ["CrossEntropy", "BalancedSoftmax", "ClassBalanced", "CostSensitive", "GML", "LADE", "PaCo", "SupCon"]
@@ -54,7 +54,6 @@ def cases() -> list[tuple[str, str, Tensor, Tensor, int]]:
 
 def work(rank: int, folder: str) -> None:
     """Run every case in one of two processes; write what a data-parallel training would step along."""
-    torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     alone = {(loss, name): step(loss, labels, features) for loss, name, labels, features, _ in cases()}
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
@@ -72,10 +71,10 @@ def work(rank: int, folder: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, str], Any]]:
-    """Start the two processes once for all cases."""
+def results(in_two_processes, tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, str], Any]]:
+    """Run all cases in the two processes."""
     folder: Path = tmp_path_factory.mktemp("processes")
-    multiprocessing.spawn(work, args=(str(folder),), nprocs=2)
+    in_two_processes(work, str(folder))
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor, distributed, multiprocessing
+from torch import Tensor, distributed
 from torch.nn import functional as F
 
 from ltr.backbones import Pretrained, ResNet20
@@ -232,7 +232,6 @@ def step(images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 def work(rank: int, folder: str) -> None:
     """Take the step alone, then with another process; write both."""
-    torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     images = torch.randn(12, 3, 2, 2, generator=torch.Generator().manual_seed(7))
     labels = torch.arange(12) % 5
@@ -248,8 +247,8 @@ def work(rank: int, folder: str) -> None:
     torch.save({"alone": alone, "together": (value, gradients)}, f"{folder}/{rank}.pt")
 
 
-def test_two_processes_are_as_one(tmp_path: Path) -> None:
-    multiprocessing.spawn(work, args=(str(tmp_path),), nprocs=2)
+def test_two_processes_are_as_one(in_two_processes, tmp_path: Path) -> None:
+    in_two_processes(work, str(tmp_path))
     for rank in range(2):
         result = torch.load(tmp_path / f"{rank}.pt")
         (value, gradients), (expected, wanted) = result["together"], result["alone"]

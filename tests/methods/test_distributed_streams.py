@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, distributed, multiprocessing, nn
+from torch import Tensor, distributed, nn
 
 COUNTS = [120, 40, 12, 4, 2, 1]
 SHARDS = {"12/12": (12, False), "18/6": (18, False), "rare classes on one process": (14, True)}
@@ -84,7 +84,6 @@ def work(rank: int, folder: str) -> None:
     """Run every case in one of two processes; write what a data-parallel training would step along."""
     from ltr.contracts import Batch
 
-    torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     wanted = {}
     for kind, name in CASES:
@@ -109,10 +108,10 @@ def work(rank: int, folder: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
-    """Start the two processes once for all cases."""
+def results(in_two_processes, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
+    """Run all cases in the two processes."""
     folder: Path = tmp_path_factory.mktemp("processes")
-    multiprocessing.spawn(work, args=(str(folder),), nprocs=2)
+    in_two_processes(work, str(folder))
     loaded: dict[tuple[str, str], Any] = torch.load(folder / "0.pt")
     return loaded
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, distributed, multiprocessing, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from ltr import losses
@@ -352,7 +352,6 @@ def steps(momentum: float | None, shard: slice) -> tuple[list[Tensor], list[Tens
 
 def work(rank: int, folder: str) -> None:
     """Run every case in one of two processes, and all of it alone."""
-    torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     alone = {kind: steps(momentum, slice(None)) for kind, momentum in KINDS.items()}
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
@@ -370,10 +369,10 @@ def work(rank: int, folder: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, str], Any]]:
-    """Start the two processes once for all cases."""
+def processes(in_two_processes, tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, str], Any]]:
+    """Run all cases in the two processes."""
     folder = tmp_path_factory.mktemp("processes")
-    multiprocessing.spawn(work, args=(str(folder),), nprocs=2)
+    in_two_processes(work, str(folder))
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score, recall_score
 from torch import Tensor
-from torch.multiprocessing.spawn import spawn
 
 from ltr.metrics import Recall, Report, mean_recall
 
@@ -103,7 +102,6 @@ def test_no_state_grows_with_the_square_of_the_classes() -> None:
 
 def process(rank: int, folder: str) -> None:
     """Report a third of the split, or the rest of it, as one of two processes."""
-    torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     probabilities, labels = split()
     mine = slice(0, 33) if rank == 0 else slice(33, None)
@@ -114,8 +112,8 @@ def process(rank: int, folder: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-def test_two_processes_with_uneven_shards_are_one(tmp_path: Path) -> None:
-    spawn(process, args=(str(tmp_path),), nprocs=2)
+def test_two_processes_with_uneven_shards_are_one(in_two_processes, tmp_path: Path) -> None:
+    in_two_processes(process, str(tmp_path))
     expected = Report.of(filled(*split(), batch=101), COUNTS).to_json()
     for rank in range(2):
         assert json.loads((tmp_path / f"{rank}.json").read_text()) == expected, f"process {rank} differs"
