@@ -30,6 +30,7 @@ COLUMNS = ("paper", "what it changes", "config", "command", "reported", "ours")
 FIGURES = ("top1", "gm", "hm", "lowest")
 ALWAYS = "Recipes that combine with every method: `--config recipes/...`"
 ASIDE = ("recipes", "data")
+BUDGET = ("--model.backbone.checkpoint", "--model.teacher.checkpoint", "--trainer.max_epochs")
 
 Results = Mapping[tuple[str, str], Cell]
 
@@ -119,7 +120,7 @@ def _row(recipe: Recipe, found: Results) -> tuple[str, ...]:
 
 
 def _belongs(recipe: Recipe, cell: Cell) -> bool:
-    """Tell whether a row was made with a recipe as it is, budget and starting checkpoint aside."""
+    """Tell whether a row was made with a recipe as it is, budget and starting checkpoints aside."""
     measures = next(iter(cell.found.values()))
     arguments, data = measures.get("arguments"), measures["data"]
     if arguments is None or (data["name"], data["imbalance"], data["official"]) != ("CIFAR-100-LT", 100, True):
@@ -131,7 +132,7 @@ def _belongs(recipe: Recipe, cell: Cell) -> bool:
         del words[:2]
         if key == "--config" and value.partition("/")[0] not in ASIDE:
             named.append(value)
-        elif key not in ("--config", "--model.backbone.checkpoint"):
+        elif key not in ("--config", *BUDGET):
             return False
     return named == [recipe.name]
 
