@@ -14,6 +14,7 @@ from ltr import distributed, losses
 from ltr.contracts import Backbone, Batch, HeadFactory, MixFactory, Output, Schedule
 from ltr.errors import InputError
 from ltr.heads import Projection
+from ltr.methods.embedding_size import embedding_size
 from ltr.methods.key_queue import KeyQueue
 from ltr.methods.method import Method
 from ltr.methods.momentum_encoder import MomentumEncoder
@@ -85,20 +86,8 @@ class PaCo(Method):
             raise InputError(f"the keys follow with a momentum in [0, 1), or with null for GPaCo, not {momentum:g}.")
         self.momentum = momentum
         self.momentum_encoder = None if momentum is None else MomentumEncoder(self.backbone, self.head)
-        self.queue = KeyQueue(queue, self.embedding_size())
+        self.queue = KeyQueue(queue, embedding_size(self.head, "PaCo"))
         self.keys: Tensor | None = None
-
-    @torch.no_grad()
-    def embedding_size(self) -> int:
-        """Ask the head how long its embeddings are, P."""
-        embeddings = self.head.eval()(torch.zeros(1, self.backbone.dim)).embeddings
-        self.head.train()
-        if embeddings is None:
-            raise InputError(
-                f"PaCo contrasts embeddings, and a {type(self.head).__name__} head has none: say "
-                "`--model.head Projection`."
-            )
-        return int(embeddings.shape[-1])
 
     def setup(self, stage: str) -> None:
         """Lay out both networks for the device."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,6 +14,7 @@ from ltr.heads import Projection
 from ltr.losses import BalancedSoftmax
 from ltr.losses.von_mises_fisher import log_expectation
 from ltr.methods.class_directions import ClassDirections
+from ltr.methods.embedding_size import embedding_size
 from ltr.methods.method import Method
 
 
@@ -66,13 +66,8 @@ class ProCo(Method):
         )
         if temperature <= 0:
             raise InputError(f"a temperature is positive, such as 0.1; it cannot be {temperature:g}.")
-        with torch.no_grad():
-            embeddings = self.head.eval()(torch.zeros(1, backbone.dim)).embeddings
-        if embeddings is None:
-            raise InputError("ProCo contrasts embeddings, and this head has none: say `--model.head Projection`.")
-        self.head.train()
         self.weight, self.temperature = weight, temperature
-        self.directions = ClassDirections(len(counts), embeddings.shape[-1])
+        self.directions = ClassDirections(len(counts), embedding_size(self.head, "ProCo"))
         self.register_buffer("prior", log_prior(self.counts), persistent=False)
 
     def check_views(self, views: int) -> None:

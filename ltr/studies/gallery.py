@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ltr import files, shipped
-from ltr.studies.plan import Plan
+from ltr.studies.plan import Entry, Plan
 from ltr.studies.recipe import GROUPS, Recipe
 from ltr.studies.table import Cell, markdown
 
@@ -76,7 +76,7 @@ def write(results: Iterable[Path]) -> str:
     axis = [(f"[{recipe.name}](recipes/{recipe.name})", recipe.title) for recipe in aside]
     parts.append(_table(ALWAYS, ("config", "what it is"), axis))
     for plan in studies:
-        cells = [_cell(found, plan, name) for name in (entry.name for entry in plan.entries)]
+        cells = [_cell(found, plan.name, entry) for entry in plan.entries]
         if any(cell.found for cell in cells):
             parts.append(markdown(plan, cells, command=f"ltr study {plan.name}.yaml", level=2))
     return "\n".join(parts)
@@ -98,11 +98,10 @@ def _collect(results: Iterable[Path]) -> dict[tuple[str, str], Cell]:
     return {key: Cell(key[1], key[1], seeds, len(seeds)) for key, seeds in found.items()}
 
 
-def _cell(found: Results, plan: Plan, name: str) -> Cell:
+def _cell(found: Results, study: str, entry: Entry) -> Cell:
     """Return the row of a study under the title that the study gives it."""
-    entry = next(entry for entry in plan.entries if entry.name == name)
-    cell = found.get((plan.name, name))
-    return Cell(name, entry.title, cell.found if cell else {}, len(entry.seeds))
+    cell = found.get((study, entry.name))
+    return Cell(entry.name, entry.title, cell.found if cell else {}, len(entry.seeds))
 
 
 def _row(recipe: Recipe, found: Results) -> tuple[str, ...]:

@@ -169,7 +169,7 @@ def test_one_view_is_not_enough(trainer: Make) -> None:
 
 
 def test_what_cannot_be_contrasted() -> None:
-    with pytest.raises(InputError, match=r"this head has none: say `--model\.head Projection`"):
+    with pytest.raises(InputError, match=r"a Linear head has none: say `--model\.head Projection`"):
         small(head=Linear)
     with pytest.raises(InputError, match="a temperature is positive"):
         small(temperature=0)
