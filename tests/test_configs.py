@@ -45,7 +45,7 @@ def test_a_method_or_recipe_is_trained_and_tested(name: str, tiny, ltr, monkeypa
     parts = yaml.safe_load(text).get("model", {}).get("init_args", {})
     from_file = [part for part in ("backbone", "teacher") if "Pretrained" in str(parts.get(part))]
     if from_file:
-        start(ltr, tiny, experts="MultiExpert" in text)
+        start(ltr, tiny, file=next(str(parts[part]) for part in from_file))
     for part in from_file:
         words += [f"--model.{part}.checkpoint start"]
     for part in {"backbone", *from_file}:
@@ -80,13 +80,14 @@ def values(name: str) -> str:
     return yaml.safe_dump(yaml.safe_load((HOME / name).read_text()))
 
 
-def start(ltr, tiny, *, experts: bool) -> None:
-    """Train what a second stage starts from; of experts, what they are drawn as."""
+def start(ltr, tiny, *, file: str) -> None:
+    """Train what a recipe reads; of experts, what they are drawn as."""
     words = "--data.imbalance 100 --data.largest 100 --name start"
-    if experts:
+    if "MultiExpert" in file:
+        recipe = "ride_teacher.yaml" if "'experts': 6" in file else "ride.yaml"
         small = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.max_epochs 0"
         rest = SMALL.replace("--trainer.fast_dev_run true", "").replace("--name small", "")
-        assert ltr(f"fit --config ride.yaml {DATA} {words} {small} {rest}") == 0
+        assert ltr(f"fit --config {recipe} {DATA} {words} {small} {rest}") == 0
     else:
         assert tiny(f"{words} --trainer.max_epochs 1") == 0
 
