@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
-from torch.optim import SGD
 
 from ltr.backbones import Bilateral
-from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, MixFactory, Schedule, Target
+from ltr.contracts import Backbone, Batch, MixFactory, Target
 from ltr.errors import InputError
-from ltr.heads import Linear
-from ltr.losses import CrossEntropy
 from ltr.methods.method import Method
 
 
@@ -29,13 +27,8 @@ class BBN(Method):
     Args:
         backbone: the plain network; `Bilateral` doubles its last block.
         counts: training images per class; the command line takes them from the data.
-        head: builds the classifier from (dim, classes), dim being twice that of the plain network.
-        loss: builds the loss from the counts (C,).
         mix: must be None: a pair is a blend already.
-        optimizer: builds the optimizer from the trainable parameters.
-        schedule: the factor of the learning rate per epoch; `Steps` where none is named.
-        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}`.
-        compile: whether the backbone is compiled with `torch.compile`.
+        **others: the arguments of `Method`.
 
     Reference:
         Zhou et al., "BBN: Bilateral-Branch Network with Cumulative Learning for Long-Tailed Visual Recognition", CVPR
@@ -47,26 +40,12 @@ class BBN(Method):
         backbone: Backbone,
         counts: list[int],
         *,
-        head: HeadFactory = Linear,
-        loss: LossFactory = CrossEntropy,
         mix: MixFactory | None = None,
-        optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
-        schedule: Schedule | None = None,
-        rates: dict[str, float] | None = None,
-        compile: bool = False,
+        **others: Any,
     ) -> None:
         if mix is not None:
             raise InputError("BBN blends the features of a pair already: drop the mix.")
-        super().__init__(
-            Bilateral(backbone),
-            counts,
-            head=head,
-            loss=loss,
-            optimizer=optimizer,
-            schedule=schedule,
-            rates=rates,
-            compile=compile,
-        )
+        super().__init__(Bilateral(backbone), counts, **others)
         if not self.loss.mixable:
             raise InputError(f"{type(self.loss).__name__} has no meaning for a pair with two labels: take another.")
         self.share = 1.0

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
-from torch.optim import SGD
 
-from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target
+from ltr.contracts import Backbone, Batch, HeadFactory, Output, Target
 from ltr.errors import InputError
 from ltr.heads import Linear
-from ltr.losses import CrossEntropy
 from ltr.methods.method import Method
 from ltr.methods.teacher import Teacher
 
@@ -43,13 +40,7 @@ class Distillation(Method):
         teacher_weight: b, weight of the divergence from the teacher.
         temperature: T.
         power: p.
-        head: builds the classifier from (dim, classes).
-        loss: builds the loss from the counts (C,).
-        mix: builds what blends the training batches from the counts (C,), or None.
-        optimizer: builds the optimizer from the trainable parameters.
-        schedule: the factor of the learning rate per epoch; `Steps` where none is named.
-        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}`.
-        compile: whether the backbone is compiled with `torch.compile`.
+        **others: the arguments of `Method`.
 
     Reference:
         Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, https://arxiv.org/abs/1503.02531; He, Wu
@@ -68,25 +59,9 @@ class Distillation(Method):
         teacher_weight: float = 1.0,
         temperature: float = 2.0,
         power: float = 1.0,
-        head: HeadFactory = Linear,
-        loss: LossFactory = CrossEntropy,
-        mix: MixFactory | None = None,
-        optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
-        schedule: Schedule | None = None,
-        rates: dict[str, float] | None = None,
-        compile: bool = False,
+        **others: Any,
     ) -> None:
-        super().__init__(
-            backbone,
-            counts,
-            head=head,
-            loss=loss,
-            mix=mix,
-            optimizer=optimizer,
-            schedule=schedule,
-            rates=rates,
-            compile=compile,
-        )
+        super().__init__(backbone, counts, **others)
         if temperature <= 0:
             raise InputError(f"a temperature is positive, such as 2; it cannot be {temperature:g}.")
         if self.mix is not None and self.mix.hidden:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import SGD
 
 from ltr import distributed, losses
-from ltr.contracts import Backbone, Batch, HeadFactory, MixFactory, Output, Schedule
+from ltr.contracts import Backbone, Batch, HeadFactory, Output
 from ltr.errors import InputError
 from ltr.heads import Projection
 from ltr.methods.embedding_size import embedding_size
@@ -40,13 +40,10 @@ class PaCo(Method):
         counts: training images per class; the command line takes them from the data.
         head: builds the classifier, one that makes embeddings, from (dim, classes).
         loss: builds the loss from the counts (C,).
-        mix: None; views cannot be blended.
         momentum: m of the network that embeds the keys; None for GPaCo.
         queue: K, how many keys are kept; any number, whatever the batch size.
         optimizer: builds the optimizer from the trainable parameters.
-        schedule: the factor of the learning rate per epoch; `Steps` where none is named.
-        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}`.
-        compile: whether the backbone is compiled with `torch.compile`.
+        **others: the arguments of `Method`.
 
     Reference:
         Cui et al., "Parametric Contrastive Learning", ICCV 2021, https://arxiv.org/abs/2107.12028, and "Generalized
@@ -63,25 +60,12 @@ class PaCo(Method):
         *,
         head: HeadFactory = Projection,
         loss: Callable[[Tensor], losses.PaCo] = losses.PaCo,
-        mix: MixFactory | None = None,
         momentum: float | None = 0.999,
         queue: int = 1024,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.05, momentum=0.9, weight_decay=5e-4),
-        schedule: Schedule | None = None,
-        rates: dict[str, float] | None = None,
-        compile: bool = False,
+        **others: Any,
     ) -> None:
-        super().__init__(
-            backbone,
-            counts,
-            head=head,
-            loss=loss,
-            mix=mix,
-            optimizer=optimizer,
-            schedule=schedule,
-            rates=rates,
-            compile=compile,
-        )
+        super().__init__(backbone, counts, head=head, loss=loss, optimizer=optimizer, **others)
         if momentum is not None and not 0 <= momentum < 1:
             raise InputError(f"the keys follow with a momentum in [0, 1), or with null for GPaCo, not {momentum:g}.")
         self.momentum = momentum

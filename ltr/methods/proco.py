@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import SGD
 
-from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, Output, Schedule, Target
+from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, Output, Target
 from ltr.counts import log_prior
 from ltr.errors import InputError
 from ltr.heads import Projection
@@ -34,9 +36,7 @@ class ProCo(Method):
         weight: weight of the contrastive loss (alpha of the official code).
         temperature: T.
         optimizer: builds the optimizer from the trainable parameters.
-        schedule: the factor of the learning rate per epoch; `Steps` where none is named.
-        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}`.
-        compile: whether the backbone is compiled with `torch.compile`.
+        **others: the arguments of `Method`.
 
     Reference:
         Du, Wang, Song and Huang, "Probabilistic Contrastive Learning for Long-Tailed Visual Recognition", TPAMI 2024,
@@ -57,13 +57,9 @@ class ProCo(Method):
         weight: float = 1.0,
         temperature: float = 0.1,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.3, momentum=0.9, weight_decay=2e-4),
-        schedule: Schedule | None = None,
-        rates: dict[str, float] | None = None,
-        compile: bool = False,
+        **others: Any,
     ) -> None:
-        super().__init__(
-            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, rates=rates, compile=compile
-        )
+        super().__init__(backbone, counts, head=head, loss=loss, optimizer=optimizer, **others)
         if temperature <= 0:
             raise InputError(f"a temperature is positive, such as 0.1; it cannot be {temperature:g}.")
         self.weight, self.temperature = weight, temperature

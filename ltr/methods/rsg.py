@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
-from torch.optim import SGD
 
 from ltr import distributed
-from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Timed
+from ltr.contracts import Backbone, Batch, MixFactory, Output, Timed
 from ltr.errors import InputError
-from ltr.heads import Linear
-from ltr.losses import CrossEntropy
 from ltr.methods.method import Method
 from ltr.methods.rare_samples import RareSamples
 
@@ -32,13 +30,7 @@ class RSG(Method):
     Args:
         backbone: a network with named stages.
         counts: training images per class; the command line takes them from the data.
-        head: builds the classifier from (dim, classes).
-        loss: builds the loss from the counts (C,).
         mix: must be None: a blended image belongs to no class.
-        optimizer: builds the optimizer from the trainable parameters, the generator's among them.
-        schedule: the factor of the learning rate per epoch; `Steps` where none is named.
-        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}`.
-        compile: whether the backbone is compiled with `torch.compile`.
         stage: before which stage the generator sits; None for the last.
         centres: K of each class.
         head_share: the part of the classes, those with most images, whose samples are drawn from.
@@ -46,6 +38,7 @@ class RSG(Method):
         strength: how many times the larger of the two groups of a batch is gone through.
         centre_weight: of the centre and contrast terms.
         transfer_weight: of the transfer term.
+        **others: the arguments of `Method`.
 
     Reference:
         Wang et al., "RSG: A Simple but Effective Module for Learning Imbalanced Datasets", CVPR 2021,
@@ -57,13 +50,7 @@ class RSG(Method):
         backbone: Backbone,
         counts: list[int],
         *,
-        head: HeadFactory = Linear,
-        loss: LossFactory = CrossEntropy,
         mix: MixFactory | None = None,
-        optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
-        schedule: Schedule | None = None,
-        rates: dict[str, float] | None = None,
-        compile: bool = False,
         stage: str | None = None,
         centres: int = 15,
         head_share: float = 0.2,
@@ -71,12 +58,11 @@ class RSG(Method):
         strength: float = 1.0,
         centre_weight: float = 0.1,
         transfer_weight: float = 0.01,
+        **others: Any,
     ) -> None:
         if mix is not None:
             raise InputError("RSG generates samples of a class, and a blended image belongs to none: drop the mix.")
-        super().__init__(
-            backbone, counts, head=head, loss=loss, optimizer=optimizer, schedule=schedule, rates=rates, compile=compile
-        )
+        super().__init__(backbone, counts, **others)
         stage = stage or (backbone.stages or ("",))[-1]
         if stage not in backbone.stages[1:]:
             places = f"there are {', '.join(backbone.stages[1:])}" if backbone.stages else "it names none"
