@@ -28,13 +28,13 @@ class CropFlip(Transform):
         """Map uint8 images (B, 3, H, W) to uint8 images of the same shape."""
         size, _, height, width = images.shape
         device = images.device
-        # One gather does the crop and the flip; indexing (rows, columns) last-but-channels gives channels-last memory.
-        padded = F.pad(images, (self.padding,) * 4).permute(0, 2, 3, 1)
-        shift = torch.randint(2 * self.padding + 1, (2, size, 1), device=device)
-        rows = shift[0] + torch.arange(height, device=device)
-        columns = shift[1] + torch.arange(width, device=device)
+        padded = F.pad(images, (self.padding,) * 4)[None]
+        rows, columns = torch.randint(2 * self.padding + 1, (2, size), device=device)
+        mirrored = torch.zeros(size, dtype=torch.int64, device=device)
         if self.flip:
-            mirrored = torch.rand(size, 1, device=device) < 0.5
-            columns = torch.where(mirrored, columns.flip(1), columns)
-        batch = torch.arange(size, device=device)[:, None, None]
-        return padded[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+            mirrored = (torch.rand(size, device=device) < 0.5).long()
+            padded = torch.cat([padded, padded.flip(4)])
+            columns = torch.where(mirrored > 0, 2 * self.padding - columns, columns)
+        # All crops are views of the padded images; one index copies those that were drawn.
+        crops = padded.unfold(3, height, 1).unfold(4, width, 1).permute(0, 1, 3, 4, 2, 5, 6)
+        return crops[mirrored, torch.arange(size, device=device), rows, columns]

@@ -29,7 +29,8 @@ class Cutout(Transform):
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (B, 3, H, W) to uint8 images of the same shape."""
         rows, columns = (self.span(len(images), size, images.device) for size in images.shape[2:])
-        return images.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)
+        outside = ~(rows[:, None, :, None] & columns[:, None, None, :])
+        return images * outside.to(images.dtype)
 
     def span(self, images: int, size: int, device: torch.device) -> Tensor:
         """Return (images, size) which of `size` pixels along one side lie in the square."""
