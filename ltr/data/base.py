@@ -194,7 +194,8 @@ class LongTailed(Timed, LightningDataModule):
 
     def prepare(self, images: Tensor, *, augment: bool = False) -> Tensor:
         """Turn uint8 images (B, 3, H, W) into what the network takes, augmented (perhaps in views) or plain."""
-        return normalise(self.augment(images) if augment else images, self._mean, self._std)
+        ready = normalise(self.augment(images) if augment else images, self._mean, self._std)
+        return self.trainer.precision_plugin.convert_input(ready) if self.trainer is not None else ready
 
     def on_exception(self, exception: BaseException) -> None:
         """Let cached features go where a tuning fails."""

@@ -79,9 +79,9 @@ class Distillation(Method):
         self.teacher.load()
 
     def on_fit_start(self) -> None:
-        """Bring the teacher to the device."""
+        """Bring the teacher to where the student is."""
         super().on_fit_start()
-        self.teacher.to(self.device)
+        self.teacher.to(self.device, next(self.parameters()).dtype)
 
     def values(self, output: Output, target: Target, batch: Batch) -> Tensor:
         """Return (B,) the loss and the divergence from the teacher, weighted."""

@@ -37,10 +37,10 @@ class Teacher:
         remedy = "name its kind with `--model.teacher_head`"
         weights.load_head(self.head, self.backbone.load(), remedy=remedy, origin="the teacher")
 
-    def to(self, device: torch.device) -> None:
-        """Move to where the batches are, and lay the backbone out for the images."""
-        self.backbone.to(device).to(memory_format=torch.channels_last)
-        self.head.to(device)
+    def to(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Move to where the batches are and to their precision, and lay the backbone out for the images."""
+        self.backbone.to(device, dtype).to(memory_format=torch.channels_last)
+        self.head.to(device, dtype)
 
     def state(self) -> dict[str, Any]:
         """Return the tensors, for a checkpoint."""

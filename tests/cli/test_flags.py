@@ -1,0 +1,90 @@
+"""Flags of the trainer work with every method."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+from torch import nn
+
+from ltr import backbones
+from ltr.contracts import Backbone
+
+SMALL = (
+    "--data Synthetic --data.batch_size 16 --data.largest 100 --trainer.fast_dev_run 2 --trainer.accelerator cpu "
+    "--trainer.enable_progress_bar false"
+)
+PLAIN = "--model.backbone ResNet20 --model.backbone.width 4"
+EXPERTS = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"
+TEACHER = "--model.teacher.checkpoint start --model.teacher.backbone ResNet20 --model.teacher.backbone.width 4"
+FROZEN = "--model.backbone.checkpoint start --model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"
+METHODS = {
+    "ce": PLAIN,
+    "ldam_drw": PLAIN,
+    "lade": PLAIN,
+    "mixup": PLAIN,
+    "ride": EXPERTS,
+    "sade": EXPERTS,
+    "paco": PLAIN,
+    "gpaco": PLAIN,
+    "bbn": PLAIN,
+    "rsg": PLAIN,
+    "proco": PLAIN,
+    "supcon": PLAIN,
+    "distillation": f"{PLAIN} {TEACHER}",
+    "gml": FROZEN,
+}
+FLAGS = {
+    "bf16": "--trainer.precision bf16-mixed",
+    "float64": "--trainer.precision 64-true",
+    "accumulation": "--trainer.accumulate_grad_batches 2",
+    "deterministic": "--trainer.deterministic true",
+    "clipping": "--trainer.gradient_clip_val 1.0",
+}
+
+
+@pytest.fixture
+def fit(ltr, tiny):
+    """Return what trains a recipe for two steps, from a first stage where it needs one."""
+
+    def run(recipe: str, flags: str) -> int:
+        words = METHODS[recipe]
+        if "start" in words:
+            assert tiny("--name start --data.largest 100 --data.imbalance 100 --trainer.max_epochs 1") == 0
+        status: int = ltr(f"fit --config {recipe}.yaml {SMALL} {words} {flags}")
+        torch.use_deterministic_algorithms(False)
+        return status
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore:.*accumulated over 2 batches", "ignore:.*CUBLAS")
+@pytest.mark.parametrize("flag", FLAGS)
+@pytest.mark.parametrize("recipe", METHODS)
+def test_a_flag_works_with_a_method(recipe: str, flag: str, fit) -> None:
+    assert fit(recipe, FLAGS[flag]) == 0
+
+
+@pytest.mark.parametrize("recipe", [name for name in METHODS if name != "gml"])  # whose features are computed before
+def test_a_method_can_be_compiled(recipe: str, fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+
+    def trace(module: nn.Module) -> None:
+        compiled.append(module)
+        nn.Module.compile.wrapped(module, backend="eager", fullgraph=True)  # type: ignore[attr-defined]
+
+    wrapped = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", functools.update_wrapper(trace, wrapped))
+    trace.wrapped = wrapped  # type: ignore[attr-defined]
+    torch.compiler.reset()
+    assert fit(recipe, "--model.compile true --trainer.precision 32-true") == 0
+    assert any(isinstance(module, Backbone) for module in compiled)
+
+
+@pytest.mark.parametrize("name", ["ResNet20", "ResNet32", "ResNet10", "MultiExpert"])
+def test_a_network_is_one_graph(name: str) -> None:
+    torch.compiler.reset()
+    network = getattr(backbones, name)()
+    found = torch._dynamo.explain(network)(torch.randn(2, 3, 32, 32))
+    assert (found.graph_break_count, found.graph_count) == (0, 1), found.break_reasons
