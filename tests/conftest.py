@@ -56,6 +56,12 @@ def tiny(ltr: Run) -> Run:
 
 
 @pytest.fixture(autouse=True)
+def every_epoch_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait between checkpoints, so that a test can go on from any epoch."""
+    monkeypatch.setattr("ltr.callbacks.run.Run.pause", 0.0)
+
+
+@pytest.fixture(autouse=True)
 def seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw the same in every test, whatever ran before it."""
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")

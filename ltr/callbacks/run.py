@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,18 @@ from ltr.weights import first_line
 class Run(ModelCheckpoint):
     """Keep `config.yaml`, `metrics.csv` and `last.ckpt` of a training in its folder.
 
-    The checkpoint is written after every epoch; it holds the config too, so that it can be tested wherever it goes. The
-    result of a run is its last epoch: nothing is selected. `metrics.csv` has a row per epoch; a resumed run keeps the
-    rows of the epochs before.
+    The checkpoint is written after every epoch, or, where epochs are short, after the first that ends `pause` seconds
+    from the last time, and at the end. It holds the config too, so that it can be tested wherever it goes. The result
+    of a run is its last epoch: nothing is selected. `metrics.csv` has a row per epoch; a resumed run keeps the rows of
+    the epochs before.
 
     Args:
         folder: the folder of the run.
         config: the resolved config as YAML.
         replaces: whether a run of that name gives way, once there is something to put in its place.
     """
+
+    pause = 5.0
 
     def __init__(self, folder: str | Path, config: str = "", *, replaces: bool = False) -> None:
         super().__init__(
@@ -43,6 +47,7 @@ class Run(ModelCheckpoint):
         )
         self.folder, self.config, self.replaces = Path(folder), config, replaces
         self.rows: list[dict[str, str]] = []
+        self.written: float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take up the rows of the epochs that a resumed run does not train again."""
@@ -57,15 +62,20 @@ class Run(ModelCheckpoint):
         assert isinstance(pl_module, Method)
         measures = {key: "" if math.isnan(value) else repr(value) for key, value in pl_module.measures.items()}
         self.rows.append({"epoch": str(trainer.current_epoch), **measures})
+        if not self._due(trainer):
+            return
         if trainer.is_global_zero:
             self.begin()
-            columns = dict.fromkeys(key for row in self.rows for key in row)
-            text = io.StringIO()
-            table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-            table.writeheader()
-            table.writerows(self.rows)
-            files.write_text(self.folder / "metrics.csv", text.getvalue())
+            files.write_csv(self.folder / "metrics.csv", self.rows)
         super().on_train_epoch_end(trainer, pl_module)
+        self.written = time.monotonic()
+
+    def _due(self, trainer: Trainer) -> bool:
+        """Tell, the same to all processes, whether it is time to write."""
+        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        last = last or trainer.global_step == trainer.max_steps
+        recent = self.written is not None and time.monotonic() - self.written < self.pause
+        return bool(trainer.strategy.broadcast(last or not recent))
 
     def begin(self) -> None:
         """Take the folder: an input that turns out to be bad before the first epoch is over leaves it as it was."""
