@@ -5,6 +5,7 @@ from ltr.callbacks.cam import CAMSampling
 from ltr.callbacks.ema import EMA
 from ltr.callbacks.evaluation import Evaluation
 from ltr.callbacks.expert_aggregation import ExpertAggregation
+from ltr.callbacks.head_grid import HeadGrid
 from ltr.callbacks.logit_adjustment import LogitAdjustment
 from ltr.callbacks.max_norm import MaxNorm
 from ltr.callbacks.ncm import NCM
@@ -20,6 +21,7 @@ __all__ = [
     "CAMSampling",
     "Evaluation",
     "ExpertAggregation",
+    "HeadGrid",
     "LogitAdjustment",
     "MaxNorm",
     "Progress",

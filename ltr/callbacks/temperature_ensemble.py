@@ -58,8 +58,7 @@ class TemperatureEnsemble(Adjustment):
         """Return the output with the logarithm of the mean probabilities (B, C) for logits."""
         new = output.logits.float() / self.t_new
         old = self.old_logits(method, output.features) / self.t_old
-        both = torch.stack([new.log_softmax(1), old.log_softmax(1)])
-        return output._replace(logits=both.logsumexp(0) - torch.log(torch.tensor(2.0)))
+        return output._replace(logits=averaged(new, old))
 
     @staticmethod
     def old_logits(method: Method, features: Tensor) -> Tensor:
@@ -84,9 +83,7 @@ class TemperatureEnsemble(Adjustment):
             # An evaluation runs in inference mode, whose tensors know no gradient; copies made outside of it do.
             with torch.inference_mode(False):
                 new, old, labels = (part.clone() for part in self._logits(method, data, "val"))
-            self.t_new, self.t_old = _minimise(
-                lambda t_new, t_old: _balanced_nll((new / t_new).log_softmax(1), (old / t_old).log_softmax(1), labels)
-            )
+            self.t_new, self.t_old = _minimise(lambda t_new, t_old: _balanced_nll(new / t_new, old / t_old, labels))
 
     @torch.no_grad()
     def _logits(self, method: Tuning, data: LongTailed, name: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -112,6 +109,12 @@ class TemperatureEnsemble(Adjustment):
                 )
 
 
+def averaged(new: Tensor, old: Tensor) -> Tensor:
+    """Return the logarithm of the mean probabilities (B, C) of two heads, from their logits at their temperatures."""
+    both = torch.stack([new.log_softmax(1), old.log_softmax(1)])
+    return both.logsumexp(0) - torch.log(torch.tensor(2.0))
+
+
 def _class_mean(values: Tensor, labels: Tensor) -> Tensor:
     """Return the mean over the present classes of the mean value (N,) in each."""
     present = per_class(labels, int(labels.max()) + 1)
@@ -125,10 +128,8 @@ def _confidence(logits: Tensor, labels: Tensor) -> float:
 
 
 def _balanced_nll(new: Tensor, old: Tensor, labels: Tensor) -> Tensor:
-    """Return the class-balanced negative log-likelihood of the ensemble of two log-probabilities (N, C)."""
-    return _class_mean(
-        F.nll_loss(torch.logaddexp(new, old) - torch.log(torch.tensor(2.0)), labels, reduction="none"), labels
-    )
+    """Return the class-balanced negative log-likelihood of the ensemble of two logits (N, C)."""
+    return _class_mean(F.nll_loss(averaged(new, old), labels, reduction="none"), labels)
 
 
 def _bisect(excess: Callable[[float], float], steps: int = 50) -> float:

@@ -1,7 +1,8 @@
 """Figures, from written results only."""
 
 from ltr.plots.confusion import confusion
+from ltr.plots.front import front, undominated
 from ltr.plots.recall import per_class_recall
 from ltr.plots.save import save
 
-__all__ = ["confusion", "per_class_recall", "save"]
+__all__ = ["confusion", "front", "per_class_recall", "save", "undominated"]

@@ -1,0 +1,188 @@
+"""Many heads on the same features, trained together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm import tqdm
+
+from ltr import distributed, files, seeds
+from ltr.callbacks.temperature_ensemble import averaged
+from ltr.contracts import Batch, Loss, LossFactory, Output
+from ltr.data import LongTailed
+from ltr.errors import InputError
+from ltr.methods import Tuning
+from ltr.metrics import Recall, Report
+
+MEASURES = ("top1", "gm", "hm", "lowest", "zero_recall", "many", "medium", "few", "ece")
+
+
+class HeadGrid(Callback):
+    """Train a head per loss and learning rate beside the one of a tuning, all of them in one batched pass.
+
+    Every head starts where the tuning's own does and sees the same batches in the same order, with the same optimizer
+    and schedule, so that each is the head that a tuning with that loss and that learning rate ends with. What they are
+    worth on the monitored splits, alone and together with the old head, is in `grid.csv` in the folder of the run, and
+    drawn in `front.png`. The heads themselves are not kept: to have one, tune with its loss and learning rate.
+
+    Args:
+        losses: builds the losses from the counts (C,), by the names they have in the table. A sum over a batch or over
+            samples, with no decision that depends on logits.
+        lrs: learning rates.
+        t_old: temperatures of the old head, each for one more evaluation of every head as `TemperatureEnsemble`.
+    """
+
+    def __init__(self, losses: dict[str, LossFactory], lrs: list[float], *, t_old: list[float] | None = None) -> None:
+        super().__init__()
+        if not losses or not lrs:
+            raise InputError("a grid has at least one loss and one learning rate.")
+        if min([*lrs, *(t_old or [1.0])]) <= 0:
+            raise InputError("the learning rates and the temperatures of a grid are above 0.")
+        self.make_losses, self.lrs, self.t_old = losses, lrs, t_old or []
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train and measure the heads, then let the tuning go on as if nothing had been."""
+        if not isinstance(pl_module, Tuning) or not pl_module.cache:
+            raise InputError("a grid of heads needs cached features: use it with `Tuning` and `--model.cache true`.")
+        if distributed.world() > 1:
+            raise InputError("a grid of heads trains in one process: leave out `--trainer.devices`.")
+        if pl_module.rates:
+            raise InputError("the heads of a grid have learning rates of their own: leave out `--model.rates`.")
+        if trainer.current_epoch > 0:  # a resumed tuning, whose grid is there
+            return
+        start = time.perf_counter()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(pl_module.threads)  # of which a single head takes only one
+        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        heads = self.fit(pl_module, data, show=trainer.progress_bar_callback is not None)
+        self.rows = self.measure(pl_module, data, heads)
+        torch.set_num_threads(threads)
+        pl_module.seconds += time.perf_counter() - start
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the table and the picture, once the first epoch is over and the run has its folder."""
+        if not self.rows or trainer.current_epoch == 0 or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        from ltr import plots
+
+        folder = Path(trainer.default_root_dir)
+        files.write_csv(folder / "grid.csv", self.rows)
+        split = trainer.datamodule.monitored[0]  # type: ignore[attr-defined]
+        plots.save(plots.front([row for row in self.rows if row["split"] == split]), folder / "front.png")
+        self.rows = []
+
+    on_train_end = on_train_epoch_start  # where there was one epoch only
+
+    def fit(self, method: Tuning, data: LongTailed, *, show: bool = False) -> dict[str, Tensor]:
+        """Train the heads.
+
+        Args:
+            method: the tuning, whose head is where all of them start.
+            data: its data, with the cached features.
+            show: whether there is a bar.
+
+        Returns:
+            The parameters of the head by name, each (rates, losses, ...).
+        """
+        losses = [make(method.counts).to(method.device) for make in self.make_losses.values()]
+        groups = [
+            {name: nn.Parameter(value.detach().expand(len(losses), *value.shape).clone()) for name, value in start}
+            for start in [list(method.head.named_parameters())] * len(self.lrs)
+        ]
+        optimizer = method.optimizer(
+            [{"params": list(group.values()), "lr": lr} for group, lr in zip(groups, self.lrs, strict=True)]
+        )
+        epochs = method.epochs
+        schedule = LambdaLR(optimizer, lambda epoch: method.schedule(epoch, epochs))
+        title = f"{len(losses) * len(self.lrs)} heads"
+        for epoch in tqdm(range(epochs), desc=title, unit="epoch", disable=not show, dynamic_ncols=True):
+            seeds.reseed(epoch)
+            for part in (data, *losses):
+                part.set_epoch(epoch, epochs)
+            for batch in data.train_dataloader():
+                optimizer.zero_grad()
+                with method.trainer.precision_plugin.train_step_context():
+                    value = together(method.head, stacked(groups), losses, batch)
+                value.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+            schedule.step()
+        return {name: value.detach() for name, value in stacked(groups).items()}
+
+    @torch.no_grad()
+    def measure(self, method: Tuning, data: LongTailed, heads: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+        """Return a row for the old head, then one per head and temperature, on every monitored split."""
+        rows = []
+        for split in data.monitored:
+            features, labels = data.features[split][0], data.splits[split].labels
+
+            def worth(logits: Tensor, labels: Tensor = labels) -> dict[str, object]:
+                recall = Recall(logits.shape[1]).to(logits.device)
+                recall.update(logits.softmax(1), labels)
+                report = Report.of(recall, method.counts.tolist()).to_json()
+                return {key: report[key] for key in MEASURES}
+
+            def logits(own: Mapping[str, Tensor], head: nn.Module, features: Tensor = features) -> Tensor:
+                with method.trainer.precision_plugin.forward_context():
+                    output: Output = functional_call(head, dict(own), (features,))
+                return output.logits.float()
+
+            old = logits({}, method.old_head) if method.old_known else None
+            if old is not None:
+                rows.append({"split": split, "loss": "old head", "lr": None, "t_old": None, **worth(old)})
+            for rate, lr in enumerate(self.lrs):
+                for position, loss in enumerate(self.make_losses):
+                    own = {name: value[rate, position] for name, value in heads.items()}
+                    new = logits(own, method.head)
+                    said: dict[str, Any] = {"split": split, "loss": loss, "lr": lr}
+                    rows.append({**said, "t_old": None, **worth(new)})
+                    for t_old in self.t_old:
+                        if old is not None:
+                            rows.append({**said, "t_old": t_old, **worth(averaged(new, old / t_old))})
+        return rows
+
+
+def stacked(groups: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return parameters (losses, ...) of each learning rate as one tensor (rates, losses, ...) by name."""
+    return {name: torch.stack([group[name] for group in groups]) for name in groups[0]}
+
+
+def together(head: nn.Module, heads: Mapping[str, Tensor], losses: Sequence[Loss], batch: Batch) -> Tensor:
+    """Return () the sum over all heads of their mean losses, so that each has the gradient it would have alone.
+
+    Args:
+        head: of the kind of all of them.
+        heads: their parameters, (rates, losses, ...) by name.
+        losses: one for each of the second dimension.
+        batch: cached features and labels.
+
+    Raises:
+        InputError: for a loss that cannot be computed for several heads at once.
+    """
+    values = []
+    for position, loss in enumerate(losses):
+
+        def mean(own: dict[str, Tensor], loss: Loss = loss) -> Tensor:
+            value: Tensor = loss(functional_call(head, own, (batch.features,)), batch.labels).mean()
+            return value
+
+        try:
+            values.append(
+                vmap(mean, randomness="same")({name: value[:, position] for name, value in heads.items()}).sum()
+            )
+        except RuntimeError as error:
+            if "vmap" not in str(error):
+                raise
+            raise InputError(
+                f"{type(loss).__name__} cannot be computed for several heads at once: leave it out of the grid, and "
+                "tune with it alone."
+            ) from error
+    return torch.stack(values).sum()

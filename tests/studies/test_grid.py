@@ -1,0 +1,96 @@
+"""A front of heads over seeds."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ltr.plots import undominated
+from ltr.studies.grid import over_seeds
+
+SMALL = (
+    "--data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone.checkpoint start "
+    "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.max_epochs 10 "
+    "--trainer.accelerator cpu --trainer.precision 32-true --trainer.enable_progress_bar false --config grid.yaml"
+)
+GRID = {
+    "model": {
+        "class_path": "ltr.methods.Tuning",
+        "init_args": {"backbone": "ltr.backbones.Pretrained", "schedule": "ltr.schedules.Cosine"},
+    },
+    "trainer": {
+        "callbacks": [
+            {
+                "class_path": "ltr.callbacks.HeadGrid",
+                "init_args": {
+                    "losses": {"GML": "ltr.losses.GML", "CE": "ltr.losses.CrossEntropy"},
+                    "lrs": [0.01, 0.1],
+                    "t_old": [2.0],
+                },
+            }
+        ]
+    },
+}
+
+
+def test_a_grid_over_seeds(tiny, ltr, tmp_path: Path, capsys) -> None:
+    assert tiny("--name start") == 0
+    Path("grid.yaml").write_text(yaml.safe_dump(GRID))
+    capsys.readouterr()
+    assert ltr(f"tune-grid {SMALL} --seeds 1 2") == 0
+    home = tmp_path / "checkpoints/tune_grid"
+    said = capsys.readouterr().out
+    assert (home / "front.md").read_text() in said
+    assert (home / "front.png").stat().st_size > 5000
+    rows = read(home / "front.csv")
+    each = [read(home / seed / "grid.csv") for seed in ("1", "2")]
+    assert len(rows) == len(each[0]) == 1 + 2 * 2 * 2
+    for row, one, other in zip(rows, *each, strict=True):
+        assert [row[key] for key in ("loss", "lr", "t_old")] == [one[key] for key in ("loss", "lr", "t_old")]
+        pair = [float(one["hm"]), float(other["hm"])]
+        assert float(row["hm"]) == pytest.approx(statistics.mean(pair))
+        assert float(row["hm_std"]) == pytest.approx(statistics.stdev(pair))
+    assert json.loads((home / "1/arguments.json").read_text())["fit"][:2] == ["--config", "grid.yaml"]
+
+    before = (home / "1/grid.csv").stat().st_mtime_ns
+    assert ltr(f"tune-grid {SMALL} --seeds 1 3") == 0
+    assert (home / "1/grid.csv").stat().st_mtime_ns == before, "what is finished is kept"
+    assert ltr(f"tune-grid {SMALL} --seeds 1 --model.reset true") == 2
+    assert "made with other arguments" in capsys.readouterr().err
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file."""
+    with path.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_a_tuning_without_a_grid_is_refused(tiny, ltr, capsys) -> None:
+    assert tiny("--name start") == 0
+    Path("grid.yaml").write_text(yaml.safe_dump({"model": GRID["model"]}))
+    assert ltr(f"tune-grid {SMALL} --seeds 1") == 2
+    assert "grid.yaml has trained no grid" in capsys.readouterr().err
+
+
+def row(top1: float, hm: float, **said: Any) -> dict[str, Any]:
+    """Return a row of a table."""
+    return {"split": "test", "loss": "GML", "lr": 0.1, "t_old": None, "top1": top1, "hm": hm, **said}
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    best, worst_classes, beaten, twin = row(0.5, 0.1), row(0.4, 0.3), row(0.4, 0.2), row(0.5, 0.1, lr=0.2)
+    assert undominated([best, worst_classes, beaten, twin], "hm") == [best, worst_classes, twin]
+
+
+def test_a_measure_that_is_missing_stays_missing() -> None:
+    rows = over_seeds([[row(0.5, 0.1, few=None)], [row(0.7, 0.1, few=None)]])
+    assert rows[0]["top1"] == pytest.approx(0.6)
+    assert rows[0]["top1_std"] == pytest.approx(statistics.stdev([0.5, 0.7]))
+    assert "few" not in rows[0]
+    assert rows[0]["seeds"] == 2
