@@ -13,6 +13,8 @@ VERBS = {
     "test": "measure a run on the test split; write metrics, predictions and figures",
     "predict": "write the predictions of a run",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
+    "bench": "measure speed and memory: of the training loop, of recipes, of augmentations",
+    "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
     "gallery": "print all recipes with what is reported and what was measured here",
 }
 HELP = f"""\
@@ -21,7 +23,7 @@ usage: ltr VERB [options]
 Long-tailed image recognition.
 
 verbs:
-{chr(10).join(f"  {verb:<10}{what}" for verb, what in VERBS.items())}
+{chr(10).join(f"  {verb:<11}{what}" for verb, what in VERBS.items())}
 
   ltr VERB --help            the options of a verb
   ltr --version              {__version__}

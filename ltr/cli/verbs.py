@@ -21,10 +21,18 @@ def run(verb: str, arguments: list[str]) -> None:
             from ltr.studies import study
 
             study(arguments, perform)
+        elif verb == "tune-grid":
+            from ltr.studies import tune_grid
+
+            tune_grid(arguments, perform)
         elif verb == "gallery":
             from ltr.studies import gallery
 
             gallery(arguments)
+        elif verb == "bench":
+            from ltr.bench import bench
+
+            bench(arguments)
         else:
             perform(verb, arguments)
     except InputError as error:

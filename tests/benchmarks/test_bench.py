@@ -1,0 +1,51 @@
+"""`ltr bench`, whole but small."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ltr.bench import augmentations as module
+from ltr.bench.augmentations import USUAL, augmentations, recipe
+
+SMALL = (
+    "--rounds 1 --data Synthetic --data.largest 100 --data.batch_size 16 --model.backbone ResNet20 "
+    "--model.backbone.width 4 --trainer.limit_train_batches 2 --trainer.accelerator cpu --output results"
+)
+
+
+def test_the_device_is_measured(ltr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(module, "USUAL", {"basic": USUAL["basic"]})
+    assert ltr(f"bench {SMALL}") == 0
+    found = json.loads((tmp_path / "results/bench.json").read_text())
+    loop = found["loop"]
+    assert set(loop["seconds"]) == {"ltr", "bare", "usual"}
+    assert all(len(took) == 1 and took[0] > 0 for took in loop["seconds"].values())
+    assert 0 < loop["first_step"] < 600
+    assert found["augmentations"][0]["ratio"] > 0
+    text = (tmp_path / "results/bench.md").read_text()
+    assert text in capsys.readouterr().out
+    assert "| bare loop |" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["results"], "the trainings leave nothing behind"
+
+
+def test_recipes_are_compared_and_failures_told(ltr, tmp_path: Path, capsys) -> None:
+    assert ltr(f"bench {SMALL} --recipes nonsense.yaml") == 2
+    said = capsys.readouterr()
+    assert "ltr: error: nonsense.yaml could not be run: there is no config nonsense.yaml" in said.err
+    assert json.loads((tmp_path / "results/recipes.json").read_text())["recipes"][0]["recipe"] == "nonsense.yaml"
+    assert "| nonsense.yaml | failed |" in said.out
+
+
+def test_a_round_is_needed(ltr, capsys) -> None:
+    assert ltr("bench --rounds 0") == 2
+    assert "at least one round" in capsys.readouterr().err
+
+
+def test_every_augmentation_has_its_counterpart() -> None:
+    rows = augmentations(rounds=1, batch=4, batches=1)
+    assert [row["recipe"] for row in rows] == list(USUAL)
+    assert all(row["batched"] > 0 and row["pil"] > 0 for row in rows)
+    assert type(recipe("autoaugment").transforms[1]).__name__ == "AutoAugment"
