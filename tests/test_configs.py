@@ -36,6 +36,7 @@ def test_there_are_configs() -> None:
     assert STUDIES
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch Profiler default schedule")  # for an evaluation of few steps
 @pytest.mark.parametrize("name", [*METHODS, *RECIPES])
 def test_a_method_or_recipe_is_trained_and_tested(name: str, tiny, ltr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
@@ -54,6 +55,8 @@ def test_a_method_or_recipe_is_trained_and_tested(name: str, tiny, ltr, monkeypa
         words += [f"{network} ResNet20 {network}.width 4"]
     if "max_epochs: 0" in text:
         words = [word.replace("--trainer.fast_dev_run true", "") for word in words]
+    if "PyTorchProfiler" in text:  # which waits and warms up for the first steps
+        words = [word.replace("fast_dev_run true", "fast_dev_run 12") for word in words]
     tested = []
     # A fast_dev_run leaves no checkpoint, so what was just trained is tested where it is.
     monkeypatch.setattr(Command, "after_fit", lambda command: tested.append(measured(command)))
