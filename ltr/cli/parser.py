@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 from torch.optim import Optimizer
@@ -63,10 +64,10 @@ def readable(message: str) -> str:
 
 
 def cause(error: BaseException | None) -> InputError | None:
-    """Return the `InputError` behind an error of jsonargparse, which wraps what a constructor raises."""
-    while error is not None and not isinstance(error, InputError):
+    """Return what a constructor of ours or of Lightning said of its arguments, behind an error of jsonargparse."""
+    while error is not None and not isinstance(error, (InputError, MisconfigurationException)):
         error = error.__cause__ or error.__context__
-    return error
+    return InputError(" ".join(str(error).split())) if isinstance(error, MisconfigurationException) else error
 
 
 def below(base: type[Any]) -> Iterator[type[Any]]:

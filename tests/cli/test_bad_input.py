@@ -36,6 +36,10 @@ SENTENCES = [
     ("--model.backbone Pretrained --model.backbone.checkpoint nowhere", "there is no checkpoint nowhere"),
     ("--config broken.yaml", "Problems parsing config"),
     ("--config nested.yaml", "there is no option los of model; did you mean loss?"),
+    (
+        "--trainer.profiler lightning.pytorch.profilers.PyTorchProfiler --trainer.profiler.sort_by_key beauty",
+        "Found sort_by_key: beauty. Should be within",
+    ),
 ]
 
 

@@ -36,11 +36,9 @@ METHODS = {
     "gml": FROZEN,
 }
 FLAGS = {
-    "bf16": "--trainer.precision bf16-mixed",
+    "bf16": "--trainer.precision bf16-mixed --trainer.deterministic true --trainer.gradient_clip_val 1.0 "
+    "--trainer.accumulate_grad_batches 2",
     "float64": "--trainer.precision 64-true",
-    "accumulation": "--trainer.accumulate_grad_batches 2",
-    "deterministic": "--trainer.deterministic true",
-    "clipping": "--trainer.gradient_clip_val 1.0",
 }
 
 
@@ -62,7 +60,7 @@ def fit(ltr, tiny):
 @pytest.mark.filterwarnings("ignore:.*accumulated over 2 batches", "ignore:.*CUBLAS")
 @pytest.mark.parametrize("flag", FLAGS)
 @pytest.mark.parametrize("recipe", METHODS)
-def test_a_flag_works_with_a_method(recipe: str, flag: str, fit) -> None:
+def test_flags_work_with_a_method(recipe: str, flag: str, fit) -> None:
     assert fit(recipe, FLAGS[flag]) == 0
 
 
