@@ -64,7 +64,7 @@ def test_flags_work_with_a_method(recipe: str, flag: str, fit) -> None:
     assert fit(recipe, FLAGS[flag]) == 0
 
 
-@pytest.mark.parametrize("recipe", [name for name in METHODS if name != "gml"])  # whose features are computed before
+@pytest.mark.parametrize("recipe", ["ce", "ride", "paco", "proco", "bbn", "rsg", "distillation"])  # one of each step
 def test_a_method_can_be_compiled(recipe: str, fit, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
 
@@ -80,7 +80,7 @@ def test_a_method_can_be_compiled(recipe: str, fit, monkeypatch: pytest.MonkeyPa
     assert any(isinstance(module, Backbone) for module in compiled)
 
 
-@pytest.mark.parametrize("name", ["ResNet20", "ResNet32", "ResNet10", "MultiExpert"])
+@pytest.mark.parametrize("name", ["ResNet32", "ResNet10"])
 def test_a_network_is_one_graph(name: str) -> None:
     torch.compiler.reset()
     network = getattr(backbones, name)()
