@@ -17,10 +17,10 @@ from torchvision.transforms import AutoAugmentPolicy, InterpolationMode
 
 from ltr import shipped
 from ltr.contracts import Transform
+from ltr.data import LongTailed
 from ltr.data.transforms import normalise
 
-MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
-NORMALISED: list[Any] = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+NORMALISED: list[Any] = [transforms.ToTensor(), transforms.Normalize(LongTailed.mean, LongTailed.std)]
 BASIC: list[Any] = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
 
 # What the recipes of `configs/recipes/` are in torchvision on PIL images.
@@ -61,7 +61,7 @@ def augmentations(*, rounds: int, batch: int = 128, batches: int = 4) -> list[di
     torch.set_num_threads(1)
     images = natural(batch)
     files = [Image.fromarray(image) for image in images.permute(0, 2, 3, 1).numpy()]
-    mean, std = torch.tensor(MEAN), torch.tensor(STD)
+    mean, std = torch.tensor(LongTailed.mean), torch.tensor(LongTailed.std)
     rows = []
     for name, steps in USUAL.items():
         augment, usual = recipe(name), transforms.Compose(steps)

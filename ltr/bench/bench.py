@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -15,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ltr import __version__, files
+from ltr import files
 from ltr.bench.augmentations import augmentations
+from ltr.bench.machine import machine
+from ltr.bench.tables import markdown
 from ltr.errors import InputError
 
 DESCRIPTION = """Measure speed and memory on the present device. Without a recipe: the training loop of `ltr fit`
@@ -26,9 +24,6 @@ against a bare loop and the usual stack of PIL images and worker processes, eval
 With recipes: what each of them costs next to plain cross-entropy. All is timed in turns within one process, so that the
 ratios hold on a busy machine, too; leave it idle for the absolute figures. Arguments that are not listed here go to
 every training, such as --data.root data or --trainer.limit_train_batches 20."""
-USUAL_EPOCHS = 200
-
-Row = Sequence[str]
 
 
 def bench(arguments: Sequence[str]) -> None:
@@ -98,25 +93,6 @@ class Trainings:
         return {"recipe": recipe, **found}
 
 
-def machine() -> dict[str, Any]:
-    """Describe what the figures are of."""
-    return {
-        "ltr": __version__,
-        "torch": torch.__version__,
-        "cpu": processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-    }
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def help_seconds(rounds: int) -> float:
     """Return the median time of `ltr --help`."""
     took = []
@@ -125,81 +101,6 @@ def help_seconds(rounds: int) -> float:
         subprocess.run([sys.executable, "-m", "ltr", "--help"], check=True, stdout=subprocess.DEVNULL)
         took.append(time.perf_counter() - start)
     return statistics.median(took)
-
-
-def ratio(found: dict[str, Any], loop: str) -> float:
-    """Return the median over the rounds of the speed of `ltr fit` as a part of that of another loop."""
-    pairs = zip(found["seconds"]["ltr"], found["seconds"][loop], strict=True)
-    return float(statistics.median(other / own for own, other in pairs))
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """Return the tables."""
-    device = result["cpu"] if result["device"] == "cpu" else f"{result['device']} ({result['cpu']})"
-    parts = [
-        f"`{result['command']}`: {device}, {result['cores']} cores, torch {result['torch']}; medians, ratios "
-        "of what was timed in turns.\n"
-    ]
-    if "loop" in result:
-        parts += [*_loop(result["loop"], result["help_seconds"]), _augmentations(result["augmentations"])]
-    else:
-        parts.append(_recipes(result["recipes"]))
-    return "\n".join(parts)
-
-
-def _loop(found: dict[str, Any], help_took: float) -> list[str]:
-    """Return the table of the loops and that of the rest of a training."""
-    if "failure" in found:
-        return [f"The training failed: {found['failure']}\n"]
-    titles = {"ltr": "`ltr fit`", "bare": "bare loop", "usual": "usual stack (PIL, workers, float32)"}
-    rows = []
-    for name, took in found["seconds"].items():
-        each = statistics.median(took)
-        minutes = USUAL_EPOCHS * found["images"] * each / 60
-        rows.append((titles[name], f"{1 / each:.0f}", f"{minutes:.1f} min", f"{ratio(found, name):.2f}"))
-    loops = table(("loop", "images/s", f"{USUAL_EPOCHS} epochs", "speed of `ltr fit` / its speed"), rows)
-    rest = [
-        ("evaluation", f"{1 / statistics.median(found['evaluation']):.0f} images/s"),
-        ("first training step after the command", f"{found['first_step']:.1f} s"),
-        ("`ltr --help`", f"{help_took:.2f} s"),
-        ("most memory", f"{found['memory'] / 2**30:.2f} GiB"),
-    ]
-    return [loops, table(("one training", ""), rest)]
-
-
-def _augmentations(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the table of the augmentations."""
-    head = ("augmentation, one core", "batched, images/s", "PIL, images/s", "ratio")
-    return table(
-        head, [(row["recipe"], f"{row['batched']:.0f}", f"{row['pil']:.0f}", f"{row['ratio']:.1f}") for row in rows]
-    )
-
-
-def _recipes(found: Sequence[dict[str, Any]]) -> str:
-    """Return the table of what recipes cost."""
-    rows = []
-    for row in found:
-        if "failure" in row:
-            rows.append((row["recipe"], "failed", "", "", ""))
-            continue
-        each = statistics.median(row["seconds"]["ltr"])
-        step = 1000 * each * row["batch_size"]
-        rows.append(
-            (
-                row["recipe"],
-                str(row["batch_size"]),
-                f"{step:.0f} ms",
-                f"{1 / ratio(row, 'bare'):.2f}",
-                f"{row['memory'] / 2**30:.2f} GiB",
-            )
-        )
-    return table(("recipe", "batch", "time of a step", "time / cross-entropy's per image", "most memory"), rows)
-
-
-def table(head: Row, rows: Sequence[Row]) -> str:
-    """Return a Markdown table, figures to the right."""
-    rule = "| --- |" + " ---: |" * (len(head) - 1)
-    return "\n".join(["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
 def tell(what: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from ltr.backbones import ResNet32
+from ltr.bench.machine import cores
 from ltr.data import CropFlip, LongTailed
 from ltr.data.transforms import normalise
 
@@ -81,7 +81,7 @@ class Usual:
             Files(split.images.cpu(), split.labels.cpu(), augment),
             batch_size=data.batch_size,
             shuffle=True,
-            num_workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            num_workers=cores(),
             pin_memory=device.type == "cuda",
             persistent_workers=True,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ltr import files, shipped
+from ltr.markdown import markdown_table
 from ltr.studies.plan import Entry, Plan
 from ltr.studies.recipe import GROUPS, Recipe
 from ltr.studies.table import Cell, markdown
@@ -144,5 +145,4 @@ def _ours(study: str, cell: Cell) -> str:
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a section with a table."""
-    lines = [f"## {title}", "", "| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+    return f"## {title}\n\n{markdown_table(columns, rows, figures=False)}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from ltr import files, plots
 from ltr.errors import InputError
+from ltr.markdown import markdown_table
 from ltr.studies.study import Perform
 
 DESCRIPTION = """Tune heads with every loss and learning rate of a config at once, on features that are computed once
@@ -103,14 +104,10 @@ def markdown(rows: Sequence[Mapping[str, Any]], *, split: str, command: str, see
     kept = [row for row in rows if row["loss"] == "old head" or row in edge]
     kept.sort(key=lambda row: -row["top1"])
     choice = "" if split == "val" else " To choose one, carve out a validation split: `--data.val_per_class 5`."
-    lines = [
-        f"`{command}`, seeds {', '.join(map(str, seeds))}, {len(rows)} rows, on the split `{split}`. {NOTE}{choice}",
-        "",
-        "| head | learning rate | t_old | " + " | ".join(SHOWN.values()) + " |",
-        "|---|---:|---:|" + "---:|" * len(SHOWN),
-    ]
+    cells = []
     for row in kept:
         figures = [f"{100 * row[key]:.1f} ± {100 * row[f'{key}_std']:.1f}" for key in SHOWN]
         settings = ["-" if row[key] is None else f"{row[key]:g}" for key in ("lr", "t_old")]
-        lines.append("| " + " | ".join([row["loss"], *settings, *figures]) + " |")
-    return "\n".join(lines) + "\n"
+        cells.append([row["loss"], *settings, *figures])
+    text = f"`{command}`, seeds {', '.join(map(str, seeds))}, {len(rows)} rows, on the split `{split}`. {NOTE}{choice}"
+    return f"{text}\n\n{markdown_table(['head', 'learning rate', 't_old', *SHOWN.values()], cells)}"

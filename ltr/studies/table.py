@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ltr.markdown import markdown_table
 from ltr.studies.plan import Plan
 
 COLUMNS = {
@@ -115,9 +116,7 @@ def markdown(plan: Plan, cells: Sequence[Cell], *, command: str, level: int = 1)
         *([plan.about, ""] if plan.about else []),
         f"`{command}`, seeds {', '.join(map(str, plan.seeds))}. {_data(cells)}{NOTE}",
         "",
-        "| | " + " | ".join(COLUMNS.values()) + " |",
-        "|---|" + "---:|" * len(COLUMNS),
-        *("| " + " | ".join(cell.row()) + " |" for cell in cells),
+        markdown_table(["", *COLUMNS.values()], [cell.row() for cell in cells]).rstrip(),
     ]
     failures = [f"- {cell.title} failed: {cell.failure}" for cell in cells if cell.failure]
     return "\n".join([*lines, *([""] if failures else []), *failures]) + "\n"

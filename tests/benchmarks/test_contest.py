@@ -13,8 +13,8 @@ from lightning.pytorch import Callback, Trainer
 
 from ltr.backbones import ResNet20
 from ltr.bench import Contest
-from ltr.bench.bench import markdown, ratio
 from ltr.bench.loops import LOOPS
+from ltr.bench.tables import markdown, ratio
 from ltr.data import Plain, Synthetic
 from ltr.errors import InputError
 from ltr.methods import Method
