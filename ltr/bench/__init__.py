@@ -2,5 +2,6 @@
 
 from ltr.bench.bench import bench
 from ltr.bench.contest import Contest
+from ltr.bench.curves import Curves
 
-__all__ = ["Contest", "bench"]
+__all__ = ["Contest", "Curves", "bench"]

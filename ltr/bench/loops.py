@@ -90,7 +90,7 @@ class Usual:
         self.optimizer = optimizer(self.network)
 
     def __call__(self, steps: int) -> int:
-        """Train for some steps; return how many images that were."""
+        """Train for some steps; return how many images that were, and keep their mean loss in `loss`."""
         seen, running = 0, 0.0
         for batch, classes in islice(self.loader, steps):
             images, labels = batch.to(self.device, non_blocking=True), classes.to(self.device, non_blocking=True)
@@ -98,8 +98,9 @@ class Usual:
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-            running += loss.item()
+            running += loss.item() * len(labels)
             seen += len(labels)
+        self.loss = running / seen
         return seen
 
 

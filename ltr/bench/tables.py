@@ -24,7 +24,9 @@ def markdown(result: dict[str, Any]) -> str:
         f"`{result['command']}`: {device}, {result['cores']} cores, torch {result['torch']}; medians, ratios "
         "of what was timed in turns.\n"
     ]
-    if "loop" in result:
+    if "curves" in result:
+        parts.append(_curves(result["curves"]))
+    elif "loop" in result:
         parts += [*_loop(result["loop"], result["help_seconds"]), _augmentations(result["augmentations"])]
     else:
         parts.append(_recipes(result["recipes"]))
@@ -49,6 +51,28 @@ def _loop(found: dict[str, Any], help_took: float) -> list[str]:
         ("most memory", f"{found['memory'] / 2**30:.2f} GiB"),
     ]
     return [loops, markdown_table(("one training", ""), rest)]
+
+
+def _curves(found: Sequence[dict[str, Any]]) -> str:
+    """Return the table of the curves: mean and standard deviation over the seeds, and the difference seed by seed."""
+    done = [row for row in found if "failure" not in row]
+    rows = []
+    for epoch in range(len(done[0]["ltr"]) if done else 0):
+        cells = [str(epoch + 1)]
+        for measure, unit, digits in (("loss", 1, 3), ("top1", 100, 1)):
+            own, usual = ([unit * row[name][epoch][measure] for row in done] for name in ("ltr", "usual"))
+            differences = [one - other for one, other in zip(own, usual, strict=True)]
+            cells += [spread(values, digits) for values in (own, usual, differences)]
+        rows.append(cells)
+    head = ["epoch"]
+    head += [f"{measure}, {name}" for measure in ("loss", "top-1") for name in ("`ltr fit`", "usual", "difference")]
+    return markdown_table(head, rows)
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Return a mean with its standard deviation, where there are several values."""
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{deviation}"
 
 
 def _augmentations(rows: Sequence[dict[str, Any]]) -> str:

@@ -39,6 +39,21 @@ def test_recipes_are_compared_and_failures_told(ltr, tmp_path: Path, capsys) -> 
     assert "| nonsense.yaml | failed |" in said.out
 
 
+def test_what_is_learned_is_compared_with_the_usual_stack(ltr, tmp_path: Path) -> None:
+    assert ltr(f"bench --curves 2 {SMALL.replace('--trainer.limit_train_batches 2', '--data.batch_size 64')}") == 0
+    rows = json.loads((tmp_path / "results/curves.json").read_text())["curves"]
+    assert [row["seed"] for row in rows] == [0, 1]
+    for row in rows:
+        for curve in (row["ltr"], row["usual"]):
+            assert len(curve) == 5
+            assert curve[-1]["loss"] < curve[0]["loss"], "both learn"
+            assert all(0 <= epoch["top1"] <= 1 for epoch in curve)
+        assert row["ltr"] != row["usual"]
+    text = (tmp_path / "results/curves.md").read_text().splitlines()
+    first, second = (100 * (row["ltr"][0]["top1"] - row["usual"][0]["top1"]) for row in rows)
+    assert text[4].split(" | ")[-1].startswith(f"{(first + second) / 2:.1f} ± ")
+
+
 def test_a_round_is_needed(ltr, capsys) -> None:
     assert ltr("bench --rounds 0") == 2
     assert "at least one round" in capsys.readouterr().err
