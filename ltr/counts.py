@@ -15,9 +15,11 @@ from torch import Tensor
 
 from ltr.errors import InputError
 
-Profile = Literal["exp", "step", "none"]
+Profile = Literal["exp", "step", "pareto", "none"]
 
 MANY, FEW = 100, 20
+ROUNDING = 1e-9  # of the arithmetic: the last class has N_max / IF images, not one less
+PARETO = 6.0  # the power with which ImageNet-LT was drawn
 
 
 def imbalance_factor(imbalance: float) -> float:
@@ -43,26 +45,34 @@ def long_tailed(largest: float, classes: int, imbalance: float, profile: Profile
     """Return the images per class of a long-tailed profile, class 0 the largest.
 
     `exp`: N_c = int(N_max * IF ** (-c / (C - 1))), truncated as Cao et al. do. `step`: the first half of the classes
-    keep N_max images, the others int(N_max / IF). `none`: every class keeps N_max.
+    keep N_max images, the others int(N_max / IF). `pareto`: the density of a Pareto distribution of power a = 6, at C
+    equal steps from its mode down to 1 / IF of it: N_c = int(N_max * (1 + c * r / (C - 1)) ** -(a + 1)) with
+    r = IF ** (1 / (a + 1)) - 1, which falls faster at the head and more slowly in the tail than `exp`. `none`: every
+    class keeps N_max.
 
     Args:
         largest: N_max, images of the largest class.
         classes: C.
         imbalance: N_max / N_min.
-        profile: `exp`, `step` or `none`.
+        profile: `exp`, `step`, `pareto` or `none`.
 
     Raises:
         InputError: where a class would be left without images.
 
     Reference:
         Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS 2019,
-        https://arxiv.org/abs/1906.07413; official code kaidic/LDAM-DRW, imbalance_cifar.py.
+        https://arxiv.org/abs/1906.07413; official code kaidic/LDAM-DRW, imbalance_cifar.py. Liu et al., "Large-Scale
+        Long-Tailed Recognition in an Open World", CVPR 2019, https://arxiv.org/abs/1904.05160, for the power 6.
     """
     if profile == "none":
         return [int(largest)] * classes
     ratio = 1 / imbalance_factor(imbalance)
+    steps = [label / max(classes - 1.0, 1.0) for label in range(classes)]
     if profile == "exp":
-        counts = [int(largest * ratio ** (label / max(classes - 1.0, 1.0))) for label in range(classes)]
+        counts = [int(largest * ratio**step) for step in steps]
+    elif profile == "pareto":
+        reach = ratio ** (-1 / (PARETO + 1)) - 1
+        counts = [int(largest * (1 + reach * step) ** -(PARETO + 1) + ROUNDING) for step in steps]
     else:
         half = classes // 2
         counts = [int(largest)] * half + [int(largest * ratio)] * (classes - half)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import pareto
 
 from ltr.counts import (
     fingerprint,
@@ -72,13 +73,21 @@ def test_steps(imbalance: int, total: int) -> None:
     assert sum(long_tailed(5000, 10, imbalance, "step")) == sum(long_tailed(500, 100, imbalance, "step")) == total
 
 
+def test_a_pareto_tail() -> None:
+    counts = long_tailed(1280, 1000, 256, "pareto")
+    assert (counts[0], counts[-1]) == (1280, 5)
+    density = pareto(6).pdf(np.linspace(1, 256 ** (1 / 7), 1000))
+    assert counts == np.floor(1280 * density / density[0] + 1e-6).astype(int).tolist()
+    assert sum(counts) < sum(long_tailed(1280, 1000, 256, "exp"))
+
+
 def test_none_keeps_every_image_whatever_the_imbalance() -> None:
     assert long_tailed(500, 4, 100, "none") == [500] * 4
     assert long_tailed(500, 4, 1, "none") == [500] * 4
 
 
 @pytest.mark.parametrize("imbalance", [0, 1, -10, math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("profile", ["exp", "step"])
+@pytest.mark.parametrize("profile", ["exp", "step", "pareto"])
 def test_impossible_imbalances(imbalance: float, profile: str) -> None:
     with pytest.raises(InputError, match="imbalance"):
         long_tailed(500, 100, imbalance, profile)  # type: ignore[arg-type]

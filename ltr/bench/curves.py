@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ltr import files
-from ltr.bench.loops import Usual
+from ltr.bench.loops import Usual, resident
 from ltr.data import LongTailed
 from ltr.data.transforms import normalise
 from ltr.methods import Method
@@ -57,10 +57,11 @@ class Curves(Callback):
     @torch.inference_mode()
     def top1(self) -> float:
         """Return the share of the test images that the network of the usual stack recognises."""
-        split, network = self.data.splits["test"], self.loop.network.eval()
+        images, labels = resident(self.data, "test")
+        network = self.loop.network.eval()
         mean, std = (torch.tensor(value, device=self.loop.device) for value in (self.data.mean, self.data.std))
         hits = 0
-        for images, labels in zip(torch.split(split.images, 500), torch.split(split.labels, 500), strict=True):
-            hits += int((network(normalise(images, mean, std)).argmax(1) == labels).sum())
+        for some, known in zip(torch.split(images, 500), torch.split(labels, 500), strict=True):
+            hits += int((network(normalise(some, mean, std)).argmax(1) == known).sum())
         network.train()
-        return hits / len(split.labels)
+        return hits / len(labels)

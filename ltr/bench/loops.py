@@ -15,9 +15,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from ltr.backbones import ResNet32
-from ltr.bench.machine import cores
 from ltr.data import CropFlip, LongTailed
+from ltr.data.streamed import cores
 from ltr.data.transforms import normalise
+from ltr.errors import InputError
 
 Loop = Callable[[int], int]
 
@@ -33,8 +34,8 @@ class Bare:
     """
 
     def __init__(self, data: LongTailed, device: torch.device, *, bf16: bool, compile: bool) -> None:
-        split = data.splits["train"]
-        self.images, self.labels, self.batch_size = split.images, split.labels, data.batch_size
+        self.images, self.labels = resident(data, "train")
+        self.batch_size = data.batch_size
         self.mean, self.std = torch.tensor(data.mean, device=device), torch.tensor(data.std, device=device)
         self.augment = CropFlip()
         self.device, self.bf16 = device, bf16
@@ -67,8 +68,8 @@ class Usual:
     """
 
     def __init__(self, data: LongTailed, device: torch.device, *, bf16: bool, compile: bool) -> None:
-        split = data.splits["train"]
-        height, width = split.images.shape[2:]
+        images, labels = resident(data, "train")
+        height, width = images.shape[2:]
         augment = transforms.Compose(
             [
                 transforms.RandomCrop((height, width), padding=4),
@@ -78,7 +79,7 @@ class Usual:
             ]
         )
         self.loader = DataLoader(
-            Files(split.images.cpu(), split.labels.cpu(), augment),
+            Files(images.cpu(), labels.cpu(), augment),
             batch_size=data.batch_size,
             shuffle=True,
             num_workers=cores(),
@@ -125,6 +126,18 @@ class Files(Dataset[tuple[Any, int]]):
 
 
 LOOPS: dict[str, type[Bare] | type[Usual]] = {"bare": Bare, "usual": Usual}
+
+
+def resident(data: LongTailed, name: str) -> tuple[Tensor, Tensor]:
+    """Return the images and labels of a split.
+
+    Raises:
+        InputError: where the images are files that do not fit into memory.
+    """
+    split = data.splits[name]
+    if not isinstance(split.images, Tensor):
+        raise InputError("there is no loop to compare with over files: hold the images, with `--data.memory 100`.")
+    return split.images, split.labels
 
 
 def network(classes: int) -> nn.Module:

@@ -67,15 +67,15 @@ class ExpertAggregation(Adjustment):
 
     def prepare(self, method: Method, data: LongTailed) -> None:
         """Learn the weights."""
-        images = data.splits["test"].images
+        images, device = data.splits["test"].images, method.device
         # An evaluation runs in inference mode, whose tensors know no gradient.
-        with torch.inference_mode(False), torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             experts = len(experts_of(self.look(method, data, images[:1])))
-            scores = torch.zeros(experts, device=images.device, requires_grad=True)
+            scores = torch.zeros(experts, device=device, requires_grad=True)
             optimizer = SGD([scores], lr=self.lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
             for epoch in range(self.epochs):
                 generator = seeds.generator(epoch)
-                order = torch.randperm(len(images), generator=generator).to(images.device)
+                order = torch.randperm(len(images), generator=generator)
                 torch.manual_seed(generator.initial_seed())  # the same views in every process
                 for here in torch.split(order, self.batch_size):
                     first, second = (self.look(method, data, images[here], augment=True) for _ in range(2))
@@ -92,7 +92,7 @@ class ExpertAggregation(Adjustment):
     def look(self, method: Method, data: LongTailed, images: Tensor, *, augment: bool = False) -> Output:
         """Return what the network says of uint8 images, or of a view of them."""
         with method.trainer.precision_plugin.forward_context():
-            output: Output = method(data.prepare(self.augment(images) if augment else images))
+            output: Output = method(data.prepare(self.augment(images.to(method.device)) if augment else images))
         return output
 
 

@@ -14,7 +14,9 @@ from torch import Tensor
 from ltr import distributed
 from ltr.contracts import Batch, SamplerFactory, Timed, Transform
 from ltr.counts import Profile, fingerprint, long_tailed, long_tailed_indices, shot_groups
-from ltr.data.resident import Resident
+from ltr.data.images import ImageFiles
+from ltr.data.resident import Indices, Resident
+from ltr.data.streamed import Streamed
 from ltr.data.transforms import CropFlip, normalise
 from ltr.errors import InputError
 from ltr.samplers import Power
@@ -24,23 +26,24 @@ class Split(NamedTuple):
     """The images of a split.
 
     Attributes:
-        images: (N, 3, H, W) uint8.
+        images: (N, 3, H, W) uint8, or the files of as many images.
         labels: (N,) int64.
         indices: (N,) positions in the official files.
     """
 
-    images: Tensor
+    images: Tensor | ImageFiles
     labels: Tensor
     indices: NDArray[np.int64]
 
     def take(self, kept: Sequence[NDArray[np.int64]]) -> Split:
         """Return the part at positions given class by class."""
         where = np.concatenate([np.asarray(part, dtype=np.int64) for part in kept])
-        return Split(self.images[where], self.labels[where], self.indices[where])
+        images = self.images[where] if isinstance(self.images, Tensor) else self.images.take(where)
+        return Split(images, self.labels[where], self.indices[where])
 
 
 class LongTailed(Timed, LightningDataModule):
-    """A training split with a long tail, a balanced test split, and a validation split where one is carved out.
+    """A training split with a long tail, a test split, and a validation split where there is one or it is carved out.
 
     What is kept depends on `subset_seed` alone, never on the seed of the training. Counts, class number and shot
     groups are known at construction, before any file is read. Subclasses set the class attributes and write `read`.
@@ -48,7 +51,7 @@ class LongTailed(Timed, LightningDataModule):
     Args:
         root: folder of the files.
         imbalance: N_max / N_min; a value below 1 is read as its inverse.
-        profile: `exp` (exponential), `step`, or `none` (every image).
+        profile: `exp` (exponential), `step`, `pareto`, or `none` (every image).
         subset_seed: which images are kept (`rand_number` of the official code).
         val_per_class: images per class carved out of the training split for validation, at least one image per class
             being left to train on; such a split is no longer the one the field reports on.
@@ -59,11 +62,17 @@ class LongTailed(Timed, LightningDataModule):
 
     Attributes:
         reworks: what callbacks make of the uint8 images of a training batch before they are augmented, in their order.
+        follows: whether the set has a validation split of its own.
+        crop: height and width of the middle that an evaluation sees of an image; None for all of it.
+        workers: processes that decode image files; None for one per core.
     """
 
     name: str
     total_classes: int
     largest: int
+    follows: bool = False
+    crop: int | None = None
+    workers: int | None = None
     mean: tuple[float, float, float] = (0.4914, 0.4822, 0.4465)
     std: tuple[float, float, float] = (0.2023, 0.1994, 0.2010)
 
@@ -83,6 +92,8 @@ class LongTailed(Timed, LightningDataModule):
         super().__init__()
         if val_per_class < 0 or batch_size < 1 or eval_batch_size < 1:
             raise InputError("val_per_class cannot be negative, and a batch needs at least one image.")
+        if val_per_class and self.follows:
+            raise InputError("the set has a validation split: leave out `--data.val_per_class`.")
         self.root, self.subset_seed = root, subset_seed
         self.profile = profile
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
@@ -105,8 +116,8 @@ class LongTailed(Timed, LightningDataModule):
         """Return how many images of every class there are to train on."""
         return [self.largest] * self.total_classes
 
-    def read(self) -> tuple[Split, Split, list[str]]:
-        """Return the whole training split, the test split and the names of the classes.
+    def read(self) -> tuple[dict[str, Split], list[str]]:
+        """Return the whole `train` split, `test` and, where the set has it, `val`, and the names of the classes.
 
         Raises:
             InputError: where files are missing or not the official ones.
@@ -121,7 +132,7 @@ class LongTailed(Timed, LightningDataModule):
     @property
     def monitored(self) -> list[str]:
         """The splits whose measures are followed during training; none of them selects anything."""
-        return ["val", "test"] if any(self.val_counts) else ["test"]
+        return ["val", "test"] if self.follows or any(self.val_counts) else ["test"]
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -144,16 +155,17 @@ class LongTailed(Timed, LightningDataModule):
         """Read the files, keep the chosen images and put them on the device of this process."""
         if self.splits:
             return
-        whole, test, self.classes = self.read()
+        found, self.classes = self.read()
+        whole = found["train"]
         sizes = [count + held for count, held in zip(self.counts, self.val_counts, strict=True)]
         kept = long_tailed_indices(whole.labels.numpy(), sizes, self.subset_seed)
         splits = {"train": whole.take([part[:count] for part, count in zip(kept, self.counts, strict=True)])}
         if any(self.val_counts):
             splits["val"] = whole.take([part[count:] for part, count in zip(kept, self.counts, strict=True)])
-        splits["test"] = test
+        splits = found | splits
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         self.splits = {
-            name: split._replace(images=split.images.to(device), labels=split.labels.to(device))
+            name: split._replace(images=self.hold(name, split.images).to(device), labels=split.labels.to(device))
             for name, split in splits.items()
         }
         self.sampler = self.make_sampler(splits["train"].labels)
@@ -167,34 +179,50 @@ class LongTailed(Timed, LightningDataModule):
         """Raise where a switch of the sampler would never fire in `epochs` epochs."""
         self.sampler.check(epochs)
 
-    def plain(self, name: str) -> Resident:
-        """Return a loader over this process's share of a split, in order and without augmentation."""
+    def hold(self, name: str, images: Tensor | ImageFiles) -> Tensor | ImageFiles:
+        """Return the images of a split as they are kept during the run: files may be decoded once and for all."""
+        return images
+
+    def loader(self, name: str, indices: Indices, batch_size: int, *, cached: bool = True) -> Resident | Streamed:
+        """Return a loader over a split.
+
+        Args:
+            name: the split.
+            indices: the positions to visit.
+            batch_size: images per step.
+            cached: whether cached features are taken where a tuning keeps some.
+        """
         split = self.splits[name]
-        shard = range(distributed.rank(), len(split.labels), distributed.world())
-        bank = self.features.get(name) if name != "train" else None
-        return Resident(split.labels, shard, batch_size=self.eval_batch_size, images=split.images, features=bank)
+        bank = self.features.get(name) if cached else None
+        if isinstance(split.images, Tensor) or bank is not None:
+            return Resident(split.labels, indices, batch_size=batch_size, images=split.images, features=bank)
+        return Streamed(split.labels, indices, batch_size=batch_size, images=split.images, workers=self.workers)
 
-    def train_dataloader(self) -> Resident:
+    def plain(self, name: str) -> Resident | Streamed:
+        """Return a loader over this process's share of a split, in order and without augmentation."""
+        shard = range(distributed.rank(), len(self.splits[name].labels), distributed.world())
+        return self.loader(name, shard, self.eval_batch_size, cached=name != "train")
+
+    def train_dataloader(self) -> Resident | Streamed:
         """Return the training loader: cached features where a tuning keeps some, else images."""
-        split = self.splits["train"]
-        bank = self.features.get("train")
-        return Resident(split.labels, self.sampler, batch_size=self.batch_size, images=split.images, features=bank)
+        return self.loader("train", self.sampler, self.batch_size)
 
-    def val_dataloader(self) -> list[Resident]:
+    def val_dataloader(self) -> list[Resident | Streamed]:
         """Return one loader per monitored split."""
         return [self.plain(name) for name in self.monitored]
 
-    def test_dataloader(self) -> Resident:
+    def test_dataloader(self) -> Resident | Streamed:
         """Return the test loader."""
         return self.plain("test")
 
-    def predict_dataloader(self) -> Resident:
+    def predict_dataloader(self) -> Resident | Streamed:
         """Return the loader whose images are predicted: the test split."""
         return self.plain("test")
 
     def prepare(self, images: Tensor, *, augment: bool = False) -> Tensor:
         """Turn uint8 images (B, 3, H, W) into what the network takes, augmented (perhaps in views) or plain."""
-        ready = normalise(self.augment(images) if augment else images, self._mean, self._std)
+        images = images.to(self._mean.device)
+        ready = normalise(self.augment(images) if augment else middle(images, self.crop), self._mean, self._std)
         return self.trainer.precision_plugin.convert_input(ready) if self.trainer is not None else ready
 
     def on_exception(self, exception: BaseException) -> None:
@@ -209,3 +237,11 @@ class LongTailed(Timed, LightningDataModule):
         for rework in self.reworks if training else ():
             batch = rework(batch)
         return batch._replace(images=self.prepare(batch.images, augment=training))
+
+
+def middle(images: Tensor, size: int | None) -> Tensor:
+    """Return the middle (B, 3, size, size) of images (B, 3, H, W); all of them for None."""
+    if size is None:
+        return images
+    top, left = ((side - size) // 2 for side in images.shape[2:])
+    return images[:, :, top : top + size, left : left + size]

@@ -49,20 +49,20 @@ class CIFAR10LT(LongTailed):
         """Open a part after comparing its files with the official md5 sums."""
         return self.source(self.root, train=train)
 
-    def read(self) -> tuple[Split, Split, list[str]]:
+    def read(self) -> tuple[dict[str, Split], list[str]]:
         """Read both parts into uint8 tensors."""
-        parts = []
-        for train in (True, False):
+        splits = {}
+        for name in ("train", "test"):
             try:
-                part = self._open(train=train)
+                part = self._open(train=name == "train")
             except RuntimeError as error:
                 raise InputError(
                     f"the official files of {self.source.__name__} are missing or damaged in {self.root}: put them "
                     "there, or name their folder's parent with `--data.root`."
                 ) from error
             images = torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)))
-            parts.append(Split(images, torch.tensor(part.targets), np.arange(len(images))))
-        return parts[0], parts[1], list(part.classes)
+            splits[name] = Split(images, torch.tensor(part.targets), np.arange(len(images)))
+        return splits, list(part.classes)
 
 
 class CIFAR100LT(CIFAR10LT):

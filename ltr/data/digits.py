@@ -33,7 +33,7 @@ class DigitsLT(LongTailed):
         """Return none: a digit that is moved or mirrored is another image than those of the test split."""
         return Plain()
 
-    def read(self) -> tuple[Split, Split, list[str]]:
+    def read(self) -> tuple[dict[str, Split], list[str]]:
         """Split the file by class: the first images to test, the rest to train."""
         from sklearn.datasets import load_digits
 
@@ -44,4 +44,4 @@ class DigitsLT(LongTailed):
         positions = [np.flatnonzero(digits.target == label) for label in range(self.total_classes)]
         test = whole.take([part[:TEST_PER_CLASS] for part in positions])
         train = whole.take([np.sort(np.concatenate([part[TEST_PER_CLASS:] for part in positions]))])
-        return train, test, [str(label) for label in range(self.total_classes)]
+        return {"train": train, "test": test}, [str(label) for label in range(self.total_classes)]

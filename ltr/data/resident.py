@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Batch
+from ltr.data.images import ImageFiles
 
 
 class Indices(Sized, Protocol):
@@ -26,7 +27,7 @@ class Resident:
         labels: (N,) class indices.
         indices: the positions to visit, in order, drawn anew at every pass.
         batch_size: samples per step.
-        images: (N, 3, H, W) uint8.
+        images: (N, 3, H, W) uint8; not read where there are features.
         features: (V, N, D) cached features in V views, in place of images; a view is drawn per sample.
     """
 
@@ -38,7 +39,7 @@ class Resident:
         indices: Indices,
         *,
         batch_size: int,
-        images: Tensor,
+        images: Tensor | ImageFiles,
         features: Tensor | None = None,
     ) -> None:
         self.labels, self.indices, self.batch_size = labels, indices, batch_size

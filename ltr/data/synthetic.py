@@ -57,7 +57,7 @@ class Synthetic(LongTailed):
             augment=augment,
         )
 
-    def read(self) -> tuple[Split, Split, list[str]]:
+    def read(self) -> tuple[dict[str, Split], list[str]]:
         """Draw both parts."""
         generator = torch.Generator().manual_seed(0)
         colours = torch.randint(0, 128, (self.total_classes, 3, 1, 1), generator=generator)
@@ -66,4 +66,6 @@ class Synthetic(LongTailed):
             labels = torch.arange(self.total_classes).repeat_interleave(per_class)
             noise = torch.randint(0, 128, (len(labels), 3, self.size, self.size), generator=generator)
             parts.append(Split((noise + colours[labels]).to(torch.uint8), labels, np.arange(len(labels))))
-        return parts[0], parts[1], [f"class {label}" for label in range(self.total_classes)]
+        return dict(zip(("train", "test"), parts, strict=True)), [
+            f"class {label}" for label in range(self.total_classes)
+        ]

@@ -19,6 +19,7 @@ from ltr.data import (
     Cutout,
     Plain,
     RandAugment,
+    ResizedCrop,
     Rotation,
     SADEView,
     SimCLRView,
@@ -26,8 +27,9 @@ from ltr.data import (
 )
 from ltr.data.transforms import colours
 from ltr.data.transforms.operations import NAMES, operate
+from ltr.data.transforms.resized_crop import boxes
 
-RANDOM = [AutoAugment, ColorJitter, CropFlip, Cutout, RandAugment, Rotation, SADEView, SimCLRView]
+RANDOM = [AutoAugment, ColorJitter, CropFlip, Cutout, RandAugment, ResizedCrop, Rotation, SADEView, SimCLRView]
 every_transform = pytest.mark.parametrize("kind", RANDOM, ids=lambda kind: kind.__name__)
 
 
@@ -141,7 +143,7 @@ def test_jitter_stays_within_its_factors() -> None:
 
 
 def test_boxes_are_within_the_image_and_of_the_right_area() -> None:
-    starts, sizes = SimCLRView().boxes(images(4000, 32, 32))
+    starts, sizes = boxes(images(4000, 32, 32), 0.2)
     assert (starts >= 0).all()
     assert (starts + sizes <= 32).all()
     areas = sizes.prod(1) / 32**2
@@ -152,8 +154,18 @@ def test_boxes_are_within_the_image_and_of_the_right_area() -> None:
     assert ratios.max() < 1.43
 
 
+def test_a_crop_may_have_another_size() -> None:
+    torch.manual_seed(0)
+    batch = images(4, 24, 24)
+    assert ResizedCrop(16)(batch).shape == (4, 3, 16, 16)
+    whole = ResizedCrop(scale=1.0, flip=False)(batch)
+    assert all(
+        torch.equal(found, image) for found, image in zip(whole, batch, strict=True) if found.shape == image.shape
+    )
+
+
 def test_a_box_that_never_fits_is_the_whole_image() -> None:
-    starts, sizes = SimCLRView(scale=1.0).boxes(images(50, 8, 64))
+    starts, sizes = boxes(images(50, 8, 64), 1.0)
     assert (starts == 0).all()
     assert (sizes == torch.tensor([8, 64])).all()
 

@@ -65,10 +65,8 @@ def test_a_folder_without_splits_keeps_a_part_of_every_class(tmp_path: Path) -> 
     assert first.counts == [16, 7, 1]
     for data in (first, again, other):
         data.setup()
-    held = [len(files) for files in first.test_files.values()]
-    assert held == [4, 2, 1]
-    for name in COLOURS:
-        assert not set(first.train_files[name]) & set(first.test_files[name])
+    assert np.bincount(first.listings["test"].labels).tolist() == [4, 2, 1]
+    assert not set(first.listings["train"].names) & set(first.listings["test"].names)
     assert first.fingerprints == again.fingerprints
     assert first.fingerprints["test"] != other.fingerprints["test"]
 

@@ -56,7 +56,8 @@ def test_the_counts_of_the_digits() -> None:
 @every_set
 def test_splits_are_disjoint_and_are_the_images_of_the_file(kind: type[LongTailed]) -> None:
     data = ready(kind, val_per_class=2)
-    whole, test, _ = data.read()
+    splits, _ = data.read()
+    whole, test = splits["train"], splits["test"]
     train, val = data.splits["train"], data.splits["val"]
     everything = np.concatenate([train.indices, val.indices])
     assert len(set(everything.tolist())) == len(everything)

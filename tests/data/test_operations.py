@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as reference
 
 from ltr.data.transforms import auto_augment, colours
 from ltr.data.transforms.operations import COLOURS, MOVES, NAMES, operate
-from ltr.data.transforms.simclr_view import crop_resize
+from ltr.data.transforms.resized_crop import crop_resize
 from ltr.data.transforms.warp import rotation, warp
 
 SIZE = 24
@@ -132,13 +132,14 @@ def test_the_blur() -> None:
     assert close(found, torch.stack(expected), 1)
 
 
-def test_a_crop_is_resized_as_if_nothing_lay_around_it() -> None:
+@pytest.mark.parametrize("side", [None, 9, 40])
+def test_a_crop_is_resized_as_if_nothing_lay_around_it(side: int | None) -> None:
     whole = torch.tensor([HEIGHT, WIDTH])
     sizes = (5 + torch.rand(SIZE, 2) * (whole - 4)).long()
     starts = (torch.rand(SIZE, 2) * (whole - sizes + 1)).long()
-    found = crop_resize(IMAGES, starts, sizes)
+    found = crop_resize(IMAGES, starts, sizes, side)
     for image, start, size, result in zip(IMAGES, starts.tolist(), sizes.tolist(), found, strict=True):
-        expected = reference.resized_crop(image, *start, *size, [HEIGHT, WIDTH], antialias=False)
+        expected = reference.resized_crop(image, *start, *size, [side or HEIGHT, side or WIDTH], antialias=False)
         assert close(result, expected, 1)
 
 

@@ -8,6 +8,7 @@ from ltr.data.transforms.cutout import Cutout
 from ltr.data.transforms.normalise import normalise
 from ltr.data.transforms.plain import Plain
 from ltr.data.transforms.rand_augment import RandAugment
+from ltr.data.transforms.resized_crop import ResizedCrop
 from ltr.data.transforms.rotation import Rotation
 from ltr.data.transforms.sade_view import SADEView
 from ltr.data.transforms.simclr_view import SimCLRView
@@ -21,6 +22,7 @@ __all__ = [
     "Cutout",
     "Plain",
     "RandAugment",
+    "ResizedCrop",
     "Rotation",
     "SADEView",
     "SimCLRView",

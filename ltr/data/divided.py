@@ -1,0 +1,58 @@
+"""A test split for a set that has none, drawn once and kept."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ltr import files
+from ltr.data.listing import Listing
+from ltr.errors import InputError
+
+
+def divided(listing: Listing, classes: Sequence[str], path: Path, *, share: float, seed: int) -> dict[str, Listing]:
+    """Divide a set, class by class, into `train` and `test`.
+
+    Where the division has been kept in a file, it is the one of the file, and images that the file does not name, since
+    they were added later, are for training: an image that was trained on is never tested on.
+
+    Args:
+        listing: all images.
+        classes: names of the classes.
+        path: the file.
+        share: part of every class that is for testing, at least one image.
+        seed: which images.
+
+    Raises:
+        InputError: where a class has but one image.
+    """
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            kept = {row["image"]: row["split"] for row in csv.DictReader(file)}
+        testing = np.array([kept.get(name) == "test" for name in listing.names])
+    else:
+        testing = np.zeros(len(listing.names), dtype=bool)
+        generator = np.random.RandomState(seed)
+        for label, name in enumerate(classes):
+            positions = np.flatnonzero(listing.labels == label)
+            if len(positions) == 1:
+                raise InputError(
+                    f"the class {name} has one image, and needs one to train and another to test on: add some, or "
+                    "remove the class."
+                )
+            chosen = generator.permutation(len(positions))[: max(round(share * len(positions)), 1)]
+            testing[positions[chosen]] = True
+    return {"train": listing.take(np.flatnonzero(~testing)), "test": listing.take(np.flatnonzero(testing))}
+
+
+def keep(path: Path, listings: Mapping[str, Listing]) -> None:
+    """Write a division to a file, where it is not there and whole already."""
+    rows = [{"image": name, "split": split} for split, listing in listings.items() for name in listing.names]
+    try:
+        files.write_csv(path, rows)
+    except InputError:
+        warnings.warn(f"the split could not be kept in {path}: add no image to the set while you use it.", stacklevel=2)

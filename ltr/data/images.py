@@ -1,0 +1,153 @@
+"""Image files, decoded when they are asked for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ltr.errors import InputError
+
+KINDS = {".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+Source = str | bytes
+T = TypeVar("T")
+
+
+class ImageFiles(Dataset[Tensor]):
+    """Images that are files, each brought to one size as it is read.
+
+    Args:
+        sources: of each image its path, or the bytes of the file.
+        size: height and width in pixels.
+        positions: which of the sources; all where none are given.
+    """
+
+    def __init__(self, sources: Sequence[Source], size: int, positions: NDArray[np.int64] | None = None) -> None:
+        self.sources, self.size = sources, size
+        self.positions = np.arange(len(sources)) if positions is None else positions
+        self.shape = torch.Size([len(self.positions), 3, size, size])
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def take(self, where: NDArray[np.int64]) -> ImageFiles:
+        """Return the images at some positions, not yet read."""
+        return ImageFiles(self.sources, self.size, self.positions[where])
+
+    def to(self, device: torch.device) -> ImageFiles:
+        """Return the same: files are on no device."""
+        return self
+
+    def source(self, position: int) -> Source:
+        """Return the path of an image, or the bytes of its file."""
+        return self.sources[int(self.positions[position])]
+
+    def __getitem__(self, positions: Tensor | slice) -> Tensor:
+        """Read images (B, 3, size, size) uint8.
+
+        Raises:
+            InputError: where a file is no readable image.
+        """
+        chosen = torch.arange(len(self))[positions].tolist()
+        return torch.stack([decode(self.source(position), self.size) for position in chosen])
+
+    def read(self, what: str) -> Tensor:
+        """Read all images at once, (N, 3, size, size) uint8.
+
+        Args:
+            what: shown beside the progress.
+
+        Raises:
+            InputError: where files are no readable images; it names them.
+        """
+        images = torch.empty(self.shape, dtype=torch.uint8)
+
+        def fill(position: int) -> str | None:
+            return failure(lambda: images[position].copy_(decode(self.source(position), self.size)))
+
+        failures = list(filter(None, each(fill, len(self), what)))
+        if failures:
+            others = f" There are {len(failures) - 1} more such files." if len(failures) > 1 else ""
+            raise InputError(failures[0] + others)
+        return images
+
+
+def unreadable(sources: Sequence[Source], what: str) -> list[int]:
+    """Return the positions of the files that are no readable images.
+
+    Args:
+        sources: their paths, or their bytes.
+        what: shown beside the progress.
+    """
+    failures = each(lambda position: failure(lambda: decode(sources[position], 8)), len(sources), what)
+    return [position for position, found in enumerate(failures) if found]
+
+
+def opened(source: Source) -> PathLike[str] | io.BytesIO:
+    """Return what PIL opens."""
+    return io.BytesIO(source) if isinstance(source, bytes) else Path(source)
+
+
+def decode(source: Source, size: int) -> Tensor:
+    """Read an image as (3, size, size) uint8: upright, in colour, its middle square resized.
+
+    Grey values of 16 bits or more are scaled to 8 bits, and transparency is dropped.
+
+    Raises:
+        InputError: where the file is no readable image.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(opened(source)) as file:
+            file.draft("RGB", (size, size))  # a JPEG is decoded at a fraction of its size where that is enough
+            image = ImageOps.exif_transpose(file)
+            image = grey8(image) if image.mode[0] in "IF" else image
+            square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        what = source if isinstance(source, str) else "an image of the set"
+        raise InputError(
+            f"{what} is damaged or no image: repair or remove it, or leave such files out with `--data.unreadable "
+            "skip`."
+        ) from error
+    return torch.from_numpy(np.array(square)).permute(2, 0, 1)
+
+
+def grey8(image: Any) -> Any:
+    """Return a grey image of 16 or 32 bits, or of numbers from 0 to 1, as one of 8 bits."""
+    from PIL import Image
+
+    values = np.asarray(image, dtype=np.float64) * (255 if image.mode == "F" else 255 / 65535)
+    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+
+
+def each(act: Callable[[int], T], size: int, what: str) -> list[T]:
+    """Do something for every position, in threads and with progress.
+
+    Args:
+        act: what to do.
+        size: how many positions.
+        what: shown beside the progress.
+    """
+    from tqdm import tqdm
+
+    with ThreadPoolExecutor() as pool:
+        return list(tqdm(pool.map(act, range(size)), what, size, disable=None, leave=False))
+
+
+def failure(act: Callable[[], object]) -> str | None:
+    """Return what the user has to mend before something can be done; None where it is done."""
+    try:
+        act()
+    except InputError as error:
+        return str(error)
+    return None

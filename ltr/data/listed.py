@@ -1,0 +1,196 @@
+"""Sets whose images are files: found and counted first, decoded when they are needed."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltr.contracts import SamplerFactory, Transform
+from ltr.counts import Profile
+from ltr.data.base import LongTailed, Split
+from ltr.data.divided import divided, keep
+from ltr.data.images import ImageFiles, unreadable
+from ltr.data.listing import Listing
+from ltr.data.packed import packed
+from ltr.data.transforms import CropFlip, ResizedCrop
+from ltr.errors import InputError
+from ltr.samplers import Power
+
+SHOWN = 10
+
+
+class Listed(LongTailed):
+    """A set whose images are files of any size and kind, as long-tailed as it is or made so.
+
+    Of every image the middle square is brought to one size. Where all of them fit into the given memory they are
+    decoded once and stay on the device as uint8 (10,000 images of 64 x 64 pixels are 123 MB); else worker processes
+    decode them anew in every epoch. Either way whole batches are cropped, augmented and normalised on the device.
+
+    A set without a test split is divided, class by class. A validation split that the set has is followed in training.
+
+    Args:
+        root: folder of the files.
+        size: height and width in pixels to which every image is brought.
+        crop: height and width that the network sees: at random places and scales in training, the middle in any
+            evaluation; None for the whole image.
+        memory: GiB up to which the images of the set are held in memory; 0 always decodes anew.
+        cache: folder in which decoded images are kept for the next run, where they are held in memory.
+        workers: processes that decode; None for one per core.
+        unreadable: `refuse` files that are no images, or `skip` them, for which all files are read at the start.
+        mean: means of the channels of pixels in [0, 1]; None for the usual ones of the set.
+        std: their standard deviations.
+        imbalance: N_max / N_min where `tail` is not `none`; the first class is the largest.
+        tail: `none` keeps every image; `exp`, `step` or `pareto` make a long tail, of at most as many images as a class
+            has.
+        subset_seed: which images are kept, and, in a set without a test split, which are for testing.
+        test_share: part of every class that is kept for testing where the set has no test split, at least one image.
+        val_per_class: images per class carved out of the training split for validation.
+        batch_size: training images per step and process.
+        eval_batch_size: images per step and process of validation, test and prediction.
+        sampler: the order of an epoch.
+        augment: the augmentation of training batches; None for crops and mirror images.
+    """
+
+    mean = (0.485, 0.456, 0.406)
+    std = (0.229, 0.224, 0.225)
+
+    def __init__(
+        self,
+        root: str = "data",
+        *,
+        size: int = 32,
+        crop: int | None = None,
+        memory: float = 4.0,
+        cache: str | None = None,
+        workers: int | None = None,
+        unreadable: Literal["refuse", "skip"] = "refuse",
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
+        imbalance: float = 100,
+        tail: Profile = "none",
+        subset_seed: int = 0,
+        test_share: float = 0.2,
+        val_per_class: int = 0,
+        batch_size: int = 128,
+        eval_batch_size: int = 500,
+        sampler: SamplerFactory = Power,
+        augment: Transform | None = None,
+    ) -> None:
+        if not 0 < test_share < 1:
+            raise InputError(f"test_share is a part of every class, such as 0.2; it cannot be {test_share:g}.")
+        if size < 1 or (crop is not None and not 0 < crop <= size):
+            raise InputError(f"a network cannot see {crop} pixels of an image of {size}: `--data.size`, `--data.crop`.")
+        self.home, self.size, self.crop = Path(root), size, crop
+        self.memory, self.cache = memory, cache
+        self.workers = workers
+        self.mean, self.std = mean or self.mean, std or self.std
+        self.test_share, self.subset_seed = test_share, subset_seed
+        self.listings, self.classes = self.find()
+        if unreadable == "skip":
+            self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
+        self.complete()
+        super().__init__(
+            root,
+            imbalance=imbalance,
+            profile=tail,
+            subset_seed=subset_seed,
+            val_per_class=val_per_class,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            sampler=sampler,
+            augment=augment,
+        )
+
+    @abstractmethod
+    def find(self) -> tuple[dict[str, Listing], list[str]]:
+        """List the images of the splits that there are, of `train`, `val` and `test`, and the names of the classes.
+
+        Raises:
+            InputError: where files are missing, or not as this kind of set has them.
+        """
+
+    def complete(self) -> None:
+        """See to it that there is something to train and something to test on.
+
+        Raises:
+            InputError: where a class has no training image, or an image is in two splits.
+        """
+        if "test" not in self.listings and "val" in self.listings:
+            self.listings["test"] = self.listings.pop("val")
+        self.drawn = "test" not in self.listings
+        if self.drawn:
+            self.listings = divided(
+                self.listings["train"], self.classes, self.split_file, share=self.test_share, seed=self.subset_seed
+            )
+        self.follows = "val" in self.listings
+        for number, count in enumerate(self.sizes()):
+            if not count:
+                raise InputError(f"the class {self.classes[number]} has no image to train on: add some, or remove it.")
+        known = set(self.listings["train"].names)
+        for name in self.listings.keys() - {"train"}:
+            twice = [image for image in self.listings[name].names if image in known]
+            if twice:
+                raise InputError(f"{twice[0]} is in the training split and in the {name} split: take it out of one.")
+
+    @property
+    def split_file(self) -> Path:
+        """Where a split that was drawn is kept, so that images which are added later do not change it."""
+        return self.home / f"ltr_split_{self.test_share:g}_{self.subset_seed}.csv"
+
+    def usual_augment(self) -> Transform:
+        """Return random crops, and mirror images."""
+        if self.crop is None:
+            return CropFlip(padding=max(self.size // 8, 1))
+        return ResizedCrop(self.crop)
+
+    def sizes(self) -> list[int]:
+        """Return how many training images of every class there are."""
+        counts: list[int] = np.bincount(self.listings["train"].labels, minlength=len(self.classes)).tolist()
+        return counts
+
+    def read(self) -> tuple[dict[str, Split], list[str]]:
+        """Return the splits, not yet decoded."""
+        splits = {}
+        for name, listing in self.listings.items():
+            images = ImageFiles(listing.sources, self.size)
+            splits[name] = Split(images, torch.from_numpy(listing.labels), listing.numbers)
+        return splits, self.classes
+
+    def setup(self, stage: str | None = None) -> None:
+        """Prepare the splits, and keep the one that was drawn."""
+        super().setup(stage)
+        if self.drawn:
+            keep(self.split_file, self.listings)
+
+    @property
+    def gibibytes(self) -> float:
+        """How much memory the images take that the run needs."""
+        others = sum(len(listing.names) for name, listing in self.listings.items() if name != "train")
+        return (sum(self.counts) + sum(self.val_counts) + others) * 3 * self.size**2 / 2**30
+
+    def hold(self, name: str, images: Tensor | ImageFiles) -> Tensor | ImageFiles:
+        """Decode the images of a split where those of all splits fit into the memory given."""
+        if isinstance(images, Tensor) or self.gibibytes > self.memory:
+            return images
+        return packed(images, Path(self.cache), f"{name} images") if self.cache else images.read(f"{name} images")
+
+
+def readable(listing: Listing, what: str) -> Listing:
+    """Return what can be read of a listing, with a note on what cannot.
+
+    Args:
+        listing: the images.
+        what: shown beside the progress.
+    """
+    broken = unreadable(listing.sources, what)
+    if broken:
+        names = ", ".join(listing.names[at] for at in broken[:SHOWN])
+        more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
+        warnings.warn(f"{len(broken)} files are no images and are left out: {names}{more}.", stacklevel=2)
+    return listing.take(np.setdiff1d(np.arange(len(listing.names)), broken))

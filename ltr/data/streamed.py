@@ -1,0 +1,83 @@
+"""A loader over image files that are decoded by worker processes, anew in every epoch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ltr import distributed
+from ltr.contracts import Batch
+from ltr.data.images import ImageFiles
+from ltr.data.resident import Indices
+from ltr.errors import InputError
+
+
+class Streamed:
+    """Yield a `Batch` of uint8 images per step, which workers have decoded and brought to one size.
+
+    What is random about a batch, its order and its augmentation, is not the workers' business, so a resumed run sees
+    the same images as an undisturbed one, whatever the number of workers.
+
+    Args:
+        labels: (N,) class indices.
+        indices: the positions to visit, in order, drawn anew at every pass.
+        batch_size: samples per step.
+        images: the files.
+        workers: processes; 0 decodes in this one, None takes one per core.
+    """
+
+    batch_sampler = None  # as in `Resident`
+
+    def __init__(
+        self, labels: Tensor, indices: Indices, *, batch_size: int, images: ImageFiles, workers: int | None = None
+    ) -> None:
+        self.labels, self.indices, self.batch_size = labels, indices, batch_size
+        self.images, self.workers = images, max(cores() // distributed.world(), 1) if workers is None else workers
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = torch.tensor(list(self.indices), dtype=torch.int64)
+        steps = torch.split(order, self.batch_size)[: len(self)]
+        workers = min(self.workers, len(steps))
+        loader = DataLoader(
+            Steps(self.images),
+            batch_size=None,
+            sampler=steps,
+            num_workers=workers,
+            pin_memory=self.labels.is_cuda,
+            generator=torch.Generator(),  # of its own, so that the training's random numbers stay what they are
+        )
+        device = self.labels.device
+        for here, images in zip(steps, loader, strict=True):
+            if isinstance(images, str):
+                raise InputError(images)
+            here = here.to(device)
+            yield Batch(images.to(device, non_blocking=True), self.labels[here], here)
+
+
+class Steps(Dataset[Tensor | str]):
+    """The images of a step, or what is wrong with one of them: an exception would lose its sentence on its way.
+
+    Args:
+        images: the files.
+    """
+
+    def __init__(self, images: ImageFiles) -> None:
+        self.images = images
+
+    def __getitem__(self, positions: Tensor) -> Tensor | str:
+        try:
+            return self.images[positions]
+        except InputError as error:
+            return str(error)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,83 @@
+"""Random crops of random size, all resized to one."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltr.contracts import Transform
+
+TRIES = 10
+
+
+class ResizedCrop(Transform):
+    """Cut a box of random size, ratio and place out of every image, resize it, and mirror half of them.
+
+    A box has a ratio of its sides within [3/4, 4/3]. The images are of one size here already, in files of larger ones
+    their middle square; that is not quite torchvision's `RandomResizedCrop`, which cuts from the whole image.
+
+    Args:
+        size: height and width of the result; None for those of the images.
+        scale: the smallest box, as a part of the area.
+        flip: whether images are mirrored.
+
+    Reference:
+        Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, https://arxiv.org/abs/1409.4842, section 6.
+    """
+
+    def __init__(self, size: int | None = None, scale: float = 0.08, flip: bool = True) -> None:
+        super().__init__()
+        self.size, self.scale, self.flip = size, scale, flip
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map uint8 images (B, 3, H, W) to uint8 images (B, 3, size, size), or of the same shape."""
+        crops = crop_resize(images, *boxes(images, self.scale), self.size)
+        if not self.flip:
+            return crops
+        mirrored = torch.rand(len(crops), device=crops.device) < 0.5
+        return torch.where(mirrored[:, None, None, None], crops.flip(3), crops)
+
+
+def boxes(images: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Return starts (B, 2) and sizes (B, 2) of crops, rows first: for each image the first of some tries to fit in.
+
+    Where none does, the crop is the whole image.
+
+    Args:
+        images: (B, 3, H, W).
+        scale: the smallest crop, as a part of the area.
+    """
+    size, device = len(images), images.device
+    whole = torch.tensor(images.shape[2:], device=device)
+    areas = whole.prod() * torch.empty(TRIES, size, device=device).uniform_(scale, 1)
+    ratios = torch.empty(TRIES, size, device=device).uniform_(-1, 1).mul_(math.log(4 / 3)).exp()
+    sizes = torch.stack([(areas / ratios).sqrt(), (areas * ratios).sqrt()], 2).round_().long()
+    fits = ((sizes > 0) & (sizes <= whole)).all(2)
+    first = fits.long().argmax(0)
+    chosen = sizes[first, torch.arange(size, device=device)].where(fits.any(0)[:, None], whole)
+    starts = (torch.rand(size, 2, device=device) * (whole - chosen + 1)).long()
+    return starts, chosen
+
+
+def crop_resize(images: Tensor, starts: Tensor, sizes: Tensor, side: int | None = None) -> Tensor:
+    """Cut a box out of every image and resize it bilinearly as if nothing lay around it.
+
+    Args:
+        images: (B, 3, H, W) uint8.
+        starts: (B, 2) first row and column.
+        sizes: (B, 2) rows and columns.
+        side: height and width of the result; None for those of the images.
+    """
+    axes = []
+    for axis, whole in enumerate(images.shape[2:]):
+        start, size, count = starts[:, axis, None], sizes[:, axis, None], side or whole
+        places = (torch.arange(count, device=images.device) + 0.5) * size / count - 0.5
+        places = start + places.clamp(min=0).minimum(size - 1.0)
+        axes.append((2 * places + 1) / whole - 1)
+    rows, columns = axes
+    height, width = rows.shape[1], columns.shape[1]
+    grid = torch.stack([columns[:, None].expand(-1, height, -1), rows[:, :, None].expand(-1, -1, width)], 3)
+    return F.grid_sample(images.float(), grid, align_corners=False).round_().to(torch.uint8)

@@ -1,0 +1,208 @@
+"""What every set of image files owes, shown on folders."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ltr.data import CropFlip, FolderLT
+from ltr.data.images import ImageFiles, decode
+from ltr.errors import InputError
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return a folder of noisy images, of which every class has a colour."""
+    generator = np.random.RandomState(0)
+    for split, counts in {"train": (9, 5, 3), "test": (3, 3, 3)}.items():
+        for label, count in enumerate(counts):
+            folder = tmp_path / "set" / split / f"class {label}"
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = generator.randint(0, 128, (10, 12, 3)) + 127 * np.eye(3, dtype=int)[label]
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{split} {number}.png")
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_streamed_images_are_those_in_memory(workers: int, home: Path) -> None:
+    held, streamed = FolderLT(str(home), size=8), FolderLT(str(home), size=8, memory=0, workers=workers)
+    for data in (held, streamed):
+        data.setup()
+        data.batch_size = 4
+        data.set_epoch(1, 2)
+    assert isinstance(streamed.splits["train"].images, ImageFiles)
+    for loader in ("train_dataloader", "test_dataloader", "predict_dataloader"):
+        torch.manual_seed(1)
+        first = list(getattr(held, loader)())
+        after = torch.rand(())
+        torch.manual_seed(1)
+        second = list(getattr(streamed, loader)())
+        assert torch.equal(torch.rand(()), after), "the workers leave the random numbers of the training alone"
+        assert len(first) == len(second) == len(getattr(streamed, loader)())
+        for one, other in zip(first, second, strict=True):
+            assert torch.equal(one.images, other.images)
+            assert torch.equal(one.labels, other.labels)
+            assert torch.equal(one.indices, other.indices)
+    assert held.fingerprints == streamed.fingerprints
+
+
+def test_a_streamed_training_is_that_in_memory(home: Path, ltr: Run) -> None:
+    words = (
+        f"--config ce.yaml --data FolderLT --data.root {home} --data.size 8 --model.backbone ResNet20 "
+        "--model.backbone.width 2 --trainer.max_epochs 2 --model.schedule Cosine --model.schedule.warmup 0 "
+        "--trainer.accelerator cpu --trainer.precision 32-true --trainer.enable_progress_bar false"
+    )
+    assert ltr("fit --name held", words) == 0
+    assert ltr("fit --name streamed", words, "--data.memory 0 --data.workers 1") == 0
+    states = [
+        torch.load(f"checkpoints/{name}/last.ckpt", weights_only=True)["state_dict"] for name in ("held", "streamed")
+    ]
+    assert all(torch.equal(one, states[1][name]) for name, one in states[0].items())
+    assert (
+        ltr("fit --name tuned --config gml.yaml --model.backbone.checkpoint streamed --trainer.max_epochs 1", words)
+        == 0
+    )
+    assert ltr("test --ckpt_path tuned --data.memory 0") == 0
+
+
+def test_packed_images_are_read_again(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = FolderLT(str(home), size=8, cache=str(tmp_path / "packed"))
+    first.setup()
+    assert len(list((tmp_path / "packed").glob("*.npy"))) == 2
+
+    def never(*_: object) -> None:
+        raise AssertionError("an image was decoded although it is packed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ltr.data.images.decode", never)
+        again = FolderLT(str(home), size=8, cache=str(tmp_path / "packed"))
+        again.setup()
+    for name in ("train", "test"):
+        assert torch.equal(first.splits[name].images, again.splits[name].images)
+    changed = home / "train" / "class 0" / "train 0.png"
+    Image.new("RGB", (12, 12), (1, 2, 3)).save(changed)
+    renewed = FolderLT(str(home), size=8, cache=str(tmp_path / "packed"))
+    renewed.setup()
+    assert not torch.equal(first.splits["train"].images, renewed.splits["train"].images)
+    assert (renewed.splits["train"].images[:, 2] == 3).all(2).all(1).any(), "a file that has changed is read anew"
+
+
+def test_what_is_in_the_files_is_read_only_where_it_is_kept(home: Path) -> None:
+    data = FolderLT(str(home), tail="exp", imbalance=9)
+    assert data.counts == [9, 3, 1]
+    data.setup()
+    assert len(data.splits["train"].images) == 13
+
+
+def test_the_network_sees_the_middle_and_the_training_a_crop(home: Path) -> None:
+    data = FolderLT(str(home), size=10, crop=6, batch_size=17)
+    data.setup()
+    stored = data.splits["test"].images
+    assert stored.shape[2:] == (10, 10)
+    plain = data.prepare(stored)
+    assert plain.shape[2:] == (6, 6)
+    expected = (stored[:, :, 2:8, 2:8] / 255 - torch.tensor(data.mean)[:, None, None]) / torch.tensor(data.std)[
+        :, None, None
+    ]
+    torch.testing.assert_close(plain, expected)
+    assert data.prepare(stored, augment=True).shape[2:] == (6, 6)
+    with pytest.raises(InputError, match="cannot see 11 pixels of an image of 10"):
+        FolderLT(str(home), size=10, crop=11)
+
+
+def test_a_validation_split_of_the_set_is_followed(home: Path) -> None:
+    assert FolderLT(str(home)).monitored == ["test"]
+    (home / "val" / "class 1").mkdir(parents=True)
+    (home / "test" / "class 1" / "test 0.png").rename(home / "val" / "class 1" / "val 0.png")
+    data = FolderLT(str(home))
+    assert data.monitored == ["val", "test"]
+    assert data.description["official"]
+    data.setup()
+    assert len(data.splits["val"].labels) == 1
+    with pytest.raises(InputError, match="has a validation split"):
+        FolderLT(str(home), val_per_class=1)
+
+
+def test_unreadable_files_are_all_counted_and_left_out_only_when_asked(home: Path) -> None:
+    for number in (1, 2):
+        (home / "train" / "class 0" / f"train {number}.png").write_bytes(b"no image")
+    short = home / "test" / "class 2" / "test 0.png"
+    Image.effect_noise((40, 40), 50).save(short.with_suffix(".jpg"))
+    short.with_suffix(".jpg").write_bytes(short.with_suffix(".jpg").read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"train \d\.png is damaged or no image: .* There are 1 more such files\."):
+        FolderLT(str(home)).setup()
+    streamed = FolderLT(str(home), memory=0, workers=1)
+    streamed.setup()
+    with pytest.raises(InputError, match=r"train \d\.png is damaged or no image"):
+        list(streamed.train_dataloader())
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        data = FolderLT(str(home), unreadable="skip")
+    assert [str(note.message) for note in notes] == [
+        "2 files are no images and are left out: train/class 0/train 1.png, train/class 0/train 2.png.",
+        "1 files are no images and are left out: test/class 2/test 0.jpg.",
+    ]
+    assert data.counts == [7, 5, 3]
+    data.setup()
+
+
+def test_a_drawn_split_stays_what_it_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = home / "train"
+    first = FolderLT(str(whole), test_share=0.4)
+    first.setup()
+    kept = whole / "ltr_split_0.4_0.csv"
+    assert kept.read_text().splitlines()[0] == "image,split"
+    Image.new("RGB", (12, 12)).save(whole / "class 0" / "another.png")
+    later = FolderLT(str(whole), test_share=0.4)
+    later.setup()
+    assert later.fingerprints["test"] == first.fingerprints["test"]
+    assert set(later.listings["train"].names) - set(first.listings["train"].names) == {"class 0/another.png"}
+    assert FolderLT(str(whole), test_share=0.4, subset_seed=1).listings["test"].names != first.listings["test"].names
+    kept.unlink()
+
+    def full(*_: object) -> None:
+        raise InputError("no space is left")
+
+    monkeypatch.setattr("ltr.files.write_csv", full)
+    with pytest.warns(UserWarning, match="the split could not be kept"):
+        FolderLT(str(whole), test_share=0.4).setup()
+
+
+def test_names_that_are_numbers_are_those_of_a_set_that_was_written_out(home: Path) -> None:
+    for split in ("train", "test"):
+        for number, path in enumerate(sorted((home / split).rglob("*.png"))):
+            path.rename(path.with_name(f"{number:05}.png"))
+    data = FolderLT(str(home))
+    data.setup()
+    assert data.splits["train"].indices.tolist() != sorted(data.splits["train"].indices), "in the order of the drawing"
+    assert sorted(data.splits["train"].indices) == list(range(17))
+
+
+def test_a_split_of_other_classes_is_one_for_few_shot_learning(home: Path) -> None:
+    for path in (home / "test").iterdir():
+        path.rename(path.with_name(f"new {path.name}"))
+    with pytest.raises(InputError, match="few-shot learning"):
+        FolderLT(str(home))
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint16, 40000), (np.int32, 40000), (np.float32, 40000 / 65535)])
+def test_grey_of_many_bits(dtype: type, value: float, tmp_path: Path) -> None:
+    path = tmp_path / "grey.tiff"
+    Image.fromarray(np.full((4, 4), value, dtype)).save(path)
+    assert (decode(str(path), 2) == round(40000 / 257)).all()
+
+
+def test_the_usual_augmentation_depends_on_the_crop(home: Path) -> None:
+    augment = FolderLT(str(home), size=64).augment
+    assert isinstance(augment, CropFlip)
+    assert augment.padding == 8
+    assert type(FolderLT(str(home), size=64, crop=56).augment).__name__ == "ResizedCrop"
