@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import SamplerFactory, Transform
-from ltr.counts import Profile
+from ltr.counts import Profile, number
 from ltr.data.base import LongTailed, Split
 from ltr.data.transforms import CropFlip
 from ltr.errors import InputError
@@ -136,7 +135,8 @@ class FolderLT(LongTailed):
             for at, image in enumerate(tqdm(decoded, what, len(flat), disable=None, leave=False)):
                 images[at] = image
         labels = torch.arange(len(files)).repeat_interleave(torch.tensor([len(paths) for paths in files.values()]))
-        return Split(images, labels, np.array([number(path.relative_to(self.home)) for path in flat]))
+        names = [path.relative_to(self.home).as_posix() for path in flat]
+        return Split(images, labels, np.array([number(name.encode()) for name in names]))
 
 
 def listing(folder: Path) -> dict[str, list[Path]]:
@@ -155,11 +155,6 @@ def listing(folder: Path) -> dict[str, list[Path]]:
         if not files:
             raise InputError(f"{folder / name} holds no image ({', '.join(sorted(KINDS))}): add some, or remove it.")
     return found
-
-
-def number(path: Path) -> int:
-    """Return a number of 63 bits that stands for the name of a file."""
-    return int.from_bytes(hashlib.sha256(path.as_posix().encode()).digest()[:8], "little") >> 1
 
 
 def decode(path: Path, size: int) -> Tensor:
