@@ -162,6 +162,11 @@ def fingerprint(indices: NDArray[np.int64] | Sequence[int]) -> str:
     return hashlib.sha256(np.sort(np.asarray(indices, dtype="<i8")).tobytes()).hexdigest()
 
 
+def number(content: bytes) -> int:
+    """Return a number of 63 bits that stands for some content, where an image has no position in an official file."""
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "little") >> 1
+
+
 def per_class(labels: Tensor, classes: int) -> Tensor:
     """Return (C,) how often each class occurs among labels (N,)."""
     return torch.bincount(labels, minlength=classes)

@@ -2,6 +2,7 @@
 
 from ltr.data.base import LongTailed
 from ltr.data.cifar import CIFAR10LT, CIFAR100LT
+from ltr.data.cui import CuiCIFAR10LT, CuiCIFAR100LT
 from ltr.data.digits import DigitsLT
 from ltr.data.folder import FolderLT
 from ltr.data.synthetic import Synthetic
@@ -27,6 +28,8 @@ __all__ = [
     "Chain",
     "ColorJitter",
     "CropFlip",
+    "CuiCIFAR10LT",
+    "CuiCIFAR100LT",
     "Cutout",
     "DigitsLT",
     "FolderLT",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ltr.counts import number
 from ltr.data.images import Source
 
 
@@ -42,9 +42,4 @@ class Listing(NamedTuple):
             numbers = np.array([int(stem) for stem in stems], dtype=np.int64)
             if len(np.unique(numbers)) == len(numbers):
                 return numbers
-        return np.array([hashed(name) for name in self.names], dtype=np.int64)
-
-
-def hashed(name: str) -> int:
-    """Return a number of 63 bits that stands for the name of an image."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little") >> 1
+        return np.array([number(name.encode()) for name in self.names], dtype=np.int64)

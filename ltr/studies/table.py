@@ -125,7 +125,8 @@ def markdown(plan: Plan, cells: Sequence[Cell], *, command: str, level: int = 1)
 def _data(cells: Sequence[Cell]) -> str:
     """Say what the results were measured on."""
     said = {
-        f"{data['name']}, imbalance {data['imbalance']:g} ({data['profile']}), subset seed {data['subset_seed']}"
+        f"{data['name']}, imbalance {data['imbalance']:g} ({data['profile']})"
+        + ("" if data["subset_seed"] is None else f", subset seed {data['subset_seed']}")
         for cell in cells
         for data in (measures["data"] for measures in cell.found.values())
     }

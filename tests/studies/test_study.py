@@ -104,6 +104,14 @@ def test_the_table_has_mean_and_deviation(fake: Fake, capsys) -> None:
     assert "Base" in out
 
 
+def test_a_set_that_is_not_drawn_has_no_seed(fake: Fake) -> None:
+    study(["mine.yaml"], fake)
+    for path in Path("checkpoints/mine").glob("*/*/metrics.json"):
+        path.write_text(path.read_text().replace('"subset_seed": 0', '"subset_seed": null'))
+    study(["mine.yaml"], fake)
+    assert "seeds 0, 1. Fake, imbalance 10 (exp). " in Path("checkpoints/mine/table.md").read_text()
+
+
 def test_finished_runs_are_kept(fake: Fake, capsys) -> None:
     study(["mine.yaml"], fake)
     fake.calls.clear()
