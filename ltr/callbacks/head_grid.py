@@ -127,7 +127,7 @@ class HeadGrid(Callback):
             def worth(logits: Tensor, labels: Tensor = labels) -> dict[str, object]:
                 recall = Recall(logits.shape[1]).to(logits.device)
                 recall.update(logits.softmax(1), labels)
-                report = Report.of(recall, method.counts.tolist()).to_json()
+                report = Report.of(recall, (method.counts - method.synthetic).tolist()).to_json()
                 return {key: report[key] for key in MEASURES}
 
             def logits(own: Mapping[str, Tensor], head: nn.Module, features: Tensor = features) -> Tensor:

@@ -13,6 +13,7 @@ VERBS = {
     "test": "measure a run on the test split; write metrics, predictions and figures",
     "predict": "write the predictions of a run",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
+    "convert": "write a data set as class folders, a table or annotations",
     "bench": "measure speed and memory: of the training loop, of recipes, of augmentations",
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
     "gallery": "print all recipes with what is reported and what was measured here",

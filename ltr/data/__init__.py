@@ -1,11 +1,15 @@
 """Data: files to batches."""
 
+from ltr.data.annotated import AnnotatedLT
 from ltr.data.base import LongTailed
 from ltr.data.cifar import CIFAR10LT, CIFAR100LT
 from ltr.data.cui import CuiCIFAR10LT, CuiCIFAR100LT
 from ltr.data.digits import DigitsLT
 from ltr.data.folder import FolderLT
+from ltr.data.hub import HubLT
+from ltr.data.listed import Listed
 from ltr.data.synthetic import Synthetic
+from ltr.data.table import TableLT
 from ltr.data.transforms import (
     AutoAugment,
     Chain,
@@ -24,6 +28,7 @@ from ltr.data.transforms import (
 __all__ = [
     "CIFAR10LT",
     "CIFAR100LT",
+    "AnnotatedLT",
     "AutoAugment",
     "Chain",
     "ColorJitter",
@@ -33,6 +38,8 @@ __all__ = [
     "Cutout",
     "DigitsLT",
     "FolderLT",
+    "HubLT",
+    "Listed",
     "LongTailed",
     "Plain",
     "RandAugment",
@@ -41,5 +48,6 @@ __all__ = [
     "SADEView",
     "SimCLRView",
     "Synthetic",
+    "TableLT",
     "Views",
 ]

@@ -62,6 +62,8 @@ class LongTailed(Timed, LightningDataModule):
 
     Attributes:
         reworks: what callbacks make of the uint8 images of a training batch before they are augmented, in their order.
+        counts: training images per class, synthetic ones included.
+        synthetic: how many of them are synthetic.
         follows: whether the set has a validation split of its own.
         crop: height and width of the middle that an evaluation sees of an image; None for all of it.
         workers: processes that decode image files; None for one per core.
@@ -104,6 +106,7 @@ class LongTailed(Timed, LightningDataModule):
         self.imbalance = imbalance if profile != "none" else max(kept) / min(kept)
         self.val_counts = [min(val_per_class, count - 1) for count in kept]
         self.counts: list[int] = [count - held for count, held in zip(kept, self.val_counts, strict=True)]
+        self.synthetic = [0] * len(kept)
         self.splits: dict[str, Split] = {}
         self.features: dict[str, Tensor] = {}
         self.reworks: list[Callable[[Batch], Batch]] = []
@@ -125,9 +128,14 @@ class LongTailed(Timed, LightningDataModule):
         raise NotImplementedError
 
     @property
+    def real(self) -> list[int]:
+        """Training images per class that are not synthetic."""
+        return [count - made for count, made in zip(self.counts, self.synthetic, strict=True)]
+
+    @property
     def groups(self) -> dict[str, list[int]]:
-        """Classes with many, medium and few training images."""
-        return shot_groups(self.counts)
+        """Classes with many, medium and few real training images."""
+        return shot_groups(self.real)
 
     @property
     def monitored(self) -> list[str]:
@@ -149,6 +157,7 @@ class LongTailed(Timed, LightningDataModule):
             "subset_seed": self.subset_seed,
             "official": not any(self.val_counts),
             "fingerprints": self.fingerprints,
+            **({"synthetic": self.synthetic} if any(self.synthetic) else {}),
         }
 
     def setup(self, stage: str | None = None) -> None:
@@ -157,11 +166,13 @@ class LongTailed(Timed, LightningDataModule):
             return
         found, self.classes = self.read()
         whole = found["train"]
-        sizes = [count + held for count, held in zip(self.counts, self.val_counts, strict=True)]
+        sizes = [count + held for count, held in zip(self.real, self.val_counts, strict=True)]
         kept = long_tailed_indices(whole.labels.numpy(), sizes, self.subset_seed)
-        splits = {"train": whole.take([part[:count] for part, count in zip(kept, self.counts, strict=True)])}
+        splits = {
+            "train": self.extended(whole.take([part[:count] for part, count in zip(kept, self.real, strict=True)]))
+        }
         if any(self.val_counts):
-            splits["val"] = whole.take([part[count:] for part, count in zip(kept, self.counts, strict=True)])
+            splits["val"] = whole.take([part[count:] for part, count in zip(kept, self.real, strict=True)])
         splits = found | splits
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         self.splits = {
@@ -178,6 +189,10 @@ class LongTailed(Timed, LightningDataModule):
     def check(self, epochs: int) -> None:
         """Raise where a switch of the sampler would never fire in `epochs` epochs."""
         self.sampler.check(epochs)
+
+    def extended(self, split: Split) -> Split:
+        """Return the training split with the synthetic images that a set adds to it."""
+        return split
 
     def hold(self, name: str, images: Tensor | ImageFiles) -> Tensor | ImageFiles:
         """Return the images of a split as they are kept during the run: files may be decoded once and for all."""

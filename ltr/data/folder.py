@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-import numpy as np
-
-from ltr.data.images import KINDS
+from ltr.data.class_folders import class_folders, joined
 from ltr.data.listed import Listed
 from ltr.data.listing import Listing
 from ltr.errors import InputError
@@ -35,7 +30,7 @@ class FolderLT(Listed):
             parts = {"train": self.home}
         elif len(parts) == 1:
             raise InputError(f"{self.home} has `train/`, but neither `test/` nor `val/` to measure on.")
-        found = {name: self.listing(part) for name, part in parts.items()}
+        found = {name: class_folders(part) for name, part in parts.items()}
         classes = list(found["train"])
         if len(classes) < 2:
             raise InputError(
@@ -50,34 +45,4 @@ class FolderLT(Listed):
                 )
             if strange:
                 raise InputError(f"{parts[name]} has the class {strange[0]}, which {parts['train']} does not have.")
-        return {name: self.joined(images, classes) for name, images in found.items()}, classes
-
-    def joined(self, images: dict[str, list[str]], classes: list[str]) -> Listing:
-        """Return the images of all classes as one listing."""
-        sources = [path for name in classes for path in images.get(name, [])]
-        labels = np.repeat(np.arange(len(classes)), [len(images.get(name, [])) for name in classes])
-        return Listing(sources, labels, [Path(path).relative_to(self.home).as_posix() for path in sources])
-
-    @staticmethod
-    def listing(folder: Path) -> dict[str, list[str]]:
-        """Return the images of every class, by the names of the folders.
-
-        Raises:
-            InputError: where one of them has no image.
-        """
-        classes = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."}
-        found = {
-            name: sorted(
-                os.path.join(place, file)
-                for place, _, names in os.walk(home)
-                for file in names
-                if os.path.splitext(file)[1].lower() in KINDS
-            )
-            for name, home in classes.items()
-        }
-        for name, images in found.items():
-            if not images:
-                raise InputError(
-                    f"{folder / name} holds no image ({', '.join(sorted(KINDS))}): add some, or remove it."
-                )
-        return found
+        return {name: joined(images, classes, self.home) for name, images in found.items()}, classes

@@ -43,6 +43,11 @@ class ImageFiles(Dataset[Tensor]):
         """Return the images at some positions, not yet read."""
         return ImageFiles(self.sources, self.size, self.positions[where])
 
+    def followed_by(self, others: Sequence[Source]) -> ImageFiles:
+        """Return these images and others behind them, not yet read."""
+        positions = np.concatenate([self.positions, len(self.sources) + np.arange(len(others))])
+        return ImageFiles(Joined(self.sources, others), self.size, positions)
+
     def to(self, device: torch.device) -> ImageFiles:
         """Return the same: files are on no device."""
         return self
@@ -90,6 +95,25 @@ def unreadable(sources: Sequence[Source], what: str) -> list[int]:
     """
     failures = each(lambda position: failure(lambda: decode(sources[position], 8)), len(sources), what)
     return [position for position, found in enumerate(failures) if found]
+
+
+class Joined(Sequence[Source]):
+    """Two sequences of files, one behind the other.
+
+    Args:
+        first: one.
+        second: the other.
+    """
+
+    def __init__(self, first: Sequence[Source], second: Sequence[Source]) -> None:
+        self.first, self.second = first, second
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, position: Any) -> Any:
+        """Return the path of an image, or the bytes of its file."""
+        return self.first[position] if position < len(self.first) else self.second[position - len(self.first)]
 
 
 def opened(source: Source) -> PathLike[str] | io.BytesIO:

@@ -14,6 +14,7 @@ from torch import Tensor
 from ltr.contracts import SamplerFactory, Transform
 from ltr.counts import Profile
 from ltr.data.base import LongTailed, Split
+from ltr.data.class_folders import synthetic_images
 from ltr.data.divided import divided, keep
 from ltr.data.images import ImageFiles, unreadable
 from ltr.data.listing import Listing
@@ -45,6 +46,8 @@ class Listed(LongTailed):
         unreadable: `refuse` files that are no images, or `skip` them, for which all files are read at the start.
         mean: means of the channels of pixels in [0, 1]; None for the usual ones of the set.
         std: their standard deviations.
+        synthetic: folder with a folder of synthetic images per class, as `ltr synthesise` makes it, for training only;
+            losses and samplers count them, results tell them apart, and the shot groups are those of the real images.
         imbalance: N_max / N_min where `tail` is not `none`; the first class is the largest.
         tail: `none` keeps every image; `exp`, `step` or `pareto` make a long tail, of at most as many images as a class
             has.
@@ -72,6 +75,7 @@ class Listed(LongTailed):
         unreadable: Literal["refuse", "skip"] = "refuse",
         mean: tuple[float, float, float] | None = None,
         std: tuple[float, float, float] | None = None,
+        synthetic: str | None = None,
         imbalance: float = 100,
         tail: Profile = "none",
         subset_seed: int = 0,
@@ -106,6 +110,11 @@ class Listed(LongTailed):
             sampler=sampler,
             augment=augment,
         )
+        self.made: Listing | None = None
+        if synthetic is not None:
+            self.made = synthetic_images(Path(synthetic), self.classes)
+            self.synthetic = self.made.counts(len(self.classes))
+            self.counts = [count + made for count, made in zip(self.counts, self.synthetic, strict=True)]
 
     @abstractmethod
     def find(self) -> tuple[dict[str, Listing], list[str]]:
@@ -151,8 +160,7 @@ class Listed(LongTailed):
 
     def sizes(self) -> list[int]:
         """Return how many training images of every class there are."""
-        counts: list[int] = np.bincount(self.listings["train"].labels, minlength=len(self.classes)).tolist()
-        return counts
+        return self.listings["train"].counts(len(self.classes))
 
     def read(self) -> tuple[dict[str, Split], list[str]]:
         """Return the splits, not yet decoded."""
@@ -161,6 +169,15 @@ class Listed(LongTailed):
             images = ImageFiles(listing.sources, self.size)
             splits[name] = Split(images, torch.from_numpy(listing.labels), listing.numbers)
         return splits, self.classes
+
+    def extended(self, split: Split) -> Split:
+        """Return the training split with the synthetic images behind the real ones."""
+        if self.made is None:
+            return split
+        assert isinstance(split.images, ImageFiles)
+        labels = torch.cat([split.labels, torch.from_numpy(self.made.labels)])
+        numbers = np.concatenate([split.indices, self.made.numbers])
+        return Split(split.images.followed_by(self.made.sources), labels, numbers)
 
     def setup(self, stage: str | None = None) -> None:
         """Prepare the splits, and keep the one that was drawn."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ltr.counts import number
 from ltr.data.images import Source
+from ltr.errors import InputError
 
 
 class Listing(NamedTuple):
@@ -30,6 +32,11 @@ class Listing(NamedTuple):
         """Return the images at some positions."""
         return Listing([self.sources[at] for at in where], self.labels[where], [self.names[at] for at in where])
 
+    def counts(self, classes: int) -> list[int]:
+        """Return how many images of every class there are."""
+        found: list[int] = np.bincount(self.labels, minlength=classes).tolist()
+        return found
+
     @property
     def numbers(self) -> NDArray[np.int64]:
         """(N,) what a fingerprint is made of: the number that is an image's name, else one made from the name.
@@ -38,8 +45,26 @@ class Listing(NamedTuple):
         their fingerprint is that of the set.
         """
         stems = [PurePosixPath(name).stem for name in self.names]
-        if all(stem.isascii() and stem.isdecimal() and len(stem) < 19 for stem in stems):
-            numbers = np.array([int(stem) for stem in stems], dtype=np.int64)
-            if len(np.unique(numbers)) == len(numbers):
-                return numbers
+        if all(stem.isascii() and stem.isdecimal() for stem in stems):
+            numbers = {int(stem) for stem in stems}
+            if len(numbers) == len(stems) and max(numbers) < 2**63:
+                return np.array([int(stem) for stem in stems], dtype=np.int64)
         return np.array([number(name.encode()) for name in self.names], dtype=np.int64)
+
+
+def present(paths: Sequence[Source], what: object) -> None:
+    """Check that files are there.
+
+    Args:
+        paths: the files.
+        what: where they are listed.
+
+    Raises:
+        InputError: where some are not.
+    """
+    missing = [path for path in paths if not os.path.isfile(path)]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of the {len(paths)} images that {what} lists are missing, the first is {missing[0]!s}: "
+            "check the folder that the paths are relative to."
+        )

@@ -27,16 +27,19 @@ class Measured(LightningModule, ABC):
 
     Attributes:
         counts: (C,) the same, kept in checkpoints.
+        synthetic: (C,) how many of them are synthetic, likewise; the reports are by the others.
         adjustments: what callbacks change at test time, in their order.
         reports: the last report of each split.
         measures: the numbers of this epoch by `split/measure`.
     """
 
     counts: Tensor
+    synthetic: Tensor
 
     def __init__(self, counts: list[int]) -> None:
         super().__init__()
         self.register_buffer("counts", torch.tensor(counts))
+        self.register_buffer("synthetic", torch.zeros_like(self.counts))
         self.adjustments: list[Any] = []
         self.reports: dict[str, Report] = {}
         self.measures: dict[str, float] = {}
@@ -149,7 +152,9 @@ class Measured(LightningModule, ABC):
 
     def report(self, name: str) -> None:
         """Conclude what was counted on a split."""
-        self.reports[name] = Report.of(self.recalls[name], self.counts.tolist(), extras=self.extras(name))
+        self.reports[name] = Report.of(
+            self.recalls[name], (self.counts - self.synthetic).tolist(), extras=self.extras(name)
+        )
         self.recalls[name].reset()
         self.note({f"{name}/{key}": value for key, value in self.reports[name].scalars().items()})
 

@@ -166,6 +166,7 @@ class Method(Measured):
             self.start(self.backbone.load())
             if data is not None:
                 self.split.copy_(torch.frombuffer(bytearray.fromhex(data.fingerprints["train"]), dtype=torch.uint8))
+                self.synthetic.copy_(torch.tensor(data.synthetic))
         if self.trainer.max_epochs == 0:
             return
         if not self.trainer.optimizers:
@@ -248,6 +249,7 @@ class Method(Measured):
             raise InputError(
                 f"the checkpoint was trained on {len(state['counts'])} classes, the data have {len(self.counts)}."
             )
+        state.setdefault("synthetic", torch.zeros_like(self.synthetic))  # of a run from before there were such images
         problems = weights.misfits(state, self.state_dict())
         if problems:
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -206,3 +207,43 @@ def test_the_usual_augmentation_depends_on_the_crop(home: Path) -> None:
     assert isinstance(augment, CropFlip)
     assert augment.padding == 8
     assert type(FolderLT(str(home), size=64, crop=56).augment).__name__ == "ResizedCrop"
+
+
+def test_synthetic_images_are_trained_on_and_told_apart(home: Path, tmp_path: Path, ltr: Run) -> None:
+    made = tmp_path / "made" / "class 2"
+    made.mkdir(parents=True)
+    for number in range(4):
+        Image.new("RGB", (20, 20), (7, 7, 7)).save(made / f"{number}.png")
+    data = FolderLT(str(home), size=8, synthetic=str(tmp_path / "made"))
+    assert (data.counts, data.synthetic, data.real) == ([9, 5, 7], [0, 0, 4], [9, 5, 3])
+    assert data.groups["few"] == [0, 1, 2]
+    data.setup()
+    split = data.splits["train"]
+    assert (split.images == 7).flatten(1).all(1).sum() == 4
+    assert split.labels[-4:].tolist() == [2] * 4
+    assert len(data.splits["test"].labels) == 9
+    assert data.description["synthetic"] == [0, 0, 4]
+    real = FolderLT(str(home), size=8)
+    real.setup()
+    assert real.fingerprints["train"] != data.fingerprints["train"]
+    words = (
+        f"--config ce.yaml --data FolderLT --data.root {home} --data.size 8 --data.synthetic {tmp_path / 'made'} "
+        "--model.loss BalancedSoftmax --model.backbone ResNet20 --model.backbone.width 2 --trainer.max_epochs 1 "
+        "--model.schedule Cosine --model.schedule.warmup 0 --trainer.accelerator cpu --trainer.precision 32-true"
+    )
+    assert ltr("fit --name more", words) == 0
+    assert ltr("test --ckpt_path more") == 0
+    found = json.loads(Path("checkpoints/more/test/metrics.json").read_text())
+    assert found["counts"] == [9, 5, 3], "what results are sorted and grouped by are real images"
+    assert found["data"]["synthetic"] == [0, 0, 4]
+    state = torch.load("checkpoints/more/last.ckpt", weights_only=True)["state_dict"]
+    assert state["counts"].tolist() == [9, 5, 7], "what losses are made from are all images"
+
+
+def test_synthetic_images_of_an_unknown_class_are_refused(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="of synthetic images: make it with `ltr synthesise`"):
+        FolderLT(str(home), synthetic=str(tmp_path / "nowhere"))
+    (tmp_path / "made" / "class 9").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "made" / "class 9" / "0.png")
+    with pytest.raises(InputError, match="the folder class 9, which is no class of the set"):
+        FolderLT(str(home), synthetic=str(tmp_path / "made"))

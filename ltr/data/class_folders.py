@@ -1,0 +1,65 @@
+"""Folders of classes, which hold images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ltr.data.images import KINDS
+from ltr.data.listing import Listing
+from ltr.errors import InputError
+
+
+def class_folders(folder: Path) -> dict[str, list[str]]:
+    """Return the images of every class, both in the order of their names.
+
+    Raises:
+        InputError: where a class has no image.
+    """
+    homes = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."}
+    found = {
+        name: sorted(
+            os.path.join(place, file)
+            for place, _, names in os.walk(home)
+            for file in names
+            if os.path.splitext(file)[1].lower() in KINDS
+        )
+        for name, home in homes.items()
+    }
+    for name, images in found.items():
+        if not images:
+            raise InputError(f"{folder / name} holds no image ({', '.join(sorted(KINDS))}): add some, or remove it.")
+    return found
+
+
+def joined(images: dict[str, list[str]], classes: Sequence[str], root: Path) -> Listing:
+    """Return the images of all classes as one listing.
+
+    Args:
+        images: paths by class.
+        classes: the classes in order.
+        root: folder that the names are relative to.
+    """
+    sources = [path for name in classes for path in images.get(name, [])]
+    labels = np.repeat(np.arange(len(classes)), [len(images.get(name, [])) for name in classes])
+    return Listing(sources, labels, [Path(path).relative_to(root).as_posix() for path in sources])
+
+
+def synthetic_images(folder: Path, classes: Sequence[str]) -> Listing:
+    """Return synthetic images, in a folder per class that has some.
+
+    Raises:
+        InputError: where there is none, or a folder of another name.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder} of synthetic images: make it with `ltr synthesise`.")
+    images = class_folders(folder)
+    strange = sorted(images.keys() - set(classes))
+    if strange or not images:
+        what = f"the folder {strange[0]}, which is no class of the set" if strange else "no folder of a class"
+        raise InputError(f"{folder} has {what}: it holds a folder per class with its synthetic images.")
+    listing = joined(images, classes, folder)
+    return listing._replace(names=[f"synthetic: {name}" for name in listing.names])

@@ -1,0 +1,149 @@
+"""A set in another layout: class folders, a table, or the annotations of Bag of Tricks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from ltr import files
+from ltr.data.base import LongTailed, Split
+from ltr.data.images import each, opened
+from ltr.data.listed import Listed
+from ltr.errors import InputError
+
+Layout = Literal["folders", "table", "annotations"]
+
+
+class Item(NamedTuple):
+    """An image of a set that is a file.
+
+    Attributes:
+        split: `train`, `val` or `test`.
+        label: its class.
+        path: where it is.
+    """
+
+    split: str
+    label: int
+    path: Path
+
+
+def convert(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
+    """Write the splits of a set in another layout.
+
+    As `folders` every image is a file `<split>/<class>/<number>`, in which `FolderLT` finds the fingerprints of the set
+    again: a copy of the file that it was, or a PNG of an image that was none. A `table` (`table.csv`) and `annotations`
+    (`train.json`, `test.json` and, where there is one, `val.json`) list the files where they are; images that were no
+    files are written to folders first. What is there already is kept.
+
+    Args:
+        data: the set.
+        output: the folder to write to.
+        layout: what to write.
+
+    Returns:
+        The files and folders that were written.
+
+    Raises:
+        InputError: where a file cannot be written, or no folder can have the name of a class.
+    """
+    if isinstance(data, Listed):
+        data.memory = 0.0  # so that nothing is decoded
+    data.setup()
+    bad = next((name for name in data.classes if "/" in name or os.sep in name or name.startswith(".")), None)
+    if bad is not None:
+        raise InputError(f"no folder can have the name of the class {bad!r}: rename it.")
+    found = [item for name in data.splits for item in items(data, name, output, copy=layout == "folders")]
+    if layout == "folders":
+        return [output / name for name in data.splits]
+    if layout == "table":
+        lines = [
+            {"image": shown(item.path, output), "label": data.classes[item.label], "split": item.split}
+            for item in found
+        ]
+        files.write_csv(output / "table.csv", lines)
+        return [output / "table.csv"]
+    for name in data.splits:
+        mine = [item for item in found if item.split == name]
+        rows = each(partial(annotation, mine), len(mine), f"{name} images")
+        files.write_json(
+            output / f"{name}.json", {"annotations": rows, "num_classes": len(data.classes), "classes": data.classes}
+        )
+    return [output / f"{name}.json" for name in data.splits]
+
+
+def items(data: LongTailed, name: str, output: Path, *, copy: bool) -> list[Item]:
+    """Return the images of a split as files, which are written where they are not there yet.
+
+    Args:
+        data: the set, set up.
+        name: the split.
+        output: the folder to write to.
+        copy: whether images that are files are copied.
+    """
+    split = data.splits[name]
+    digits = len(str(split.indices.max()))  # so that the order of the names is that of the numbers
+
+    def item(at: int) -> Item:
+        label = int(split.labels[at])
+        stem = output / name / data.classes[label] / f"{split.indices[at]:0{digits}}"
+        return Item(name, label, file(split, at, stem, copy=copy))
+
+    return each(item, len(split.labels), f"{name} images")
+
+
+def file(split: Split, at: int, stem: Path, *, copy: bool) -> Path:
+    """Return where an image of a split is a file, after writing it where need be.
+
+    Args:
+        split: the split.
+        at: position of the image.
+        stem: where to write it, without its suffix.
+        copy: whether an image that is a file is copied.
+    """
+    from PIL import Image
+
+    if isinstance(split.images, Tensor):
+        path = stem.with_name(f"{stem.name}.png")
+        picture = Image.fromarray(split.images[at].permute(1, 2, 0).cpu().numpy())
+        if not path.is_file():
+            files.replace(path, picture.save)
+        return path
+    source = split.images.source(at)
+    if isinstance(source, str):
+        path = stem.with_name(stem.name + Path(source).suffix)
+        if copy and not path.is_file():
+            files.replace(path, lambda temporary: shutil.copyfile(source, temporary))
+        return path if copy else Path(source)
+    with Image.open(opened(source)) as image:
+        path = stem.with_name(f"{stem.name}.{(image.format or 'png').lower()}")
+    if not path.is_file():
+        files.replace(path, lambda temporary: temporary.write_bytes(source))
+    return path
+
+
+def shown(path: Path, output: Path) -> str:
+    """Return a path relative to the output where it is in there, else absolute."""
+    return path.relative_to(output).as_posix() if path.is_relative_to(output) else path.resolve().as_posix()
+
+
+def annotation(found: Sequence[Item], number: int) -> dict[str, object]:
+    """Return the entry of one of the images of a file of annotations."""
+    from PIL import Image
+
+    item = found[number]
+    with Image.open(item.path) as image:
+        width, height = image.size
+    return {
+        "image_id": number,
+        "fpath": item.path.resolve().as_posix(),
+        "im_height": height,
+        "im_width": width,
+        "category_id": item.label,
+    }

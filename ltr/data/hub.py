@@ -1,0 +1,114 @@
+"""Data sets of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ltr.data.images import Source
+from ltr.data.listed import Listed
+from ltr.data.listing import Listing
+from ltr.data.table import ordered
+from ltr.errors import InputError
+
+SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}
+
+
+class HubLT(Listed):
+    """A set of images of the Hugging Face Hub, or a folder of Parquet files as the Hub has them.
+
+    The columns are found by their kinds: the first one of images, the first one of class labels. A set whose only
+    splits are `train` and `validation` is tested on the latter. A fingerprint is one of the positions in a split.
+
+    Args:
+        root: the name on the Hub, such as `uoft-cs/cifar100`, or a folder.
+        subset: the configuration of the set, where it has several.
+        revision: the version, by its commit or name; the newest where none is said.
+        image: column of the images.
+        label: column of the labels.
+        **others: the arguments of `Listed`.
+    """
+
+    def __init__(
+        self,
+        root: str = "data",
+        *,
+        subset: str | None = None,
+        revision: str | None = None,
+        image: str | None = None,
+        label: str | None = None,
+        **others: Any,
+    ) -> None:
+        self.subset, self.revision, self.image, self.label = subset, revision, image, label
+        super().__init__(root, **others)
+
+    def find(self) -> tuple[dict[str, Listing], list[str]]:
+        """Download what is not there yet, and list it."""
+        try:
+            import datasets
+        except ImportError as error:
+            raise InputError('HubLT needs the library `datasets`: pip install "ltr[hub]".') from error
+        self.name = self.home.as_posix() if self.subset is None else f"{self.home.as_posix()}, {self.subset}"
+        try:
+            found = datasets.load_dataset(self.home.as_posix(), self.subset, revision=self.revision)
+        except (ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{self.home.as_posix()} could not be loaded ({reason}): check `--data.root`.") from error
+        splits = {SPLITS[name]: part for name, part in found.items() if name in SPLITS}
+        if "train" not in splits:
+            raise InputError(f"{self.name} has no training split, but {', '.join(found)}.")
+        image, label = self.column(splits["train"].features, "image"), self.column(splits["train"].features, "label")
+        kind = splits["train"].features[label]
+        named = isinstance(kind, datasets.ClassLabel)
+        classes = list(kind.names) if named else ordered({str(value) for value in splits["train"].unique(label)})
+        numbers = {str(number) if named else name: number for number, name in enumerate(classes)}
+        listings = {}
+        for split, part in splits.items():
+            try:
+                labels = np.array([numbers[str(value)] for value in part[label]])
+            except KeyError as error:
+                raise InputError(
+                    f"the {split} split of {self.name} has the label {error}, which is no class."
+                ) from error
+            sources = Column(part.cast_column(image, datasets.Image(decode=False)), image)
+            listings[split] = Listing(sources, labels, [f"{split}/{position}" for position in range(len(part))])
+        return listings, classes
+
+    def column(self, features: Any, what: Literal["image", "label"]) -> str:
+        """Return the name of a column: the one that was said, or the first of its kind.
+
+        Raises:
+            InputError: where there is none.
+        """
+        import datasets
+
+        said, kind = {"image": (self.image, datasets.Image), "label": (self.label, datasets.ClassLabel)}[what]
+        for name, feature in features.items():
+            if name == said or (said is None and isinstance(feature, kind)):
+                return str(name)
+        missing = f"no column {said}" if said else f"no column of {what}s by its kind"
+        raise InputError(
+            f"{self.name} has {missing}, but {', '.join(features)}: name one of these with `--data.{what}`."
+        )
+
+
+class Column(Sequence[Source]):
+    """The files of a column of images.
+
+    Args:
+        rows: the set, whose images are not decoded.
+        name: of the column.
+    """
+
+    def __init__(self, rows: Any, name: str) -> None:
+        self.rows, self.name = rows, name
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, position: Any) -> Any:
+        """Return the bytes of a file, or its path where they are not in the set."""
+        found = self.rows[int(position)][self.name]
+        return found["path"] if found["bytes"] is None else found["bytes"]

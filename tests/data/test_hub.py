@@ -1,0 +1,79 @@
+"""Sets as the Hugging Face Hub has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ltr.data import HubLT
+from ltr.errors import InputError
+
+datasets = pytest.importorskip("datasets", reason="needs the extra `hub`")
+pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of Parquet files: images of three greys, with two kinds of labels."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    datasets.disable_progress_bars()
+    features = datasets.Features(
+        {
+            "img": datasets.Image(),
+            "fine": datasets.ClassLabel(names=["black", "grey", "white"]),
+            "word": datasets.Value("string"),
+        }
+    )
+    for split, labels in {"train": [0, 0, 0, 0, 1, 1, 2], "test": [2, 1, 0]}.items():
+        images = [Image.fromarray(np.full((6, 8, 3), 100 * label, np.uint8)) for label in labels]
+        rows = {"img": images, "fine": labels, "word": [f"w{label}" for label in labels]}
+        part = datasets.Dataset.from_dict(rows, features=features)
+        (tmp_path / "set").mkdir(exist_ok=True)
+        part.to_parquet(tmp_path / "set" / f"{split}-00000-of-00001.parquet")
+    return tmp_path / "set"
+
+
+def test_columns_are_found_by_their_kinds(home: Path) -> None:
+    data = HubLT(str(home), size=4)
+    assert data.classes == ["black", "grey", "white"]
+    assert data.counts == [4, 2, 1]
+    data.setup()
+    for split in data.splits.values():
+        assert split.images[:, 0, 0, 0].tolist() == [100 * label for label in split.labels.tolist()]
+    assert sorted(data.splits["train"].indices) == list(range(7))
+
+
+def test_files_are_decoded_by_workers(home: Path) -> None:
+    data = HubLT(str(home), size=4, memory=0, workers=1)
+    data.setup()
+    batch = next(iter(data.test_dataloader()))
+    assert batch.images[:, 0, 0, 0].tolist() == [200, 100, 0]
+
+
+def test_columns_can_be_named(home: Path) -> None:
+    data = HubLT(str(home), label="word")
+    assert data.classes == ["w0", "w1", "w2"]
+    assert data.counts == [4, 2, 1]
+
+
+def test_bad_sets_are_refused_with_a_sentence(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"could not be loaded .*check `--data\.root`"):
+        HubLT(str(tmp_path / "nowhere"))
+    with pytest.raises(
+        InputError, match=r"no column pixels, but img, fine, word: name one of these with `--data\.image`"
+    ):
+        HubLT(str(home), image="pixels")
+    (home / "train-00000-of-00001.parquet").unlink()
+    with pytest.raises(InputError, match="has no training split, but test"):
+        HubLT(str(home))
+
+
+def test_a_network_is_trained_on_it(home: Path, ltr: Callable[..., int]) -> None:
+    words = "--model.backbone ResNet20 --model.backbone.width 2 --trainer.max_epochs 1 --model.schedule Cosine"
+    more = "--model.schedule.warmup 0 --trainer.accelerator cpu --trainer.precision 32-true --data.size 8"
+    assert ltr(f"fit --config ce.yaml --data HubLT --data.root {home} --name mine {words} {more}") == 0
+    assert ltr("test --ckpt_path mine") == 0

@@ -1,0 +1,118 @@
+"""A set of one's own, in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ltr.data import TableLT
+from ltr.errors import InputError
+
+LABELS = ["rose", "oak", "rose", "rose", "oak", "rose"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return a folder of six images, each of a grey of its own."""
+    for number in range(6):
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        Image.new("RGB", (9, 7), (40 * number,) * 3).save(tmp_path / "pictures" / f"im {number}.png")
+    return tmp_path
+
+
+def write(home: Path, *lines: str) -> str:
+    path = home / "labels.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def rows(more: str = "") -> list[str]:
+    return [f"pictures/im {number}.png,{label}{more}" for number, label in enumerate(LABELS)]
+
+
+def test_the_usual_columns_are_found_and_a_test_split_is_drawn(home: Path) -> None:
+    data = TableLT(write(home, "path,species", *rows()), size=4)
+    assert data.classes == ["oak", "rose"]
+    assert data.counts == [1, 3]
+    assert data.name == "labels"
+    data.setup()
+    for split in data.splits.values():
+        for image, label in zip(split.images, split.labels, strict=True):
+            assert LABELS[int(image.max()) // 40] == data.classes[label]
+    assert (home / "ltr_split_0.2_0.csv").is_file()
+
+
+def test_splits_are_those_of_the_table(home: Path) -> None:
+    said = ["Train", "train", "training", "validation", "test", "test"]
+    lines = [f"{line},{split}" for line, split in zip(rows(), said, strict=True)]
+    data = TableLT(write(home, "what,is,where", *lines), size=4, image="what", label="is", split="where")
+    assert data.counts == [1, 2]
+    assert data.monitored == ["val", "test"]
+    data.setup()
+    assert {name: len(split.labels) for name, split in data.splits.items()} == {"train": 3, "val": 1, "test": 2}
+
+
+def test_labels_that_are_numbers_are_ordered_as_such(home: Path) -> None:
+    lines = [f"pictures/im {number}.png,{label}" for number, label in enumerate([10, 9, 10, 9, 10, 9])]
+    assert TableLT(write(home, "image,label", *lines)).classes == ["9", "10"]
+
+
+def test_paths_may_be_relative_to_another_folder(home: Path, tmp_path: Path) -> None:
+    lines = [line.removeprefix("pictures/") for line in rows()]
+    table = write(home, "image,label", *lines)
+    assert TableLT(table, images=str(home / "pictures")).counts == [1, 3]
+    absolute = [f"{home}/{line}" for line in rows()]
+    (tmp_path / "elsewhere").mkdir()
+    assert TableLT(write(tmp_path / "elsewhere", "image,label", *absolute)).counts == [1, 3]
+
+
+def test_a_parquet_file(home: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    paths = [f"pictures/im {number}.png" for number in range(6)]
+    parquet.write_table(arrow.table({"file_name": paths, "label": np.arange(6) % 2}), home / "labels.parquet")
+    data = TableLT(str(home / "labels.parquet"))
+    assert data.classes == ["0", "1"]
+    assert data.counts == [2, 2]
+    (home / "broken.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(InputError, match=r"broken\.parquet is damaged or no Parquet file"):
+        TableLT(str(home / "broken.parquet"))
+
+
+def test_bad_tables_are_refused_with_a_sentence(home: Path) -> None:
+    cases = {
+        r"none of the columns image, path, .*, but a, b: name one of these with `--data\.image`": ["a,b", *rows()],
+        r"no column kind, but image, label": ["image,label", *rows()],
+        r"line 3 of .* has other columns": ["image,label", rows()[0], "x", *rows()[1:]],
+        r"row 2 of .* lacks its image or its label": ["image,label", rows()[0], "pictures/im 1.png,", *rows()[2:]],
+        r"1 of the 7 images that .* lists are missing, the first is .*gone\.png": [
+            "image,label",
+            *rows(),
+            "gone.png,oak",
+        ],
+        r"a split named 'later'": ["image,label,split", *rows(",later")],
+        r"all rows of .* have the label oak": ["image,label", "pictures/im 0.png,oak"],
+        r"has no rows": ["image,label"],
+        r"is in the training split and in the test split": ["image,label,split", *rows(",train"), *rows(",test")],
+    }
+    for sentence, lines in cases.items():
+        with pytest.raises(InputError, match=sentence):
+            TableLT(write(home, *lines), label="kind" if "kind" in sentence else None)
+    with pytest.raises(InputError, match="there is no table"):
+        TableLT(str(home / "nowhere.csv"))
+    (home / "latin.csv").write_bytes("image,label\nü.png,é".encode("latin-1"))
+    with pytest.raises(InputError, match="is no CSV file in UTF-8"):
+        TableLT(str(home / "latin.csv"))
+
+
+def test_a_network_is_trained_on_a_table(home: Path, ltr: Callable[..., int]) -> None:
+    write(home, "image,label", *rows())
+    words = "--model.backbone ResNet20 --model.backbone.width 2 --trainer.max_epochs 1 --model.schedule Cosine"
+    more = "--model.schedule.warmup 0 --trainer.accelerator cpu --trainer.precision 32-true --data.size 8"
+    assert ltr(f"fit --config ce.yaml --data TableLT --data.root labels.csv --name mine {words} {more}") == 0
+    assert ltr("test --ckpt_path mine") == 0
