@@ -16,6 +16,7 @@ SENTENCES = [
     ("--config gmll.yaml", "there is no config gmll.yaml; did you mean gml.yaml?"),
     ("--model.loss GLM", "there is no GLM for model.loss; did you mean GML?"),
     ("--model.backbone ResNet33", "did you mean ResNet32?"),
+    ("--model.loss Cosine", "model.loss cannot be a Cosine."),
     ("--data Digits", "there is no Digits for data; did you mean DigitsLT?"),
     ("--trainer.callbacks+=LogitAdjustmnt", "did you mean LogitAdjustment?"),
     ("--model.los CrossEntropy", "there is no option los of model; did you mean loss?"),
