@@ -31,7 +31,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
     except OSError as error:
         raise InputError(
             f"{path} could not be written ({error.strerror or error}): make room, or choose another folder with "
-            "`--runs`. What was there before is untouched; a training goes on with `--ckpt_path last`."
+            "`--runs` or `--output`. What was there before is untouched; a training goes on with `--ckpt_path last`."
         ) from error
     finally:
         if temporary.exists():

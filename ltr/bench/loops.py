@@ -19,6 +19,7 @@ from ltr.data import CropFlip, LongTailed
 from ltr.data.streamed import cores
 from ltr.data.transforms import normalise
 from ltr.errors import InputError
+from ltr.heads import Linear
 
 Loop = Callable[[int], int]
 
@@ -141,9 +142,9 @@ def resident(data: LongTailed, name: str) -> tuple[Tensor, Tensor]:
 
 
 def network(classes: int) -> nn.Module:
-    """Return a ResNet-32 with a linear classifier."""
+    """Return a ResNet-32 with a linear classifier, initialised as `ltr fit` does."""
     backbone = ResNet32()
-    return nn.Sequential(backbone, nn.Linear(backbone.dim, classes))
+    return nn.Sequential(backbone, Linear(backbone.dim, classes).fc)
 
 
 def optimizer(model: nn.Module) -> SGD:

@@ -16,6 +16,7 @@ VERBS = {
     "convert": "write a data set as class folders, a table or annotations",
     "bench": "measure speed and memory: of the training loop, of recipes, of augmentations",
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
+    "synthesise": "make images of rare classes with a diffusion model",
     "gallery": "print all recipes with what is reported and what was measured here",
 }
 HELP = f"""\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -29,21 +29,22 @@ class Parser(LightningArgumentParser):
         """Raise an `InputError` with a readable sentence, or leave a part's error to the whole."""
         if not self.exit_on_error:
             super().error(message, ex)
-        raise InputError(readable(message)) from ex
+        raise InputError(readable(message, [action.dest for action in self._actions])) from ex
 
 
-def readable(message: str) -> str:
+def readable(message: str, own: Sequence[str] = ()) -> str:
     """Turn an error of jsonargparse into a sentence.
 
     Args:
         message: what it says, over several lines and with the types it tried.
+        own: options of the verb beside those of the parts.
     """
     where = ".".join(re.findall(r'Parser key "([^"]+)"', message))
     if found := re.search(
         r"(?:does not accept option|Option) '([^']+)'|[Uu]nrecognized arguments: (?:--)?([^\s=]+)", message
     ):
         option = found[1] or found[2]
-        known = sorted(set(options()))
+        known = sorted({*options(), *own})
         unknown = next((part for part in option.split(".") if part not in known), option)
         place = f" of {where}" if where else ""
         return f"there is no option {option}{place}{nearest(unknown, known)}"
@@ -53,7 +54,10 @@ def readable(message: str) -> str:
     if not missing and "Got value" not in message:
         missing = re.search(r"given class_path '([^']+)'", message)
     if missing:
-        return f"there is no {missing[1]} for {where}{nearest(missing[1].rpartition('.')[2], sorted(set(parts())))}"
+        name, known = missing[1].rpartition(".")[2], sorted(set(parts()))
+        if name in known:
+            return f"{where} cannot be a {name}."
+        return f"there is no {missing[1]} for {where}{nearest(name, known)}"
     if found := re.search(r"Literal\[([^\]]+)\]", message):
         return f"{where} is one of {found[1].replace(chr(39), '')}; it cannot be {value}."
     tried = message.partition("Given value type")[0]

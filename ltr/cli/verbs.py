@@ -37,6 +37,11 @@ def run(verb: str, arguments: list[str]) -> None:
             from ltr.bench import bench
 
             bench(arguments)
+        elif verb == "synthesise":
+            from ltr.cli.call import call
+            from ltr.synthesis import synthesise
+
+            call(synthesise, arguments)
         else:
             perform(verb, arguments)
     except InputError as error:

@@ -25,7 +25,7 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
             os.path.join(place, file)
             for place, _, names in os.walk(home)
             for file in names
-            if os.path.splitext(file)[1].lower() in KINDS
+            if os.path.splitext(file)[1].lower() in KINDS and file[0] != "."  # such as one that is being written
         )
         for name, home in homes.items()
     }

@@ -1,0 +1,118 @@
+"""The command: fill up the rare classes of a folder of images with synthetic ones."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ltr import files
+from ltr.data import Listed
+from ltr.errors import InputError
+from ltr.synthesis import record
+from ltr.synthesis.diffusion import Diffusion
+from ltr.synthesis.plan import Wanted, plan, wording
+
+ATTEMPTS = 5  # at an image that comes out black
+
+
+def synthesise(
+    data: Listed,
+    model: str,
+    output: str,
+    *,
+    below: int = 20,
+    to: int = 20,
+    prompt: str = "a photo of a {}",
+    prompts: str | None = None,
+    steps: int = 30,
+    guidance: float = 7.5,
+    size: int | None = None,
+    seed: int = 0,
+    batch: int = 4,
+    device: str = "auto",
+) -> None:
+    """Make images of rare classes with a diffusion model, in a folder that says that they are synthetic.
+
+    The images are OUTPUT/CLASS/NUMBER.png, and OUTPUT/synthetic.json says how they were made. Each has a seed of its
+    own: the same command, given again, goes on where it stopped. The card of a model has its steps and guidance.
+
+    Args:
+        data: your images, as `FolderLT` or another set of files.
+        model: a folder with a text-to-image model in the format of diffusers, or its name on the Hugging Face Hub.
+        output: the folder of the synthetic images, outside that of yours.
+        below: classes with fewer training images than this are filled up.
+        to: training images that they shall have, true and synthetic ones together.
+        prompt: what the model is told; the name of the class goes in place of {}, with spaces for underscores.
+        prompts: a YAML or JSON file with other words for some of the classes, by name.
+        steps: denoising steps.
+        guidance: how closely the prompt is followed; less is more varied.
+        size: height and width in pixels; null for what the model was trained on.
+        seed: another one makes other images.
+        batch: images that are made at once; fewer need less memory.
+        device: auto, cpu, cuda, or what else torch knows.
+
+    Raises:
+        InputError: where that cannot be done; after the others where an image only ever came out black.
+    """
+    home = Path(output)
+    if min(below, to, steps, batch) < 1 or seed < 0:
+        raise InputError("`--below`, `--to`, `--steps` and `--batch` are at least 1, and `--seed` at least 0.")
+    if home.resolve().is_relative_to(Path(data.root).resolve()):
+        raise InputError(f"{home} is within your own images, where it could be taken for a class: name another folder.")
+    counts = dict(zip(data.classes, data.real, strict=True))
+    wanted, words = plan(counts, below, to), wording(list(counts), prompt, prompts)
+    told = {image.name: words[image.name] for image in wanted}
+    settings = {"model": model, "steps": steps, "guidance": guidance, "size": size, "seed": seed}
+    before = record.read(home, settings, told)
+    missing = [image for image in wanted if not (home / image.path).is_file()]
+    if missing:
+        options = {"num_inference_steps": steps, "guidance_scale": guidance, "height": size, "width": size}
+        diffusion = Diffusion(model, before.get("revision"), device, **options)
+        now = {
+            **settings,
+            "revision": diffusion.revision,
+            "diffusers": sorted({*before.get("diffusers", []), diffusion.version}),
+            "prompts": {**before.get("prompts", {}), **told},
+        }
+        fill(home, now, missing, diffusion, batch)
+    print(f"{home}: {len(wanted)} synthetic images of {len(told)} classes, {len(missing)} of them new")
+
+
+def fill(home: Path, now: dict[str, Any], missing: list[Wanted], diffusion: Diffusion, batch: int) -> None:
+    """Make the images that are missing.
+
+    Args:
+        home: their folder.
+        now: its record.
+        missing: the images.
+        diffusion: what makes them.
+        batch: how many are made at once.
+
+    Raises:
+        InputError: after the others where an image came out black from each of its seeds.
+    """
+    waiting, black = deque(missing), list[Wanted]()
+    with tqdm(total=len(missing), desc="synthetic images", disable=None, leave=False) as bar:
+        while waiting:
+            some = [waiting.popleft() for _ in range(min(batch, len(waiting)))]
+            seeds = [image.seed(now["seed"]) for image in some]
+            made = diffusion([now["prompts"][image.name] for image in some], seeds)
+            record.write(home, now)  # before the images, which are nowhere without it
+            for image, pixels in zip(some, made, strict=True):
+                if pixels.getbbox():
+                    files.replace(home / image.path, pixels.save)
+                    bar.update()
+                elif image.attempt + 1 < ATTEMPTS:
+                    waiting.append(image._replace(attempt=image.attempt + 1))
+                else:
+                    black.append(image)
+            record.write(home, now)
+    if black:
+        raise InputError(
+            f"{len(black)} of {len(missing)} images, the first of them of {black[0].name}, came out black from "
+            f"{ATTEMPTS} seeds each, which is how a safety checker leaves them: describe their classes otherwise with "
+            "`--prompts`. The others are there."
+        )
