@@ -4,6 +4,7 @@ from ltr.data.base import LongTailed
 from ltr.data.cifar import CIFAR10LT, CIFAR100LT
 from ltr.data.digits import DigitsLT
 from ltr.data.folder import FolderLT
+from ltr.data.shifts import Shift
 from ltr.data.synthetic import Synthetic
 from ltr.data.transforms import (
     AutoAugment,
@@ -34,6 +35,7 @@ __all__ = [
     "RandAugment",
     "Rotation",
     "SADEView",
+    "Shift",
     "SimCLRView",
     "Synthetic",
     "Views",
