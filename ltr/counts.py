@@ -123,6 +123,11 @@ def inverse_effective_number(counts: Tensor, beta: float) -> Tensor:
     return (weights * (len(counts) / weights.sum())).to(torch.get_default_dtype())
 
 
+def by_count(counts: Sequence[int]) -> NDArray[np.int64]:
+    """Return the classes from the most to the fewest training images, ties in class order."""
+    return np.argsort(-np.asarray(counts, dtype=np.int64), kind="stable").astype(np.int64)
+
+
 def shot_groups(counts: Sequence[int]) -> dict[str, list[int]]:
     """Return the classes with many (N_c > 100), medium (20 <= N_c <= 100) and few (N_c < 20) training images."""
     return {

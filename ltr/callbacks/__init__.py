@@ -10,7 +10,9 @@ from ltr.callbacks.logit_adjustment import LogitAdjustment
 from ltr.callbacks.max_norm import MaxNorm
 from ltr.callbacks.ncm import NCM
 from ltr.callbacks.progress import Progress
+from ltr.callbacks.retarget import Retarget
 from ltr.callbacks.run import Run
+from ltr.callbacks.shifts import Shifts
 from ltr.callbacks.tau_norm import TauNorm
 from ltr.callbacks.temperature_ensemble import TemperatureEnsemble
 
@@ -25,7 +27,9 @@ __all__ = [
     "LogitAdjustment",
     "MaxNorm",
     "Progress",
+    "Retarget",
     "Run",
+    "Shifts",
     "TauNorm",
     "TemperatureEnsemble",
 ]

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from ltr import distributed, files
-from ltr.contracts import Answer
+from ltr import files
+from ltr.callbacks.answers import Answers
 from ltr.data import LongTailed
 from ltr.methods import Method
 
 TOP = 5
 
 
-class Evaluation(Callback):
+class Evaluation(Answers):
     """Write `metrics.json`, `predictions.pt` and two figures for a test, `predictions.csv` for a prediction.
 
     Args:
@@ -28,31 +28,13 @@ class Evaluation(Callback):
     """
 
     def __init__(self, folder: str | Path, config: dict[str, Any] | None = None) -> None:
+        super().__init__()
         self.folder, self.config = Path(folder), config or {}
-        self.answers: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the answers of a batch."""
-        answer: Answer = outputs
-        self.answers.append((answer.output.logits.float().cpu(), answer.labels.cpu(), answer.indices.cpu()))
-
-    on_predict_batch_end = on_test_batch_end
 
     def _gathered(self) -> dict[str, Tensor]:
-        """Return all answers of all processes in the order of the split."""
-        shards = distributed.gather([torch.cat(parts) for parts in zip(*self.answers, strict=True)])
-        self.answers.clear()
-        logits, labels, indices = (torch.cat(parts) for parts in zip(*shards, strict=True))
-        order = indices.argsort()
-        return {"probabilities": logits[order].softmax(1), "labels": labels[order], "indices": indices[order]}
+        """Return what `write_predictions` writes."""
+        logits, labels, indices = self.gathered()
+        return {"probabilities": logits.softmax(1), "labels": labels, "indices": indices}
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the result of a test."""

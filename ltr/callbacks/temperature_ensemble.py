@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.callbacks.adjustment import Adjustment
+from ltr.callbacks.unseen import refuse_seen
 from ltr.contracts import Output
 from ltr.counts import per_class
 from ltr.data import LongTailed
@@ -79,7 +80,7 @@ class TemperatureEnsemble(Adjustment):
             wanted = _confidence(new / self.t_new, labels)
             self.t_old = _bisect(lambda t: _confidence(old / t, labels) - wanted)
         elif self.temperatures == "fitted":
-            self._refuse_seen(method, data)
+            refuse_seen(method, data, "fitted temperatures need", "use `temperatures: matched`")
             # An evaluation runs in inference mode, whose tensors know no gradient; copies made outside of it do.
             with torch.inference_mode(False):
                 new, old, labels = (part.clone() for part in self._logits(method, data, "val"))
@@ -90,23 +91,6 @@ class TemperatureEnsemble(Adjustment):
         """Return the logits (N, C) of the new and of the old head on a split, and its labels (N,)."""
         features = method.featurise(data, name)
         return method.head(features).logits.float(), self.old_logits(method, features), data.splits[name].labels
-
-    @staticmethod
-    def _refuse_seen(method: Tuning, data: LongTailed) -> None:
-        """Raise unless a validation split exists and both trainings are known to have left it out."""
-        if "val" not in data.splits:
-            raise InputError(
-                "fitted temperatures need a validation split: train backbone and head with `--data.val_per_class`, or "
-                "use `temperatures: matched`."
-            )
-        here = bytes.fromhex(data.fingerprints["train"])
-        for what, seen in (("backbone", method.backbone_split), ("head", method.split)):
-            if bytes(seen.cpu().tolist()) != here:
-                raise InputError(
-                    f"fitted temperatures need images that the {what} has not seen, but it was trained on another "
-                    "split or an unknown one: train it with the same `--data.val_per_class`, or use "
-                    "`temperatures: matched`."
-                )
 
 
 def averaged(new: Tensor, old: Tensor) -> Tensor:

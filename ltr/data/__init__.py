@@ -8,6 +8,7 @@ from ltr.data.digits import DigitsLT
 from ltr.data.folder import FolderLT
 from ltr.data.hub import HubLT
 from ltr.data.listed import Listed
+from ltr.data.shifts import Shift
 from ltr.data.synthetic import Synthetic
 from ltr.data.table import TableLT
 from ltr.data.transforms import (
@@ -46,6 +47,7 @@ __all__ = [
     "ResizedCrop",
     "Rotation",
     "SADEView",
+    "Shift",
     "SimCLRView",
     "Synthetic",
     "TableLT",

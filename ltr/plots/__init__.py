@@ -4,5 +4,6 @@ from ltr.plots.confusion import confusion
 from ltr.plots.front import front, undominated
 from ltr.plots.recall import per_class_recall
 from ltr.plots.save import save
+from ltr.plots.shifts import shifts
 
-__all__ = ["confusion", "front", "per_class_recall", "save", "undominated"]
+__all__ = ["confusion", "front", "per_class_recall", "save", "shifts", "undominated"]

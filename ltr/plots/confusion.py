@@ -10,7 +10,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from ltr.plots.order import by_count, group_spans, label_groups, name_ticks
+from ltr.counts import by_count
+from ltr.plots.order import group_spans, label_groups, name_ticks
 
 TEXT_CLASSES, CELLS = 20, 500
 

@@ -1,20 +1,13 @@
-"""What the figures share: classes by training count, shot groups, names along an axis."""
+"""What the figures share: shot groups and names along an axis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
-from numpy.typing import NDArray
 
 from ltr.counts import shot_groups
-
-
-def by_count(counts: Sequence[int]) -> NDArray[np.int64]:
-    """Return the classes from the most to the fewest training images, ties in class order."""
-    return np.argsort(-np.asarray(counts, dtype=np.int64), kind="stable").astype(np.int64)
 
 
 def group_spans(counts: Sequence[int]) -> dict[str, tuple[int, int]]:

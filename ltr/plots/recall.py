@@ -10,7 +10,8 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
-from ltr.plots.order import by_count, group_spans, label_groups, name_ticks
+from ltr.counts import by_count
+from ltr.plots.order import group_spans, label_groups, name_ticks
 
 # Okabe and Ito: told apart by every kind of colour vision.
 COLOURS = ("#56B4E9", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00")

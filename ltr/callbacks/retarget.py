@@ -1,0 +1,104 @@
+"""Predictions for the class distribution that the test images have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import Tensor
+
+from ltr import priors
+from ltr.callbacks.adjustment import Adjustment
+from ltr.callbacks.answers import logits_of
+from ltr.callbacks.unseen import refuse_seen
+from ltr.contracts import Output
+from ltr.data import LongTailed, Shift
+from ltr.methods import Method
+
+FINE = 10**9  # images in a class, so many that rounding to whole ones does not show
+
+
+class Retarget(Adjustment):
+    """Predict for another class prior than the one that the logits stand for: z + log target - log source.
+
+    Args:
+        prior: the target. A list of shares or counts, one per class; `forward`, `backward` or `uniform`, the prior of
+            an endless test set of that name (see `Shift`); or an estimate from all test images at once, without their
+            labels: `em`, from the probabilities, or `bbse`, from the predicted classes and the confusion of a
+            validation split that the network has not seen.
+        factor: N_max / N_min of `forward` and `backward`.
+        assumed: the source: `train`, as after plain cross-entropy, or `uniform`, as where the training has compensated
+            the counts (balanced softmax, GML, LADE) or an adjustment before this one does.
+
+    Reference:
+        Hong et al., "Disentangling Label Distribution for Long-tailed Visual Recognition", CVPR 2021,
+        https://arxiv.org/abs/2012.00321, for known priors; for the estimates see `ltr.priors`.
+    """
+
+    source: Tensor
+    target: Tensor
+
+    def __init__(
+        self,
+        prior: list[float] | Literal["forward", "backward", "uniform", "em", "bbse"] = "uniform",
+        *,
+        factor: float = 10.0,
+        assumed: priors.Assumed = "train",
+    ) -> None:
+        self.prior, self.factor, self.assumed = prior, factor, assumed
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a result must say of the adjustment."""
+        said: dict[str, Any] = {"prior": self.prior, "assumed": self.assumed, "target": self.target.tolist()}
+        if self.prior in ("forward", "backward"):
+            said["factor"] = self.factor
+        if self.prior in ("em", "bbse"):
+            said["images"] = "test, without labels"
+        return said
+
+    def prepare(self, method: Method, data: LongTailed) -> None:
+        """Settle or estimate the target.
+
+        Raises:
+            InputError: for numbers that are no prior, or where `bbse` has no validation split.
+        """
+        counts = method.counts.cpu()
+        self.source = priors.assumed_prior(self.assumed, counts)
+        if self.prior == "em":
+            logits = logits_of(method, data, "test", self._before(method))
+            self.target = priors.em(logits.double().softmax(1), self.source)
+        elif self.prior == "bbse":
+            confusion = unseen_confusion(method, data, self._before(method), "use `prior: em`")
+            predictions = logits_of(method, data, "test", self._before(method)).argmax(1)
+            self.target = priors.bbse(confusion, predictions, self.source)
+        elif isinstance(self.prior, str):
+            numbers = Shift(self.prior, self.factor).counts(counts.tolist(), [FINE] * len(counts))
+            self.target = priors.normalised(numbers, len(counts))
+        else:
+            self.target = priors.normalised(self.prior, len(counts))
+
+    def _before(self, method: Method) -> list[Adjustment]:
+        """Return the adjustments that act before this one."""
+        return method.adjustments[: method.adjustments.index(self)]
+
+    def adjust(self, method: Method, output: Output) -> Output:
+        """Return the output with log-probabilities (B, C) under the target for logits."""
+        return output._replace(logits=priors.retarget(output.logits.float(), self.source, self.target))
+
+
+def unseen_confusion(method: Method, data: LongTailed, adjustments: Sequence[Adjustment], instead: str) -> Tensor:
+    """Return (C, C) the confusion matrix of a validation split that no training has seen, for BBSE.
+
+    Args:
+        method: the network.
+        data: its data.
+        adjustments: which of its adjustments act.
+        instead: what to do where there is no such split.
+
+    Raises:
+        InputError: where there is none, or one without images of a class.
+    """
+    refuse_seen(method, data, "BBSE needs", instead)
+    predictions = logits_of(method, data, "val", adjustments).argmax(1)
+    return priors.confusion_matrix(predictions, data.splits["val"].labels.cpu(), len(method.counts))

@@ -1,0 +1,153 @@
+"""What the predictions are worth under other class distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from ltr import files, priors
+from ltr.callbacks.answers import Answers
+from ltr.callbacks.retarget import unseen_confusion
+from ltr.counts import per_class
+from ltr.data import LongTailed, Shift
+from ltr.errors import InputError
+from ltr.markdown import markdown_table
+from ltr.methods import Method
+from ltr.metrics import geometric_mean, harmonic_mean, lowest
+
+SHOWN = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest"}
+NOTE = """\
+In percent. Top-1 is of the images drawn; GM, HM and lowest recall are of the same predictions on all test images of the
+classes that were drawn, since of a rare class only a few are. L1 is the distance, from 0 to 2, between the prior that
+is predicted for and that of the images drawn.
+"""
+
+
+class Shifts(Answers):
+    """Measure a test under many class distributions: `shifts.csv`, `shifts.md` and `shifts.png` beside its results.
+
+    Test sets are drawn from the test split (see `Shift`), and the predictions, made once, are measured on each: as they
+    are, for the known prior of the images drawn, and for priors estimated from these images without labels: by EM, and
+    by BBSE where the data have a validation split.
+
+    How many images of a class there are changes its recall only by chance, and with two images of a class the chance is
+    all there is. So the recalls behind GM, HM and lowest are those on the whole test split.
+
+    Args:
+        factors: N_max / N_min of the forward and backward distributions.
+        concentrations: of Dirichlet distributions, one draw of each.
+        assumed: the prior that the logits stand for, adjustments included: `train` or `uniform`, as in `Retarget`.
+        seed: of the draws.
+
+    Reference:
+        Zhang et al., "Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition",
+        NeurIPS 2022, https://arxiv.org/abs/2107.09249, for such test sets; for the estimates see `ltr.priors`.
+    """
+
+    def __init__(
+        self,
+        factors: list[float],
+        *,
+        concentrations: list[float] | None = None,
+        assumed: priors.Assumed = "train",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if len({*factors}) < len(factors) or not factors:
+            raise InputError("the factors of the shifts are at least one, and no two are the same.")
+        self.shifts = [
+            *(Shift("backward", factor, seed) for factor in sorted(factors, reverse=True)),
+            Shift("uniform"),
+            *(Shift("forward", factor, seed) for factor in sorted(factors)),
+            *(Shift("dirichlet", concentration, seed) for concentration in concentrations or []),
+        ]
+        self.assumed = assumed
+        self.confusion: Tensor | None = None
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse what cannot be drawn before anything is evaluated."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        assert isinstance(pl_module, Method)
+        labels = trainer.datamodule.splits["test"].labels  # type: ignore[attr-defined]
+        for shift in self.shifts:
+            shift.counts(pl_module.counts.tolist(), per_class(labels, len(pl_module.counts)).tolist())
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Learn from the validation split what BBSE needs, now that every adjustment is prepared."""
+        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(pl_module, Method)
+        if "val" in data.splits and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self.confusion = unseen_confusion(
+                pl_module, data, pl_module.adjustments, "leave out `--data.val_per_class`"
+            )
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure and write."""
+        assert isinstance(pl_module, Method)
+        logits, labels, _ = self.gathered()
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        from ltr import plots
+
+        rows = self.measure(logits.double(), labels, pl_module.counts.cpu())
+        folder = Path(trainer.default_root_dir)
+        files.write_csv(folder / "shifts.csv", rows)
+        files.write_text(folder / "shifts.md", markdown(rows))
+        plots.save(plots.shifts(rows), folder / "shifts.png")
+
+    def measure(self, logits: Tensor, labels: Tensor, counts: Tensor) -> list[dict[str, Any]]:
+        """Return a row per distribution and treatment.
+
+        Args:
+            logits: (N, C) of the test split, in float64.
+            labels: (N,).
+            counts: (C,) training images per class.
+        """
+        source = priors.assumed_prior(self.assumed, counts)
+        probabilities, predictions = logits.softmax(1), logits.argmax(1)
+        totals = per_class(labels, len(counts))
+        rows = []
+        for shift in self.shifts:
+            drawn = shift.draw(counts.tolist(), labels)
+            images = per_class(labels[drawn], len(counts))
+            truth = priors.normalised(images.tolist(), len(counts))
+            targets = {"as it is": source, "known prior": truth, "EM": priors.em(probabilities[drawn], source)}
+            if self.confusion is not None:
+                targets["BBSE"] = priors.bbse(self.confusion, predictions[drawn], source)
+            for treatment, target in targets.items():
+                hits = priors.retarget(logits, source, target).argmax(1) == labels
+                recall = (per_class(labels[hits], len(counts)) / totals)[images > 0]
+                rows.append(
+                    {
+                        "distribution": shift.kind,
+                        "parameter": shift.parameter,
+                        "images": len(drawn),
+                        "treatment": treatment,
+                        "top1": float(hits[drawn].double().mean()),
+                        "gm": geometric_mean(recall),
+                        "hm": harmonic_mean(recall),
+                        "lowest": lowest(recall),
+                        "l1": float((target - truth).abs().sum()),
+                    }
+                )
+        return rows
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table for people."""
+    cells = [
+        [
+            str(Shift(row["distribution"], row["parameter"])),
+            row["treatment"],
+            str(row["images"]),
+            *(f"{100 * row[key]:.1f}" for key in SHOWN),
+            f"{row['l1']:.2f}",
+        ]
+        for row in rows
+    ]
+    return f"{markdown_table(['test set', 'predictions', 'images', *SHOWN.values(), 'L1'], cells)}\n{NOTE}"

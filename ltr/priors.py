@@ -1,0 +1,135 @@
+"""Class priors at test time: predictions for a known one, and estimates of an unknown one without labels.
+
+A prior is (C,) the share of each class, in float64. *Source* is the prior that the predictions were made for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ltr.errors import InputError
+
+Assumed = Literal["train", "uniform"]
+
+TOLERANCE = 1e-7
+RIDGE = 1e-8
+
+
+def assumed_prior(assumed: Assumed, counts: Tensor) -> Tensor:
+    """Return (C,) the prior of the training counts (C,), or the uniform one."""
+    return normalised((counts if assumed == "train" else torch.ones_like(counts)).tolist(), len(counts))
+
+
+def normalised(numbers: Sequence[float], classes: int) -> Tensor:
+    """Return (C,) the prior that shares or counts of the classes stand for.
+
+    Raises:
+        InputError: where they are not one number per class, not negative, and not all 0.
+    """
+    prior = torch.tensor(numbers, dtype=torch.float64)
+    if len(prior) != classes:
+        raise InputError(f"a prior has a number for each of the {classes} classes, and this one has {len(prior)}.")
+    if not bool((prior >= 0).all() and 0 < prior.sum() < torch.inf):
+        raise InputError("the numbers of a prior are shares or counts: finite, not negative, and not all 0.")
+    return prior / prior.sum()
+
+
+def retarget(logits: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """Return (N, C) log-probabilities under another prior: log p(c | x) + log target_c - log source_c, normalised.
+
+    This is Bayes' rule where the images of a class stay as they were and only the shares of the classes change. A class
+    with target 0 has minus infinity.
+
+    Args:
+        logits: (N, C), or log-probabilities.
+        source: (C,), above 0.
+        target: (C,).
+
+    Reference:
+        Saerens, Latinne and Decaestecker, "Adjusting the Outputs of a Classifier to New a Priori Probabilities: A
+        Simple Procedure", Neural Computation 14(1), 2002, https://doi.org/10.1162/089976602753284446.
+    """
+    return (logits + (target / source).log().to(logits)).log_softmax(1)
+
+
+def em(probabilities: Tensor, source: Tensor) -> Tensor:
+    """Estimate the prior of unlabelled images as the most likely one, by expectation maximisation.
+
+    A step retargets the predictions to the last estimate and takes their mean for the next one, beginning with the
+    source. The likelihood is concave in the prior, so its gradient says how far the best prior can be: the steps end
+    where no prior has a mean log-likelihood higher by more than 1e-7. The estimate is as good as the probabilities are
+    calibrated.
+
+    Args:
+        probabilities: (N, C) of the unlabelled images.
+        source: (C,), above 0.
+
+    Returns:
+        (C,) the estimate.
+
+    Reference:
+        Saerens, Latinne and Decaestecker, "Adjusting the Outputs of a Classifier to New a Priori Probabilities: A
+        Simple Procedure", Neural Computation 14(1), 2002, https://doi.org/10.1162/089976602753284446.
+    """
+    likelihoods = probabilities.double() / source
+
+    def gradient(prior: Tensor) -> Tensor:
+        return likelihoods.T @ (1 / (likelihoods @ prior)) / len(likelihoods)
+
+    prior = source
+    while float((slope := gradient(prior)).max()) > 1 + TOLERANCE:
+        prior = prior * slope
+    return prior
+
+
+def confusion_matrix(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Return (C, C) which share of the images of a class, its row, is predicted as which class.
+
+    Raises:
+        InputError: where a class has no image.
+    """
+    matrix = torch.zeros(classes, classes, dtype=torch.float64)
+    matrix.index_put_((labels, predictions), torch.ones(len(labels), dtype=torch.float64), accumulate=True)
+    images = matrix.sum(1, keepdim=True)
+    if not bool(images.all()):
+        raise InputError(
+            f"class {int(images.argmin())} has no labelled image that says how it is predicted: BBSE needs at least "
+            "one of every class (`--data.val_per_class`, and two training images)."
+        )
+    return matrix / images
+
+
+def bbse(confusion: Tensor, predictions: Tensor, source: Tensor) -> Tensor:
+    """Estimate the prior of unlabelled images from how often each class is predicted (black box shift estimation).
+
+    It is the q on the simplex with the least ||confusion^T q - shares of the predictions||. Where the predictions tell
+    classes apart too badly for there to be only one, it is the q nearest to the source, by a ridge of 1e-8 towards it:
+    what the images do not say remains as it was.
+
+    Args:
+        confusion: (C, C) as `confusion_matrix` gives it, of labelled images that the network has not seen.
+        predictions: (N,) classes predicted for the unlabelled images.
+        source: (C,).
+
+    Returns:
+        (C,) the estimate.
+
+    Reference:
+        Lipton, Wang and Smola, "Detecting and Correcting for Label Shift with Black Box Predictors", ICML 2018,
+        https://arxiv.org/abs/1802.03916, where the system is inverted and may leave the simplex.
+    """
+    from scipy.optimize import nnls
+
+    classes = len(source)
+    shares = torch.bincount(predictions, minlength=classes).double() / len(predictions)
+    # For a q that sums to 1, A q - b = (A - b 1^T) q. Least squares of (A - b 1^T) x = 0 and 1^T x = 1 over x >= 0 have
+    # the direction of the best q, whatever its length.
+    system = torch.cat([confusion.T, RIDGE**0.5 * torch.eye(classes, dtype=torch.float64)])
+    wanted = torch.cat([shares, RIDGE**0.5 * source])
+    rows = torch.cat([system - wanted[:, None], torch.ones(1, classes, dtype=torch.float64)])
+    solution, _ = nnls(rows.numpy(), torch.eye(len(rows), dtype=torch.float64)[-1].numpy())
+    return torch.from_numpy(solution / solution.sum())
