@@ -15,6 +15,7 @@ from typing import Any
 
 from ltr import files
 from ltr.bench.augmentations import augmentations
+from ltr.bench.image_files import image_files
 from ltr.bench.machine import machine
 from ltr.bench.tables import markdown
 from ltr.errors import InputError
@@ -24,7 +25,8 @@ DESCRIPTION = """Measure speed and memory on the present device. Without a recip
 against a bare loop and the usual stack of PIL images and worker processes, evaluation, start-up, and the augmentations.
 With recipes: what each of them costs next to plain cross-entropy. All is timed in turns within one process, so that the
 ratios hold on a busy machine, too; leave it idle for the absolute figures. With curves: whether `ltr fit` learns what
-the usual stack learns, in short trainings with cross-entropy, seeds from 0. Arguments that are not listed here go to
+the usual stack learns, in short trainings with cross-entropy, seeds from 0. With files: how fast so many image files of
+all sizes and kinds, made on the spot, are found, read and trained on. Arguments that are not listed here go to
 every training, such as --data.root data or --trainer.limit_train_batches 20."""
 
 
@@ -40,6 +42,7 @@ def bench(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("ltr bench", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--recipes", nargs="+", default=[], help="configs to compare with cross-entropy")
     parser.add_argument("--curves", type=int, default=0, help="trainings whose curves are compared")
+    parser.add_argument("--files", type=int, default=0, help="image files that are made and read")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is timed")
     parser.add_argument("--output", default="bench", help="folder of the results")
     said, common = parser.parse_known_args(arguments)
@@ -49,6 +52,10 @@ def bench(arguments: Sequence[str]) -> None:
     result = {"command": " ".join(["ltr bench", *arguments]), **machine()}
     if said.recipes:
         result["recipes"] = [runs.measure(recipe, ["bare"]) for recipe in said.recipes]
+    elif said.files:
+        tell(f"{said.files} files")
+        with tempfile.TemporaryDirectory() as folder:
+            result["files"] = image_files(said.files, Path(folder))
     elif said.curves:
         result["curves"] = [runs.follow(seed) for seed in range(said.curves)]
     else:
@@ -58,12 +65,11 @@ def bench(arguments: Sequence[str]) -> None:
         result["augmentations"] = augmentations(rounds=said.rounds)
     text = markdown(result)
     print(text, end="")
-    name = next((name for name in ("recipes", "curves") if name in result), "bench")
+    name = next((name for name in ("recipes", "curves", "files") if name in result), "bench")
     files.write_json(Path(said.output) / f"{name}.json", result)
     files.write_text(Path(said.output) / f"{name}.md", text)
     print(f"\n{Path(said.output) / f'{name}.json'}")
-    rows = [row for part in ("recipes", "curves") for row in result.get(part, [])] or [result["loop"]]
-    for row in rows:
+    for row in [*result.get("recipes", []), *result.get("curves", []), result.get("loop", {})]:
         if "failure" in row:
             raise InputError(f"{row['recipe']} could not be run: {row['failure']}")
 

@@ -9,6 +9,7 @@ from typing import Any
 from ltr.markdown import markdown_table
 
 USUAL_EPOCHS = 200
+ALL_FILES = ("scan", "memory", "packed")
 
 
 def ratio(found: dict[str, Any], loop: str) -> float:
@@ -24,7 +25,9 @@ def markdown(result: dict[str, Any]) -> str:
         f"`{result['command']}`: {device}, {result['cores']} cores, torch {result['torch']}; medians, ratios "
         "of what was timed in turns.\n"
     ]
-    if "curves" in result:
+    if "files" in result:
+        parts.append(_files(result["files"]))
+    elif "curves" in result:
         parts.append(_curves(result["curves"]))
     elif "loop" in result:
         parts += [*_loop(result["loop"], result["help_seconds"]), _augmentations(result["augmentations"])]
@@ -51,6 +54,25 @@ def _loop(found: dict[str, Any], help_took: float) -> list[str]:
         ("most memory", f"{found['memory'] / 2**30:.2f} GiB"),
     ]
     return [loops, markdown_table(("one training", ""), rest)]
+
+
+def _files(found: dict[str, Any]) -> str:
+    """Return the table of what is done with image files."""
+    took = found["seconds"]
+    steps = {
+        "scan": "find the files and their classes",
+        "stream": "read the training files, workers, anew in every epoch",
+        "imagefolder": "the same with torchvision's ImageFolder, per image",
+        "memory": "read all files into memory, and pack them",
+        "packed": "the same again, from the packed files",
+    }
+    rows = [
+        (what, f"{took[step]:.1f} s", f"{found['files' if step in ALL_FILES else 'training'] / took[step]:.0f}")
+        for step, what in steps.items()
+    ]
+    rows += [("`ltr profile`", f"{took['profile']:.1f} s", ""), ("`ltr fit`, one epoch", f"{took['epoch']:.1f} s", "")]
+    title = f"{found['files']} files, {found['training']} for training, to {found['size']} x {found['size']} pixels"
+    return markdown_table((title, "seconds", "images/s"), rows)
 
 
 def _curves(found: Sequence[dict[str, Any]]) -> str:

@@ -54,6 +54,18 @@ def test_what_is_learned_is_compared_with_the_usual_stack(ltr, tmp_path: Path) -
     assert text[4].split(" | ")[-1].startswith(f"{(first + second) / 2:.1f} ± ")
 
 
+def test_files_are_made_found_and_read(ltr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    monkeypatch.setattr("ltr.bench.image_files.command", lambda *words: said.append(words[0]))
+    assert ltr("bench --files 150 --output results") == 0
+    found = json.loads((tmp_path / "results/files.json").read_text())["files"]
+    assert 150 <= found["files"] <= 190
+    assert 0 < found["training"] < found["files"]
+    assert all(took > 0 for took in found["seconds"].values())
+    assert said == ["profile", "fit"]
+    assert "| find the files and their classes |" in (tmp_path / "results/files.md").read_text()
+
+
 def test_a_round_is_needed(ltr, capsys) -> None:
     assert ltr("bench --rounds 0") == 2
     assert "at least one round" in capsys.readouterr().err
