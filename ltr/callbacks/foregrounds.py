@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from ltr import distributed
 from ltr.data import LongTailed
+from ltr.data.base import middle
 from ltr.errors import InputError
 from ltr.methods import Method
 
@@ -39,8 +40,11 @@ def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, thresho
             if maps.dim() != 4 or maps.shape[1] != weight.shape[1]:
                 kind = type(backbone).__name__
                 raise InputError(f"a class activation map needs one feature map per feature, which {kind} lacks.")
-            activations = activation_maps(maps.float(), weight[batch.labels].float(), images.shape[2:])
-            masks[batch.indices] = (activations >= threshold * activations.mean((1, 2), keepdim=True)).byte()
+            found = torch.zeros_like(masks[batch.indices])
+            seen = middle(found, data.crop)  # a view of what the network sees
+            activations = activation_maps(maps.float(), weight[batch.labels].float(), seen.shape[1:])
+            seen.copy_(activations >= threshold * activations.mean((1, 2), keepdim=True))
+            masks[batch.indices] = found
     for module, mode in modes:
         module.training = mode
     return distributed.total(masks).bool()

@@ -255,8 +255,8 @@ class LongTailed(Timed, LightningDataModule):
 
 
 def middle(images: Tensor, size: int | None) -> Tensor:
-    """Return the middle (B, 3, size, size) of images (B, 3, H, W); all of them for None."""
+    """Return the middle (..., size, size) of images (..., H, W); all of them for None."""
     if size is None:
         return images
-    top, left = ((side - size) // 2 for side in images.shape[2:])
-    return images[:, :, top : top + size, left : left + size]
+    top, left = ((side - size) // 2 for side in images.shape[-2:])
+    return images[..., top : top + size, left : left + size]

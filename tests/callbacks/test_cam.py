@@ -73,11 +73,13 @@ def test_a_flat_map_is_all_foreground() -> None:
     assert torch.equal(flat, torch.zeros(1, 6, 6))
 
 
-@pytest.mark.parametrize("threshold", [0.75, 1.5])
+@pytest.mark.parametrize(("threshold", "crop"), [(0.75, None), (1.5, None), (0.75, 4)])
 def test_the_foregrounds_are_those_of_the_network_that_was_loaded(
-    run_file: Path, trainer: Make, threshold: float
+    run_file: Path, trainer: Make, threshold: float, crop: int | None
 ) -> None:
+    border = 0 if crop is None else (8 - crop) // 2
     data, watch, callback = Synthetic(eval_batch_size=7), Watch(), CAMSampling(threshold)
+    data.crop = crop
     trainer(1, callbacks=[callback, watch]).fit(tuning(run_file, data), datamodule=data)
     network = Method(ResNet20(width=2), data.counts)
     network.load_state_dict(torch.load(run_file)["state_dict"])
@@ -89,7 +91,9 @@ def test_the_foregrounds_are_those_of_the_network_that_was_loaded(
     assert callback.masks.shape == (sum(data.counts), 8, 8)
     for image, label, mask in zip(split.images, split.labels, callback.masks, strict=True):
         network(data.prepare(image[None]))
-        map_ = activation_maps(seen[-1], network.head.fc.weight[label][None], torch.Size([8, 8]))[0]
+        assert not border or not mask[:border].any(), "what the network does not see is no foreground"
+        mask = mask[border : 8 - border, border : 8 - border]
+        map_ = activation_maps(seen[-1], network.head.fc.weight[label][None], mask.shape)[0]
         sure = (map_ - threshold * map_.mean()).abs() > 1e-4
         assert torch.equal(mask[sure], (map_ >= threshold * map_.mean())[sure])
     assert all(watch.modes), "the training goes on in training mode"
