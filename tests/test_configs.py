@@ -102,6 +102,24 @@ def test_a_set_can_be_built(name: str, ltr, capsys) -> None:
     assert config["data"]["class_path"].startswith("ltr.data.")
 
 
+@pytest.mark.parametrize(
+    ("configs", "kinds"),
+    [
+        ("data/imagenet_lt.yaml ride.yaml", ["MultiExpert", "ResNeXt50"]),
+        ("data/inaturalist2018.yaml gml.yaml", ["Pretrained", "ResNeXt50"]),
+        ("ldam_drw.yaml data/imagenet_lt.yaml", ["ResNeXt50"]),
+    ],
+)
+def test_a_method_goes_with_a_large_set(configs: str, kinds: list[str], ltr, capsys) -> None:
+    words = " ".join(f"--config {name}" for name in configs.split())
+    inner = "--model.backbone" + ".backbone" * (len(kinds) - 1)
+    assert ltr(f"fit {words} {inner} ResNeXt50 --print_config") == 0
+    part = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["backbone"]
+    for kind in kinds:
+        assert part["class_path"] == f"ltr.backbones.{kind}"
+        part = part["init_args"].get("backbone")
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_is_sound(name: str) -> None:
     plan = Plan.read(name)

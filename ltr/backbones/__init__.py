@@ -3,7 +3,7 @@
 from ltr.backbones.bilateral import Bilateral
 from ltr.backbones.multi_expert import MultiExpert
 from ltr.backbones.pretrained import Pretrained
-from ltr.backbones.resnet import ResNet10, ResNet50, ResNeXt50
+from ltr.backbones.resnet import ResNet10, ResNet50, ResNet152, ResNeXt50
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56, ResNetCIFAR
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "ResNet44",
     "ResNet50",
     "ResNet56",
+    "ResNet152",
     "ResNetCIFAR",
 ]

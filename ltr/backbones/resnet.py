@@ -61,6 +61,13 @@ class ResNet50(ResNet):
         super().__init__([3, 4, 6, 3], small_images=small_images)
 
 
+class ResNet152(ResNet):
+    """152 layers, 58.1 M parameters: the network of Places-LT."""
+
+    def __init__(self, *, small_images: bool = False) -> None:
+        super().__init__([3, 8, 36, 3], small_images=small_images)
+
+
 class ResNeXt50(ResNet):
     """50 layers of 32 groups 4 wide (32x4d), 23.0 M parameters.
 

@@ -7,7 +7,10 @@ from ltr.data.cui import CuiCIFAR10LT, CuiCIFAR100LT
 from ltr.data.digits import DigitsLT
 from ltr.data.folder import FolderLT
 from ltr.data.hub import HubLT
+from ltr.data.imagenet import ImageNetLT
+from ltr.data.inaturalist import INaturalist2018
 from ltr.data.listed import Listed
+from ltr.data.places import PlacesLT
 from ltr.data.shifts import Shift
 from ltr.data.synthetic import Synthetic
 from ltr.data.table import TableLT
@@ -40,8 +43,11 @@ __all__ = [
     "DigitsLT",
     "FolderLT",
     "HubLT",
+    "INaturalist2018",
+    "ImageNetLT",
     "Listed",
     "LongTailed",
+    "PlacesLT",
     "Plain",
     "RandAugment",
     "ResizedCrop",

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ltr.data.listed import Listed
-from ltr.data.listing import Listing, present
+from ltr.data.listing import Listing
+from ltr.data.missing import present
 from ltr.errors import InputError
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from ltr.counts import number
 from ltr.data.images import Source
-from ltr.errors import InputError
 
 
 class Listing(NamedTuple):
@@ -50,21 +48,3 @@ class Listing(NamedTuple):
             if len(numbers) == len(stems) and max(numbers) < 2**63:
                 return np.array([int(stem) for stem in stems], dtype=np.int64)
         return np.array([number(name.encode()) for name in self.names], dtype=np.int64)
-
-
-def present(paths: Sequence[Source], what: object) -> None:
-    """Check that files are there.
-
-    Args:
-        paths: the files.
-        what: where they are listed.
-
-    Raises:
-        InputError: where some are not.
-    """
-    missing = [path for path in paths if not os.path.isfile(path)]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of the {len(paths)} images that {what} lists are missing, the first is {missing[0]!s}: "
-            "check the folder that the paths are relative to."
-        )

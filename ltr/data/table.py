@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ltr.data.listed import Listed
-from ltr.data.listing import Listing, present
+from ltr.data.listing import Listing
+from ltr.data.missing import present
 from ltr.errors import InputError
 
 IMAGE = ("image", "path", "file", "filename", "file_name", "filepath", "fpath", "image_path", "image_id")
@@ -73,8 +74,9 @@ class TableLT(Listed):
             splits = np.full(len(paths), "train")
         folder = Path(self.images) if self.images else self.home
         numbers = {name: number for number, name in enumerate(classes)}
-        whole = Listing([str(folder / path) for path in paths], np.array([numbers[one] for one in labels]), paths)
-        present(whole.sources, table)
+        sources = [str(folder / path) for path in paths]
+        present(sources, table)
+        whole = Listing(sources, np.array([numbers[one] for one in labels]), paths)
         return {name: whole.take(np.flatnonzero(splits == name)) for name in dict.fromkeys(splits.tolist())}, classes
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision import models
 
-from ltr.backbones import Pretrained, ResNet20, ResNet32, ResNet44
+from ltr.backbones import Pretrained, ResNet10, ResNet20, ResNet32, ResNet44
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.methods import Method, Tuning
@@ -74,6 +75,18 @@ def test_a_file_with_a_state_dict_inside() -> None:
 def test_safetensors() -> None:
     save_file(bare(), "weights.safetensors")
     check("weights.safetensors")
+
+
+def test_a_file_of_torchvision_is_a_start_for_other_classes() -> None:
+    known = models.resnet.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1]).eval()
+    torch.save(known.state_dict(), FILE)
+    pretrained = Pretrained(FILE, ResNet10(), "none")
+    method = Method(pretrained, COUNTS)
+    method.start(pretrained.load())
+    known.fc = nn.Identity()
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(pretrained.eval()(images), known(images))
+    assert method(images).logits.shape == (2, 3), "its classifier of 1,000 classes is left behind"
 
 
 def test_a_momentum_encoder_and_its_queue_are_left_out() -> None:

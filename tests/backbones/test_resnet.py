@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torchvision import models
 
-from ltr.backbones import ResNet10, ResNet50, ResNeXt50
+from ltr.backbones import ResNet10, ResNet50, ResNet152, ResNeXt50
 from ltr.contracts import Backbone
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -37,7 +37,19 @@ def test_small_images_keep_their_size_longer(small: bool, size: int) -> None:
     assert network.dim == 512
 
 
-@pytest.mark.parametrize(("kind", "millions"), [(ResNet10, 4.9), (ResNet50, 23.5), (ResNeXt50, 23.0)])
+def test_152_layers_have_the_tensors_of_torchvision() -> None:
+    with torch.device("meta"):
+        network, known = ResNet152(), models.resnet152(weights=None)
+    known.fc = nn.Identity()
+    found, wanted = ({name: value.shape for name, value in net.state_dict().items()} for net in (network, known))
+    assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("kind", "millions"), [(ResNet10, 4.9), (ResNet50, 23.5), (ResNeXt50, 23.0), (ResNet152, 58.1)]
+)
 def test_it_is_as_large_as_it_says(kind: type[Backbone], millions: float) -> None:
-    assert sum(value.numel() for value in kind().parameters()) == pytest.approx(millions * 1e6, rel=0.005)
+    with torch.device("meta"):
+        network = kind()
+    assert sum(value.numel() for value in network.parameters()) == pytest.approx(millions * 1e6, rel=0.005)
     assert f"{millions} M parameters" in (kind.__doc__ or "")

@@ -102,6 +102,17 @@ def test_finite_for_extreme_logits(kind: type[Loss], dtype: torch.dtype) -> None
 
 
 @every_loss
+def test_as_many_classes_as_in_inaturalist(kind: type[Loss]) -> None:
+    counts = (1000 / torch.arange(1, 8143)).long().clamp(min=1)
+    output, labels = batch(13, classes=len(counts))
+    values = kind(counts)(output, labels * 678)
+    values.mean().backward()
+    assert values.isfinite().all()
+    assert output.logits.grad is not None
+    assert output.logits.grad.isfinite().all()
+
+
+@every_loss
 def test_the_gradient_reaches_every_sample(kind: type[Loss]) -> None:
     output, labels = batch(13)
     kind(COUNTS)(output, labels).mean().backward()

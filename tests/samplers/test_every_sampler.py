@@ -50,6 +50,17 @@ def test_an_epoch_is_as_long_as_it_says(kind: type[Sampler], epoch: int, labels_
 
 
 @every_sampler
+def test_as_many_classes_as_in_inaturalist(kind: type[Sampler], labels_of) -> None:
+    counts = [max(1000 // rank**2, 1) for rank in range(1, 8143)]
+    sampler = kind(labels_of(counts))
+    sampler.set_epoch(9, 10)
+    drawn = sampler.draw(seeds.generator(9))
+    assert drawn.shape == (sampler.size,)
+    assert len(drawn.unique()) > 1000
+    assert drawn.max() < sum(counts)
+
+
+@every_sampler
 @pytest.mark.parametrize("world", [2, 3])
 def test_shards_are_disjoint_and_complete(kind: type[Sampler], world: int, labels_of, monkeypatch) -> None:
     labels = labels_of(COUNTS)
