@@ -137,6 +137,26 @@ def shot_groups(counts: Sequence[int]) -> dict[str, list[int]]:
     }
 
 
+def gini(counts: Sequence[int]) -> float:
+    """Return the Gini coefficient of the counts: 0 where all are equal, 1 - 1 / C where one class has every image.
+
+    With the counts in rising order, G = sum_i (2 i - C - 1) N_i / (C sum_i N_i): twice the area between the Lorenz
+    curve and the diagonal, and half the mean difference of two classes as a part of the mean count.
+
+    Reference:
+        Yang et al., "A Survey on Long-Tailed Visual Recognition", IJCV 2022, https://arxiv.org/abs/2205.13775, which
+        proposes it as the measure of a long tail.
+    """
+    rising, classes = np.sort(np.asarray(counts, dtype=np.float64)), len(counts)
+    return float((2 * np.arange(1, classes + 1) - classes - 1) @ rising / (classes * max(rising.sum(), 1)))
+
+
+def head_share(counts: Sequence[int]) -> float:
+    """Return the share of the images that the largest fifth of the classes, rounded up, holds."""
+    largest = sorted(counts, reverse=True)[: -(-len(counts) // 5)]
+    return sum(largest) / max(sum(counts), 1)
+
+
 def long_tailed_indices(labels: NDArray[np.int64], counts: Sequence[int], subset_seed: int) -> list[NDArray[np.int64]]:
     """Choose the kept images of every class as the Cao protocol does, without touching the global generators.
 

@@ -1,4 +1,4 @@
-"""Tables for people who read text."""
+"""Tables and lists for people who read text."""
 
 from __future__ import annotations
 
@@ -15,3 +15,14 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, figure
     """
     rule = "|---|" + ("---:|" if figures else "---|") * (len(head) - 1)
     return "\n".join(["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def first(names: Sequence[str], shown: int = 10) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Return how many there are of something: `1 file`, `2 files`, or with the plural given."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

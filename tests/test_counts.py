@@ -15,6 +15,8 @@ from scipy.stats import pareto
 
 from ltr.counts import (
     fingerprint,
+    gini,
+    head_share,
     imbalance_factor,
     log_prior,
     long_tailed,
@@ -156,3 +158,27 @@ def test_log_prior() -> None:
 
 def test_per_class_counts_absent_classes_too() -> None:
     assert per_class(torch.tensor([0, 3, 0, 1]), 6).tolist() == [2, 1, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("counts", [[1, 2, 3, 4], [500, 50, 5], [7, 7, 7], [0, 0, 9], [3, 1, 4, 1, 5, 9, 2, 6]])
+def test_gini_is_half_the_relative_mean_difference_and_the_area_above_the_lorenz_curve(counts: list[int]) -> None:
+    values = np.array(counts, dtype=float)
+    difference = np.abs(values[:, None] - values).mean() / values.mean()
+    assert gini(counts) == pytest.approx(difference / 2)
+    lorenz = np.concatenate([[0], np.sort(values).cumsum() / values.sum()])
+    assert gini(counts) == pytest.approx(1 - 2 * np.trapezoid(lorenz, dx=1 / len(counts)))
+
+
+def test_gini_of_known_distributions() -> None:
+    assert gini([5] * 9) == 0
+    assert gini([0] * 9 + [4]) == pytest.approx(1 - 1 / 10)
+    assert gini(range(1, 101)) == pytest.approx((100 - 1) / (3 * 100))  # 1, 2, ..., C
+    assert gini([0, 0]) == 0
+    quantiles = pareto.ppf((np.arange(20000) + 0.5) / 20000, 3)
+    assert gini((1e6 * quantiles).round().astype(int).tolist()) == pytest.approx(1 / (2 * 3 - 1), rel=1e-2)
+
+
+def test_head_share_is_that_of_the_largest_fifth() -> None:
+    assert head_share([1, 1, 6, 1, 1]) == 0.6
+    assert head_share([1, 4, 1, 1, 1, 2]) == 0.6, "a fifth of six classes is two"
+    assert head_share([0, 0]) == 0

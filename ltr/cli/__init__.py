@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ltr import __version__
 
 VERBS = {
+    "profile": "look at a set of images: its tail, what is wrong with it, and the recipe to start from",
     "fit": "train a method, or tune the classifier of a trained network",
     "validate": "measure a run on the splits that its training followed",
     "test": "measure a run on the test split; write metrics, predictions and figures",
@@ -31,6 +32,7 @@ verbs:
   ltr --version              {__version__}
 
 examples:
+  ltr profile my_images
   ltr fit --config ce.yaml --data.root data
   ltr fit --config gml.yaml --model.backbone.checkpoint ce
   ltr test --ckpt_path checkpoints/gml/last.ckpt

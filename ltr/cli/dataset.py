@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,6 +14,30 @@ from ltr.cli.arguments import CONFIG, option
 from ltr.cli.parser import Parser, cause
 from ltr.data import LongTailed
 from ltr.errors import InputError
+
+# What a set is that is named by its path alone: a folder, or a file by its ending.
+KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".parquet": "TableLT"}
+
+
+def named(arguments: Sequence[str]) -> list[str]:
+    """Put the data module for a path that comes first.
+
+    Args:
+        arguments: what follows the verb.
+
+    Raises:
+        InputError: where there is no such path, or nothing that reads it.
+    """
+    if not arguments or arguments[0].startswith("-"):
+        return list(arguments)
+    path = Path(arguments[0])
+    kind = "folder" if path.is_dir() else path.suffix.lower()
+    if kind not in KINDS or not path.exists():
+        raise InputError(
+            f"{path} is not there, or no {' or '.join(KINDS)} of images: mend the path, or name another set, such as "
+            "`--data CIFAR100LT` or `--config data/digits.yaml`."
+        )
+    return ["--data", KINDS[kind], "--data.root", *arguments]
 
 
 def dataset_parser(verb: str, description: str) -> Parser:
@@ -38,18 +63,41 @@ def read_dataset(parser: Parser, arguments: Sequence[str]) -> tuple[LongTailed, 
     Raises:
         InputError: where the arguments cannot be used.
     """
-    words: list[str] = []
-    position = 0
-    for start, end, name in option(list(arguments), *CONFIG):
-        content = yaml.safe_load(shipped.config(name).read_text(encoding="utf-8")) or {}
-        words += [*arguments[position:start], "--config", json.dumps({"data": content.get("data")})]
-        position = end
+    words = configured(arguments, lambda _, content: ["--config", json.dumps({"data": content.get("data")})])
     try:
-        values = parser.parse_args([*words, *arguments[position:]])
-        if not values.data:
+        values = parser.parse_args(words)
+        if not values.data or values.data.class_path.endswith(".LongTailed"):  # as of a recipe that is for any data
             raise InputError("name the data, such as `--data FolderLT --data.root my_images`.")
         return parser.instantiate_classes(values).data, values
     except ValueError as error:
         if (known := cause(error)) is None:
             raise
         raise known from error
+
+
+def repeated(arguments: Sequence[str]) -> list[str]:
+    """Return arguments of the data as `ltr fit` takes them: a config that says more than data gives its data only."""
+
+    def data_only(name: str, content: dict[str, Any]) -> list[str]:
+        data = content.get("data") or {}
+        if content.keys() == {"data"}:
+            return ["--config", name]
+        return ["--data", json.dumps(data)] if "class_path" in data else []
+
+    return configured(arguments, data_only)
+
+
+def configured(arguments: Sequence[str], put: Callable[[str, dict[str, Any]], list[str]]) -> list[str]:
+    """Return arguments with something else in the place of every config.
+
+    Args:
+        arguments: what follows a verb.
+        put: what to put, given the name of a config and its content.
+    """
+    words: list[str] = []
+    position = 0
+    for start, end, name in option(list(arguments), *CONFIG):
+        content = yaml.safe_load(shipped.config(name).read_text(encoding="utf-8")) or {}
+        words += [*arguments[position:start], *put(name, content)]
+        position = end
+    return [*words, *arguments[position:]]

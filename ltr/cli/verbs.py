@@ -37,6 +37,10 @@ def run(verb: str, arguments: list[str]) -> None:
             from ltr.bench import bench
 
             bench(arguments)
+        elif verb == "profile":
+            from ltr.cli.profile import profile
+
+            profile(arguments)
         elif verb == "synthesise":
             from ltr.cli.call import call
             from ltr.synthesis import synthesise

@@ -164,6 +164,17 @@ class LongTailed(Timed, LightningDataModule):
         """Read the files, keep the chosen images and put them on the device of this process."""
         if self.splits:
             return
+        splits = self.choose()
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        self.splits = {
+            name: split._replace(images=self.hold(name, split.images).to(device), labels=split.labels.to(device))
+            for name, split in splits.items()
+        }
+        self.sampler = self.make_sampler(splits["train"].labels)
+        self._mean, self._std = torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
+
+    def choose(self) -> dict[str, Split]:
+        """Return the splits with the chosen images, files not yet decoded."""
         found, self.classes = self.read()
         whole = found["train"]
         sizes = [count + held for count, held in zip(self.real, self.val_counts, strict=True)]
@@ -173,14 +184,11 @@ class LongTailed(Timed, LightningDataModule):
         }
         if any(self.val_counts):
             splits["val"] = whole.take([part[count:] for part, count in zip(kept, self.real, strict=True)])
-        splits = found | splits
-        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        self.splits = {
-            name: split._replace(images=self.hold(name, split.images).to(device), labels=split.labels.to(device))
-            for name, split in splits.items()
-        }
-        self.sampler = self.make_sampler(splits["train"].labels)
-        self._mean, self._std = torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
+        return found | splits
+
+    def names(self, name: str, split: Split) -> list[str]:
+        """Return what the images of a split are called in a report."""
+        return [f"{name} image {index}" for index in split.indices.tolist()]
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Hear that epoch `epoch` (from 0) of `epochs` starts."""

@@ -11,13 +11,14 @@ import numpy as np
 from ltr.data.images import KINDS
 from ltr.data.listing import Listing
 from ltr.errors import InputError
+from ltr.markdown import first
 
 
 def class_folders(folder: Path) -> dict[str, list[str]]:
     """Return the images of every class, both in the order of their names.
 
     Raises:
-        InputError: where a class has no image.
+        InputError: where classes have no image.
     """
     homes = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."}
     found = {
@@ -29,9 +30,12 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
         )
         for name, home in homes.items()
     }
-    for name, images in found.items():
-        if not images:
-            raise InputError(f"{folder / name} holds no image ({', '.join(sorted(KINDS))}): add some, or remove it.")
+    empty = [name for name, images in found.items() if not images]
+    if empty:
+        raise InputError(
+            f"{folder} has folders without an image ({', '.join(sorted(KINDS))}): {first(empty)}. Add some, or remove "
+            "them."
+        )
     return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ltr import files
 from ltr.data.listing import Listing
 from ltr.errors import InputError
+from ltr.markdown import first
 
 
 def divided(listing: Listing, classes: Sequence[str], path: Path, *, share: float, seed: int) -> dict[str, Listing]:
@@ -28,7 +29,7 @@ def divided(listing: Listing, classes: Sequence[str], path: Path, *, share: floa
         seed: which images.
 
     Raises:
-        InputError: where a class has but one image.
+        InputError: where classes have but one image.
     """
     if path.is_file():
         with path.open(encoding="utf-8", newline="") as file:
@@ -37,13 +38,14 @@ def divided(listing: Listing, classes: Sequence[str], path: Path, *, share: floa
     else:
         testing = np.zeros(len(listing.names), dtype=bool)
         generator = np.random.RandomState(seed)
-        for label, name in enumerate(classes):
+        lonely = [classes[label] for label, count in enumerate(np.bincount(listing.labels)) if count == 1]
+        if lonely:
+            raise InputError(
+                f"there is but one image of class {first(lonely)}, and each needs one to train and another to test on: "
+                "add some, or remove the class."
+            )
+        for label in range(len(classes)):
             positions = np.flatnonzero(listing.labels == label)
-            if len(positions) == 1:
-                raise InputError(
-                    f"the class {name} has one image, and needs one to train and another to test on: add some, or "
-                    "remove the class."
-                )
             chosen = generator.permutation(len(positions))[: max(round(share * len(positions)), 1)]
             testing[positions[chosen]] = True
     return {"train": listing.take(np.flatnonzero(~testing)), "test": listing.take(np.flatnonzero(testing))}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from ltr.data.class_folders import class_folders, joined
 from ltr.data.listed import Listed
 from ltr.data.listing import Listing
@@ -46,3 +49,16 @@ class FolderLT(Listed):
             if strange:
                 raise InputError(f"{parts[name]} has the class {strange[0]}, which {parts['train']} does not have.")
         return {name: joined(images, classes, self.home) for name, images in found.items()}, classes
+
+    def aside(self) -> list[str]:
+        """Return the files of the folder that are no image of a class, such as those of unknown kinds; no hidden ones.
+
+        The file in which a division is kept is none of them.
+        """
+        listings = [*self.listings.values(), *([self.made] if self.made else [])]
+        known = {str(self.split_file)}.union(*(map(str, listing.sources) for listing in listings))
+        found = []
+        for place, folders, names in os.walk(self.home):
+            folders[:] = [name for name in folders if name[0] != "."]
+            found += [path for name in names if name[0] != "." and (path := os.path.join(place, name)) not in known]
+        return sorted(Path(path).relative_to(self.home).as_posix() for path in found)

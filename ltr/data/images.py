@@ -137,7 +137,7 @@ def decode(source: Source, size: int) -> Tensor:
             image = ImageOps.exif_transpose(file)
             image = grey8(image) if image.mode[0] in "IF" else image
             square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a damaged file makes PIL raise almost anything, `struct.error` among it
         what = source if isinstance(source, str) else "an image of the set"
         raise InputError(
             f"{what} is damaged or no image: repair or remove it, or leave such files out with `--data.unreadable "

@@ -21,9 +21,8 @@ from ltr.data.listing import Listing
 from ltr.data.packed import packed
 from ltr.data.transforms import CropFlip, ResizedCrop
 from ltr.errors import InputError
+from ltr.markdown import first
 from ltr.samplers import Power
-
-SHOWN = 10
 
 
 class Listed(LongTailed):
@@ -138,9 +137,9 @@ class Listed(LongTailed):
                 self.listings["train"], self.classes, self.split_file, share=self.test_share, seed=self.subset_seed
             )
         self.follows = "val" in self.listings
-        for number, count in enumerate(self.sizes()):
-            if not count:
-                raise InputError(f"the class {self.classes[number]} has no image to train on: add some, or remove it.")
+        empty = [self.classes[number] for number, count in enumerate(self.sizes()) if not count]
+        if empty:
+            raise InputError(f"there is no image to train on of class {first(empty)}: add some, or remove the class.")
         known = set(self.listings["train"].names)
         for name in self.listings.keys() - {"train"}:
             twice = [image for image in self.listings[name].names if image in known]
@@ -179,6 +178,17 @@ class Listed(LongTailed):
         numbers = np.concatenate([split.indices, self.made.numbers])
         return Split(split.images.followed_by(self.made.sources), labels, numbers)
 
+    def names(self, name: str, split: Split) -> list[str]:
+        """Return the names of the images of a split, and of the synthetic ones behind them."""
+        assert isinstance(split.images, ImageFiles)
+        listing = self.listings.get(name, self.listings["train"])  # what was carved out of it
+        known = [*listing.names, *(self.made.names if self.made else [])]
+        return [known[at] for at in split.images.positions]
+
+    def aside(self) -> list[str]:
+        """Return the files that lie among the images and are none of the set, where that can be told."""
+        return []
+
     def setup(self, stage: str | None = None) -> None:
         """Prepare the splits, and keep the one that was drawn."""
         super().setup(stage)
@@ -207,7 +217,6 @@ def readable(listing: Listing, what: str) -> Listing:
     """
     broken = unreadable(listing.sources, what)
     if broken:
-        names = ", ".join(listing.names[at] for at in broken[:SHOWN])
-        more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        warnings.warn(f"{len(broken)} files are no images and are left out: {names}{more}.", stacklevel=2)
+        names = first([listing.names[at] for at in broken])
+        warnings.warn(f"{len(broken)} files are no images and are left out: {names}.", stacklevel=2)
     return listing.take(np.setdiff1d(np.arange(len(listing.names)), broken))

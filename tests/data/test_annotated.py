@@ -67,7 +67,7 @@ def test_bad_annotations_are_refused_with_a_sentence(home: Path, tmp_path: Path)
     ):
         AnnotatedLT(str(home))
     change(home, annotations=rows[:5])
-    with pytest.raises(InputError, match="the class 2 has no image to train on"):
+    with pytest.raises(InputError, match="no image to train on of class 2"):
         AnnotatedLT(str(home))
     change(home, annotations=rows, num_classes=4)
     with pytest.raises(InputError, match="are of 3 and 4 classes"):

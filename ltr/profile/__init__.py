@@ -1,0 +1,5 @@
+"""A set at a glance: its counts, what is wrong with its images, and the recipe to start from."""
+
+from ltr.profile.report import report
+
+__all__ = ["report"]

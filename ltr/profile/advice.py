@@ -1,0 +1,198 @@
+"""Which recipe to start from: a few rules, each with its reason, and the commands that follow from them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from ltr.data import LongTailed
+from ltr.data.listed import Listed
+from ltr.markdown import first, plural
+
+NEARLY_BALANCED = 3  # N_max / N_min
+SCARCE = 5  # images of a class: one of four moves its recall by 25 points
+STEPS, SMALLEST_BATCH = 10, 8  # an epoch of fewer steps makes a short training of 200 of them
+USUAL_BATCH, GML_BATCH = 128, 512  # of base.yaml and of gml.yaml
+USUAL_SIZE = 32  # of `Listed`
+MEDIUM_SIDE, LARGE_SIDE = 48, 160  # from which 32 pixels, and 64 of them, show too little
+RESNET32_SIDE = 64
+PHOTOGRAPHS = {"--data.size": "256", "--data.crop": "224"}
+LENGTH = "A training has 200 epochs. For a first look, put `--config recipes/short.yaml` after ce.yaml: 30 of them."
+
+
+class Hint(NamedTuple):
+    """What a rule says.
+
+    Attributes:
+        reason: a sentence or two.
+        options: what every training gets for it.
+    """
+
+    reason: str
+    options: Mapping[str, str] = {}
+
+
+class Advice(NamedTuple):
+    """What to do next.
+
+    Attributes:
+        reasons: of each rule that applies.
+        commands: in their order; none where the set cannot be trained on.
+    """
+
+    reasons: list[str]
+    commands: list[str]
+
+
+def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -> Advice:
+    """Return which recipes to start from.
+
+    Args:
+        data: the set.
+        measures: its numbers.
+        words: what the user said of the data on the command line, which every training repeats.
+    """
+    if blocked := unusable(measures):
+        need = "two images that can be read, one of them to test on" if measures["drawn"] else "an image to train on"
+        return Advice([f"First mend {first(blocked)}: a class needs {need}. Then profile the set again."], [])
+    hints = [*readable(measures), *sized(data, measures, words), *batched(data, measures, words)]
+    options = {name: value for hint in hints for name, value in hint.options.items()}
+    said = [*words, *(part for option in options.items() for part in option)]
+    hints.insert(0, balance(measures))
+    backbone, why = network(data, measures, options)
+    hints.append(why)
+    own = re.sub(r"\W+", "_", data.name.lower()).strip("_")
+    ce, gml = f"{own}_ce", f"{own}_gml"
+    named = ["--model.backbone", backbone] if backbone else []
+    commands = [["fit", "--config", "ce.yaml", *said, *named, "--name", ce], ["test", "--ckpt_path", ce]]
+    if measures["imbalance"] >= NEARLY_BALANCED:
+        named = ["--model.backbone.backbone", backbone] if backbone else []
+        start = ["--model.backbone.checkpoint", ce, *named]
+        commands += [
+            ["test", "--ckpt_path", ce, "--config", "logit_adjustment.yaml", "--evaluation", "adjusted"],
+            ["fit", "--config", "gml.yaml", *said, *start, "--name", gml],
+            ["test", "--ckpt_path", gml],
+        ]
+        hints += crowded(data, measures, options)
+    reasons = [hint.reason for hint in hints]
+    return Advice([*reasons, *measuring(measures), LENGTH], [shlex.join(["ltr", *command]) for command in commands])
+
+
+def unusable(measures: Mapping[str, Any]) -> list[str]:
+    """Return the classes that have too few readable images to train, and to test where the split is drawn of them."""
+    counts, drawn = measures["counts"], measures["drawn"]
+    there = [sum(each) for each in zip(*counts.values(), strict=True)] if drawn else counts["train"]
+    return [name for name, count in zip(measures["classes"], there, strict=True) if count < 1 + drawn]
+
+
+def chosen(option: str, words: Iterable[str]) -> bool:
+    """Return whether the user has given an argument of the data."""
+    return any(word.partition("=")[0] == f"--data.{option}" for word in words)
+
+
+def balance(measures: Mapping[str, Any]) -> Hint:
+    """Say how long the tail is and what that calls for."""
+    times = f"The largest class has {measures['imbalance']:.3g} times the images of the smallest"
+    if measures["imbalance"] < NEARLY_BALANCED:
+        return Hint(
+            f"{times}: the set is balanced, or nearly so, and leaves little to win for the remedies of a long tail. "
+            "Start from plain cross-entropy."
+        )
+    return Hint(
+        f"{times}: a long tail. Start from cross-entropy, the baseline. Logit adjustment of the same network costs "
+        "nothing and is the control that every remedy has to beat. GML then retrains the classifier alone, on features "
+        "that are computed once."
+    )
+
+
+def readable(measures: Mapping[str, Any]) -> list[Hint]:
+    """Leave out the files that cannot be read."""
+    if not measures["unreadable"]:
+        return []
+    return [Hint("The commands leave out the files that cannot be read.", {"--data.unreadable": "skip"})]
+
+
+def sized(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -> list[Hint]:
+    """Choose the size in which image files are read, where the user has not."""
+    side = measures["side"][1]
+    if not isinstance(data, Listed) or data.size != USUAL_SIZE or chosen("size", words) or side < MEDIUM_SIDE:
+        return []
+    why = f"Half of the images have {side} pixels or more on their shorter side, of which the usual 32 show little"
+    if side < LARGE_SIDE:
+        return [Hint(f"{why}: the commands read them at 64.", {"--data.size": "64"})]
+    if torch.cuda.is_available():
+        return [Hint(f"{why}: the commands read them as large photographs usually are.", PHOTOGRAPHS)]
+    large = " ".join(part for option in PHOTOGRAPHS.items() for part in option)
+    return [
+        Hint(
+            f"{why}: the commands read them at 64, which a machine without a GPU can train on. With one, say `{large} "
+            "--model.backbone ResNet50`.",
+            {"--data.size": "64"},
+        )
+    ]
+
+
+def batched(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -> list[Hint]:
+    """Choose the size of a batch, where the user has not and an epoch would have few steps."""
+    images = sum(measures["counts"]["train"])
+    fitting = max(2 ** ((images // STEPS).bit_length() - 1), SMALLEST_BATCH)
+    if chosen("batch_size", words) or fitting >= data.batch_size:
+        return []
+    return [
+        Hint(
+            f"{images:,} training images make few steps of {data.batch_size}: the commands take {fitting} at once.",
+            {"--data.batch_size": str(fitting)},
+        )
+    ]
+
+
+def network(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str, str]) -> tuple[str | None, Hint]:
+    """Choose the backbone for what it sees of an image: its name, or None for that of base.yaml."""
+    own = data.crop or (data.size if isinstance(data, Listed) else measures["side"][1])
+    seen = int(options.get("--data.crop") or options.get("--data.size") or own)
+    sight = f"The network sees {seen} x {seen} pixels"
+    if seen <= RESNET32_SIDE:
+        return None, Hint(f"{sight}, which the ResNet-32 of base.yaml is made for.")
+    backbone = "ResNet50" if torch.cuda.is_available() else "ResNet10"
+    return backbone, Hint(f"{sight}: {backbone} soon makes them fewer, as the ResNet-32 of base.yaml does not.")
+
+
+def crowded(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str, str]) -> list[Hint]:
+    """Warn of more classes than a batch of GML holds images."""
+    classes = len(measures["classes"])
+    own = GML_BATCH if data.batch_size == USUAL_BATCH else data.batch_size
+    batch = int(options.get("--data.batch_size", own))
+    if classes <= batch:
+        return []
+    return [
+        Hint(
+            f"GML is a mean over the classes of a batch, and of {classes:,} at most {batch} are in one: try a larger "
+            "`--data.batch_size` for it. Logit adjustment does not depend on batches."
+        )
+    ]
+
+
+def measuring(measures: Mapping[str, Any]) -> list[str]:
+    """Return what to know of the figures that a test gives."""
+    counts, hints = measures["counts"], []
+    if not measures["test_is_balanced"]:
+        hints.append(
+            "The test split is not balanced: top-1 is then the accuracy on its own mixture of classes and not the mean "
+            "recall. Judge by GM, HM and the recall of many, medium and few."
+        )
+    if few := sum(0 < count < SCARCE for count in counts["test"]):
+        share = ", and `--data.test_share` takes more" if measures["drawn"] else ""
+        hints.append(
+            f"{plural(few, 'class', 'classes')} with fewer than {SCARCE} test images: one image moves such a recall by "
+            f"25 points or more, so GM, HM and the lowest recall are coarse here. More test images help{share}."
+        )
+    if scarce := sum(count < SCARCE for count in counts["train"]):
+        hints.append(
+            f"{plural(scarce, 'class', 'classes')} with fewer than {SCARCE} training images: no recipe makes up for "
+            "images that are not there, so look for more of them first."
+        )
+    return hints

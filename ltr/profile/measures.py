@@ -1,0 +1,126 @@
+"""The numbers of a set: pure computations, nothing is printed."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ltr.counts import gini, head_share, shot_groups
+from ltr.data import LongTailed
+from ltr.data.listed import Listed
+from ltr.profile.facts import Facts, examine
+
+
+class Seen(NamedTuple):
+    """An image of the set.
+
+    Attributes:
+        split: `train`, `val` or `test`.
+        label: class index.
+        name: what it is called in a report.
+        facts: what it is.
+    """
+
+    split: str
+    label: int
+    name: str
+    facts: Facts
+
+
+def measure(data: LongTailed) -> dict[str, Any]:
+    """Return all that there is to know of a set that is not yet set up, as JSON can hold it.
+
+    Images that cannot be read are named, and counted nowhere else.
+    """
+    splits = data.choose()
+    counts = {split: [0] * len(data.classes) for split in splits}
+    sound: list[Seen] = []
+    unreadable: list[str] = []
+    for split, part in splits.items():
+        found = examine(part.images, f"{split} images")
+        images = zip(data.names(split, part), part.labels.tolist(), found, strict=True)
+        for name, label, facts in sorted(images, key=lambda image: image[0]):
+            if facts is None:
+                unreadable.append(name)
+            else:
+                counts[split][label] += 1
+                sound.append(Seen(split, label, name, facts))
+    return {
+        "name": data.name,
+        "classes": data.classes,
+        "files": isinstance(data, Listed),
+        "drawn": isinstance(data, Listed) and data.drawn,
+        "counts": counts,
+        **balance(counts, data.classes),
+        "unreadable": unreadable,
+        **duplicates(sound, data.classes),
+        **shapes([one.facts for one in sound]),
+        "aside": data.aside() if isinstance(data, Listed) else [],
+    }
+
+
+def balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> dict[str, Any]:
+    """Return how unequal the classes are.
+
+    Args:
+        counts: images per class of the splits `train` and `test`, and of others.
+        classes: (C,) names.
+
+    Returns:
+        `imbalance`, N_max / N_min, None where a class has no image; `gini`; `head_share`, the share of the largest
+        fifth of the classes; `groups`, the number of classes and of images of each shot group; `test_is_balanced`;
+        `untested`, the classes without a test image.
+    """
+    train, test = counts["train"], counts["test"]
+    return {
+        "imbalance": max(train) / min(train) if min(train) else None,
+        "gini": gini(train),
+        "head_share": head_share(train),
+        "groups": {
+            group: {"classes": len(members), "images": sum(train[label] for label in members)}
+            for group, members in shot_groups(train).items()
+        },
+        "test_is_balanced": min(test) == max(test),
+        "untested": [name for name, count in zip(classes, test, strict=True) if not count],
+    }
+
+
+def duplicates(sound: Sequence[Seen], classes: Sequence[str]) -> dict[str, list[list[str]]]:
+    """Return the groups of equal images: the same bytes in a file, or the same pixels in memory.
+
+    Args:
+        sound: images that can be read.
+        classes: (C,) names.
+
+    Returns:
+        `conflicting`, those with more than one label; `leaked`, those in training and in another split; `repeated`,
+        those that occur more than once with one label in one split. A group may be in several of them.
+    """
+    groups: dict[bytes, list[Seen]] = defaultdict(list)
+    for one in sound:
+        groups[one.facts.digest].append(one)
+    found: dict[str, list[list[str]]] = {"conflicting": [], "leaked": [], "repeated": []}
+    for group in groups.values():
+        names, splits = [one.name for one in group], {one.split for one in group}
+        if len({one.label for one in group}) > 1:
+            found["conflicting"].append([f"{one.name} ({classes[one.label]})" for one in group])
+        if "train" in splits and len(splits) > 1:
+            found["leaked"].append(names)
+        if len({(one.split, one.label) for one in group}) < len(group):
+            found["repeated"].append(names)
+    return found
+
+
+def shapes(facts: Sequence[Facts]) -> dict[str, Any]:
+    """Return smallest, median and largest `width`, `height` and `side`, the shorter one, and how many of each kind."""
+    sides = {
+        "width": [one.width for one in facts],
+        "height": [one.height for one in facts],
+        "side": [min(one.width, one.height) for one in facts],
+    }
+    return {
+        **{side: [min(each), statistics.median_low(each), max(each)] if each else None for side, each in sides.items()},
+        "kinds": dict(Counter(one.kind for one in facts).most_common()),
+    }
