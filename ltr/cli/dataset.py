@@ -16,7 +16,7 @@ from ltr.data import LongTailed
 from ltr.errors import InputError
 
 # What a set is that is named by its path alone: a folder, or a file by its ending.
-KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".parquet": "TableLT"}
+KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".tsv": "TableLT", ".parquet": "TableLT"}
 
 
 def named(arguments: Sequence[str]) -> list[str]:

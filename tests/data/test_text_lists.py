@@ -218,7 +218,7 @@ def test_empty_lines_do_not_count_and_empty_lists_are_refused(imagenet: Path) ->
     path.write_text(f"\n{IMAGENET['train']}\n")
     assert ImageNetLT(str(imagenet)).counts == [3, 2, 1]
     path.write_text(re.sub(".* 1\n", "", IMAGENET["train"]))
-    with pytest.raises(InputError, match="the class 1 has no image to train on"):
+    with pytest.raises(InputError, match="no image to train on of class 1"):
         ImageNetLT(str(imagenet))
     path.write_text("")
     with pytest.raises(InputError, match="names no image"):
