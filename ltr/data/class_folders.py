@@ -13,6 +13,8 @@ from ltr.data.listing import Listing
 from ltr.errors import InputError
 from ltr.markdown import first
 
+SYNTHETIC = "synthetic: "  # begins the names of synthetic images
+
 
 def class_folders(folder: Path) -> dict[str, list[str]]:
     """Return the images of every class, both in the order of their names.
@@ -66,4 +68,4 @@ def synthetic_images(folder: Path, classes: Sequence[str]) -> Listing:
         what = f"the folder {strange[0]}, which is no class of the set" if strange else "no folder of a class"
         raise InputError(f"{folder} has {what}: it holds a folder per class with its synthetic images.")
     listing = joined(images, classes, folder)
-    return listing._replace(names=[f"synthetic: {name}" for name in listing.names])
+    return listing._replace(names=[f"{SYNTHETIC}{name}" for name in listing.names])

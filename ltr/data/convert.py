@@ -57,8 +57,8 @@ def convert(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
         data.memory = 0.0  # so that nothing is decoded
     data.setup()
     bad = next((name for name in data.classes if "/" in name or os.sep in name or name.startswith(".")), None)
-    if bad is not None:
-        raise InputError(f"no folder can have the name of the class {bad!r}: rename it.")
+    if bad is not None and (layout == "folders" or not isinstance(data, Listed)):
+        raise InputError(f"no folder can have the name of the class {bad!r}: convert to a table, which needs none.")
     found = [item for name in data.splits for item in items(data, name, output, copy=layout == "folders")]
     if layout == "folders":
         return [output / name for name in data.splits]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ltr.counts import gini, head_share, shot_groups
 from ltr.data import LongTailed
+from ltr.data.class_folders import SYNTHETIC
 from ltr.data.listed import Listed
 from ltr.profile.facts import Facts, examine
 
@@ -35,7 +36,7 @@ def measure(data: LongTailed) -> dict[str, Any]:
     Images that cannot be read are named, and counted nowhere else.
     """
     splits = data.choose()
-    counts = {split: [0] * len(data.classes) for split in splits}
+    counts = {split: [0] * len(data.classes) for split in [*splits, *(["synthetic"] if any(data.synthetic) else [])]}
     sound: list[Seen] = []
     unreadable: list[str] = []
     for split, part in splits.items():
@@ -45,7 +46,7 @@ def measure(data: LongTailed) -> dict[str, Any]:
             if facts is None:
                 unreadable.append(name)
             else:
-                counts[split][label] += 1
+                counts["synthetic" if name.startswith(SYNTHETIC) else split][label] += 1
                 sound.append(Seen(split, label, name, facts))
     return {
         "name": data.name,

@@ -13,7 +13,7 @@ import torch
 from tensorboard.summary.writer.record_writer import RecordWriter
 from test_tfrecord import FIRST
 
-from ltr.data import CIFAR10LT, CIFAR100LT, CuiCIFAR10LT, CuiCIFAR100LT
+from ltr.data import CIFAR10LT, CIFAR100LT, CuiCIFAR10LT, CuiCIFAR100LT, FolderLT
 from ltr.errors import InputError
 
 COUNTS = [8, 4, 2]  # three classes at imbalance 4
@@ -198,3 +198,16 @@ def test_a_training_on_these_files(cui: Callable[..., CuiCIFAR10LT], ltr, tmp_pa
     error = capsys.readouterr().err
     assert error.startswith(f"ltr: error: elsewhere/{FOLDER}/train.tfrecords cannot be read")
     assert error.count("\n") == 1
+
+
+def test_the_files_become_folders(cui: Callable[..., CuiCIFAR10LT], ltr, tmp_path: Path) -> None:
+    words = f"--data CuiCIFAR10LT --data.root {tmp_path} --data.imbalance 4"
+    assert ltr(f"convert {words} --output {tmp_path / 'written'}") == 0
+    original, found = cui(), FolderLT(str(tmp_path / "written"))
+    for data in (original, found):
+        data.setup()
+    assert found.counts == COUNTS
+    assert found.fingerprints == original.fingerprints
+    assert shown(found.splits["train"].images, found.splits["train"].labels) == shown(
+        original.splits["train"].images, original.splits["train"].labels
+    )

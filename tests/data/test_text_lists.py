@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from ltr.counts import fingerprint, number
-from ltr.data import Chain, ImageNetLT, INaturalist2018, PlacesLT, ResizedCrop
+from ltr.data import AnnotatedLT, Chain, ImageNetLT, INaturalist2018, PlacesLT, ResizedCrop, TableLT
 from ltr.data.text_lists import TextLists
 from ltr.errors import InputError
 
@@ -301,3 +301,21 @@ def test_thousands_of_classes_of_one_to_a_thousand_images(
     assert measures["counts"] == counts.tolist()
     assert measures["zero_recall"] >= tested.sum() - 1, "all images are the same"
     assert [value is None for value in measures["recall"]] == (~tested).tolist()
+
+
+@pytest.mark.filterwarnings("ignore:this is not the official")
+def test_lists_become_annotations_and_tables(imagenet: Path, tmp_path: Path, ltr: Run, capsys) -> None:
+    original = ImageNetLT(str(imagenet), size=8, crop=8)
+    assert ltr(f"convert --data ImageNetLT --data.root {imagenet} --to annotations --output listed") == 0
+    found = AnnotatedLT("listed", size=8)
+    assert (found.classes, found.counts, found.monitored) == (original.classes, original.counts, original.monitored)
+    for data in (original, found):
+        data.setup()
+    for name in ("val", "test"):
+        assert torch.equal(original.splits[name].images, found.splits[name].images)
+    (tmp_path / "nature").mkdir()
+    home = put(tmp_path / "nature", INATURALIST, "iNaturalist18")
+    assert ltr(f"convert --data INaturalist2018 --data.root {home} --to table --output listed") == 0
+    assert TableLT("listed/table.csv").classes == ["Aves/0", "Plantae/1"]
+    assert ltr(f"convert --data INaturalist2018 --data.root {home} --to folders --output copied") == 2
+    assert "no folder can have the name of the class 'Aves/0'" in capsys.readouterr().err

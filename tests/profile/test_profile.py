@@ -332,3 +332,10 @@ def test_files_that_make_pil_raise_anything_are_unreadable(home: Path) -> None:
     result = profile("my fruit")
     assert "train/apple/whole.jpg" not in result["unreadable"]
     assert sum(result["counts"]["train"]) + len(result["unreadable"]) == 81
+
+
+def test_synthetic_images_are_counted_apart(home: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "made", {"cherry": 4})
+    found = measure(FolderLT(str(home), synthetic=str(tmp_path / "made")))
+    assert found["counts"] == {"train": [12, 6, 2], "test": [5, 5, 5], "synthetic": [0, 0, 4]}
+    assert found["imbalance"] == 6
