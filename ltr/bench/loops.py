@@ -16,7 +16,7 @@ from torchvision import transforms
 
 from ltr.backbones import ResNet32
 from ltr.data import CropFlip, LongTailed
-from ltr.data.streamed import cores
+from ltr.data.images import cores
 from ltr.data.transforms import normalise
 from ltr.errors import InputError
 from ltr.heads import Linear

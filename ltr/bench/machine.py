@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ltr import __version__
-from ltr.data.streamed import cores
+from ltr.data.images import cores
 
 
 def machine() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
@@ -164,7 +165,7 @@ def each(act: Callable[[int], T], size: int, what: str) -> list[T]:
     """
     from tqdm import tqdm
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(cores()) as pool:  # with more of them they wait for each other
         return list(tqdm(pool.map(act, range(size)), what, size, disable=None, leave=False))
 
 
@@ -175,3 +176,8 @@ def failure(act: Callable[[], object]) -> str | None:
     except InputError as error:
         return str(error)
     return None
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import torch
@@ -11,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ltr import distributed
 from ltr.contracts import Batch
-from ltr.data.images import ImageFiles
+from ltr.data.images import ImageFiles, cores
 from ltr.data.resident import Indices
 from ltr.errors import InputError
 
@@ -76,8 +75,3 @@ class Steps(Dataset[Tensor | str]):
             return self.images[positions]
         except InputError as error:
             return str(error)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -186,7 +186,15 @@ def test_the_checkpoint_knows_what_was_trained_on(trainer: Make) -> None:
     state = model.state_dict()
     assert bytes(state["split"].tolist()).hex() == data.fingerprints["train"]
     assert state["counts"].tolist() == data.counts
-    assert {key.split(".")[0] for key in state} == {"backbone", "head", "counts", "split"}
+    assert {key.split(".")[0] for key in state} == {"backbone", "head", "counts", "split", "synthetic"}
+
+
+def test_a_checkpoint_from_before_there_were_synthetic_images_is_read() -> None:
+    method = Method(ResNet20(width=2), [3, 2])
+    state = {key: value for key, value in method.state_dict().items() if key != "synthetic"}
+    method.on_load_checkpoint({"state_dict": state})
+    method.load_state_dict(state)
+    assert method.synthetic.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("adjusted", [False, True])

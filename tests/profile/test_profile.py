@@ -295,7 +295,7 @@ def test_thousands_of_classes() -> None:
     [
         ("", "name the data, such as `--data FolderLT --data.root my_images`"),
         ("--config gml.yaml", "name the data, such as"),
-        ("my_fruits", "my_fruits is not there, or no folder or .csv or .parquet of images: mend the path"),
+        ("my_fruits", "my_fruits is not there, or no folder or .csv or .tsv or .parquet of images: mend the path"),
         ("notes.txt", "notes.txt is not there, or no folder"),
         ("--data FolderL", "did you mean FolderLT?"),
         ("--data FolderLT --data.root nowhere", "there is no folder nowhere"),
