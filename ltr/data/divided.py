@@ -14,8 +14,12 @@ from ltr.data.listing import Listing
 from ltr.errors import InputError
 from ltr.markdown import first
 
+HEAD = ["image", "split"]
 
-def divided(listing: Listing, classes: Sequence[str], path: Path, *, share: float, seed: int) -> dict[str, Listing]:
+
+def divided(
+    listing: Listing, classes: Sequence[str], path: Path | None, *, share: float, seed: int
+) -> dict[str, Listing]:
     """Divide a set, class by class, into `train` and `test`.
 
     Where the division has been kept in a file, it is the one of the file, and images that the file does not name, since
@@ -24,16 +28,19 @@ def divided(listing: Listing, classes: Sequence[str], path: Path, *, share: floa
     Args:
         listing: all images.
         classes: names of the classes.
-        path: the file.
+        path: the file; None where none is kept.
         share: part of every class that is for testing, at least one image.
         seed: which images.
 
     Raises:
-        InputError: where classes have but one image.
+        InputError: where classes have but one image, or the file is damaged.
     """
-    if path.is_file():
+    if path and path.is_file():
         with path.open(encoding="utf-8", newline="") as file:
-            kept = {row["image"]: row["split"] for row in csv.DictReader(file)}
+            rows = list(csv.reader(file))
+        if not rows or any(len(row) != len(HEAD) for row in rows) or rows[0] != HEAD:
+            raise InputError(f"{path} is no split that was kept: delete it, and a split is drawn anew.")
+        kept = {row[0]: row[1] for row in rows}
         testing = np.array([kept.get(name) == "test" for name in listing.names])
     else:
         testing = np.zeros(len(listing.names), dtype=bool)
@@ -53,7 +60,9 @@ def divided(listing: Listing, classes: Sequence[str], path: Path, *, share: floa
 
 def keep(path: Path, listings: Mapping[str, Listing]) -> None:
     """Write a division to a file, where it is not there and whole already."""
-    rows = [{"image": name, "split": split} for split, listing in listings.items() for name in listing.names]
+    rows = [
+        dict(zip(HEAD, (name, split), strict=True)) for split, listing in listings.items() for name in listing.names
+    ]
     try:
         files.write_csv(path, rows)
     except InputError:

@@ -44,6 +44,11 @@ class HubLT(Listed):
         self.subset, self.revision, self.image, self.label = subset, revision, image, label
         super().__init__(root, **others)
 
+    @property
+    def split_file(self) -> None:
+        """None: a split that is drawn depends on the version of the set and on the seed alone."""
+        return None
+
     def find(self) -> tuple[dict[str, Listing], list[str]]:
         """Download what is not there yet, and list it."""
         try:

@@ -136,6 +136,9 @@ class Listed(LongTailed):
             self.listings = divided(
                 self.listings["train"], self.classes, self.split_file, share=self.test_share, seed=self.subset_seed
             )
+        if not len(self.listings["test"].names):
+            advice = f"; {self.split_file} says which, delete it to draw anew" if self.drawn else ""
+            raise InputError(f"{self.name} has no image to test on{advice}.")
         self.follows = "val" in self.listings
         empty = [self.classes[number] for number, count in enumerate(self.sizes()) if not count]
         if empty:
@@ -147,7 +150,7 @@ class Listed(LongTailed):
                 raise InputError(f"{twice[0]} is in the training split and in the {name} split: take it out of one.")
 
     @property
-    def split_file(self) -> Path:
+    def split_file(self) -> Path | None:
         """Where a split that was drawn is kept, so that images which are added later do not change it."""
         return self.home / f"ltr_split_{self.test_share:g}_{self.subset_seed}.csv"
 
@@ -192,7 +195,7 @@ class Listed(LongTailed):
     def setup(self, stage: str | None = None) -> None:
         """Prepare the splits, and keep the one that was drawn."""
         super().setup(stage)
-        if self.drawn:
+        if self.drawn and self.split_file:
             keep(self.split_file, self.listings)
 
     @property

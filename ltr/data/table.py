@@ -50,6 +50,11 @@ class TableLT(Listed):
         self.columns, self.images = (image, label, split), images
         super().__init__(root, **others)
 
+    @property
+    def split_file(self) -> Path:
+        """Where a split that was drawn is kept: beside the table, of which there may be others."""
+        return self.home / f"{self.name}_split_{self.test_share:g}_{self.subset_seed}.csv"
+
     def find(self) -> tuple[dict[str, Listing], list[str]]:
         """Read the table."""
         table = self.home

@@ -60,6 +60,20 @@ def test_columns_can_be_named(home: Path) -> None:
     assert data.counts == [4, 2, 1]
 
 
+def test_a_split_is_drawn_and_nothing_is_written(home: Path) -> None:
+    (home / "test-00000-of-00001.parquet").unlink()
+    with pytest.raises(InputError, match="but one image of class white"):
+        HubLT(str(home))
+    rows = datasets.Dataset.from_parquet(
+        str(home / "train-00000-of-00001.parquet"), cache_dir=str(home.parent / "rows")
+    )
+    rows.select([0, 1, 2, 4, 5, 6, 6]).to_parquet(home / "train-00000-of-00001.parquet")
+    data = HubLT(str(home), size=4)
+    data.setup()
+    assert data.counts == [2, 1, 1]
+    assert [path.name for path in home.iterdir()] == ["train-00000-of-00001.parquet"]
+
+
 def test_bad_sets_are_refused_with_a_sentence(home: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"could not be loaded .*check `--data\.root`"):
         HubLT(str(tmp_path / "nowhere"))

@@ -168,6 +168,13 @@ def test_a_drawn_split_stays_what_it_is(home: Path, monkeypatch: pytest.MonkeyPa
     assert later.fingerprints["test"] == first.fingerprints["test"]
     assert set(later.listings["train"].names) - set(first.listings["train"].names) == {"class 0/another.png"}
     assert FolderLT(str(whole), test_share=0.4, subset_seed=1).listings["test"].names != first.listings["test"].names
+    for damaged in ("", "image\n", "image,split\nx\n"):
+        kept.write_text(damaged)
+        with pytest.raises(InputError, match="is no split that was kept: delete it"):
+            FolderLT(str(whole), test_share=0.4)
+    kept.write_text("image,split\nelsewhere.png,test\n")
+    with pytest.raises(InputError, match=r"train has no image to test on; .*ltr_split_0\.4_0\.csv says which"):
+        FolderLT(str(whole), test_share=0.4)
     kept.unlink()
 
     def full(*_: object) -> None:

@@ -43,7 +43,7 @@ def test_the_usual_columns_are_found_and_a_test_split_is_drawn(home: Path) -> No
     for split in data.splits.values():
         for image, label in zip(split.images, split.labels, strict=True):
             assert LABELS[int(image.max()) // 40] == data.classes[label]
-    assert (home / "ltr_split_0.2_0.csv").is_file()
+    assert (home / "labels_split_0.2_0.csv").is_file()
 
 
 def test_splits_are_those_of_the_table(home: Path) -> None:
