@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ltr.data.class_folders import class_folders, joined
-from ltr.data.listed import Listed
+from ltr.data.listed import FEW_SHOT, Listed
 from ltr.data.listing import Listing
 from ltr.errors import InputError
 
@@ -42,10 +42,7 @@ class FolderLT(Listed):
         for name, images in found.items():
             strange = sorted(images.keys() - set(classes))
             if len(strange) == len(images):
-                raise InputError(
-                    f"{parts[name]} has none of the classes of {parts['train']}: so is a split for few-shot learning, "
-                    "whose classes are new in testing. Put all images of a class into one folder, without splits."
-                )
+                raise InputError(FEW_SHOT.format(self.home))
             if strange:
                 raise InputError(f"{parts[name]} has the class {strange[0]}, which {parts['train']} does not have.")
         return {name: joined(images, classes, self.home) for name, images in found.items()}, classes

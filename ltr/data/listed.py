@@ -24,6 +24,11 @@ from ltr.errors import InputError
 from ltr.markdown import first
 from ltr.samplers import Power
 
+FEW_SHOT = (
+    "{} is tested on none of the classes that it is trained on: so is a split for few-shot learning, whose classes are "
+    "new in testing. Put all images of a class into one folder, or all rows into one table, without splits."
+)
+
 
 class Listed(LongTailed):
     """A set whose images are files of any size and kind, as long-tailed as it is or made so.
@@ -139,6 +144,8 @@ class Listed(LongTailed):
         if not len(self.listings["test"].names):
             advice = f"; {self.split_file} says which, delete it to draw anew" if self.drawn else ""
             raise InputError(f"{self.name} has no image to test on{advice}.")
+        if not np.isin(self.listings["test"].labels, self.listings["train"].labels).any():
+            raise InputError(FEW_SHOT.format(self.name))
         self.follows = "val" in self.listings
         empty = [self.classes[number] for number, count in enumerate(self.sizes()) if not count]
         if empty:

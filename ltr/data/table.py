@@ -17,6 +17,7 @@ from ltr.errors import InputError
 IMAGE = ("image", "path", "file", "filename", "file_name", "filepath", "fpath", "image_path", "image_id")
 LABEL = ("label", "class", "category", "target", "category_id", "class_name", "species")
 SPLIT = ("split", "set", "subset", "fold")
+TABLES = (".csv", ".tsv", ".parquet", ".pq")
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
 SPLITS |= {"test": "test", "testing": "test"}
 
@@ -24,12 +25,14 @@ SPLITS |= {"test": "test", "testing": "test"}
 class TableLT(Listed):
     """Images that a CSV or Parquet file lists, one row each.
 
+    There may be a table per split instead, `train.csv`, `test.csv` and `val.csv` in one folder.
+
     Of the columns one has the paths, absolute or relative to the folder of the table, one the labels, and one, where
     there is one, says `train`, `val` or `test`. They are found by their usual names. A label may be a name or a number;
     the classes come in the order of the numbers, or else of the names. A fingerprint is one of the paths.
 
     Args:
-        root: the table.
+        root: the table, or the folder of the tables.
         image: column of the paths.
         label: column of the labels.
         split: column of the splits.
@@ -47,7 +50,7 @@ class TableLT(Listed):
         images: str | None = None,
         **others: Any,
     ) -> None:
-        self.columns, self.images = (image, label, split), images
+        self.columns, self.images = {"image": image, "label": label, "split": split}, images
         super().__init__(root, **others)
 
     @property
@@ -56,33 +59,55 @@ class TableLT(Listed):
         return self.home / f"{self.name}_split_{self.test_share:g}_{self.subset_seed}.csv"
 
     def find(self) -> tuple[dict[str, Listing], list[str]]:
-        """Read the table."""
-        table = self.home
-        self.name, self.home = table.stem, table.parent
-        image, label, split = self.columns
-        rows = read_table(table)
-        paths = column(rows, image, IMAGE, option="image", table=table)
-        labels = column(rows, label, LABEL, option="label", table=table)
-        empty = next((row for row, pair in enumerate(zip(paths, labels, strict=True), 1) if not all(pair)), None)
-        if empty:
-            raise InputError(f"row {empty} of {table} lacks its image or its label: complete it, or remove it.")
+        """Read the table, or those of the splits."""
+        place = self.home
+        if place.is_dir():
+            tables = {SPLITS[path.stem]: path for path in sorted(place.iterdir()) if is_split(path)}
+            if "train" not in tables:
+                raise InputError(f"{place} has no `train.csv`: name a table, or a folder with one per split.")
+        else:
+            tables, self.home = {"": place}, place.parent
+        self.name = place.stem
+        rows = [row for split, table in tables.items() for row in self.rows(table, split)]
+        paths, labels, splits = (list(part) for part in zip(*rows, strict=True))
         classes = ordered(set(labels))
         if len(classes) < 2:
-            raise InputError(f"all rows of {table} have the label {classes[0]}: a set has at least two classes.")
-        if split or any(name in rows for name in SPLIT):
-            said = column(rows, split, SPLIT, option="split", table=table)
-            strange = next((word for word in said if word.lower() not in SPLITS), None)
-            if strange is not None:
-                raise InputError(f"{table} has a split named {strange!r}: it says train, val or test of every row.")
-            splits = np.array([SPLITS[word.lower()] for word in said])
-        else:
-            splits = np.full(len(paths), "train")
+            raise InputError(f"all rows of {place} have the label {classes[0]}: a set has at least two classes.")
         folder = Path(self.images) if self.images else self.home
         numbers = {name: number for number, name in enumerate(classes)}
         sources = [str(folder / path) for path in paths]
-        present(sources, table)
-        whole = Listing(sources, np.array([numbers[one] for one in labels]), paths)
-        return {name: whole.take(np.flatnonzero(splits == name)) for name in dict.fromkeys(splits.tolist())}, classes
+        present(sources, place)
+        whole = Listing(sources, np.array([numbers[label] for label in labels]), paths)
+        return {name: whole.take(np.flatnonzero(np.array(splits) == name)) for name in dict.fromkeys(splits)}, classes
+
+    def rows(self, table: Path, split: str) -> list[tuple[str, str, str]]:
+        """Return path, label and split of every row of a table.
+
+        Args:
+            table: the file.
+            split: of all its rows; nothing where a column may say it.
+
+        Raises:
+            InputError: where a row is not complete, or of another split.
+        """
+        found = read_table(table)
+        paths = column(found, self.columns["image"], IMAGE, option="image", table=table)
+        labels = column(found, self.columns["label"], LABEL, option="label", table=table)
+        empty = next((row for row, pair in enumerate(zip(paths, labels, strict=True), 1) if not all(pair)), None)
+        if empty:
+            raise InputError(f"row {empty} of {table} lacks its image or its label: complete it, or remove it.")
+        said = [split or "train"] * len(paths)
+        if not split and (self.columns["split"] or any(name in found for name in SPLIT)):
+            said = column(found, self.columns["split"], SPLIT, option="split", table=table)
+        strange = next((word for word in said if word.lower() not in SPLITS), None)
+        if strange is not None:
+            raise InputError(f"{table} has a split named {strange!r}: it says train, val or test of every row.")
+        return list(zip(paths, labels, (SPLITS[word.lower()] for word in said), strict=True))
+
+
+def is_split(path: Path) -> bool:
+    """Tell whether a file is the table of a split, by its name."""
+    return path.stem in SPLITS and path.suffix.lower() in TABLES
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
@@ -93,7 +118,7 @@ def read_table(path: Path) -> dict[str, list[str]]:
     """
     if not path.is_file():
         raise InputError(f"there is no table {path}: name the CSV or Parquet file with `--data.root`.")
-    if path.suffix.lower() in (".parquet", ".pq"):
+    if path.suffix.lower() in TABLES[2:]:
         try:
             from pyarrow import ArrowInvalid, parquet
         except ImportError as error:

@@ -56,6 +56,29 @@ def test_splits_are_those_of_the_table(home: Path) -> None:
     assert {name: len(split.labels) for name, split in data.splits.items()} == {"train": 3, "val": 1, "test": 2}
 
 
+def test_a_table_per_split(home: Path) -> None:
+    tables = home / "tables"
+    tables.mkdir()
+    for split, chosen in {"train": rows()[:3], "val": rows()[3:4], "test": rows()[4:]}.items():
+        (tables / f"{split}.csv").write_text("\n".join(["filename,label", *chosen]) + "\n")
+    data = TableLT(str(tables), size=4, images=str(home))
+    assert data.name == "tables"
+    assert data.counts == [1, 2]
+    assert {name: len(listing.names) for name, listing in data.listings.items()} == {"train": 3, "val": 1, "test": 2}
+    with pytest.raises(InputError, match=r"has no `train\.csv`"):
+        TableLT(str(home / "pictures"))
+
+
+def test_tables_of_new_classes_in_testing_are_refused(home: Path) -> None:
+    splits = {"oak": "test", "rose": "train"}
+    lines = [f"{line},{splits[label]}" for line, label in zip(rows(), LABELS, strict=True)]
+    table = write(home, "filename,label,split", *lines)
+    with pytest.raises(InputError, match="few-shot learning, whose classes are new in testing"):
+        TableLT(table)
+    joined = write(home, "filename,label", *rows())
+    assert TableLT(joined).counts == [1, 3]
+
+
 def test_labels_that_are_numbers_are_ordered_as_such(home: Path) -> None:
     lines = [f"pictures/im {number}.png,{label}" for number, label in enumerate([10, 9, 10, 9, 10, 9])]
     assert TableLT(write(home, "image,label", *lines)).classes == ["9", "10"]
