@@ -9,15 +9,15 @@ from ltr import __version__
 
 VERBS = {
     "profile": "look at a set of images: its tail, what is wrong with it, and the recipe to start from",
+    "convert": "write a data set as class folders, a table or annotations",
+    "synthesise": "make images of rare classes with a diffusion model",
     "fit": "train a method, or tune the classifier of a trained network",
     "validate": "measure a run on the splits that its training followed",
     "test": "measure a run on the test split; write metrics, predictions and figures",
     "predict": "write the predictions of a run",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
-    "convert": "write a data set as class folders, a table or annotations",
     "bench": "measure speed and memory: of the training loop, of recipes, of augmentations",
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
-    "synthesise": "make images of rare classes with a diffusion model",
     "gallery": "print all recipes with what is reported and what was measured here",
 }
 HELP = f"""\

@@ -111,6 +111,7 @@ def quiet() -> None:
         "Checkpoint directory .* exists and is not empty",  # as a run's folder is
         "Be aware that when using `ckpt_path`, callbacks used to create",  # a test does not write a run
         "Warning: Profiler clears events",  # of torch to Lightning, which keeps the last ones
+        "It is recommended to use .*sync_dist=True",  # what is logged is of all processes already
         "Found .* module.s. in eval mode at the start of training",  # as a frozen backbone is
     ):
         warnings.filterwarnings("ignore", remark)

@@ -75,6 +75,17 @@ def test_a_streamed_training_is_that_in_memory(home: Path, ltr: Run) -> None:
     assert ltr("test --ckpt_path tuned --data.memory 0") == 0
 
 
+def test_every_process_takes_the_steps_of_the_smallest_shard(home: Path) -> None:
+    class Longer(list[int]):
+        def __len__(self) -> int:
+            return 4
+
+    data = FolderLT(str(home), size=8, memory=0, workers=0)
+    data.setup()
+    loader = data.loader("train", Longer([5, 1, 2, 9, 0]), 2)
+    assert [batch.indices.tolist() for batch in loader] == [[5, 1], [2, 9]]
+
+
 def test_packed_images_are_read_again(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = FolderLT(str(home), size=8, cache=str(tmp_path / "packed"))
     first.setup()
