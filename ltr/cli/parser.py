@@ -39,6 +39,8 @@ def readable(message: str, own: Sequence[str] = ()) -> str:
         message: what it says, over several lines and with the types it tried.
         own: options of the verb beside those of the parts.
     """
+    # Of callbacks jsonargparse tries the base class as well, which says nothing.
+    message = re.sub(r" +- Problem with given class_path 'lightning\.Callback':\n(?: {8}.*\n)+", "", message)
     where = ".".join(re.findall(r'Parser key "([^"]+)"', message))
     if found := re.search(
         r"(?:does not accept option|Option) '([^']+)'|[Uu]nrecognized arguments: (?:--)?([^\s=]+)", message
@@ -46,6 +48,9 @@ def readable(message: str, own: Sequence[str] = ()) -> str:
         option = found[1] or found[2]
         known = sorted({*options(), *own})
         unknown = next((part for part in option.split(".") if part not in known), option)
+        kind = re.search(r"given class_path '(?:[^']+\.)?([^']+)'", message)
+        if kind and unknown in known:
+            return f"{kind[1]} has no option {option}: say which class does before it (`--{where} CLASS`)."
         place = f" of {where}" if where else ""
         return f"there is no option {option}{place}{nearest(unknown, known)}"
     given = re.search(r"Got value: (.+)|val='([^']*)'|Given value: (.+)", message)

@@ -21,6 +21,11 @@ SENTENCES = [
     ("--trainer.callbacks+=LogitAdjustmnt", "did you mean LogitAdjustment?"),
     ("--model.los CrossEntropy", "there is no option los of model; did you mean loss?"),
     ("--model.loss BalancedSoftmax --model.loss.ta 2", "there is no option ta of model.loss; did you mean tau?"),
+    ("--data.tail exp", "Synthetic has no option tail: say which class does before it (`--data CLASS`)."),
+    (
+        "--trainer.callbacks+=TemperatureEnsemble --trainer.callbacks.temperatures fittd",
+        "trainer.callbacks.temperatures is one of given, matched, fitted; it cannot be fittd.",
+    ),
     ("--trainr.max_epochs 3", "there is no option trainr.max_epochs; did you mean trainer?"),
     ("--data.imbalance 0", "it cannot be 0."),
     ("--data.imbalance 1", "imbalance 1 is a balanced set"),
