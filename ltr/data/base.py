@@ -206,7 +206,7 @@ class LongTailed(Timed, LightningDataModule):
         """Return the images of a split as they are kept during the run: files may be decoded once and for all."""
         return images
 
-    def loader(self, name: str, indices: Indices, batch_size: int, *, cached: bool = True) -> Resident | Streamed:
+    def loader(self, name: str, indices: Indices, batch_size: int, *, cached: bool = True) -> Resident:
         """Return a loader over a split.
 
         Args:
@@ -221,24 +221,24 @@ class LongTailed(Timed, LightningDataModule):
             return Resident(split.labels, indices, batch_size=batch_size, images=split.images, features=bank)
         return Streamed(split.labels, indices, batch_size=batch_size, images=split.images, workers=self.workers)
 
-    def plain(self, name: str) -> Resident | Streamed:
+    def plain(self, name: str) -> Resident:
         """Return a loader over this process's share of a split, in order and without augmentation."""
         shard = range(distributed.rank(), len(self.splits[name].labels), distributed.world())
         return self.loader(name, shard, self.eval_batch_size, cached=name != "train")
 
-    def train_dataloader(self) -> Resident | Streamed:
+    def train_dataloader(self) -> Resident:
         """Return the training loader: cached features where a tuning keeps some, else images."""
         return self.loader("train", self.sampler, self.batch_size)
 
-    def val_dataloader(self) -> list[Resident | Streamed]:
+    def val_dataloader(self) -> list[Resident]:
         """Return one loader per monitored split."""
         return [self.plain(name) for name in self.monitored]
 
-    def test_dataloader(self) -> Resident | Streamed:
+    def test_dataloader(self) -> Resident:
         """Return the test loader."""
         return self.plain("test")
 
-    def predict_dataloader(self) -> Resident | Streamed:
+    def predict_dataloader(self) -> Resident:
         """Return the loader whose images are predicted: the test split."""
         return self.plain("test")
 

@@ -10,10 +10,8 @@ import numpy as np
 from ltr.data.images import Source
 from ltr.data.listed import Listed
 from ltr.data.listing import Listing
-from ltr.data.table import ordered
+from ltr.data.table import SPLITS, ordered
 from ltr.errors import InputError
-
-SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}
 
 
 class HubLT(Listed):

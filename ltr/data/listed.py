@@ -5,13 +5,13 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ltr.contracts import SamplerFactory, Transform
+from ltr.contracts import Transform
 from ltr.counts import Profile
 from ltr.data.base import LongTailed, Split
 from ltr.data.class_folders import synthetic_images
@@ -22,7 +22,6 @@ from ltr.data.packed import packed
 from ltr.data.transforms import CropFlip, ResizedCrop
 from ltr.errors import InputError
 from ltr.markdown import first
-from ltr.samplers import Power
 
 FEW_SHOT = (
     "{} is tested on none of the classes that it is trained on: so is a split for few-shot learning, whose classes are "
@@ -57,11 +56,7 @@ class Listed(LongTailed):
             has.
         subset_seed: which images are kept, and, in a set without a test split, which are for testing.
         test_share: part of every class that is kept for testing where the set has no test split, at least one image.
-        val_per_class: images per class carved out of the training split for validation.
-        batch_size: training images per step and process.
-        eval_batch_size: images per step and process of validation, test and prediction.
-        sampler: the order of an epoch.
-        augment: the augmentation of training batches; None for crops and mirror images.
+        **others: `val_per_class`, `batch_size`, `eval_batch_size`, `sampler` and `augment` of `LongTailed`.
     """
 
     mean = (0.485, 0.456, 0.406)
@@ -84,11 +79,7 @@ class Listed(LongTailed):
         tail: Profile = "none",
         subset_seed: int = 0,
         test_share: float = 0.2,
-        val_per_class: int = 0,
-        batch_size: int = 128,
-        eval_batch_size: int = 500,
-        sampler: SamplerFactory = Power,
-        augment: Transform | None = None,
+        **others: Any,
     ) -> None:
         if not 0 < test_share < 1:
             raise InputError(f"test_share is a part of every class, such as 0.2; it cannot be {test_share:g}.")
@@ -103,17 +94,7 @@ class Listed(LongTailed):
         if unreadable == "skip":
             self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
         self.complete()
-        super().__init__(
-            root,
-            imbalance=imbalance,
-            profile=tail,
-            subset_seed=subset_seed,
-            val_per_class=val_per_class,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            sampler=sampler,
-            augment=augment,
-        )
+        super().__init__(root, imbalance=imbalance, profile=tail, subset_seed=subset_seed, **others)
         self.made: Listing | None = None
         if synthetic is not None:
             self.made = synthetic_images(Path(synthetic), self.classes)

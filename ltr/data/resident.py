@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from typing import Protocol
 
 import torch
@@ -48,10 +48,17 @@ class Resident:
     def __len__(self) -> int:
         return -(-len(self.indices) // self.batch_size)
 
+    def steps(self) -> Sequence[Tensor]:
+        """Return the positions of every step of a pass.
+
+        Every process takes the same number of steps, that of the smallest shard, or the others would wait for ever.
+        """
+        order = torch.tensor(list(self.indices), dtype=torch.int64)
+        return torch.split(order, self.batch_size)[: len(self)]
+
     def __iter__(self) -> Iterator[Batch]:
-        order = torch.tensor(list(self.indices), dtype=torch.int64).to(self.labels.device)
-        # Every process takes the same number of steps, that of the smallest shard, or the others would wait for ever.
-        for here in torch.split(order, self.batch_size)[: len(self)]:
+        for positions in self.steps():
+            here = positions.to(self.labels.device)
             if self.features is not None:
                 views = torch.randint(len(self.features), here.shape, device=here.device)
                 yield Batch(self.labels.new_empty(0), self.labels[here], here, self.features[views, here])

@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader, Dataset
 from ltr import distributed
 from ltr.contracts import Batch
 from ltr.data.images import ImageFiles, cores
-from ltr.data.resident import Indices
+from ltr.data.resident import Indices, Resident
 from ltr.errors import InputError
 
 
-class Streamed:
+class Streamed(Resident):
     """Yield a `Batch` of uint8 images per step, which workers have decoded and brought to one size.
 
     What is random about a batch, its order and its augmentation, is not the workers' business, so a resumed run sees
@@ -29,34 +29,28 @@ class Streamed:
         workers: processes; 0 decodes in this one, None takes one per core.
     """
 
-    batch_sampler = None  # as in `Resident`
+    images: ImageFiles
 
     def __init__(
         self, labels: Tensor, indices: Indices, *, batch_size: int, images: ImageFiles, workers: int | None = None
     ) -> None:
-        self.labels, self.indices, self.batch_size = labels, indices, batch_size
-        self.images, self.workers = images, max(cores() // distributed.world(), 1) if workers is None else workers
-
-    def __len__(self) -> int:
-        return -(-len(self.indices) // self.batch_size)
+        super().__init__(labels, indices, batch_size=batch_size, images=images)
+        self.workers = max(cores() // distributed.world(), 1) if workers is None else workers
 
     def __iter__(self) -> Iterator[Batch]:
-        order = torch.tensor(list(self.indices), dtype=torch.int64)
-        steps = torch.split(order, self.batch_size)[: len(self)]
-        workers = min(self.workers, len(steps))
+        steps, device = self.steps(), self.labels.device
         loader = DataLoader(
             Steps(self.images),
             batch_size=None,
             sampler=steps,
-            num_workers=workers,
+            num_workers=min(self.workers, len(steps)),
             pin_memory=self.labels.is_cuda,
             generator=torch.Generator(),  # of its own, so that the training's random numbers stay what they are
         )
-        device = self.labels.device
-        for here, images in zip(steps, loader, strict=True):
+        for positions, images in zip(steps, loader, strict=True):
             if isinstance(images, str):
                 raise InputError(images)
-            here = here.to(device)
+            here = positions.to(device)
             yield Batch(images.to(device, non_blocking=True), self.labels[here], here)
 
 
