@@ -284,6 +284,11 @@ class Transform(nn.Module, ABC):
 
     views: int = 1
 
+    @property
+    def title(self) -> str:
+        """What a result says of it."""
+        return type(self).__name__
+
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (B, 3, H, W) to uint8 images (B, 3, H', W'), or (B, V, 3, H', W') for several views."""

@@ -16,9 +16,9 @@ from typing import Any
 from ltr import files
 from ltr.bench.augmentations import augmentations
 from ltr.bench.image_files import image_files
-from ltr.bench.machine import machine
 from ltr.bench.tables import markdown
 from ltr.errors import InputError
+from ltr.machine import machine
 
 CURVE_EPOCHS = 5
 DESCRIPTION = """Measure speed and memory on the present device. Without a recipe: the training loop of `ltr fit`

@@ -18,7 +18,7 @@ from torchvision.datasets import ImageFolder
 
 from ltr.counts import long_tailed
 from ltr.data import FolderLT
-from ltr.data.images import cores
+from ltr.machine import cores
 
 CLASSES, SIZE, BATCH = 20, 64, 128
 KINDS = (".jpg", ".png", ".webp", ".ppm")

@@ -16,10 +16,10 @@ from torchvision import transforms
 
 from ltr.backbones import ResNet32
 from ltr.data import CropFlip, LongTailed
-from ltr.data.images import cores
 from ltr.data.transforms import normalise
 from ltr.errors import InputError
 from ltr.heads import Linear
+from ltr.machine import cores
 
 Loop = Callable[[int], int]
 

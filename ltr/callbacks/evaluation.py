@@ -30,6 +30,11 @@ class Evaluation(Answers):
     def __init__(self, folder: str | Path, config: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.folder, self.config = Path(folder), config or {}
+        self.provenance: dict[str, Any] | None = None
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep where the run is from."""
+        self.provenance = checkpoint.get("provenance")
 
     def _gathered(self) -> dict[str, Tensor]:
         """Return what `write_predictions` writes."""
@@ -57,9 +62,19 @@ class Evaluation(Answers):
                 "seed": self.config.get("seed_everything"),
                 "params": sum(parameter.numel() for parameter in pl_module.parameters()),
                 "seconds": round(pl_module.seconds, 1),
+                "oracle_best": self._oracle_best(pl_module),
+                "provenance": self.provenance,
                 "config": self.config,
             },
         )
+
+    def _oracle_best(self, method: Method) -> float | None:
+        """Return the best top-1 on the test split that the curves of the run have; None after adjustments."""
+        curves = self.folder.parent / "metrics.csv"
+        if method.adjustments or not curves.is_file():
+            return None
+        rows = csv.DictReader(io.StringIO(curves.read_text(encoding="utf-8")))
+        return max((float(row["test/top1"]) for row in rows if row.get("test/top1")), default=None)
 
     def _draw(self, answers: dict[str, Tensor], data: LongTailed, recall: list[float], counts: list[int]) -> None:
         """Draw the confusion matrix and the recall of every class."""

@@ -16,6 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from ltr import files
+from ltr.callbacks.provenance import provenance
 from ltr.methods import Method
 from ltr.weights import first_line
 
@@ -85,8 +86,10 @@ class Run(ModelCheckpoint):
         files.write_text(self.folder / "config.yaml", self.config)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Put the config into the checkpoint."""
+        """Put the config into the checkpoint, and where it is from."""
+        assert isinstance(pl_module, Method)
         checkpoint["config"] = self.config
+        checkpoint["provenance"] = provenance(trainer, pl_module)
 
 
 class WholeFiles(TorchCheckpointIO):

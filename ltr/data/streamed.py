@@ -10,9 +10,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from ltr import distributed
 from ltr.contracts import Batch
-from ltr.data.images import ImageFiles, cores
+from ltr.data.images import ImageFiles
 from ltr.data.resident import Indices, Resident
 from ltr.errors import InputError
+from ltr.machine import cores
 
 
 class Streamed(Resident):

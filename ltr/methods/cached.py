@@ -57,6 +57,7 @@ class Cached(Method):
         data.features = {name: self.featurise(data, name)[None] for name in data.monitored}
         views = [self.featurise(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
         data.features["train"] = torch.stack(views)
+        self.images += data.features["train"].shape[:2].numel()
         self.seconds += time.perf_counter() - start
         if self.device.type == "cpu":  # a head's arithmetic is too small to share between threads
             torch.set_num_threads(1)

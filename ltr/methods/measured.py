@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ltr import distributed
 from ltr.contracts import Answer, Batch, Output
 from ltr.methods.epoch_loss import EpochLoss
 from ltr.metrics import Recalls, Report
@@ -31,6 +32,7 @@ class Measured(LightningModule, ABC):
         adjustments: what callbacks change at test time, in their order.
         reports: the last report of each split.
         measures: the numbers of this epoch by `split/measure`.
+        images: how many went through the network in training, views and second looks counted, over all processes.
     """
 
     counts: Tensor
@@ -46,6 +48,7 @@ class Measured(LightningModule, ABC):
         self.recalls = Recalls(len(counts))
         self.epoch_loss = EpochLoss()
         self.counting = True
+        self.images = 0
 
     @abstractmethod
     def answer(self, batch: Batch) -> Output:
@@ -64,6 +67,12 @@ class Measured(LightningModule, ABC):
         self.epoch_loss = EpochLoss()
         self.recalls["train"].reset()
         self.measures = {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Count the images of a batch; cached features are none."""
+        views = 0 if batch.features is not None else batch.images.shape[:-3].numel()
+        self.batch_images = views * distributed.world()
+        self.images += self.batch_images
 
     def count(self, value: Tensor, output: Output, labels: Tensor) -> None:
         """Add a batch to the running measures of the epoch.
@@ -99,7 +108,10 @@ class Measured(LightningModule, ABC):
         looks = itertools.count()
 
         def look() -> Any:
-            with self.uncounted() if next(looks) else nullcontext():
+            if next(looks) == 0:
+                return optimizer_closure()
+            self.images += self.batch_images
+            with self.uncounted():
                 return optimizer_closure()
 
         super().optimizer_step(epoch, batch_idx, optimizer, look)

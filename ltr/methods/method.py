@@ -237,8 +237,9 @@ class Method(Measured):
     # ---- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the seconds trained so far, evaluations included."""
+        """Keep what the training has cost so far: seconds, evaluations included, and images of all processes."""
         checkpoint["seconds"] = self.seconds
+        checkpoint["images"] = self.images
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not fit, saying why."""
@@ -254,3 +255,4 @@ class Method(Measured):
         if problems:
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
         self.seconds = checkpoint.get("seconds", 0.0)
+        self.images = checkpoint.get("images", 0)

@@ -22,6 +22,11 @@ class Chain(Transform):
         self.views = transforms[-1].views if transforms else 1
         self.transforms = nn.ModuleList(transforms)
 
+    @property
+    def title(self) -> str:
+        """What a result says of it."""
+        return " + ".join(str(transform.title) for transform in self.transforms)
+
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (B, 3, H, W) to uint8 images, or to what the last transform makes of them."""
         for transform in self.transforms:

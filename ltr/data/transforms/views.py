@@ -28,6 +28,11 @@ class Views(Transform):
         self.transforms = nn.ModuleList(transforms)
         self.views = len(transforms)
 
+    @property
+    def title(self) -> str:
+        """What a result says of it."""
+        return " | ".join(str(transform.title) for transform in self.transforms)
+
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (B, 3, H, W) to uint8 views (B, V, 3, H', W')."""
         return torch.stack([transform(images) for transform in self.transforms], 1)
