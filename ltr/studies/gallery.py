@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from ltr import files, shipped
 from ltr.markdown import markdown_table
-from ltr.studies.plan import Entry, Plan
+from ltr.studies.cell import Cell
+from ltr.studies.plan import Entry, Job, Plan
 from ltr.studies.recipe import GROUPS, Recipe
-from ltr.studies.table import Cell, markdown
+from ltr.studies.study import collect
+from ltr.studies.text import markdown
 
 DESCRIPTION = """Print the gallery of all recipes as Markdown: paper, what is changed, command, what is reported, and
 what was measured here, as far as results lie in the folder of the runs."""
@@ -31,9 +34,7 @@ COLUMNS = ("paper", "what it changes", "config", "command", "reported", "ours")
 FIGURES = ("top1", "gm", "hm", "lowest")
 ALWAYS = "Recipes that combine with every method: `--config recipes/...`"
 ASIDE = ("recipes", "data")
-BUDGET = ("--model.backbone.checkpoint", "--model.teacher.checkpoint", "--trainer.max_epochs")
-
-Results = Mapping[tuple[str, str], Cell]
+BUDGET = ("--model.backbone.checkpoint", "--model.teacher.checkpoint", "--trainer.max_epochs", "--data.imbalance")
 
 
 def gallery(arguments: Sequence[str]) -> None:
@@ -68,47 +69,52 @@ def write(results: Iterable[Path]) -> str:
     recipes = [Recipe.read(path, home / "base.yaml") for path in sorted(home.glob("*.yaml")) if path.stem != "base"]
     aside = [Recipe.read(path, home / "base.yaml") for path in sorted((home / "recipes").glob("*.yaml"))]
     studies = [Plan.read(path.name) for path in sorted((home / "studies").glob("*.yaml"))]
-    found = _collect(results)
+    read = {path: _read(path) for path in results}
+    in_studies = {plan.name: collect(plan, partial(_of, read, plan)) for plan in studies}
+    cells = [(name, cell) for name, sections in in_studies.items() for section in sections for cell in section.cells]
+    cells += [("", cell) for cell in _single(read)]
     parts = [INTRODUCTION]
     for group in dict.fromkeys(GROUPS.values()):
-        rows = [_row(recipe, found) for recipe in recipes if recipe.group == group]
+        rows = [_row(recipe, cells) for recipe in recipes if recipe.group == group]
         if rows:
             parts.append(_table(group, COLUMNS, rows))
     axis = [(f"[{recipe.name}](recipes/{recipe.name})", recipe.title) for recipe in aside]
     parts.append(_table(ALWAYS, ("config", "what it is"), axis))
     for plan in studies:
-        cells = [_cell(found, plan.name, entry) for entry in plan.entries]
-        if any(cell.found for cell in cells):
-            parts.append(markdown(plan, cells, command=f"ltr study {plan.name}.yaml", level=2))
+        if in_studies[plan.name]:
+            parts.append(markdown(plan, in_studies[plan.name], command=f"ltr study {plan.name}.yaml", level=2))
     return "\n".join(parts)
 
 
-def _collect(results: Iterable[Path]) -> dict[tuple[str, str], Cell]:
-    """Gather results by (folder of the study, or the run itself; row), seed by seed."""
-    found: dict[tuple[str, str], dict[int, dict[str, Any]]] = defaultdict(dict)
-    for path in results:
-        measures = json.loads(path.read_text(encoding="utf-8"))
-        note = path.with_name("arguments.json")
-        if note.is_file():
-            measures["arguments"] = json.loads(note.read_text(encoding="utf-8"))
+def _read(path: Path) -> dict[str, Any]:
+    """Read a result, with the arguments that gave it where they lie beside it."""
+    measures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    note = path.with_name("arguments.json")
+    return measures | ({"arguments": json.loads(note.read_text(encoding="utf-8"))} if note.is_file() else {})
+
+
+def _of(read: Mapping[Path, Any], plan: Plan, job: Job) -> Mapping[str, Any] | None:
+    """Find the result of a run of a study."""
+    tail = Path(plan.name, job.result).parts
+    return next((measures for path, measures in read.items() if path.parts[-len(tail) :] == tail), None)
+
+
+def _single(read: Mapping[Path, Any]) -> list[Cell]:
+    """Return the results of runs of their own, which have no seed in their name."""
+    cells = []
+    for path, measures in read.items():
         run, evaluation = path.parent.parent, path.parent.name
-        study, row = run.parent.name, re.sub(r"-\d+$", "", run.name)
-        if row == run.name:  # a run of its own
-            study = ""
-        found[study, row if evaluation == "test" else evaluation][measures["seed"]] = measures
-    return {key: Cell(key[1], key[1], seeds, len(seeds)) for key, seeds in found.items()}
+        if not re.search(r"-\d+$", run.name):
+            name = run.name if evaluation == "test" else evaluation
+            entry = Entry(name, name, None, (), name, (measures["seed"],))
+            cells.append(Cell(entry, {(None, measures["seed"]): measures}, 1))
+    return cells
 
 
-def _cell(found: Results, study: str, entry: Entry) -> Cell:
-    """Return the row of a study under the title that the study gives it."""
-    cell = found.get((study, entry.name))
-    return Cell(entry.name, entry.title, cell.found if cell else {}, len(entry.seeds))
-
-
-def _row(recipe: Recipe, found: Results) -> tuple[str, ...]:
+def _row(recipe: Recipe, cells: Sequence[tuple[str, Cell]]) -> tuple[str, ...]:
     """Return the cells of a recipe."""
     changes = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in recipe.changes.items())
-    ours = [_ours(study, cell) for (study, _), cell in sorted(found.items()) if _belongs(recipe, cell)]
+    ours = [_ours(study, cell) for study, cell in sorted(cells, key=itemgetter(0)) if _belongs(recipe, cell)]
     return (
         re.sub(r"([^;,\s][^;]*?),? (https?://[^\s;,]+)", r"[\1](\2)", recipe.header.get("Paper", "")),
         f"{recipe.title}.<br>`{changes}`" if changes else f"{recipe.title}.",
@@ -121,6 +127,8 @@ def _row(recipe: Recipe, found: Results) -> tuple[str, ...]:
 
 def _belongs(recipe: Recipe, cell: Cell) -> bool:
     """Tell whether a row was made with a recipe as it is, budget and starting checkpoints aside."""
+    if not cell.found:
+        return False
     measures = next(iter(cell.found.values()))
     arguments, data = measures.get("arguments"), measures["data"]
     if arguments is None or (data["name"], data["imbalance"], data["official"]) != ("CIFAR-100-LT", 100, True):
@@ -140,7 +148,7 @@ def _belongs(recipe: Recipe, cell: Cell) -> bool:
 def _ours(study: str, cell: Cell) -> str:
     """Return the figures of a row and where they are from."""
     figures = " / ".join(cell.figure(key) for key in FIGURES)
-    return f"{figures} ([{study}](#{study}))" if study else f"{figures} (`checkpoints/{cell.name}`)"
+    return f"{figures} ([{study}](#{study}))" if study else f"{figures} (`checkpoints/{cell.entry.name}`)"
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from ltr import files, plots
 from ltr.errors import InputError
 from ltr.markdown import markdown_table
-from ltr.studies.study import Perform
+from ltr.studies.runs import Perform
 
 DESCRIPTION = """Tune heads with every loss and learning rate of a config at once, on features that are computed once
 per seed, and draw what they give up in the mean for the worst classes. Arguments that are not listed here go to the

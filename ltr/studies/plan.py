@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import takewhile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import product, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import yaml
 from ltr import shipped
 from ltr.errors import InputError
 
-KEYS = ("title", "fit", "of", "test", "seeds")
+KEYS = ("title", "fit", "of", "test", "seeds", "reported")
+STUDY_KEYS = ("name", "seeds", "subset_seeds", "recipes", "data", "baseline", "runs", "picture")
+RECIPE = "{recipe}"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Entry:
         test: arguments of `ltr test`.
         of: the row whose training is tested.
         seeds: those of the row, where they are fewer than those of the study.
+        needs: the rows whose training is tested or whose checkpoints the arguments name as `{row}`.
+        varies: whether it is another one with each recipe: whether it, or a row that it needs, says `{recipe}`.
+        reported: top-1 in percent as published, None where nobody says.
     """
 
     name: str
@@ -37,12 +42,65 @@ class Entry:
     test: tuple[str, ...]
     of: str
     seeds: tuple[int, ...]
+    needs: frozenset[str] = frozenset()
+    varies: bool = False
+    reported: float | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the rows of a section share: a choice on each axis that the study has, None on those it has not.
+
+    Attributes:
+        data: the name of arguments of the data.
+        recipe: the name of what `{recipe}` stands for.
+    """
+
+    data: str | None = None
+    recipe: str | None = None
 
     @property
-    def needs(self) -> set[str]:
-        """The rows whose checkpoints the arguments name as `{row}`."""
-        words = " ".join([*(self.fit or ()), *self.test])
-        return set(re.findall(r"{(\w+)}", words)) | ({self.of} - {self.name})
+    def title(self) -> str:
+        """What a section is called, empty where the study has one only."""
+        return ", ".join(part for part in (self.data, self.recipe) if part)
+
+
+Key = tuple[int | None, int]  # subset seed, seed of the training
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run: a row in a setting, on one choice of images, with one seed.
+
+    Attributes:
+        entry: the row.
+        setting: the setting, without the recipe where it makes no difference.
+        subset_seed: which images are kept, None for what the arguments of the data say.
+        seed: of the training.
+    """
+
+    entry: Entry
+    setting: Setting
+    subset_seed: int | None
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        """The folder of its training, within that of the study."""
+        subset = None if self.subset_seed is None else f"s{self.subset_seed}"
+        axes = "-".join(part for part in (self.setting.data, self.setting.recipe, subset) if part)
+        return f"{axes}/{self.entry.of}-{self.seed}".removeprefix("/")
+
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        return self.folder.removesuffix(f"{self.entry.of}-{self.seed}") + f"{self.entry.name}-{self.seed}"
+
+    @property
+    def result(self) -> str:
+        """Where its metrics are, within the folder of the study."""
+        evaluation = "test" if self.entry.of == self.entry.name else self.entry.name
+        return f"{self.folder}/{evaluation}/metrics.json"
 
 
 @dataclass(frozen=True)
@@ -55,6 +113,10 @@ class Plan:
         entries: the rows, in order.
         picture: the rows whose recall per class is drawn.
         about: the comment at the top of the file.
+        baseline: the row with which the others are compared, seed by seed.
+        subset_seeds: which images are kept, each with every seed; None for what the arguments of the data say.
+        recipes: arguments by name, for which `{recipe}` stands.
+        data: arguments of every training by name.
     """
 
     name: str
@@ -62,6 +124,10 @@ class Plan:
     entries: tuple[Entry, ...]
     picture: tuple[str, ...]
     about: str = ""
+    baseline: str = ""
+    subset_seeds: tuple[int | None, ...] = (None,)
+    recipes: Mapping[str | None, tuple[str, ...]] = field(default_factory=lambda: {None: ()})
+    data: Mapping[str | None, tuple[str, ...]] = field(default_factory=lambda: {None: ()})
 
     @classmethod
     def read(cls, file: str) -> Plan:
@@ -78,54 +144,152 @@ class Plan:
             raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}.") from error
         if not isinstance(content, dict) or not isinstance(content.get("runs"), dict) or not content["runs"]:
             raise InputError(f"{path} is no study: it needs `runs`, a mapping of names to `fit:` or `of:` and `test:`.")
-        unknown = set(content) - {"name", "seeds", "runs", "picture"}
+        unknown = sorted(set(content) - set(STUDY_KEYS))
         if unknown:
-            raise InputError(f"{path}: a study has no key {sorted(unknown)[0]}; it has name, seeds, runs and picture.")
-        seeds = _seeds(str(path), content.get("seeds", [0]))
+            raise InputError(f"{path}: a study has no key {unknown[0]}{shipped.nearest(unknown[0], list(STUDY_KEYS))}")
+        seeds = _seeds(f"{path}: `seeds`", content.get("seeds", [0]))
+        recipes = _axis(path, "recipes", content)
         entries: list[Entry] = []
         for name, said in content["runs"].items():
             entries.append(_entry(path, str(name), said, {entry.name: entry for entry in entries}, seeds))
+        if any(entry.varies for entry in entries) != (None not in recipes):
+            raise InputError(f"{path}: `{RECIPE}` in the arguments of a run and the key `recipes` need each other.")
         trained = [entry.name for entry in entries if entry.fit is not None]
-        picture = tuple(content.get("picture") or dict.fromkeys((trained[0], trained[-1])))
-        wrong = [name for name in picture if name not in content["runs"]]
-        if wrong:
-            raise InputError(f"{path}: the picture names {wrong[0]}{shipped.nearest(wrong[0], list(content['runs']))}")
         about = takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
-        text = " ".join(line.removeprefix("#").strip() for line in about)
-        return cls(str(content.get("name", path.stem)), seeds, tuple(entries), picture, text)
+        return cls(
+            name=str(content.get("name", path.stem)),
+            seeds=seeds,
+            entries=tuple(entries),
+            picture=_rows(path, "picture", content.get("picture") or [trained[0], trained[-1]], entries),
+            about=" ".join(line.removeprefix("#").strip() for line in about),
+            baseline=_rows(path, "baseline", [content.get("baseline", entries[0].name)], entries)[0],
+            subset_seeds=_seeds(f"{path}: `subset_seeds`", content["subset_seeds"])
+            if "subset_seeds" in content
+            else (None,),
+            recipes=recipes,
+            data=_axis(path, "data", content),
+        )
+
+    @property
+    def settings(self) -> list[Setting]:
+        """The settings, one section of the table each."""
+        return [Setting(data, recipe) for data, recipe in product(self.data, self.recipes)]
+
+    def job(self, entry: Entry, setting: Setting, key: Key) -> Job:
+        """Return the run of a row in a setting; of a row that does not vary with the recipe it is the same in all."""
+        return Job(entry, setting if entry.varies else Setting(setting.data), *key)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All runs, seed by seed, so that an early end leaves whole seeds; what a run needs comes before it."""
+        turns = product(self.seeds, self.subset_seeds, self.settings, self.entries)
+        jobs = [self.job(entry, at, (subset, seed)) for seed, subset, at, entry in turns if seed in entry.seeds]
+        return list(dict.fromkeys(jobs))
+
+    def needs(self, job: Job) -> list[Job]:
+        """Return the runs that a run starts from."""
+        rows = [entry for entry in self.entries if entry.name in job.entry.needs]
+        return [self.job(entry, job.setting, (job.subset_seed, job.seed)) for entry in rows]
+
+    def with_needs(self, names: Iterable[str]) -> list[Job]:
+        """Return the runs of these names, and all that they need.
+
+        Raises:
+            InputError: where there is none of a name.
+        """
+        jobs = {job.name: job for job in self.jobs}
+        chosen: set[Job] = set()
+        waiting = []
+        for name in names:
+            if name not in jobs:
+                raise InputError(f"the study {self.name} has no run {name}{shipped.nearest(name, list(jobs))}")
+            waiting.append(jobs[name])
+        while waiting:
+            job = waiting.pop()
+            chosen.add(job)
+            waiting += self.needs(job)
+        return [job for job in self.jobs if job in chosen]
+
+    def arguments(self, job: Job, folder: Path, common: Iterable[str] = ()) -> dict[str, Any]:
+        """Return what `ltr fit` and `ltr test` are told for a run, but for its place, name and seed.
+
+        Args:
+            job: the run.
+            folder: that of the study, for the places of other runs.
+            common: arguments of every training.
+        """
+        places = _Places({need.entry.name: str(folder / need.folder) for need in self.needs(job)})
+        test = [word.format_map(places) for word in job.entry.test]
+        if job.entry.fit is None:
+            return {"fit": None, "test": test}
+        fit: list[str] = []
+        for word in job.entry.fit:
+            fit += self.recipes[job.setting.recipe] if word == RECIPE else [word.format_map(places)]
+        subset = [] if job.subset_seed is None else ["--data.subset_seed", str(job.subset_seed)]
+        return {"fit": [*fit, *self.data[job.setting.data], *subset, *common], "test": test}
+
+
+class _Places(dict[str, str]):
+    """Fill in the places of runs, and leave other braces as they are."""
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
 
 
 def _seeds(where: str, said: Any) -> tuple[int, ...]:
     """Read a list of seeds."""
     if not isinstance(said, list) or not said or not all(isinstance(seed, int) for seed in said):
-        raise InputError(f"{where}: `seeds` is a list of whole numbers, such as [0, 1, 2].")
+        raise InputError(f"{where} is a list of whole numbers, such as [0, 1, 2].")
     return tuple(said)
+
+
+def _axis(path: Path, key: str, content: Mapping[str, Any]) -> dict[str | None, tuple[str, ...]]:
+    """Read arguments by name, {None: none} where the study has no such axis."""
+    said = content.get(key)
+    if said is None:
+        return {None: ()}
+    if not isinstance(said, Mapping) or not said or not all(re.fullmatch(r"\w+", str(name)) for name in said):
+        raise InputError(f"{path}: `{key}` is a mapping of names, words of letters, digits and _, to arguments.")
+    return {str(name): _words(words) for name, words in said.items()}
+
+
+def _rows(path: Path, key: str, names: list[str], entries: list[Entry]) -> tuple[str, ...]:
+    """Check that these are names of rows."""
+    known = [entry.name for entry in entries]
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise InputError(f"{path}: the {key} names {wrong[0]}{shipped.nearest(wrong[0], known)}")
+    return tuple(dict.fromkeys(names))
 
 
 def _entry(path: Path, name: str, said: Any, earlier: Mapping[str, Entry], all_seeds: tuple[int, ...]) -> Entry:
     """Read a row and check that what it needs comes before it."""
     where = f"{path}: the run {name}"
-    if not re.fullmatch(r"\w+", name):
-        raise InputError(f"{where} has a name that is no word of letters, digits and _.")
+    if not re.fullmatch(r"\w+", name) or name == "recipe":
+        raise InputError(f"{where} has a name that is no word of letters, digits and _, or is `recipe`.")
     if not isinstance(said, Mapping) or ("fit" in said) == ("of" in said):
         raise InputError(f"{where} needs either `fit:` (train it) or `of:` (test the training of an earlier run).")
     unknown = [str(key) for key in said if key not in KEYS]
     if unknown:
         raise InputError(f"{where} has no key {unknown[0]}{shipped.nearest(unknown[0], list(KEYS))}")
     fit = _words(said["fit"]) if "fit" in said else None
-    of = str(said.get("of", name))
-    seeds = _seeds(where, said.get("seeds", list(earlier[of].seeds if of in earlier else all_seeds)))
-    entry = Entry(name, str(said.get("title", name)), fit, _words(said.get("test")), of, seeds)
-    missing = sorted(entry.needs - set(earlier))
+    test, of = _words(said.get("test")), str(said.get("of", name))
+    named = set(re.findall(r"{(\w+)}", " ".join([*(fit or ()), *test]))) | ({of} - {name})
+    needs = frozenset(named - {"recipe"})
+    missing = sorted(needs - set(earlier))
     if missing:
         raise InputError(
             f"{where} needs {missing[0]}, which does not come before it{shipped.nearest(missing[0], list(earlier))}"
         )
-    known = set(all_seeds).intersection(*(earlier[need].seeds for need in entry.needs))
+    seeds = _seeds(f"{where}: `seeds`", said.get("seeds", list(earlier[of].seeds if of in earlier else all_seeds)))
+    known = set(all_seeds).intersection(*(earlier[need].seeds for need in needs))
     lacking = [seed for seed in seeds if seed not in known]
     if lacking:
         raise InputError(f"{where} has the seed {lacking[0]}, which the study or a run that it needs does not have.")
-    return entry
+    if not isinstance(reported := said.get("reported"), int | float | None):
+        raise InputError(f"{where}: `reported` is top-1 in percent, a number.")
+    varies = "recipe" in named or any(earlier[need].varies for need in needs)
+    return Entry(name, str(said.get("title", name)), fit, test, of, seeds, needs, varies, reported)
 
 
 def _words(said: Any) -> tuple[str, ...]:

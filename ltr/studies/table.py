@@ -1,16 +1,14 @@
-"""The table and the picture of a study."""
+"""The tables of a study, before anybody has said in which format."""
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ltr.markdown import markdown_table
-from ltr.studies.plan import Plan
+from ltr.studies.cell import Cell
+from ltr.studies.difference import CONFIDENCE, Difference, paired
+from ltr.studies.plan import Setting
 
 COLUMNS = {
     "top1": "top-1",
@@ -23,126 +21,164 @@ COLUMNS = {
     "few": "few",
     "ece": "ECE",
 }
-ESSENTIAL = 4
+COMPARED = ("top1", "gm", "hm", "lowest", "many", "few")
+LESS_IS_MORE = ("zero_recall", "ece")
 NOTE = (
     "In percent, mean ± standard deviation over seeds; zero-recall counts the classes of which no test image was "
     "recognised. The result of a run is its last epoch."
 )
+BOLD = (
+    "Bold is the best of a column where it is ahead of every other row by more than noise: the "
+    f"{CONFIDENCE:.0%} interval of the paired differences excludes 0."
+)
+INTERVAL = (
+    f"mean of the differences seed by seed, in points, with the {CONFIDENCE:.0%} interval of the paired t-test; bold "
+    "where it excludes 0. Seeds of a head on one backbone say nothing about other backbones."
+)
+MADE = (
+    "Top-1 as published (reported), as measured here at the last epoch (ours), and at the best measured epoch on the "
+    "test set (oracle_best), which nobody can choose without the labels of the test set. Passes are the images that "
+    "went through the network in training, per training image."
+)
+
+Column = Callable[[Mapping[str, Any], Mapping[str, Any]], str]
+MADE_OF: dict[str, Column] = {
+    "params": lambda run, _: f"{run['params']:,}",
+    "epochs": lambda _, made: str(made["epochs"]),
+    "passes": lambda _, made: f"{made['passes']:.1f}",
+    "augmentation": lambda _, made: str(made["augmentation"]),
+    "views": lambda _, made: str(made["views"]),
+    "experts": lambda _, made: str(made["experts"]),
+    "starts from": lambda _, made: ", ".join(made["starts_from"]) or "nothing",
+    "external data": lambda run, _: f"{sum(run['data'].get('synthetic', ())):,} synthetic images",
+    "seconds": lambda run, _: f"{run['seconds']:.0f}",
+    "device": lambda _, made: str(made["device"]),
+    "version": lambda _, made: str(made["version"]),
+    "split": lambda run, _: str(run["data"]["fingerprints"]["train"][:8]),
+}
 
 
 @dataclass(frozen=True)
-class Cell:
-    """The results of a row.
+class Section:
+    """The rows of a setting.
 
     Attributes:
-        name: its name in the study file.
-        title: its name in the table.
-        found: the content of metrics.json by seed.
-        seeds: how many there are to be.
-        failure: why a run of it failed, None where none did.
+        setting: what they share.
+        cells: the rows.
+        base: the row with which the others are compared.
     """
 
-    name: str
-    title: str
-    found: dict[int, dict[str, Any]]
-    seeds: int
-    failure: str | None = None
+    setting: Setting
+    cells: Sequence[Cell]
+    base: Cell
 
-    def figure(self, key: str) -> str:
-        """Return mean ± standard deviation of a measure over the seeds, in percent where it is a fraction."""
-        unit = 1 if key == "zero_recall" else 100
-        values = [unit * measures[key] for measures in self.found.values() if measures.get(key) is not None]
-        if not values:
-            return "-"
-        spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-        return f"{statistics.mean(values):.1f}{spread}"
+    @property
+    def failures(self) -> list[str]:
+        """A sentence for every row of which a run failed."""
+        where = f" ({self.setting.title})" if self.setting.title else ""
+        return [f"{cell.entry.title}{where} failed: {cell.failure}" for cell in self.cells if cell.failure]
 
-    def row(self) -> list[str]:
-        """Return the cells of the row, its failures in place of missing figures."""
-        title = self.title
-        if len(self.found) < self.seeds:
-            title += f" ({len(self.found)} of {self.seeds} seeds)"
-        return [title, *(self.figure(key) for key in COLUMNS)]
-
-    def recall(self) -> list[float | None]:
-        """Return the mean recall of every class over the seeds."""
-        each = zip(*(measures["recall"] for measures in self.found.values()), strict=True)
-        return [_mean([value for value in values if value is not None]) for values in each]
+    @property
+    def data(self) -> str:
+        """What the results were measured on."""
+        said = {
+            f"{data['name']}, imbalance {data['imbalance']:g} ({data['profile']})"
+            + ("" if data["subset_seed"] is None else f", subset seed {data['subset_seed']}")
+            for cell in self.cells
+            for data in (measures["data"] for measures in cell.found.values())
+        }
+        return "; ".join(sorted(said))
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    """Return the mean, None of nothing."""
-    return math.fsum(values) / len(values) if values else None
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
 
-
-def terminal(plan: Plan, cells: Sequence[Cell]) -> None:
-    """Print the table, without its last columns where the terminal is too narrow for them."""
-    from rich.console import Console
-    from rich.table import Table
-
-    def table(columns: int) -> Table:
-        made = Table(title=f"{plan.name}, {len(plan.seeds)} seeds", caption=NOTE, pad_edge=False)
-        made.add_column("", no_wrap=True)
-        for title in list(COLUMNS.values())[:columns]:
-            made.add_column(title, justify="right", no_wrap=True)
-        for cell in cells:
-            made.add_row(*cell.row()[: columns + 1])
-        return made
-
-    console = Console()
-    wide = Console(width=1000)
-    columns = len(COLUMNS)
-    while columns > ESSENTIAL and wide.measure(table(columns)).maximum > console.width:
-        columns -= 1
-    shown = table(columns)
-    Console(width=max(console.width, wide.measure(shown).maximum)).print(shown)
-    for cell in cells:
-        if cell.failure:
-            print(f"{cell.title} failed: {cell.failure}")
-
-
-def markdown(plan: Plan, cells: Sequence[Cell], *, command: str, level: int = 1) -> str:
-    """Return the table as Markdown, with how it was made.
-
-    Args:
-        plan: the study.
-        cells: its rows.
-        command: what the user typed.
-        level: of the heading.
+    Attributes:
+        head: the titles of the columns; the first column has the titles of the rows.
+        rows: their cells.
+        note: what a reader must know.
+        bold: (row, column) of the cells that stand out.
     """
-    lines = [
-        f"{'#' * level} {plan.name}",
-        "",
-        *([plan.about, ""] if plan.about else []),
-        f"`{command}`, seeds {', '.join(map(str, plan.seeds))}. {_data(cells)}{NOTE}",
-        "",
-        markdown_table(["", *COLUMNS.values()], [cell.row() for cell in cells]).rstrip(),
-    ]
-    failures = [f"- {cell.title} failed: {cell.failure}" for cell in cells if cell.failure]
-    return "\n".join([*lines, *([""] if failures else []), *failures]) + "\n"
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    bold: frozenset[tuple[int, int]] = frozenset()
+
+    def written(self, bold: Callable[[str], str], plain: Callable[[str], str] = str) -> list[list[str]]:
+        """Return the rows in a format.
+
+        Args:
+            bold: writes a cell that stands out.
+            plain: writes any other one.
+        """
+        return [
+            [(bold if (row, column) in self.bold else plain)(cell) for column, cell in enumerate(cells)]
+            for row, cells in enumerate(self.rows)
+        ]
 
 
-def _data(cells: Sequence[Cell]) -> str:
-    """Say what the results were measured on."""
-    said = {
-        f"{data['name']}, imbalance {data['imbalance']:g} ({data['profile']})"
-        + ("" if data["subset_seed"] is None else f", subset seed {data['subset_seed']}")
-        for cell in cells
-        for data in (measures["data"] for measures in cell.found.values())
-    }
-    return f"{'; '.join(sorted(said))}. " if said else ""
+def results(section: Section) -> Table:
+    """Return mean and standard deviation of every measure."""
+    rows = [(cell.title, *(cell.figure(key) for key in COLUMNS)) for cell in section.cells]
+    bold = frozenset((best, column) for column, key in enumerate(COLUMNS, 1) for best in _ahead(section.cells, key))
+    return Table(("", *COLUMNS.values()), rows, NOTE + (f" {BOLD}" if bold else ""), bold)
 
 
-def draw(plan: Plan, cells: Sequence[Cell], path: Path) -> Path | None:
-    """Draw the recall per class of the chosen rows, mean over the seeds; None where one of them has no result."""
-    from ltr import plots
+def _ahead(cells: Sequence[Cell], key: str) -> Iterator[int]:
+    """Yield the row that is ahead of every other one by more than noise, if there is one."""
+    sign = -1 if key in LESS_IS_MORE else 1
+    some = {row: values for row, cell in enumerate(cells) if (values := cell.values(key))}
+    for row, values in some.items():
+        others = [paired(values, other) for position, other in some.items() if position != row]
+        if others and all(apart is not None and apart.clear and sign * apart.mean > 0 for apart in others):
+            yield row
 
-    chosen = [next(cell for cell in cells if cell.name == name) for name in plan.picture]
-    if not all(cell.found for cell in chosen):
+
+def differences(section: Section) -> Table | None:
+    """Return how far each row is from the baseline, None where no row has two runs to compare."""
+    apart = compared(section)
+    if not any(one.margin is not None for row in apart.values() for one in row.values()):
         return None
-    first, *others = (next(iter(cell.found.values())) for cell in chosen)
-    if any(other["counts"] != first["counts"] for other in others):
-        return None
-    recalls = {cell.title: cell.recall() for cell in chosen}
-    plots.save(plots.per_class_recall(recalls, first["counts"], classes=first["classes"]), path)
-    return path
+    base = section.base.entry.title
+    rows = [(title, *(str(row[key]) if key in row else "-" for key in COMPARED)) for title, row in apart.items()]
+    bold = frozenset(
+        (place, column)
+        for place, row in enumerate(apart.values())
+        for column, key in enumerate(COMPARED, 1)
+        if key in row and row[key].clear
+    )
+    head = (f"minus {base}", *(COLUMNS[key] for key in COMPARED))
+    return Table(head, rows, f"Against {base}: {INTERVAL}", bold)
+
+
+def compared(section: Section) -> dict[str, dict[str, Difference]]:
+    """Return how far each row is from the baseline, by its title and the measures that both have."""
+    found = {}
+    for cell in section.cells:
+        row = {key: paired(cell.values(key), section.base.values(key)) for key in COMPARED}
+        if cell is not section.base and any(row.values()):
+            found[cell.entry.title] = {key: one for key, one in row.items() if one is not None}
+    return found
+
+
+def provenance(section: Section) -> Table:
+    """Return what each row cost and where it is from."""
+    rows = []
+    for cell in section.cells:
+        reported = "-" if cell.entry.reported is None else f"{cell.entry.reported:g}"
+        each = (_said(column, cell) for column in MADE_OF.values())
+        rows.append((cell.title, reported, cell.figure("top1"), cell.figure("oracle_best"), *each))
+    return Table(("", "reported", "ours", "oracle_best", *MADE_OF), rows, MADE)
+
+
+def _said(column: Column, cell: Cell) -> str:
+    """Return what the runs of a row say, once where they agree; "-" where they do not say."""
+    said: dict[str, None] = {}
+    for measures in cell.found.values():
+        try:
+            said[column(measures, measures.get("provenance", {}))] = None
+        except KeyError:  # of a result from before this was written down
+            said["-"] = None
+    return ", ".join(said) or "-"

@@ -134,12 +134,12 @@ def test_figures_of_seeds_are_put_together(tmp_path: Path) -> None:
 
 def test_a_budget_and_a_start_are_no_other_recipe(tmp_path: Path) -> None:
     fit = "--config crt.yaml --config recipes/short.yaml --trainer.max_epochs 3 --model.backbone.checkpoint mine"
-    text = write([result(tmp_path / "methods" / "crt-0" / "test", 0, 0.4, fit=fit)])
-    assert "40.0 / 20.0 / 10.0 / 0.0 ([methods](#methods))" in row(text, "crt.yaml")
+    text = write([result(tmp_path / "short" / "crt-0" / "test", 0, 0.4, fit=fit)])
+    assert "40.0 / 20.0 / 10.0 / 0.0 ([short](#short))" in row(text, "crt.yaml")
 
 
 def test_an_adjustment_belongs_to_its_own_recipe(tmp_path: Path) -> None:
-    found = result(tmp_path / "mine" / "ce-0" / "la", 0, 0.4, fit=None, test="--config logit_adjustment.yaml")
+    found = result(tmp_path / "short" / "ce-0" / "la", 0, 0.4, fit=None, test="--config logit_adjustment.yaml")
     text = write([found])
     assert "40.0 / 20.0 / 10.0 / 0.0" in row(text, "logit_adjustment.yaml")
     assert row(text, "ce.yaml").endswith("|  |")

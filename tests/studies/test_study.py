@@ -150,7 +150,7 @@ def test_an_interrupted_training_goes_on(fake: Fake) -> None:
 
 def test_a_failed_run_does_not_take_the_rest_down(fake: Fake, capsys) -> None:
     fake.bad = {("base-0", "fit"), ("tuned-1", "test")}
-    with pytest.raises(InputError, match="4 of the runs failed, the first of them base, seed 0: it broke"):
+    with pytest.raises(InputError, match="4 of the runs failed, the first of them base-0: it broke"):
         study(["mine.yaml"], fake)
     table = Path("checkpoints/mine/table.md").read_text()
     assert "| Base (1 of 2 seeds) | 60.0 |" in table

@@ -1,0 +1,44 @@
+"""How far rows of a study are from one of them, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from matplotlib.figure import Figure
+
+from ltr.plots.recall import COLOURS
+
+PANELS = {"top1": "top-1", "gm": "geometric mean", "hm": "harmonic mean", "lowest": "lowest recall"}
+
+
+def differences(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], base: str) -> Figure:
+    """Draw paired differences with their intervals, a panel per measure; hollow is what noise may have made.
+
+    Args:
+        rows: title of a row -> measure -> (mean difference in points, half the width of its interval or None).
+        base: the title of the row that the others are compared with.
+    """
+    figure = Figure(figsize=(12, 1.3 + 0.3 * len(rows)), layout="constrained")
+    panels = figure.subplots(1, len(PANELS), sharey=True)
+    for axes, (key, label) in zip(panels, PANELS.items(), strict=True):
+        for place, row in enumerate(rows.values()):
+            if key in row:
+                mean, margin = row[key]
+                clear = margin is not None and abs(mean) > margin
+                axes.errorbar(
+                    mean,
+                    place,
+                    xerr=margin,
+                    fmt="o",
+                    markersize=5,
+                    capsize=2.5,
+                    color=COLOURS[0] if clear else "0.5",
+                    markerfacecolor=COLOURS[0] if clear else "white",
+                )
+        axes.axvline(0, color="0.3", linewidth=1)
+        axes.grid(axis="x", color="0.92")
+        axes.set_axisbelow(True)
+        axes.set(xlabel=f"{label} (points)", ylim=(len(rows) - 0.5, -0.5))
+    panels[0].set_yticks(range(len(rows)), list(rows))
+    figure.suptitle(f"minus {base}; filled where the 95 % interval of the paired differences excludes 0", fontsize=10)
+    return figure

@@ -1,0 +1,64 @@
+"""What a row of a study has found."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ltr.studies.plan import Entry, Key
+
+COUNTED = ("zero_recall",)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The results of a row in a setting.
+
+    Attributes:
+        entry: the row.
+        found: the content of metrics.json by subset seed and seed.
+        runs: how many there are to be.
+        failure: why a run of it failed, None where none did.
+    """
+
+    entry: Entry
+    found: Mapping[Key, Mapping[str, Any]]
+    runs: int
+    failure: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name in the table, with how much is missing."""
+        if len(self.found) == self.runs:
+            return self.entry.title
+        return f"{self.entry.title} ({len(self.found)} of {self.runs} {'seeds' if self.runs > 1 else 'seed'})"
+
+    def values(self, key: str) -> dict[Key, float]:
+        """Return a measure of every run that has it, in percent where it is a fraction."""
+        unit = 1 if key in COUNTED else 100
+        return {run: unit * found[key] for run, found in self.found.items() if found.get(key) is not None}
+
+    def mean(self, key: str) -> float | None:
+        """Return the mean of a measure over the runs, None of nothing."""
+        return mean(list(self.values(key).values()))
+
+    def figure(self, key: str) -> str:
+        """Return mean ± standard deviation of a measure over the runs."""
+        values = list(self.values(key).values())
+        if not values:
+            return "-"
+        spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+        return f"{statistics.mean(values):.1f}{spread}"
+
+    def recall(self) -> list[float | None]:
+        """Return the mean recall of every class over the runs."""
+        each = zip(*(measures["recall"] for measures in self.found.values()), strict=True)
+        return [mean([value for value in values if value is not None]) for values in each]
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Return the mean, None of nothing."""
+    return math.fsum(values) / len(values) if values else None

@@ -1,0 +1,78 @@
+"""The files that a study leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ltr import files, plots
+from ltr.studies.latex import latex
+from ltr.studies.plan import Plan
+from ltr.studies.table import Section, compared
+from ltr.studies.text import made, markdown
+from ltr.studies.web import web
+
+
+def write(folder: Path, plan: Plan, sections: Sequence[Section], *, command: str) -> None:
+    """Write the tables and pictures, and print where they are.
+
+    Args:
+        folder: that of the study.
+        plan: the study.
+        sections: its results.
+        command: what the user typed.
+    """
+    pictures = []
+    for section in sections:
+        name = "".join(f"-{part}" for part in (section.setting.data, section.setting.recipe) if part)
+        for kind, figure in (("recall", _recalls(plan, section)), ("differences", _differences(section))):
+            if figure is not None:
+                pictures.append(folder / f"{kind}{name}.png")
+                plots.save(figure, pictures[-1])
+    files.write_text(folder / "table.md", markdown(plan, sections, command=command))
+    files.write_text(folder / "table.tex", latex(sections, command=command))
+    files.write_text(folder / "provenance.md", made(plan, sections))
+    files.write_csv(folder / "table.csv", list(_rows(sections)))
+    files.write_text(folder / "table.html", web(plan, sections, command=command, pictures=pictures))
+    print(f"\ntable: {folder / 'table.md'} (and .csv, .tex, .html), {folder / 'provenance.md'}")
+    print(*(f"picture: {path}" for path in pictures), sep="\n")
+
+
+def _recalls(plan: Plan, section: Section) -> Figure | None:
+    """Draw the recall per class of the chosen rows, mean over the runs; None where one of them has no result."""
+    chosen = [cell for cell in section.cells if cell.entry.name in plan.picture]
+    runs = [measures for cell in chosen for measures in cell.found.values()]
+    if not all(cell.found for cell in chosen) or any(measures["counts"] != runs[0]["counts"] for measures in runs):
+        return None
+    recalls = {cell.title: cell.recall() for cell in chosen}
+    return plots.per_class_recall(recalls, runs[0]["counts"], classes=runs[0]["classes"])
+
+
+def _differences(section: Section) -> Figure | None:
+    """Draw how far rows are from the baseline; None where there is nothing with an interval."""
+    drawn = {
+        title: {key: (one.mean, one.margin) for key, one in row.items()} for title, row in compared(section).items()
+    }
+    known = any(margin is not None for row in drawn.values() for _, margin in row.values())
+    return plots.differences(drawn, section.base.entry.title) if known else None
+
+
+def _rows(sections: Sequence[Section]) -> Iterator[dict[str, Any]]:
+    """Yield a row for every run, with all that is one number or word."""
+    for section in sections:
+        for cell in section.cells:
+            for (subset_seed, seed), measures in cell.found.items():
+                yield {
+                    "row": cell.entry.name,
+                    "title": cell.entry.title,
+                    "data": section.setting.data,
+                    "recipe": section.setting.recipe,
+                    "subset_seed": subset_seed,
+                    "seed": seed,
+                    "reported": cell.entry.reported,
+                    **{key: value for key, value in measures.items() if isinstance(value, int | float | str)},
+                    **measures.get("provenance", {}),
+                }

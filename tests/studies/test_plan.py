@@ -1,0 +1,110 @@
+"""Methods x recipes x data x images x seeds, each run once and in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ltr.errors import InputError
+from ltr.studies.plan import Job, Plan
+
+STUDY = """
+seeds: [0, 1]
+subset_seeds: [0, 7]
+recipes:
+  short: --config recipes/short.yaml
+  strong: [--config, recipes/short.yaml, --config, recipes/autoaugment.yaml]
+data:
+  if100: --data.imbalance 100
+  if10: --data.imbalance 10
+runs:
+  ce: {fit: "--config ce.yaml {recipe} --trainer.max_epochs 3"}
+  la: {of: ce, test: --config logit_adjustment.yaml}
+  gml: {fit: "--config gml.yaml --model.backbone.checkpoint {ce}"}
+  given: {fit: --config pretrained.yaml, seeds: [0]}
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    return Plan.read(str(tmp_path / "mine.yaml"))
+
+
+def named(plan: Plan, name: str) -> Job:
+    (job,) = [job for job in plan.jobs if job.name == name]
+    return job
+
+
+def test_every_combination_is_there_once(plan: Plan) -> None:
+    names = [job.name for job in plan.jobs]
+    assert len(names) == len(set(names)) == 3 * 2 * 2 * 2 * 2 + 2 * 2
+    assert names[:5] == [f"if100-short-s0/{row}-0" for row in ("ce", "la", "gml")] + [
+        "if100-s0/given-0",
+        "if100-strong-s0/ce-0",
+    ]
+    seeds = [job.seed for job in plan.jobs]
+    assert seeds == sorted(seeds), "an early end leaves whole seeds"
+
+
+def test_what_a_run_needs_comes_before_it_and_shares_its_setting(plan: Plan) -> None:
+    jobs = plan.jobs
+    for job in jobs:
+        for need in plan.needs(job):
+            assert jobs.index(need) < jobs.index(job)
+            assert need.name.rpartition("/")[0] == job.name.rpartition("/")[0]
+            assert need.seed == job.seed
+
+
+def test_the_arguments_of_a_run(plan: Plan) -> None:
+    words = plan.arguments(named(plan, "if10-strong-s7/ce-1"), Path("runs"), ["--data.root", "x"])
+    assert " ".join(words["fit"]) == (
+        "--config ce.yaml --config recipes/short.yaml --config recipes/autoaugment.yaml --trainer.max_epochs 3 "
+        "--data.imbalance 10 --data.subset_seed 7 --data.root x"
+    )
+    tuned = plan.arguments(named(plan, "if10-strong-s7/gml-1"), Path("runs"))["fit"]
+    assert tuned[:4] == ["--config", "gml.yaml", "--model.backbone.checkpoint", "runs/if10-strong-s7/ce-1"]
+    assert plan.arguments(named(plan, "if10-strong-s7/la-1"), Path("runs")) == {
+        "fit": None,
+        "test": ["--config", "logit_adjustment.yaml"],
+    }
+
+
+def test_where_results_lie(plan: Plan) -> None:
+    assert named(plan, "if10-strong-s7/la-1").result == "if10-strong-s7/ce-1/la/metrics.json"
+    assert named(plan, "if10-strong-s7/gml-1").result == "if10-strong-s7/gml-1/test/metrics.json"
+
+
+def test_a_study_without_axes_has_plain_folders(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("runs: {ce: {fit: --config ce.yaml}}")
+    (job,) = Plan.read(str(tmp_path / "mine.yaml")).jobs
+    assert (job.name, job.result) == ("ce-0", "ce-0/test/metrics.json")
+
+
+def test_some_runs_bring_what_they_need(plan: Plan) -> None:
+    chosen = plan.with_needs(["if10-short-s0/gml-1"])
+    assert [job.name for job in chosen] == ["if10-short-s0/ce-1", "if10-short-s0/gml-1"]
+    with pytest.raises(InputError, match=r"no run if10-short-s0/gm-1; did you mean if10-short-s0/gml-1\?"):
+        plan.with_needs(["if10-short-s0/gm-1"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("{recipe} ", "", "need each other"),
+        ("recipes:\n", "recipe:\n", "no key recipe; did you mean recipes?"),
+        ("data:\n  if100: --data.imbalance 100\n  if10: --data.imbalance 10\n", "data: [a]\n", "`data` is a mapping"),
+        ("  if10:", "  if-10:", "`data` is a mapping of names"),
+        ("subset_seeds: [0, 7]", "subset_seeds: 7", "`subset_seeds` is a list of whole numbers"),
+        ("subset_seeds: [0, 7]", "baseline: cee", "the baseline names cee; did you mean ce?"),
+        ("seeds: [0]}", "reported: many}", "`reported` is top-1 in percent"),
+        ("  given:", "  recipe:", "is `recipe`"),
+    ],
+)
+def test_a_bad_axis_is_refused(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    assert old in STUDY
+    (tmp_path / "bad.yaml").write_text(STUDY.replace(old, new))
+    with pytest.raises(InputError) as error:
+        Plan.read(str(tmp_path / "bad.yaml"))
+    assert sentence in str(error.value)

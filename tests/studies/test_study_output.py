@@ -1,0 +1,140 @@
+"""The table of a study in every format says the same."""
+
+from __future__ import annotations
+
+import csv
+import re
+import statistics
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from logged import Logged
+from scipy import stats
+
+from ltr.studies import study
+from ltr.studies.latex import escape
+
+STUDY = """
+# Two methods & 50 % of <nothing>.
+seeds: [0, 1, 2]
+data:
+  if100: --data.imbalance 100
+  if10: --data.imbalance 10
+runs:
+  ce: {title: CE, fit: --config ce.yaml, reported: 38.3}
+  gml: {title: "CE + GML_1 <b>", fit: "--config gml.yaml --model.backbone.checkpoint {ce}"}
+"""
+HOME = Path("checkpoints/mine")
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Run a study; return the rows of its CSV file."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(STUDY.lstrip())
+    study(["mine.yaml"], Logged(tmp_path))
+    with (HOME / "table.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_the_csv_file_has_every_run(written: list[dict[str, str]]) -> None:
+    assert [(row["data"], row["row"], row["seed"]) for row in written] == [
+        (data, row, seed) for data in ("if100", "if10") for row in ("ce", "gml") for seed in "012"
+    ]
+    assert {row["reported"] for row in written if row["row"] == "ce"} == {"38.3"}
+    assert {row["device"] for row in written} == {"cpu"}
+
+
+def test_the_tables_are_made_of_those_runs(written: list[dict[str, str]]) -> None:
+    text = (HOME / "table.md").read_text()
+    for data in ("if100", "if10"):
+        part = text.partition(f"## {data}\n")[2].partition("\n## ")[0]
+        ce, gml = (
+            [100 * float(row["hm"]) for row in written if (row["data"], row["row"]) == (data, name)]
+            for name in ("ce", "gml")
+        )
+        row = next(line for line in part.splitlines() if line.startswith("| CE |")).split(" | ")
+        assert row[3] == f"{statistics.mean(ce):.1f} ± {statistics.stdev(ce):.1f}"
+        known = stats.ttest_rel(gml, ce).confidence_interval(0.95)
+        mean = statistics.mean(gml) - statistics.mean(ce)
+        apart = part.partition("| minus CE |")[2].splitlines()[2].split(" | ")
+        assert apart[3].strip("*") == f"{mean:+.1f} [{known.low:+.1f}, {known.high:+.1f}]"
+
+
+def test_nothing_is_bold_that_noise_may_have_made(written: list[dict[str, str]]) -> None:
+    for part in (HOME / "table.md").read_text().split("\n## ")[1:]:
+        cells = {
+            key: [[float(row[key]) for row in written if (row["data"], row["row"]) == (part[: part.index("\n")], name)]
+                  for name in ("ce", "gml")]
+            for key in ("top1", "gm", "hm", "lowest", "many", "few")
+        }  # fmt: skip
+        rows = [line for line in part.partition("| minus CE |")[2].splitlines() if line.startswith("| CE + GML")]
+        bold = [cell.startswith("**") for cell in rows[0].strip("| ").split(" | ")[1:]]
+        assert bold == [stats.ttest_rel(gml, ce).pvalue < 0.05 for ce, gml in cells.values()]
+
+
+class Page(HTMLParser):
+    """Collects the cells, and what is loaded from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells: list[str] = []
+        self.elsewhere: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "td":
+            self.cells.append("")
+        places = [value or "" for name, value in attrs if name in ("src", "href")]
+        self.elsewhere += [place for place in places if not place.startswith("data:")]
+
+    def handle_data(self, data: str) -> None:
+        if self.cells and self.lasttag in ("td", "b"):
+            self.cells[-1] += data
+
+
+@pytest.mark.usefixtures("written")
+def test_the_page_is_whole_and_says_the_same() -> None:
+    page = Page()
+    text = (HOME / "table.html").read_text()
+    page.feed(text)
+    assert page.elsewhere == []
+    assert "<script" not in text
+    assert "CE + GML_1 &lt;b&gt;" in text
+    shown = {cell.strip() for cell in page.cells}
+    for line in (HOME / "table.md").read_text().splitlines():
+        if re.match(r"\| (CE|CE \+ GML_1 <b>) \|", line):
+            assert {cell.strip(" *") for cell in line.strip("|").split("|")} <= shown
+
+
+@pytest.mark.usefixtures("written")
+def test_the_latex_tables_are_sound() -> None:
+    text = (HOME / "table.tex").read_text()
+    assert text.count(r"\begin{tabular}") == text.count(r"\bottomrule") == 4, "two sections, results and differences"
+    assert text.count("{") == text.count("}")
+    for body in re.findall(r"\\midrule\n(.*?)\\bottomrule", text, re.DOTALL):
+        columns = re.findall(r"\\toprule\n(.*?) \\\\\n", text, re.DOTALL)
+        assert all(
+            len(line.split(" & ")) in {len(head.split(" & ")) for head in columns} for line in body.split("\n")[:-1]
+        )
+    assert r"CE + GML\_1 <b>" in text
+    assert not re.search(r"(?<!\\)[%_&#](?![^\n]*\\\\)", text.partition("\n\n")[2].replace(" & ", " "))
+
+
+def test_latex_finds_no_commands_in_names() -> None:
+    assert escape(r"50 % of a_b\c {x} ± 1") == r"50 \% of a\_b\textbackslash{}c \{x\} $\pm$ 1"
+
+
+@pytest.mark.usefixtures("written")
+def test_how_it_was_made() -> None:
+    rows = [line for line in (HOME / "provenance.md").read_text().splitlines() if line.startswith("| CE |")]
+    assert len(rows) == 2
+    assert rows[0].startswith("| CE | 38.3 | ")
+    assert "| 90.0 ± 0.0 | 1,234 | 3 | 3.0 | CropFlip | 1 | 1 | nothing |" in rows[0]
+    assert "CropFlip" not in (HOME / "table.md").read_text()
+
+
+@pytest.mark.usefixtures("written")
+def test_pictures_are_of_each_section() -> None:
+    names = {path.name for path in HOME.glob("*.png")}
+    assert names == {f"{kind}-{data}.png" for kind in ("recall", "differences") for data in ("if100", "if10")}
