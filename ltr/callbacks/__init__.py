@@ -15,6 +15,8 @@ from ltr.callbacks.run import Run
 from ltr.callbacks.shifts import Shifts
 from ltr.callbacks.tau_norm import TauNorm
 from ltr.callbacks.temperature_ensemble import TemperatureEnsemble
+from ltr.callbacks.temperature_scaling import TemperatureScaling
+from ltr.callbacks.vector_scaling import VectorScaling
 
 __all__ = [
     "EMA",
@@ -32,4 +34,6 @@ __all__ = [
     "Shifts",
     "TauNorm",
     "TemperatureEnsemble",
+    "TemperatureScaling",
+    "VectorScaling",
 ]
