@@ -26,7 +26,7 @@ SETS = sorted(path.relative_to(HOME).as_posix() for path in (HOME / "data").glob
 PARTS = ("losses", "heads", "samplers", "mixes", "optimizers", "callbacks")
 NO_CHOICE = {"Adjustment", "Evaluation", "Progress", "Router", "Run"}  # what nobody names: a base class, and own parts
 BEFORE = {"ensemble.yaml": "gml.yaml", "sade_aggregation.yaml": "sade.yaml"}  # whose runs these are for
-VALIDATED = {"post_hoc_vector_scaling.yaml", "temperature_scaling.yaml"}  # which need unseen images
+VALIDATED = {"conformal.yaml", "post_hoc_vector_scaling.yaml", "temperature_scaling.yaml"}  # which need unseen images
 STUDIES = sorted(path.name for path in (HOME / "studies").glob("*.yaml"))
 
 

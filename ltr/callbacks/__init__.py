@@ -2,6 +2,7 @@
 
 from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.cam import CAMSampling
+from ltr.callbacks.conformal import Conformal
 from ltr.callbacks.ema import EMA
 from ltr.callbacks.evaluation import Evaluation
 from ltr.callbacks.expert_aggregation import ExpertAggregation
@@ -23,6 +24,7 @@ __all__ = [
     "NCM",
     "Adjustment",
     "CAMSampling",
+    "Conformal",
     "Evaluation",
     "ExpertAggregation",
     "HeadGrid",

@@ -12,6 +12,7 @@ from ltr.metrics.means import (
     worst_recall,
     zero_recall,
 )
+from ltr.metrics.prediction_sets import coverage_of, set_measures
 from ltr.metrics.proper import brier, log_loss
 from ltr.metrics.recall import Recall
 from ltr.metrics.report import NINE, Report
@@ -29,6 +30,7 @@ __all__ = [
     "Scores",
     "brier",
     "classwise_calibration_error",
+    "coverage_of",
     "expected_calibration_error",
     "geometric_mean",
     "harmonic_mean",
@@ -37,6 +39,7 @@ __all__ = [
     "macro_f1",
     "mean_recall",
     "recall_std",
+    "set_measures",
     "shot_calibration",
     "shot_recall",
     "worst_classes",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ltr import files
 from ltr.errors import InputError
 from ltr.metrics.calibration import expected_calibration_error
 from ltr.metrics.means import (
@@ -130,13 +131,7 @@ class Report:
 
     def to_json(self) -> dict[str, object]:
         """Return what JSON can hold: None for NaN, and the floor of the means as `floor`."""
-
-        def plain(value: object) -> object:
-            if isinstance(value, list):
-                return [plain(item) for item in value]
-            return None if isinstance(value, float) and math.isnan(value) else value
-
-        return {name: plain(value) for name, value in self._flat().items()} | {"floor": FLOOR}
+        return {name: files.plain(value) for name, value in self._flat().items()} | {"floor": FLOOR}
 
     def summary(self) -> str:
         """Return one line for a person, in percent; "-" where there is nothing to measure."""
