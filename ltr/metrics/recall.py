@@ -1,4 +1,4 @@
-"""The one state behind every number of an evaluation."""
+"""The state behind the nine numbers of a report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltr.metrics.units import bin_of, in_units
 
 
 class Recall(Metric):
-    """Count, over a whole split, what every number of a `Report` is made of.
+    """Count, over a whole split, what the recalls and the nine numbers of a `Report` are made of.
 
     Confidences are kept as integers, in units of 2^-40. Any float32 confidence above 2^-17 is then exact and so is
     every sum: neither the order of the batches, the number of processes nor a conversion of the model to bfloat16 can
