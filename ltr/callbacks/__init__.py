@@ -2,6 +2,7 @@
 
 from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.cam import CAMSampling
+from ltr.callbacks.conformal import Conformal
 from ltr.callbacks.ema import EMA
 from ltr.callbacks.evaluation import Evaluation
 from ltr.callbacks.expert_aggregation import ExpertAggregation
@@ -15,12 +16,15 @@ from ltr.callbacks.run import Run
 from ltr.callbacks.shifts import Shifts
 from ltr.callbacks.tau_norm import TauNorm
 from ltr.callbacks.temperature_ensemble import TemperatureEnsemble
+from ltr.callbacks.temperature_scaling import TemperatureScaling
+from ltr.callbacks.vector_scaling import VectorScaling
 
 __all__ = [
     "EMA",
     "NCM",
     "Adjustment",
     "CAMSampling",
+    "Conformal",
     "Evaluation",
     "ExpertAggregation",
     "HeadGrid",
@@ -32,4 +36,6 @@ __all__ = [
     "Shifts",
     "TauNorm",
     "TemperatureEnsemble",
+    "TemperatureScaling",
+    "VectorScaling",
 ]

@@ -34,6 +34,11 @@ class Adjustment(Callback, ABC):
             InputError: where the adjustment has no meaning for the method or the data.
         """
 
+    def before(self, method: Method) -> list[Adjustment]:
+        """Return the adjustments that act before this one."""
+        place: int = method.adjustments.index(self)
+        return method.adjustments[:place]
+
     def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prepare for an evaluation; those within a training are not adjusted."""
         if isinstance(pl_module, Method) and trainer.state.fn != "fit":

@@ -20,9 +20,7 @@ from ltr.contracts import Batch, Loss, LossFactory, Output
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Tuning
-from ltr.metrics import Recall, Report
-
-MEASURES = ("top1", "gm", "hm", "lowest", "zero_recall", "many", "medium", "few", "ece")
+from ltr.metrics import NINE, Recall, Report
 
 
 class HeadGrid(Callback):
@@ -128,7 +126,7 @@ class HeadGrid(Callback):
                 recall = Recall(logits.shape[1]).to(logits.device)
                 recall.update(logits.softmax(1), labels)
                 report = Report.of(recall, (method.counts - method.synthetic).tolist()).to_json()
-                return {key: report[key] for key in MEASURES}
+                return {key: report[key] for key in NINE}
 
             def logits(own: Mapping[str, Tensor], head: nn.Module, features: Tensor = features) -> Tensor:
                 with method.trainer.precision_plugin.forward_context():

@@ -66,21 +66,17 @@ class Retarget(Adjustment):
         counts = method.counts.cpu()
         self.source = priors.assumed_prior(self.assumed, counts)
         if self.prior == "em":
-            logits = logits_of(method, data, "test", self._before(method))
+            logits = logits_of(method, data, "test", self.before(method))
             self.target = priors.em(logits.double().softmax(1), self.source)
         elif self.prior == "bbse":
-            confusion = unseen_confusion(method, data, self._before(method), "use `prior: em`")
-            predictions = logits_of(method, data, "test", self._before(method)).argmax(1)
+            confusion = unseen_confusion(method, data, self.before(method), "use `prior: em`")
+            predictions = logits_of(method, data, "test", self.before(method)).argmax(1)
             self.target = priors.bbse(confusion, predictions, self.source)
         elif isinstance(self.prior, str):
             numbers = Shift(self.prior, self.factor).counts(counts.tolist(), [FINE] * len(counts))
             self.target = priors.normalised(numbers, len(counts))
         else:
             self.target = priors.normalised(self.prior, len(counts))
-
-    def _before(self, method: Method) -> list[Adjustment]:
-        """Return the adjustments that act before this one."""
-        return method.adjustments[: method.adjustments.index(self)]
 
     def adjust(self, method: Method, output: Output) -> Output:
         """Return the output with log-probabilities (B, C) under the target for logits."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.callbacks.adjustment import Adjustment
+from ltr.callbacks.fitting import minimise
 from ltr.callbacks.unseen import refuse_seen
 from ltr.contracts import Output
 from ltr.counts import per_class
@@ -84,7 +85,10 @@ class TemperatureEnsemble(Adjustment):
             # An evaluation runs in inference mode, whose tensors know no gradient; copies made outside of it do.
             with torch.inference_mode(False):
                 new, old, labels = (part.clone() for part in self._logits(method, data, "val"))
-            self.t_new, self.t_old = _minimise(lambda t_new, t_old: _balanced_nll(new / t_new, old / t_old, labels))
+            logs = minimise(
+                lambda logs: _balanced_nll(new / logs[0].exp(), old / logs[1].exp(), labels), torch.zeros(2)
+            )
+            self.t_new, self.t_old = logs.exp().clamp(*RANGE).tolist()
 
     @torch.no_grad()
     def _logits(self, method: Tuning, data: LongTailed, name: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -123,20 +127,3 @@ def _bisect(excess: Callable[[float], float], steps: int = 50) -> float:
         middle = math.sqrt(low * high)
         low, high = (middle, high) if excess(middle) > 0 else (low, middle)
     return math.sqrt(low * high)
-
-
-def _minimise(objective: Callable[[Tensor, Tensor], Tensor], steps: int = 100) -> tuple[float, float]:
-    """Return the two temperatures of the lowest objective, within RANGE."""
-    with torch.inference_mode(False), torch.enable_grad():
-        logs = torch.zeros(2, requires_grad=True)
-        optimizer = torch.optim.LBFGS([logs], max_iter=steps, line_search_fn="strong_wolfe")
-
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            value = objective(logs[0].exp(), logs[1].exp())
-            value.backward()  # type: ignore[no-untyped-call]
-            return value
-
-        optimizer.step(closure)  # type: ignore[no-untyped-call]
-    t_new, t_old = logs.detach().exp().clamp(*RANGE).tolist()
-    return t_new, t_old

@@ -31,6 +31,17 @@ def harmonic_mean(recall: Tensor) -> float:
     return float(1 / _present(recall).clamp(min=FLOOR).reciprocal().mean())
 
 
+def worst_classes(recall: Tensor) -> int:
+    """Return how many classes are the worst tenth, rounded down: at least one, 0 where there is no class."""
+    present = len(_present(recall))
+    return max(present // 10, min(present, 1))
+
+
+def worst_recall(recall: Tensor) -> float:
+    """Return the arithmetic mean of the lowest recalls, those of the worst tenth of the classes."""
+    return float(_present(recall).sort().values[: worst_classes(recall)].mean())
+
+
 def lowest(recall: Tensor) -> float:
     """Return the lowest recall, without a floor."""
     present = _present(recall)

@@ -1,17 +1,18 @@
-"""The one state behind every number of an evaluation."""
+"""The state behind the nine numbers of a report."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import Metric
 
-CONFIDENCE_UNIT = 2**40
-SPLITS = ("train", "val", "test")
+from ltr.metrics.units import bin_of, in_units
 
 
 class Recall(Metric):
-    """Count, over a whole split, what every number of a `Report` is made of.
+    """Count, over a whole split, what the recalls and the nine numbers of a `Report` are made of.
 
     Confidences are kept as integers, in units of 2^-40. Any float32 confidence above 2^-17 is then exact and so is
     every sum: neither the order of the batches, the number of processes nor a conversion of the model to bfloat16 can
@@ -50,19 +51,19 @@ class Recall(Metric):
     def __init__(self, classes: int, bins: int = 15) -> None:
         super().__init__()
         self.classes, self.bins = classes, bins
-        sizes = {"hits": classes, "totals": classes, "bin_hits": bins, "bin_totals": bins, "bin_confidences": bins}
-        for name, size in sizes.items():
-            self.add_state(name, torch.zeros(size, dtype=torch.int64), dist_reduce_fx="sum")
+        self.count(hits=(classes,), totals=(classes,), bin_hits=(bins,), bin_totals=(bins,), bin_confidences=(bins,))
+
+    def count(self, **shapes: tuple[int, ...]) -> None:
+        """Begin to count under the given names, in integers of the given shapes."""
+        for name, shape in shapes.items():
+            self.add_state(name, torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, probabilities: Tensor, labels: Tensor) -> None:
         """Add a batch: probabilities (B, C) and labels (B,). A probability that is not a number is never a hit."""
         confidences, predictions = probabilities.detach().max(dim=1)
         hits = ((predictions == labels) & ~confidences.isnan()).long()
-        # Two bytes are too narrow for the multiplication, which is exact in float32: the unit is a power of two.
-        wide = confidences.to(torch.promote_types(confidences.dtype, torch.float32)).nan_to_num()
-        # Rounding down keeps a float64 k / bins, which may lie a hair above the fraction, in the bin it closes.
-        units = (wide * CONFIDENCE_UNIT).floor().long()
-        bins = ((units * self.bins - 1) // CONFIDENCE_UNIT).clamp(0, self.bins - 1)
+        units = in_units(confidences)
+        bins = bin_of(units, self.bins)
         # index_add, since bincount waits for the device to learn how long its result is.
         one = torch.ones_like(hits)
         self.hits = self.hits.index_add(0, labels, hits)
@@ -75,16 +76,10 @@ class Recall(Metric):
         """Return (C,) the recall of each class on the CPU, NaN where the split has no image of the class."""
         return self.hits.cpu().double() / self.totals.cpu()
 
+    def scores(self, counts: Sequence[int]) -> dict[str, float]:
+        """Return the measures that need more than the recalls by their names: none of this state.
 
-class Recalls(nn.Module):
-    """The state of each split."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        # A ModuleDict has no key `train`, since modules have a method of that name.
-        self.of = nn.ModuleList(Recall(classes) for _ in SPLITS)
-
-    def __getitem__(self, split: str) -> Recall:
-        recall = self.of[SPLITS.index(split)]
-        assert isinstance(recall, Recall)
-        return recall
+        Args:
+            counts: (C,) *training* images per class.
+        """
+        return {}

@@ -40,6 +40,8 @@ def test_by_hand() -> None:
         "ece": 0.75 - 9 / 14,
     }
     assert built.scalars() == pytest.approx(expected, rel=1e-12, nan_ok=True)
+    assert (built.mean_recall, built.worst, built.worst_classes) == pytest.approx((0.525, 0.25, 1))
+    assert built.recall_std == pytest.approx(0.275)
     assert built.recall == pytest.approx([0.8, 0.25, math.nan, math.nan], nan_ok=True)
     assert built.counts == COUNTS
 

@@ -1,0 +1,119 @@
+"""Sets of classes with a promise, in place of single answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from ltr import conformal, files
+from ltr.callbacks.answers import Answers
+from ltr.callbacks.fitting import unseen_answers
+from ltr.data import LongTailed
+from ltr.errors import InputError
+from ltr.methods import Method
+from ltr.metrics import coverage_of, set_measures
+
+
+class Conformal(Answers):
+    """Give every image a set of classes that misses the true one at most as often as said (see `ltr.conformal`).
+
+    A test or a prediction leaves `sets.pt`, which class is in the set of which image, and a test also `conformal.json`,
+    how often sets contain the true class and how large they are. The thresholds are calibrated on the validation split,
+    which the network must not have seen, with all adjustments wherever they stand. The probabilities and predictions of
+    the test stay as they are.
+
+    The promise for a class needs at least 1 / alpha - 1 validation images of it; a class with fewer is in every set,
+    and `conformal.json` counts these as `always`. The promise for the images in the mean needs test images whose
+    classes are mixed as in the validation split.
+
+    Args:
+        alpha: the share of images that sets may miss.
+        score: how classes are ranked, `lac` or `aps`.
+        share: whose scores set the threshold of a class: 1 for the images of the class, so that each class is covered;
+            0 for all images, so that these are in the mean; and anything in between, with no promise.
+
+    Reference:
+        See `ltr.conformal`.
+    """
+
+    thresholds: Tensor
+
+    def __init__(self, alpha: float = 0.1, *, score: conformal.Score = "lac", share: float = 1.0) -> None:
+        super().__init__()
+        if not 0 < alpha < 1 or not 0 <= share <= 1:
+            raise InputError(
+                f"alpha of prediction sets lies between 0 and 1, and share does or is one of them; they are {alpha:g} "
+                f"and {share:g}."
+            )
+        self.alpha, self.share = alpha, share
+        self.score: conformal.Score = score
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Calibrate, now that every adjustment is prepared."""
+        assert isinstance(pl_module, Method)
+        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        logits, labels = unseen_answers(
+            pl_module, data, pl_module.adjustments, need="calibrating prediction sets needs", instead="leave them out"
+        )
+        self.calibrate(logits, labels)
+
+    on_predict_epoch_start = on_test_epoch_start
+
+    def calibrate(self, logits: Tensor, labels: Tensor) -> None:
+        """Find the thresholds.
+
+        Args:
+            logits: (N, C) of images that the network has not seen, in float64.
+            labels: (N,) class indices.
+        """
+        own = conformal.scores(logits.softmax(1), self.score).gather(1, labels[:, None]).squeeze(1)
+        self.thresholds = conformal.thresholds(own, labels, self.alpha, classes=logits.shape[1], share=self.share)
+
+    def sets(self, logits: Tensor) -> Tensor:
+        """Return (N, C) whether the set of an image contains a class.
+
+        Args:
+            logits: (N, C), in float64.
+        """
+        return conformal.scores(logits.softmax(1), self.score) <= self.thresholds
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the sets of the test images, and what they are worth."""
+        sets, labels = self._write_sets(trainer)
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        assert isinstance(pl_module, Method)
+        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        classes = len(pl_module.counts)
+        said = {
+            "alpha": self.alpha,
+            "score": self.score,
+            "share": self.share,
+            **set_measures(sets, labels, (pl_module.counts - pl_module.synthetic).tolist()),
+            "always": int((self.thresholds >= conformal.EVERYTHING).sum()),
+            "class_coverage": coverage_of(sets, labels).tolist(),
+            "thresholds": self.thresholds.tolist(),
+            "calibration_images": torch.bincount(data.splits["val"].labels.cpu(), minlength=classes).tolist(),
+            "classes": data.classes,
+        }
+        folder = Path(trainer.default_root_dir)
+        files.write_json(folder / "conformal.json", {key: files.plain(value) for key, value in said.items()})
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the sets of the predicted images."""
+        self._write_sets(trainer)
+
+    def _write_sets(self, trainer: Trainer) -> tuple[Tensor, Tensor]:
+        """Write the sets (N, C), and return them with the labels (N,); every process has to call this."""
+        logits, labels, indices = self.gathered()
+        sets = self.sets(logits.double())
+        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+            content: dict[str, Any] = {"sets": sets, "labels": labels, "indices": indices, "classes": data.classes}
+            path = Path(trainer.default_root_dir) / "sets.pt"
+            files.replace(path, lambda temporary: torch.save(content, temporary))
+        return sets, labels

@@ -1,0 +1,82 @@
+"""What is fitted to a validation split after the training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ltr.callbacks.adjustment import Adjustment
+from ltr.callbacks.answers import logits_of
+from ltr.callbacks.unseen import refuse_seen
+from ltr.counts import per_class
+from ltr.data import LongTailed
+from ltr.errors import InputError
+from ltr.methods import Method
+
+Weighting = Literal["classes", "images"]
+
+
+@torch.inference_mode(False)  # an evaluation runs in it, and its tensors know no gradient
+def unseen_answers(
+    method: Method, data: LongTailed, adjustments: Sequence[Adjustment], *, need: str, instead: str
+) -> tuple[Tensor, Tensor]:
+    """Return the logits (N, C) in float64 and labels (N,) of a validation split that no training has seen.
+
+    Args:
+        method: the network.
+        data: its data.
+        adjustments: which of its adjustments act.
+        need: who needs them, with the verb.
+        instead: what to do without them.
+
+    Raises:
+        InputError: where there is no such split, or a logit is not finite.
+    """
+    refuse_seen(method, data, need, instead)
+    logits = logits_of(method, data, "val", adjustments).double()
+    if not bool(logits.isfinite().all()):
+        raise InputError(
+            f"{need} finite logits, and some are not: look whether the training diverged, or leave out the adjustments "
+            "before this one."
+        )
+    return logits, data.splits["val"].labels.cpu().clone()
+
+
+def image_weights(labels: Tensor, weighting: Weighting) -> Tensor:
+    """Return (N,) what each image counts, 1 in the mean: all the same, or such that all classes that occur do.
+
+    Args:
+        labels: (N,) class indices.
+        weighting: `images` or `classes`.
+    """
+    weights = torch.ones(len(labels), dtype=torch.float64)
+    if weighting == "classes":
+        weights /= per_class(labels, int(labels.max()) + 1)[labels]
+    return weights * (len(labels) / weights.sum())
+
+
+def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, *, steps: int = 200) -> Tensor:
+    """Return where a smooth function is lowest, found by L-BFGS.
+
+    Args:
+        objective: a tensor like `start` to a scalar.
+        start: where to begin.
+        steps: the most iterations.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        point = start.clone().requires_grad_()
+        optimizer = torch.optim.LBFGS(
+            [point], max_iter=steps, tolerance_grad=1e-8, tolerance_change=1e-12, line_search_fn="strong_wolfe"
+        )
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            value = objective(point)
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return point.detach()

@@ -1,0 +1,86 @@
+"""A scale and a bias of each class, after the training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltr.callbacks.adjustment import Adjustment
+from ltr.callbacks.fitting import Weighting, image_weights, minimise, unseen_answers
+from ltr.contracts import Output
+from ltr.data import LongTailed
+from ltr.errors import InputError
+from ltr.methods import Method
+
+
+class VectorScaling(Adjustment):
+    """Scale and shift the logit of each class: w_c z_c + b_c.
+
+    Unlike a temperature this changes which class is predicted, and thereby the recalls: the biases can do what logit
+    adjustment does, with the validation images in place of the training counts. The adjustments before this one in the
+    list act first, also on the images that it is fitted to. (The loss of the same name scales and shifts in training.)
+
+    Both are fitted by the likelihood of the validation split, which the network must not have seen. Two numbers for
+    each class are many for a few images, so log w_c and b_c are believed to be normal around 0, which changes nothing:
+    that adds the sum of ((log w_c)^2 + b_c^2) / (2 spread^2) to the negative log-likelihood of the images. Of a scale
+    it is the logarithm, so that none turns the logits of a class round, as a single image of it could ask for.
+
+    Args:
+        spread: standard deviation of the logarithms of the scales, and of the biases; towards 0 nothing changes.
+        weighting: what counts the same in the likelihood: all `classes` that occur, as in a balanced test split, or all
+            `images`.
+
+    Reference:
+        Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, https://arxiv.org/abs/1706.04599, section
+        4.2, where nothing holds the numbers back and a scale may have any sign.
+    """
+
+    scale: Tensor
+    bias: Tensor
+
+    def __init__(self, spread: float = 1.0, *, weighting: Weighting = "classes") -> None:
+        if spread <= 0:
+            raise InputError(f"the spread of scales and biases is above 0; it is {spread:g}.")
+        self.spread: float = spread
+        self.weighting: Weighting = weighting
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a result must say of the adjustment."""
+        return {
+            "spread": self.spread,
+            "weighting": self.weighting,
+            "scale": self.scale.tolist(),
+            "bias": self.bias.tolist(),
+        }
+
+    def prepare(self, method: Method, data: LongTailed) -> None:
+        """Fit scales and biases."""
+        need, instead = "vector scaling needs", "use `LogitAdjustment`"
+        self.fit(*unseen_answers(method, data, self.before(method), need=need, instead=instead))
+
+    @torch.inference_mode(False)
+    def fit(self, logits: Tensor, labels: Tensor) -> None:
+        """Find the most likely scales and biases.
+
+        Args:
+            logits: (N, C) in float64.
+            labels: (N,) class indices.
+        """
+        weights = image_weights(labels, self.weighting)
+
+        def posterior(both: Tensor) -> Tensor:
+            log_scale, bias = both
+            nll = (weights * F.cross_entropy(log_scale.exp() * logits + bias, labels, reduction="none")).sum()
+            return nll + (both / self.spread).square().sum() / 2
+
+        log_scale, self.bias = minimise(posterior, logits.new_zeros(2, logits.shape[1]))
+        self.scale = log_scale.exp()
+
+    def adjust(self, method: Method, output: Output) -> Output:
+        """Return the output with the logits (B, C) scaled and shifted."""
+        logits = output.logits.float()
+        return output._replace(logits=self.scale.to(logits) * logits + self.bias.to(logits))

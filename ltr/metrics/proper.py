@@ -1,0 +1,44 @@
+"""Proper scores of a distribution of probability: best in the mean for whoever says what they believe.
+
+Both are integers for each image, so that their sums know no order. What is not a number counts as probability 0.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ltr.metrics.units import UNIT, in_units
+
+LOG_UNIT = 2**32
+
+
+def log_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Return (B,) the negative log-likelihood -log p_y of each image, in units of 2^-32.
+
+    A probability below 2^-126, the smallest of float32 in full precision, counts as that, so that no image is worth
+    more than 87.34 and a sum has room for 2^24 of the worst.
+
+    Args:
+        probabilities: (B, C).
+        labels: (B,) class indices, y.
+    """
+    own = probabilities.gather(1, labels[:, None]).squeeze(1)
+    wide = own.to(torch.promote_types(own.dtype, torch.float32)).nan_to_num()
+    return (-wide.clamp(min=torch.finfo(torch.float32).tiny).log() * LOG_UNIT).round().long()
+
+
+def brier(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Return (B,) the Brier score of each image, in units of 2^-40: sum_k (p_k - [k = y])^2, from 0 to 2.
+
+    Args:
+        probabilities: (B, C).
+        labels: (B,) class indices, y.
+
+    Reference:
+        Brier, "Verification of Forecasts Expressed in Terms of Probability", Monthly Weather Review 78(1), 1950, whose
+        sum over the classes this is; others take half of it for two classes.
+    """
+    coarse = in_units(probabilities) >> 10  # a square in units of 2^-60 leaves room for the sum
+    gaps = coarse.scatter_add(1, labels[:, None], torch.full_like(labels[:, None], -(UNIT >> 10)))
+    return gaps.square().sum(1) >> 20
