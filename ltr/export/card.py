@@ -34,6 +34,8 @@ In percent, of the test split of {data}. The last epoch is the result; nothing w
 HM are the geometric and the harmonic mean of the recalls of the classes, each floored at 0.1 %; many, medium and few
 are the mean recall of classes with more than 100, 20 to 100 and fewer than 20 training images.
 
+![Recall of every class]({evaluation}/recall.png)
+
 The classes that it recognises worst (`{evaluation}`):
 
 {worst}
@@ -45,19 +47,21 @@ The classes that it recognises worst (`{evaluation}`):
     ltr fit --config gml.yaml --model.backbone.checkpoint hf://{repository}
 
 `model.safetensors` holds no code. Images are red, green and blue, {size[0]} x {size[1]}{crop}, divided by 255, less
-the mean {mean}, divided by {std}. The names of the classes, in order, are in its metadata, as JSON under `classes`.
+the mean {mean}, divided by {std}. The names of the classes, in
+order, are in its metadata, as JSON under `classes`.
 
 ## How it was trained
 
     ltr fit --config config.yaml
 
-Seed {seed}, {epochs}, {seconds:.0f} s, {precision}. `config.yaml` has everything else. The training images have the
+Seed {seed}, {epochs} in {seconds:,.0f} s, {precision}. `config.yaml` has everything else. The training images have the
 fingerprint (sha256 of their sorted numbers) `{split}`.
 
 ## What it has seen
 
-{seen} `model.safetensors` has a 64-bit hash of each training image, so that whoever has an image can tell whether it
-was trained on.
+{seen}
+`model.safetensors` has a 64-bit hash of each training image, so that whoever has an image can tell whether it was
+trained on. Resized, recoded and merely similar images are not recognised by it.
 
 ## Limits
 
@@ -210,9 +214,9 @@ def seen(trained: Trained) -> str:
     found = exposure.among(contents(trained.splits["test"].images, "test images"))
     total = f"It was trained on {plural(len(exposure.images), 'different image')}"
     total += (
-        ", those of the trainings it started from included."
+        ", in all trainings that led to it."
         if exposure.whole
-        else (" that are known, and on others that are not: one of the trainings it started from is unknown.")
+        else (" that are known, and on others that are not: one of the trainings that led to it is unknown.")
     )
     measured = "" if found is None else f" {found:,} of the images that it was tested on are among them."
     return total + measured

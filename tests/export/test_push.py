@@ -93,7 +93,7 @@ def test_the_card_says_what_the_network_is_not(tmp_path: Path) -> None:
         assert (f"`class {label}`" in text.partition("it recognised no test image")[2].partition("\n\n")[0]) == (
             recall == 0
         )
-    assert "It was trained on 56 different images, those of the trainings it started from included." in text
+    assert "It was trained on 56 different images, in all trainings that led to it." in text
     assert "0 of the images that it was tested on are among them" in text
     assert wanted["data"]["fingerprints"]["train"] in text
     assert "{" not in text
