@@ -91,7 +91,7 @@ def card(
     """
     method, counts, classes = trained.method, trained.method.counts.tolist(), trained.data.classes
     evaluation, main = next(iter(evaluations.items()))
-    epochs = trained.content.get("epoch", -1) + 1
+    epochs = trained.content["epoch"] + 1 if trained.content.get("global_step") else 0
     largest, smallest = counts.index(max(counts)), counts.index(min(counts))
     return CARD.format(
         metadata=yaml.safe_dump(
@@ -122,7 +122,7 @@ def card(
         seed=trained.config.get("seed_everything"),
         epochs=plural(epochs, "epoch"),
         seconds=trained.content.get("seconds", 0.0),
-        precision=f"precision {trained.config['trainer']['precision']}",
+        precision=f"precision {trained.config.get('trainer', {}).get('precision', 'unknown')}",
         split=trained.about["split"],
         seen=seen(trained),
     )

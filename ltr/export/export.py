@@ -21,7 +21,7 @@ WRITERS: dict[Format, tuple[Callable[[Trained, Path], formats.Answer], str]] = {
     "torch": (formats.program, ".pt2"),
     "checkpoint": (formats.checkpoint, ".ckpt"),
 }
-BESIDE = ("metrics.csv", "*/metrics.json", "*/arguments.json", "*/*.png", "*/*.csv", "*/*.md")
+BESIDE = ("metrics.csv", "*/*.json", "*/*.png", "*/*.csv", "*/*.md")
 
 
 def usual_path(trained: Trained, to: Format) -> Path:
@@ -69,16 +69,17 @@ def light_run(trained: Trained, folder: Path) -> float:
         As `export` does.
 
     Raises:
-        InputError: as `export` does, and where the folder is that of the run.
+        InputError: as `export` does, and where there is a run in the folder.
     """
     home = trained.path.parent
-    if folder.resolve() == home.resolve():
-        raise InputError(f"{folder} is the run itself, which could not be resumed then: name another folder.")
+    if (folder / shipped.LAST).exists():
+        raise InputError(f"the run {folder} exists already: remove it, or name another `--output`.")
     config = yaml.safe_dump(trained.config | {"name": folder.name}, sort_keys=False)
     renamed = trained._replace(content=trained.content | {"config": config})
     largest = export(renamed, "checkpoint", folder / shipped.LAST)
     files.write_text(folder / "config.yaml", config)
     for pattern in BESIDE:
         for path in home.glob(pattern):
-            files.copy(path, folder / path.relative_to(home))
+            if path.stem != "predictions":  # of single images, large, and had again by a test
+                files.copy(path, folder / path.relative_to(home))
     return largest

@@ -121,7 +121,7 @@ def test_a_small_checkpoint_is_a_run_of_its_own(tmp_path: Path) -> None:
     before = metrics(str(light / "test"))
     assert run(f"test --ckpt_path {light}/last.ckpt") == 0
     assert metrics(str(light / "test"))["recall"] == before["recall"]
-    assert run("export --ckpt_path tuned --to checkpoint --output checkpoints/tuned") == 2, "a run is not replaced"
+    assert run("export --ckpt_path tuned --to checkpoint --output checkpoints/plain") == 2, "a run is not replaced"
 
 
 @pytest.mark.parametrize(("words", "known"), [("", True), ("--data.subset_seed 1", False)])
