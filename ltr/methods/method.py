@@ -263,6 +263,11 @@ class Method(Measured):
             raise InputError(
                 f"the checkpoint was trained on {len(state['counts'])} classes, the data have {len(self.counts)}."
             )
+        if self._trainer is not None and self._trainer.state.fn == "fit" and "optimizer_states" not in checkpoint:
+            raise InputError(
+                "the checkpoint has no state of an optimizer, so its training cannot go on: start another from it with "
+                "`--model.backbone Pretrained --model.backbone.checkpoint`."
+            )
         state.setdefault("synthetic", torch.zeros_like(self.synthetic))  # of a run from before there were such images
         problems = weights.misfits(state, self.state_dict())
         if problems:

@@ -107,7 +107,7 @@ def test_safetensors_say_what_they_are(tmp_path: Path) -> None:
     assert said["ltr"]
 
 
-def test_a_small_checkpoint_is_a_run_of_its_own(tmp_path: Path) -> None:
+def test_a_small_checkpoint_is_a_run_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     light = tmp_path / "light"
     assert run(f"export --ckpt_path tuned --to checkpoint --output {light}") == 0
     files = {str(path.relative_to(light)) for path in light.rglob("*") if path.is_file()}
@@ -122,6 +122,8 @@ def test_a_small_checkpoint_is_a_run_of_its_own(tmp_path: Path) -> None:
     assert run(f"test --ckpt_path {light}/last.ckpt") == 0
     assert metrics(str(light / "test"))["recall"] == before["recall"]
     assert run("export --ckpt_path tuned --to checkpoint --output checkpoints/plain") == 2, "a run is not replaced"
+    assert run(f"fit --ckpt_path {light}/last.ckpt --trainer.max_epochs 2") == 2
+    assert "no state of an optimizer, so its training cannot go on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("words", "known"), [("", True), ("--data.subset_seed 1", False)])
