@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltr import distributed, seeds
+from ltr.exposure import Exposure
 
 
 class Batch(NamedTuple):
@@ -119,6 +120,7 @@ class Backbone(nn.Module):
         experts: how many networks' features lie side by side in a feature, each of dim / experts numbers.
         seen: (32,) bytes of the fingerprint of the images that the weights read by `load` were trained on, None where
             it is not known.
+        exposure: all images that those weights were trained on, the same in detail.
 
     Shape:
         images (B, 3, H, W) -> features (B, dim).
@@ -130,6 +132,7 @@ class Backbone(nn.Module):
     freeze: Literal["features", "all", "none"] = "none"
     shift_bn: bool = False
     seen: Tensor | None = None
+    exposure: Exposure = Exposure(whole=True)  # a new network has seen nothing
 
     def load(self) -> dict[str, Tensor]:
         """Read the weights to start from, where there are some; return those of the classifier that lay with them."""

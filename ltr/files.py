@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,11 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         if temporary.exists():
             temporary.unlink()
+
+
+def copy(source: Path, path: Path) -> None:
+    """Copy a file."""
+    replace(path, lambda temporary: shutil.copyfile(source, temporary))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Literal
 
+from ltr import hub
 from ltr.errors import InputError
 
 PACKAGE = Path(__file__).resolve().parent
@@ -37,11 +38,14 @@ def config(name: str) -> Path:
 def checkpoint(name: str) -> Path:
     """Return the weights file of that path, or the last checkpoint of the run of that name.
 
-    A run may be a folder, one below `checkpoints/` here, or one that is shipped.
+    A run may be a folder, one below `checkpoints/` here, one that is shipped, or one of the Hugging Face Hub
+    (`hf://user/name`).
 
     Raises:
         InputError: where there is none, with the nearest name.
     """
+    if name.startswith(hub.PREFIX):
+        return hub.download(name)
     home = folder("checkpoints")
     for path in (Path(name), Path(name) / LAST, Path("checkpoints") / name / LAST, home / name, home / name / LAST):
         if path.is_file():

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ltr import shipped
+from ltr import safe, shipped
 from ltr.errors import InputError
 
 # What the reader raises, depending on where a file breaks off.
@@ -35,20 +35,14 @@ def read(name: str) -> dict[str, Any]:
     """Read a checkpoint or a file of tensors onto the CPU.
 
     Args:
-        name: path of a file (torch or safetensors), or the name of a run.
+        name: path of a file (torch or safetensors), the name of a run, or `hf://user/name`.
 
     Raises:
         InputError: where it is missing, truncated, no file of weights, or one that would run code when read.
     """
     path = shipped.checkpoint(name)
     if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return dict(load_file(path))
-        except SafetensorError as error:
-            raise InputError(f"{path} is truncated or no safetensors file ({error}).") from error
+        return safe.read(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on the pickle protocol of what it then refuses
@@ -71,20 +65,23 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "")[:100] or type(error).__name__
 
 
-def state_dict(name: str) -> dict[str, Tensor]:
-    """Read the tensors of a run of ours, a `{"state_dict": ...}` file, a bare state_dict or a safetensors file.
+def tensors(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
+    """Return the tensors of a run of ours, a `{"state_dict": ...}` file, a bare state_dict or a safetensors file.
+
+    Args:
+        content: what `read` returned.
+        name: of the file, for the error.
 
     Raises:
-        InputError: as `read` does, and where there are no tensors.
+        InputError: where there are no tensors.
     """
-    content = read(name)
     content = content.get("state_dict", content)
     if not isinstance(content, Mapping):
         raise InputError(f"{name} holds a {type(content).__name__} as its state_dict, not a dictionary of tensors.")
-    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
-    if not tensors:
+    found = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    if not found:
         raise InputError(f"{name} holds no tensors: a state_dict is expected, bare or under the key `state_dict`.")
-    return tensors
+    return found
 
 
 def listing(keys: list[str], most: int = 4) -> str:

@@ -14,6 +14,7 @@ from ltr.backbones.bilateral import Bilateral
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
 from ltr.contracts import Backbone
 from ltr.errors import InputError
+from ltr.exposure import Exposure
 
 PREFIXES = ("module.", "encoder_q.", "model.", "backbone.")
 CLASSIFIERS = ("fc", "linear", "classifier")
@@ -92,14 +93,15 @@ class Pretrained(Backbone):
         Raises:
             InputError: where the file is unreadable or of another architecture, naming what does not fit.
         """
-        state = weights.state_dict(self.checkpoint)
+        content = weights.read(self.checkpoint)
+        state = weights.tensors(content, self.checkpoint)
         body, classifier = split(state)
         problems = weights.misfits(body, self.backbone.state_dict())
         if problems:
             kind = type(self.backbone).__name__
             raise InputError(f"{self.checkpoint} does not fit a {kind} ({'; '.join(problems)}){_architecture(body)}")
         self.backbone.load_state_dict(body, strict=False)
-        self.seen = _seen(state)
+        self.seen, self.exposure = _seen(state), Exposure.read(content)
         return classifier
 
 

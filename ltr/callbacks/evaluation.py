@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ltr import files
 from ltr.callbacks.answers import Answers
+from ltr.callbacks.unseen import count_seen
 from ltr.data import LongTailed
 from ltr.methods import Method
 
@@ -31,10 +32,24 @@ class Evaluation(Answers):
         super().__init__()
         self.folder, self.config = Path(folder), config or {}
         self.provenance: dict[str, Any] | None = None
+        self.seen: dict[str, int | None] = {}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep where the run is from."""
         self.provenance = checkpoint.get("provenance")
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the images that the network was trained on."""
+        assert isinstance(pl_module, Method)
+        self.seen["test"] = count_seen(pl_module, trainer.datamodule, "test")  # type: ignore[attr-defined]
+
+    on_predict_start = on_test_start
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the images that the network was trained on, in every split that is measured."""
+        assert isinstance(pl_module, Method)
+        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        self.seen = {name: count_seen(pl_module, data, name) for name in data.monitored}
 
     def _gathered(self) -> dict[str, Tensor]:
         """Return what `write_predictions` writes."""
@@ -58,6 +73,7 @@ class Evaluation(Answers):
                 "classes": data.classes,
                 "split": "test",
                 "data": data.description,
+                "seen_in_training": self.seen["test"],
                 "adjustments": [{type(item).__name__: item.settings} for item in pl_module.adjustments],
                 "seed": self.config.get("seed_everything"),
                 "params": sum(parameter.numel() for parameter in pl_module.parameters()),

@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from ltr import files
 from ltr.callbacks.provenance import provenance
 from ltr.methods import Method
-from ltr.weights import first_line
+from ltr.weights import first_line, read
 
 
 class Run(ModelCheckpoint):
@@ -94,6 +94,10 @@ class Run(ModelCheckpoint):
 
 class WholeFiles(TorchCheckpointIO):
     """Write a checkpoint beside the old one and move it into place, so that a full disk or a kill loses nothing."""
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read a checkpoint of either kind, as data and onto the CPU."""
+        return read(str(path))
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write a checkpoint.

@@ -15,6 +15,8 @@ VERBS = {
     "validate": "measure a run on the splits that its training followed",
     "test": "measure a run on the test split; write metrics, predictions and figures",
     "predict": "write the predictions of a run",
+    "export": "write a network as ONNX, a torch program, safetensors or a small checkpoint, and compare it",
+    "push": "write a network and its model card for the Hugging Face Hub, and upload them",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
     "bench": "measure speed and memory: of the training loop, of recipes, of augmentations",
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ltr import shipped, weights
 from ltr.errors import InputError
+from ltr.hub import harmless, repository
 
 CONFIG = ("--config", "-c")
 
@@ -56,7 +57,8 @@ def expand(verb: str, arguments: list[str]) -> list[str]:
     resolved = replace(arguments, str(path), "--ckpt_path")
     if verb == "fit" and option(arguments, *CONFIG):  # the command that began the run, said again
         return resolved
-    return ["--config", own_config(path), *resolved]
+    config = own_config(path)
+    return ["--config", harmless(config, path) if repository(path) else config, *resolved]
 
 
 def run_name(configs: list[str]) -> str:
@@ -76,10 +78,10 @@ def _last(arguments: list[str]) -> Path:
 
 
 def own_config(path: Path) -> str:
-    """Return the config of a run: the file beside its checkpoint, else the text in it."""
+    """Return the config of a run as YAML: the file beside its checkpoint, else the text in it."""
     beside = path.parent / "config.yaml"
     if beside.is_file():
-        return str(beside)
+        return beside.read_text(encoding="utf-8")
     config = weights.read(str(path)).get("config")
     if not isinstance(config, str):
         raise InputError(

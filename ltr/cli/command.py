@@ -14,6 +14,7 @@ from ltr import (
     backbones,
     callbacks,
     heads,
+    hub,
     losses,
     mixes,
     optimizers,
@@ -114,7 +115,9 @@ class Command(LightningCLI):
             shipped_home = shipped.folder("checkpoints").resolve()
             foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
             evaluation = config.evaluation or str(self.subcommand)
-            self.folder = (Path(config.runs) / home.name if foreign else home) / evaluation
+            fetched = hub.repository(Path(config.ckpt_path))
+            name = home.name if foreign else fetched
+            self.folder = (Path(config.runs) / name if name else home) / evaluation
 
     @property
     def text(self) -> str:

@@ -33,6 +33,14 @@ def run(verb: str, arguments: list[str]) -> None:
             from ltr.cli.convert import convert
 
             convert(arguments)
+        elif verb == "export":
+            from ltr.cli.export import export
+
+            export(arguments)
+        elif verb == "push":
+            from ltr.cli.push import push
+
+            push(arguments)
         elif verb == "bench":
             from ltr.bench import bench
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from ltr import distributed
 from ltr.contracts import Batch, SamplerFactory, Timed, Transform
 from ltr.counts import Profile, fingerprint, long_tailed, long_tailed_indices, shot_groups
+from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
 from ltr.data.resident import Indices, Resident
 from ltr.data.streamed import Streamed
@@ -108,6 +109,7 @@ class LongTailed(Timed, LightningDataModule):
         self.counts: list[int] = [count - held for count, held in zip(kept, self.val_counts, strict=True)]
         self.synthetic = [0] * len(kept)
         self.splits: dict[str, Split] = {}
+        self.files: dict[str, ImageFiles] = {}
         self.features: dict[str, Tensor] = {}
         self.reworks: list[Callable[[Batch], Batch]] = []
 
@@ -147,6 +149,10 @@ class LongTailed(Timed, LightningDataModule):
         """The sha256 of each split's positions in the official files; known after `setup`."""
         return {name: fingerprint(split.indices) for name, split in self.splits.items()}
 
+    def contents(self, name: str) -> Tensor:
+        """Return (N,) numbers made of the content of each image of a split; known after `setup`."""
+        return contents(self.files.get(name, self.splits[name].images), f"{name} images")
+
     @property
     def description(self) -> dict[str, Any]:
         """What a result must say of the data it was measured on."""
@@ -165,6 +171,7 @@ class LongTailed(Timed, LightningDataModule):
         if self.splits:
             return
         splits = self.choose()
+        self.files = {name: part.images for name, part in splits.items() if isinstance(part.images, ImageFiles)}
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         self.splits = {
             name: split._replace(images=self.hold(name, split.images).to(device), labels=split.labels.to(device))

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Backbone, Batch, HeadFactory, Output, Target
+from ltr.data import LongTailed
 from ltr.errors import InputError
+from ltr.exposure import Exposure
 from ltr.heads import Linear
 from ltr.methods.method import Method
 from ltr.methods.teacher import Teacher
@@ -77,6 +79,10 @@ class Distillation(Method):
         """Read the teacher's file, too."""
         super().start(classifier)
         self.teacher.load()
+
+    def exposed(self, data: LongTailed | None) -> Exposure:
+        """Return what the student will have seen, and the teacher has."""
+        return super().exposed(data) | self.teacher.backbone.exposure
 
     def on_fit_start(self) -> None:
         """Bring the teacher to where the student is."""

@@ -17,6 +17,7 @@ from ltr import distributed, seeds, weights
 from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target, Timed
 from ltr.data import LongTailed
 from ltr.errors import InputError
+from ltr.exposure import Exposure
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
 from ltr.methods.measured import Measured
@@ -28,7 +29,7 @@ class Method(Measured):
     """One network and one loss: `mix -> backbone -> head -> loss`.
 
     Checkpoints hold the training counts and the fingerprint of the training split, so that priors and shot groups at
-    test time are those of the training, whatever the test data.
+    test time are those of the training, whatever the test data; and what they have seen, so that a test of it is told.
 
     Args:
         backbone: images to features.
@@ -42,6 +43,9 @@ class Method(Measured):
         rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}` or
             `{head.fc: 0.2}`; the longest beginning counts.
         compile: whether the backbone is compiled with `torch.compile`.
+
+    Attributes:
+        exposure: the images that the network was trained on, in the trainings it started from, too.
     """
 
     split: Tensor
@@ -73,6 +77,7 @@ class Method(Measured):
         self.optimizer, self.schedule, self.rates = optimizer, schedule or Steps(), rates or {}
         self.compile_backbone = compile
         self.seconds = 0.0
+        self.exposure = Exposure()
         if self.mix is not None:
             if not self.loss.mixable:
                 raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
@@ -167,6 +172,7 @@ class Method(Measured):
             if data is not None:
                 self.split.copy_(torch.frombuffer(bytearray.fromhex(data.fingerprints["train"]), dtype=torch.uint8))
                 self.synthetic.copy_(torch.tensor(data.synthetic))
+            self.exposure = self.exposed(data)
         if self.trainer.max_epochs == 0:
             return
         if not self.trainer.optimizers:
@@ -182,6 +188,13 @@ class Method(Measured):
                 f"{type(self.loss).__name__} is a loss of the whole batch: accumulated over "
                 f"{self.trainer.accumulate_grad_batches} batches it is another objective than on one large batch."
             )
+
+    def exposed(self, data: LongTailed | None) -> Exposure:
+        """Return what the network will have seen once it is trained on some data, or nothing is trained at all."""
+        before = self.backbone.exposure
+        if self.trainer.max_epochs == 0 or self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return before
+        return before | (Exposure() if data is None else Exposure(data.contents("train"), whole=True))
 
     def check_views(self, views: int) -> None:
         """Raise `InputError` where several views of an image have no meaning."""
@@ -237,9 +250,9 @@ class Method(Measured):
     # ---- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the training has cost so far: seconds, evaluations included, and images of all processes."""
-        checkpoint["seconds"] = self.seconds
-        checkpoint["images"] = self.images
+        """Keep what the training has cost so far, seconds (evaluations included) and images, and what has been seen."""
+        checkpoint["seconds"], checkpoint["images"] = self.seconds, self.images
+        self.exposure.write(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not fit, saying why."""
@@ -250,9 +263,14 @@ class Method(Measured):
             raise InputError(
                 f"the checkpoint was trained on {len(state['counts'])} classes, the data have {len(self.counts)}."
             )
+        if self._trainer is not None and self._trainer.state.fn == "fit" and "optimizer_states" not in checkpoint:
+            raise InputError(
+                "the checkpoint has no state of an optimizer, so its training cannot go on: start another from it with "
+                "`--model.backbone Pretrained --model.backbone.checkpoint`."
+            )
         state.setdefault("synthetic", torch.zeros_like(self.synthetic))  # of a run from before there were such images
         problems = weights.misfits(state, self.state_dict())
         if problems:
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
-        self.seconds = checkpoint.get("seconds", 0.0)
-        self.images = checkpoint.get("images", 0)
+        self.seconds, self.images = checkpoint.get("seconds", 0.0), checkpoint.get("images", 0)
+        self.exposure = Exposure.read(checkpoint)

@@ -255,6 +255,7 @@ WORDS = (
 )
 
 
+@pytest.mark.filterwarnings("ignore:the network was trained on")  # of one colour, so equal in both splits
 def test_a_network_is_trained_and_tested_on_a_small_imagenet(imagenet: Path, ltr: Run) -> None:
     configs = "--config balanced_softmax.yaml --config data/imagenet_lt.yaml"
     assert ltr(f"fit {configs} --name small --data.root {imagenet}", WORDS) == 0
@@ -278,6 +279,7 @@ def test_a_network_is_trained_on_a_small_mini_imagenet(tmp_path: Path, ltr: Run)
     assert json.loads(Path("checkpoints/mini/test/metrics.json").read_text())["counts"] == [6, 2]
 
 
+@pytest.mark.filterwarnings("ignore:the network was trained on")  # of one colour, so equal in both splits
 @pytest.mark.slow
 def test_thousands_of_classes_of_one_to_a_thousand_images(
     tmp_path: Path, ltr: Run, monkeypatch: pytest.MonkeyPatch

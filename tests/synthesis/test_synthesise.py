@@ -281,6 +281,7 @@ def test_without_the_extra_a_sentence_says_how_to_get_it(make, capsys, monkeypat
     assert not Path("more").exists()
 
 
+@pytest.mark.filterwarnings("ignore:the network was trained on")  # of one colour, so equal in both splits
 def test_the_images_are_trained_on(make, ltr) -> None:
     assert make() == 0
     words = "--model.backbone ResNet20 --model.backbone.width 2 --trainer.max_epochs 1 --model.schedule Cosine"

@@ -1,0 +1,222 @@
+"""The model card: what a network is, what it is worth, and what it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ltr import __version__
+from ltr.contracts import Backbone
+from ltr.data.contents import contents
+from ltr.export.trained import Trained
+from ltr.markdown import first, markdown_table, plural
+
+MEASURES = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest recall", "zero_recall": "zero-recall classes"}
+GROUPS = {"many": "many", "medium": "medium", "few": "few", "ece": "ECE"}
+WORST = 10
+TASK = "image-classification"
+CARD = """\
+---
+{metadata}---
+
+# {name}
+
+A network that tells the {classes} classes of {data} apart, trained on a long tail: {images} images, from {most} of
+`{largest}` to {fewest} of `{smallest}`. Made by `ltr` {version}: {method} with {loss}, {network}, images of
+{size[0]} x {size[1]} pixels, {parameters:,} parameters.
+
+## What it is worth
+
+{figures}
+In percent, of the test split of {data}. The last epoch is the result; nothing was selected on the test split. GM and
+HM are the geometric and the harmonic mean of the recalls of the classes, each floored at 0.1 %; many, medium and few
+are the mean recall of classes with more than 100, 20 to 100 and fewer than 20 training images.
+
+![Recall of every class]({evaluation}/recall.png)
+
+The classes that it recognises worst (`{evaluation}`):
+
+{worst}
+{unrecognised}
+
+## How to load it
+
+    ltr test --ckpt_path hf://{repository}
+    ltr fit --config gml.yaml --model.backbone.checkpoint hf://{repository}
+
+`model.safetensors` holds no code. Images are red, green and blue, {size[0]} x {size[1]}{crop}, divided by 255, less
+the mean {mean}, divided by {std}. The names of the classes, in
+order, are in its metadata, as JSON under `classes`.
+
+## How it was trained
+
+    ltr fit --config config.yaml
+
+Seed {seed}, {epochs} in {seconds:,.0f} s, {precision}. `config.yaml` has everything else. The training images have the
+fingerprint (sha256 of their sorted numbers) `{split}`.
+
+## What it has seen
+
+{seen}
+`model.safetensors` has a 64-bit hash of each training image, so that whoever has an image can tell whether it was
+trained on. Resized, recoded and merely similar images are not recognised by it.
+
+## Limits
+
+- What it knows of its rare classes is from a few images, {fewest} in the extreme. A mean over all classes hides how
+  little that may be; the recalls above show it.
+- It knows {classes} classes and puts every image into one of them.
+- It was measured on images that were made as those of its training were. Of others nothing is known.
+"""
+
+
+def card(
+    trained: Trained,
+    evaluations: Mapping[str, Mapping[str, Any]],
+    *,
+    repository: str,
+    license: str,
+    datasets: Sequence[str] = (),
+) -> str:
+    """Return the README.md of a repository on the Hugging Face Hub.
+
+    Args:
+        trained: the run.
+        evaluations: the content of its metrics.json files by the names of their folders, the main one first.
+        repository: user/name.
+        license: of the weights, by its identifier on the Hub.
+        datasets: on the Hub, that it was trained on.
+    """
+    method, counts, classes = trained.method, trained.method.counts.tolist(), trained.data.classes
+    evaluation, main = next(iter(evaluations.items()))
+    epochs = trained.content["epoch"] + 1 if trained.content.get("global_step") else 0
+    largest, smallest = counts.index(max(counts)), counts.index(min(counts))
+    return CARD.format(
+        metadata=yaml.safe_dump(
+            metadata(trained, evaluations, repository=repository, license=license, datasets=datasets), sort_keys=False
+        ),
+        name=repository.rpartition("/")[2],
+        classes=len(classes),
+        data=trained.data.name,
+        images=f"{sum(counts):,}",
+        most=counts[largest],
+        largest=classes[largest],
+        fewest=counts[smallest],
+        smallest=classes[smallest],
+        version=__version__,
+        method=f"`{type(method).__name__}`",
+        loss=f"`{type(method.loss).__name__}`",
+        network=f"`{kind(method.backbone)}` and a `{type(method.head).__name__}` head",
+        size=trained.images.shape[-2:],
+        parameters=sum(parameter.numel() for parameter in method.parameters()),
+        figures=figures(evaluations),
+        evaluation=evaluation,
+        worst=worst(main, counts, classes),
+        unrecognised=unrecognised(main, classes),
+        repository=repository,
+        crop="" if trained.data.crop is None else f", of which the network takes the middle {trained.data.crop}",
+        mean=list(trained.data.mean),
+        std=list(trained.data.std),
+        seed=trained.config.get("seed_everything"),
+        epochs=plural(epochs, "epoch"),
+        seconds=trained.content.get("seconds", 0.0),
+        precision=f"precision {trained.config.get('trainer', {}).get('precision', 'unknown')}",
+        split=trained.about["split"],
+        seen=seen(trained),
+    )
+
+
+def metadata(
+    trained: Trained,
+    evaluations: Mapping[str, Mapping[str, Any]],
+    *,
+    repository: str,
+    license: str,
+    datasets: Sequence[str],
+) -> dict[str, Any]:
+    """Return what the Hub reads of a card."""
+    name = repository.rpartition("/")[2]
+    dataset = {"name": trained.data.name, "type": next(iter(datasets), trained.data.name), "split": "test"}
+    results = [
+        {
+            "task": {"type": TASK, "name": "Long-tailed image classification"},
+            "dataset": dataset,
+            "metrics": [
+                {"type": "accuracy" if key == "top1" else key, "value": metrics[key], "name": f"{title} ({evaluation})"}
+                for key, title in MEASURES.items()
+                if metrics[key] is not None
+            ],
+        }
+        for evaluation, metrics in evaluations.items()
+    ]
+    return {
+        "license": license,
+        "library_name": "ltr",
+        "pipeline_tag": TASK,
+        "tags": ["long-tailed-recognition", "class-imbalance", "pytorch", "lightning"],
+        **({"datasets": list(datasets)} if datasets else {}),
+        "metrics": ["accuracy"],
+        "model-index": [{"name": name, "results": results}],
+    }
+
+
+def kind(backbone: Backbone) -> str:
+    """Return the name of an architecture, with that of the network in it."""
+    inner = getattr(backbone, "backbone", None)
+    own = type(backbone).__name__
+    return f"{own}({kind(inner)})" if isinstance(inner, Backbone) else own
+
+
+def figures(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the table of the evaluations."""
+    rows = [
+        [
+            ", ".join([evaluation, *(adjustment(item) for item in metrics["adjustments"])]),
+            *(str(metrics[key]) if key == "zero_recall" else percent(metrics[key]) for key in {**MEASURES, **GROUPS}),
+        ]
+        for evaluation, metrics in evaluations.items()
+    ]
+    return markdown_table(["evaluation", *MEASURES.values(), *GROUPS.values()], rows)
+
+
+def adjustment(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the name and the settings of an adjustment."""
+    (name, values), *_ = settings.items()
+    return " ".join([name, *(f"{key} {value}" for key, value in values.items() if not isinstance(value, list))])
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction in percent, "-" for none."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def worst(metrics: Mapping[str, Any], counts: Sequence[int], classes: Sequence[str]) -> str:
+    """Return the table of the classes with the lowest recall."""
+    recall = metrics["recall"]
+    measured = sorted((label for label, value in enumerate(recall) if value is not None), key=lambda at: recall[at])
+    rows = [[classes[label], str(counts[label]), percent(recall[label])] for label in measured[:WORST]]
+    return markdown_table(["class", "training images", "recall"], rows)
+
+
+def unrecognised(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
+    """Return a sentence on the classes of which no test image was recognised."""
+    names = [f"`{classes[label]}`" for label, value in enumerate(metrics["recall"]) if value == 0]
+    if not names:
+        return "There is no class of which it recognised no test image."
+    return f"Of {plural(len(names), 'class', 'classes')} it recognised no test image: {first(names, len(names))}."
+
+
+def seen(trained: Trained) -> str:
+    """Return what is known of the images that the network was trained on."""
+    exposure = trained.method.exposure
+    found = exposure.among(contents(trained.splits["test"].images, "test images"))
+    total = f"It was trained on {plural(len(exposure.images), 'different image')}"
+    total += (
+        ", in all trainings that led to it."
+        if exposure.whole
+        else (" that are known, and on others that are not: one of the trainings that led to it is unknown.")
+    )
+    measured = "" if found is None else f" {found:,} of the images that it was tested on are among them."
+    return total + measured

@@ -1,0 +1,85 @@
+"""Write a network so that others can use it, and see that it is the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import yaml
+
+from ltr import files, shipped
+from ltr.errors import InputError
+from ltr.export import formats
+from ltr.export.formats import Format
+from ltr.export.network import Network, apart
+from ltr.export.trained import Trained
+
+WRITERS: dict[Format, tuple[Callable[[Trained, Path], formats.Answer], str]] = {
+    "safetensors": (formats.safetensors, ".safetensors"),
+    "onnx": (formats.onnx, ".onnx"),
+    "torch": (formats.program, ".pt2"),
+    "checkpoint": (formats.checkpoint, ".ckpt"),
+}
+BESIDE = ("metrics.csv", "*/*.json", "*/*.png", "*/*.csv", "*/*.md")
+
+
+def usual_path(trained: Trained, to: Format) -> Path:
+    """Return where a network is written unless something else is said."""
+    return Path("exports") / (trained.name + ("" if to == "checkpoint" else WRITERS[to][1]))
+
+
+@torch.no_grad()
+def export(trained: Trained, to: Format, output: Path) -> float:
+    """Write a network to a file, read it again and compare what both say of images of the test split.
+
+    Args:
+        trained: the run.
+        to: the format.
+        output: the file; it is there only if the network in it is the same.
+
+    Returns:
+        The largest difference of a logit.
+
+    Raises:
+        InputError: where the network has no such form, or the file is another network.
+    """
+    write, suffix = WRITERS[to]
+    if output.suffix != suffix:
+        raise InputError(f"a file for `--to {to}` ends in {suffix}: say `--output {output.with_suffix(suffix)}`.")
+    network, images = Network(trained).eval(), trained.images
+    found: list[float] = []
+
+    def written(temporary: Path) -> None:
+        answer = write(trained, temporary)
+        found.extend(apart(answer(some), network(some)) for some in (images, images[:1]))
+
+    files.replace(output, written)
+    return max(found)
+
+
+def light_run(trained: Trained, folder: Path) -> float:
+    """Write a run without the state of its optimizer: its checkpoint, config, curves and evaluations.
+
+    Args:
+        trained: the run.
+        folder: where to; its name is that of the new run.
+
+    Returns:
+        As `export` does.
+
+    Raises:
+        InputError: as `export` does, and where there is a run in the folder.
+    """
+    home = trained.path.parent
+    if (folder / shipped.LAST).exists():
+        raise InputError(f"the run {folder} exists already: remove it, or name another `--output`.")
+    config = yaml.safe_dump(trained.config | {"name": folder.name}, sort_keys=False)
+    renamed = trained._replace(content=trained.content | {"config": config})
+    largest = export(renamed, "checkpoint", folder / shipped.LAST)
+    files.write_text(folder / "config.yaml", config)
+    for pattern in BESIDE:
+        for path in home.glob(pattern):
+            if path.stem != "predictions":  # of single images, large, and had again by a test
+                files.copy(path, folder / path.relative_to(home))
+    return largest

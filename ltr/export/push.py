@@ -1,0 +1,83 @@
+"""A run as a repository of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ltr import files
+from ltr.errors import InputError
+from ltr.export.card import card
+from ltr.export.export import export
+from ltr.export.trained import Trained
+from ltr.hub import MISSING, WEIGHTS
+
+
+def folder(trained: Trained, home: Path, *, repository: str, license: str, datasets: Sequence[str] = ()) -> None:
+    """Write what a repository of a run is made of.
+
+    Args:
+        trained: the run; its folder has the evaluations.
+        home: where to.
+        repository: user/name, for the card.
+        license: of the weights, by its identifier on the Hub.
+        datasets: on the Hub, that it was trained on.
+
+    Raises:
+        InputError: where the run was never tested.
+    """
+    results = sorted(trained.path.parent.glob("*/metrics.json"), key=lambda path: (path.parent.name != "test", path))
+    evaluations = {path.parent.name: placeless(json.loads(path.read_text(encoding="utf-8"))) for path in results}
+    if not evaluations:
+        raise InputError(f"{trained.path} was never tested, so there are no figures: `ltr test --ckpt_path` it first.")
+    config = placeless(trained.config)
+    text = yaml.safe_dump(config, sort_keys=False)
+    public = trained._replace(content=trained.content | {"config": text}, config=config)
+    export(public, "safetensors", home / WEIGHTS)
+    files.write_text(home / "config.yaml", text)
+    for name, metrics in evaluations.items():
+        files.write_json(home / name / "metrics.json", metrics)
+        for picture in trained.path.parent.glob(f"{name}/*.png"):
+            files.copy(picture, home / name / picture.name)
+    described = card(public, evaluations, repository=repository, license=license, datasets=datasets)
+    files.write_text(home / "README.md", described)
+
+
+def placeless(content: Any) -> Any:
+    """Return nested content with the names of files in place of where they lie: that is nobody's business."""
+    if isinstance(content, dict):
+        return {key: placeless(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [placeless(value) for value in content]
+    return Path(content).name if isinstance(content, str) and Path(content).is_absolute() else content
+
+
+def upload(home: Path, repository: str, *, private: bool) -> str:
+    """Upload a folder and return where it is.
+
+    Args:
+        home: the folder.
+        repository: user/name; it is made where there is none.
+        private: whether a new one is for its owner only.
+
+    Raises:
+        InputError: without the library, a login or a connection.
+    """
+    try:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError as error:
+        raise InputError(MISSING) from error
+    try:
+        api = HfApi()
+        api.create_repo(repository, private=private, exist_ok=True)
+        return str(api.upload_folder(repo_id=repository, folder_path=home, commit_message="Weights, figures and card"))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{repository} could not be written ({why}): log in with `hf auth login`, or look at it with `--folder`."
+        ) from error

@@ -1,0 +1,182 @@
+"""What is exported is the network that was tested."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from ltr.cli import main
+from ltr.data import Synthetic
+from ltr.methods import Method
+
+KINDS = ("plain", "cosine", "experts", "tuned")
+AS_IT_IS = (
+    "fit --config pretrained.yaml --data Synthetic --data.imbalance 4 --trainer.accelerator cpu --trainer.precision "
+    "32-true --model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.enable_progress_bar false"
+)
+
+
+def run(words: str) -> int:
+    try:
+        main(words.split())
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def metrics(folder: str) -> dict[str, Any]:
+    return dict(json.loads(Path(folder, "metrics.json").read_text()))
+
+
+def same_result(one: str, other: str) -> None:
+    first, second = metrics(one), metrics(other)
+    for key in ("recall", "ece", "top1", "hm", "counts", "params", "seen_in_training"):
+        assert first[key] == second[key], key
+
+
+def agrees_with_the_test(name: str, answer: Callable[[Tensor], Tensor]) -> None:
+    """Assert that a function of uint8 images says what `ltr test` wrote."""
+    data = Synthetic(imbalance=4)
+    data.setup()
+    images = data.splits["test"].images
+    assert images.dtype == torch.uint8
+    told = torch.load(f"checkpoints/{name}/test/predictions.pt")["probabilities"]
+    for size in (1, 3, len(images)):
+        torch.testing.assert_close(answer(images[:size]).softmax(1), told[:size], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_program_of_torch(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "network.pt2"
+    assert run(f"export --ckpt_path {name} --to torch --output {file}") == 0
+    agrees_with_the_test(name, torch.export.load(file).module())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_onnx(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    onnx = pytest.importorskip("onnx", reason="the extra `export` is not installed")
+    runtime = pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
+    file = tmp_path / "network.onnx"
+    assert run(f"export --ckpt_path {name} --to onnx --output {file}") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"], "the weights are in the file"
+    onnx.checker.check_model(onnx.load(file), full_check=True)
+    session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    (images,), (logits,) = session.get_inputs(), session.get_outputs()
+    assert (images.name, images.type, images.shape[1:]) == ("images", "tensor(uint8)", [3, 8, 8])
+    assert (logits.name, logits.type, logits.shape[1:]) == ("logits", "tensor(float)", [5])
+    agrees_with_the_test(name, lambda batch: torch.from_numpy(session.run(["logits"], {"images": batch.numpy()})[0]))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_safetensors_are_a_run(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "away" / "network.safetensors"
+    assert run(f"export --ckpt_path {name} --output {file}") == 0
+    assert "the same network, its logits differ by at most 0.0e+00" in capsys.readouterr().out
+    assert run(f"test --ckpt_path {file}") == 0
+    same_result(f"checkpoints/{name}/test", str(file.parent / "test"))
+
+
+def test_safetensors_are_a_backbone(tmp_path: Path) -> None:
+    file = tmp_path / "network.safetensors"
+    assert run(f"export --ckpt_path plain --output {file}") == 0
+    assert run(f"{AS_IT_IS} --model.backbone.checkpoint {file} --runs {tmp_path} --name kept") == 0
+    assert run(f"test --ckpt_path {tmp_path}/kept/last.ckpt") == 0
+    same_result("checkpoints/plain/test", f"{tmp_path}/kept/test")
+
+
+def test_safetensors_say_what_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "network.safetensors"
+    assert run(f"export --ckpt_path cosine --output {file}") == 0
+    with safe_open(file, "pt") as content:
+        said = content.metadata()
+    assert json.loads(said["classes"]) == [f"class {label}" for label in range(5)]
+    assert json.loads(said["counts"]) == [20, 14, 10, 7, 5]
+    assert json.loads(said["architecture"])["head"]["init_args"]["scale"] == 16
+    assert json.loads(said["mean"]) == pytest.approx([0.4914, 0.4822, 0.4465])
+    assert said["split"] == metrics("checkpoints/cosine/test")["data"]["fingerprints"]["train"]
+    assert said["ltr"]
+
+
+def test_a_small_checkpoint_is_a_run_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    light = tmp_path / "light"
+    assert run(f"export --ckpt_path tuned --to checkpoint --output {light}") == 0
+    files = {str(path.relative_to(light)) for path in light.rglob("*") if path.is_file()}
+    beside = {"config.yaml", "metrics.csv", "test/metrics.json", "test/confusion.png", "test/recall.png"}
+    assert files == {"last.ckpt", *beside}
+    old, new = (torch.load(path / "last.ckpt") for path in (Path("checkpoints/tuned"), light))
+    assert "optimizer_states" in old
+    assert not {"optimizer_states", "lr_schedulers", "callbacks", "loops"} & set(new)
+    assert all(torch.equal(value, new["state_dict"][key]) for key, value in old["state_dict"].items())
+    assert "name: light" in (light / "config.yaml").read_text()
+    before = metrics(str(light / "test"))
+    assert run(f"test --ckpt_path {light}/last.ckpt") == 0
+    assert metrics(str(light / "test"))["recall"] == before["recall"]
+    assert run("export --ckpt_path tuned --to checkpoint --output checkpoints/plain") == 2, "a run is not replaced"
+    assert run(f"fit --ckpt_path {light}/last.ckpt --trainer.max_epochs 2") == 2
+    assert "no state of an optimizer, so its training cannot go on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "known"), [("", True), ("--data.subset_seed 1", False)])
+def test_an_older_run_learns_what_it_has_seen_from_its_own_data(words: str, known: bool, tmp_path: Path) -> None:
+    shutil.copytree("checkpoints/plain", tmp_path / "old")
+    content = torch.load(tmp_path / "old" / "last.ckpt")
+    exposure = content.pop("exposure")
+    torch.save(content, tmp_path / "old" / "last.ckpt")
+    assert run(f"export --ckpt_path {tmp_path}/old --to checkpoint --output {tmp_path}/new {words}") == 0
+    found = torch.load(tmp_path / "new" / "last.ckpt")["exposure"]
+    assert found["whole"] is known
+    assert torch.equal(found["images"], exposure["images"]) is known
+
+
+def test_another_network_is_an_error_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = Method.load_state_dict
+    times = iter(range(9))
+
+    def forgetful(self: Method, state: dict[str, Tensor], **options: Any) -> Any:
+        bias = state["head.fc.bias"] + next(times)  # wrong where the file is read again
+        return read(self, state | {"head.fc.bias": bias}, **options)
+
+    monkeypatch.setattr(Method, "load_state_dict", forgetful)
+    assert run(f"export --ckpt_path plain --output {tmp_path}/network.safetensors") == 2
+    assert "what was exported is not the network: its logits differ by up to 1" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_decides_as_it_goes_is_no_one_computation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forward = Method.forward
+
+    def decides(self: Method, images: Tensor) -> Any:
+        output = forward(self, images)
+        return output if output.logits.sum() > 0 else output._replace(logits=-output.logits)
+
+    monkeypatch.setattr(Method, "forward", decides)
+    assert run(f"export --ckpt_path plain --to torch --output {tmp_path}/network.pt2") == 2
+    assert "this Method cannot be written as one computation" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_missing_or_misnamed_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(f"export --ckpt_path plain --to torch --output {tmp_path}/network.pt") == 2
+    assert "ends in .pt2: say `--output" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert run(f"export --ckpt_path plain --to onnx --output {tmp_path}/network.onnx") == 2
+    assert 'pip install "ltr[export]"' in capsys.readouterr().err
+    assert run("export --to onnx") == 2
+    assert "ckpt_path" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,70 @@
+"""What comes from the Hub is data."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ltr import hub, shipped
+from ltr.errors import InputError
+
+CACHED = Path("cache/models--me--mine/snapshots/0123/model.safetensors")
+
+
+def test_a_fetched_file_has_the_name_of_its_repository() -> None:
+    assert hub.repository(CACHED) == "me--mine"
+    assert hub.repository(Path("/home/x/.cache") / CACHED) == "me--mine"
+    for other in ("last.ckpt", "checkpoints/gml/last.ckpt", "snapshots/a/last.ckpt", "models/snapshots/a/last.ckpt"):
+        assert hub.repository(Path(other)) is None, other
+
+
+def test_a_name_is_fetched_with_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def fetch(repository: str, file: str, *, revision: str | None) -> str:
+        asked.append((repository, file, revision))
+        return str(CACHED)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
+    assert shipped.checkpoint("hf://me/mine") == shipped.checkpoint("hf://me/mine@v1") == CACHED
+    assert asked == [("me/mine", "model.safetensors", None), ("me/mine", "model.safetensors", "v1")]
+
+
+def test_what_cannot_be_fetched_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise FileNotFoundError("no connection\nand a long story")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    with pytest.raises(InputError, match=r"hf://me/mine could not be fetched \(no connection\): "):
+        hub.download("hf://me/mine")
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=r"hf://no-such-form/a/b/c could not be fetched"):
+        hub.download("hf://no-such-form/a/b/c")
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(InputError, match=r'pip install "ltr\[hub\]"'):
+        hub.download("hf://me/mine")
+
+
+def test_of_a_strangers_config_network_and_data_are_kept() -> None:
+    config = {
+        "model": {"class_path": "ltr.methods.Method", "init_args": {"optimizer": {"class_path": "torch.optim.SGD"}}},
+        "data": {"class_path": "ltr.data.FolderLT", "init_args": {"root": "images.v2"}},
+        "trainer": {"default_root_dir": "/etc"},
+        "runs": "/etc",
+        "name": "mine",
+    }
+    kept = yaml.safe_load(hub.harmless(yaml.safe_dump(config), CACHED))
+    assert kept == {key: config[key] for key in ("model", "data", "name")}
+
+
+@pytest.mark.parametrize("where", ["class_path", "init_args"])
+def test_code_that_is_none_of_ours_is_refused(where: str) -> None:
+    value = "subprocess.Popen" if where == "class_path" else {"optimizer": ["os.system"]}
+    with pytest.raises(InputError, match=r"its config names (subprocess\.Popen|os\.system), which is no part of `ltr`"):
+        hub.harmless(yaml.safe_dump({"model": {where: value}}), CACHED)

@@ -1,0 +1,62 @@
+"""A checkpoint as safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ltr import safe
+from ltr.errors import InputError
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    content = {
+        "state_dict": {
+            "head.fc.weight": torch.randn(3, 2),
+            "known": torch.tensor(True),
+            "counts": torch.tensor([3, 1]),
+        },
+        "exposure": {"images": torch.tensor([-5, 7]), "whole": True},
+        "teacher": {"backbone": {"conv.weight": torch.ones(2)}, "head": {}},
+        "config": "model: {}\n",
+        "epoch": 3,
+        "seconds": 1.5,
+    }
+    safe.write(tmp_path / "a.safetensors", content, {"classes": ["a", "b"], "note": "text"})
+    found = safe.read(tmp_path / "a.safetensors")
+    assert list(found) == list(content)
+    assert torch.equal(found["exposure"].pop("images"), torch.tensor([-5, 7]))
+    assert found["exposure"] == {"whole": True}
+    assert torch.equal(found["teacher"]["backbone"]["conv.weight"], torch.ones(2))
+    assert found["teacher"]["head"] == {}
+    for key, tensor in content["state_dict"].items():
+        assert torch.equal(found["state_dict"][key], tensor), key
+        assert found["state_dict"][key].dtype == tensor.dtype
+    assert {key: found[key] for key in ("config", "epoch", "seconds")} == {
+        "config": "model: {}\n",
+        "epoch": 3,
+        "seconds": 1.5,
+    }
+    assert "head.fc.weight" in load_file(tmp_path / "a.safetensors"), "others find the weights by their names"
+
+
+def test_weights_in_another_order_of_memory_are_the_same(tmp_path: Path) -> None:
+    weight = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
+    safe.write(tmp_path / "a.safetensors", {"state_dict": {"w": weight}}, {})
+    assert torch.equal(safe.read(tmp_path / "a.safetensors")["state_dict"]["w"], weight)
+
+
+def test_a_file_of_others_is_its_tensors(tmp_path: Path) -> None:
+    save_file({"w": torch.ones(2)}, tmp_path / "a.safetensors", {"format": "pt"})
+    assert list(safe.read(tmp_path / "a.safetensors")) == ["w"]
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    safe.write(tmp_path / "a.safetensors", {"state_dict": {"w": torch.ones(200)}}, {})
+    whole = (tmp_path / "a.safetensors").read_bytes()
+    (tmp_path / "b.safetensors").write_bytes(whole[:-100])
+    with pytest.raises(InputError, match=r"b\.safetensors is truncated or no safetensors file"):
+        safe.read(tmp_path / "b.safetensors")
