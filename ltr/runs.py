@@ -87,6 +87,7 @@ class Run:
         self.model: Method = command.model
         self.trainer: Trainer = command.trainer
         self._command, self._said = command, said
+        self._modes = [(module, module.training) for module in self.model.modules()]
 
     def fit(self) -> Run:
         """Train, and return the run; its folder is then that of `ltr fit`.
@@ -96,6 +97,8 @@ class Run:
         """
         if self.trainer.state.fn is not None:
             raise InputError(f"the run {self.folder} is trained already: build it again to train it again.")
+        for module, mode in self._modes:  # whoever asked the network something may have changed them
+            module.training = mode
         try:
             with apart():
                 self._command.start()
@@ -115,7 +118,7 @@ class Run:
         """
         last = {} if evaluation is None else {"evaluation": evaluation}
         with apart():
-            command = Command("test", [*asked(self.checkpoint), *self._said, *words(*parts, last)], tell=False)
+            command = Command("test", [f"--ckpt_path={self.checkpoint}", *self._said, *words(*parts, last)], tell=False)
             command.start()
         report: Report = command.model.reports["test"]
         return report
@@ -155,20 +158,16 @@ class Run:
 def answering(run: str, said: Sequence[str]) -> Command:
     """Return `ltr predict` at the point where it has everything but an image."""
     with apart():
-        command = Command("predict", [*asked(run), *said, "--trainer.limit_predict_batches=0"], tell=False)
+        command = Command("predict", [f"--ckpt_path={run}", *said, "--trainer.limit_predict_batches=0"], tell=False)
         command.start()
         model, trainer = command.model, command.trainer
         model.to(trainer.strategy.root_device).eval()
-        model.adjustments = [item for item in trainer.callbacks if isinstance(item, Adjustment)]  # type: ignore[attr-defined]
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]
+        model.adjustments = [item for item in callbacks if isinstance(item, Adjustment)]
         with torch.no_grad():
             for adjustment in model.adjustments:
                 adjustment.prepare(model, command.datamodule)
     return command
-
-
-def asked(run: str | PathLike[str]) -> list[str]:
-    """Return the words that name a trained run."""
-    return ["--ckpt_path", str(run)]
 
 
 def words(*parts: Part) -> Iterator[str]:
