@@ -53,6 +53,11 @@ class Output(NamedTuple):
     experts: Tensor | None = None
     scale: float = 1.0
 
+    @property
+    def probabilities(self) -> Tensor:
+        """(B, C) the softmax of the logits, in float32."""
+        return self.logits.float().softmax(1)
+
     def grouped(self, views: int) -> Output:
         """Gather the views of every sample, which lie side by side in this output.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -32,3 +34,21 @@ def reseed(epoch: int) -> None:
     random.seed(value)
     np.random.seed(value)  # noqa: NPY002 - what others draw from
     torch.manual_seed(value)
+
+
+@contextmanager
+def borrowed() -> Iterator[None]:
+    """Put back the seed of the process and its global generators at the end, whatever is set and drawn in between."""
+    said = {name: os.environ.get(name) for name in ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")}
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what others draw from
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        for name, value in said.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

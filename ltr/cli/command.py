@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from ltr import (
 )
 from ltr.callbacks import Evaluation, Progress, Run
 from ltr.callbacks.run import WholeFiles
-from ltr.cli.arguments import run_name
+from ltr.cli.arguments import expand, run_name
 from ltr.cli.parser import Parser
 from ltr.data import LongTailed
 from ltr.errors import InputError
@@ -45,14 +46,18 @@ def precision() -> str:
 
 
 class Command(LightningCLI):
-    """Fit, validate, test and predict on run folders.
+    """Fit, validate, test and predict on run folders: the parts are built first, and work once it is told to `start`.
 
     Args:
-        args: verb and arguments, with paths for names.
+        verb: what to do.
+        arguments: what follows it.
         tell: whether the result is printed.
+
+    Raises:
+        InputError: for a recipe or a checkpoint that does not exist, or a run that is there already.
     """
 
-    def __init__(self, args: list[str], *, tell: bool = True) -> None:
+    def __init__(self, verb: str, arguments: Sequence[str], *, tell: bool = True) -> None:
         self.tell = tell
         super().__init__(
             Method,
@@ -74,7 +79,7 @@ class Command(LightningCLI):
                 "enable_model_summary": False,
                 "log_every_n_steps": 1,
             },
-            args=args,
+            args=[verb, *expand(verb, list(arguments))],
         )
 
     @staticmethod
@@ -152,6 +157,14 @@ class Command(LightningCLI):
         if settings["fast_dev_run"]:
             own = []
         return self._instantiate_trainer({**settings, **kwargs}, own)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Wait for `start`, as the stock command line does not."""
+
+    def start(self) -> None:
+        """Do what the verb says, from the seed on, whatever was drawn since the parts were built."""
+        self._set_seed()
+        super()._run_subcommand(str(self.subcommand))
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         """Add what is settled to what the user said."""

@@ -156,7 +156,7 @@ class Measured(LightningModule, ABC):
             output: what the network says, adjusted.
             labels: (B,) class indices.
         """
-        self.recalls[name].update(output.logits.float().softmax(1), labels)
+        self.recalls[name].update(output.probabilities, labels)
 
     def extras(self, name: str) -> dict[str, float]:
         """Return what a method has measured on a split beyond the recalls, over all processes; then forget it."""

@@ -1,0 +1,66 @@
+"""What surrounds a verb, whether a shell or a notebook runs it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from ltr import seeds
+from ltr.cli.parser import cause
+from ltr.errors import InputError
+
+LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+REMARKS = (
+    "LightningCLI's args parameter",  # the arguments are the process's own, with names made paths
+    ".*LeafSpec.* is deprecated",  # within Lightning
+    "Checkpoint directory .* exists and is not empty",  # as a run's folder is
+    "Be aware that when using `ckpt_path`, callbacks used to create",  # a test does not write a run
+    "Warning: Profiler clears events",  # of torch to Lightning, which keeps the last ones
+    "It is recommended to use .*sync_dist=True",  # what is logged is of all processes already
+    "Found .* module.s. in eval mode at the start of training",  # as a frozen backbone is
+)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Say in a sentence what the user can mend, and leave the process as it was: seed, generators, threads, warnings.
+
+    Raises:
+        InputError: where the user has something to mend.
+    """
+    threads = torch.get_num_threads()
+    try:
+        with seeds.borrowed(), quiet():
+            yield
+    except MisconfigurationException as error:
+        sentence = " ".join(str(error).split())
+        if "gpu" in sentence.lower():
+            sentence += " This machine has fewer than asked for: leave out `--trainer.accelerator` and `devices`."
+        raise InputError(sentence) from error
+    except ValueError as error:
+        if (known := cause(error)) is None:
+            raise
+        raise known from error
+    finally:
+        torch.set_num_threads(threads)  # a tuning that fails cannot put them back itself
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Leave out adverts and remarks that do not concern the user."""
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    with warnings.catch_warnings():
+        for remark in REMARKS:
+            warnings.filterwarnings("ignore", remark)
+        for name in LOGGERS:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)

@@ -1,0 +1,197 @@
+"""Runs from Python, in the words of the command line: what it trains, tests and predicts with, as live objects."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from ltr import shipped
+from ltr.callbacks import Adjustment
+from ltr.cli.apart import apart
+from ltr.cli.command import Command
+from ltr.contracts import Output
+from ltr.data import LongTailed
+from ltr.errors import InputError
+from ltr.methods import Method
+from ltr.metrics import Report
+
+Part = str | PathLike[str] | Mapping[str, object]
+
+
+def build(
+    *parts: Part, name: str | None = None, runs: str | PathLike[str] | None = None, overwrite: bool = False
+) -> Run:
+    """Build what `ltr fit` trains when it is given the same words.
+
+    Args:
+        *parts: configs by name or path (`"ce.yaml"`), and mappings of options to values, which are written as on the
+            command line and have its order: the class of a part comes before its options, as in
+            `{"model.loss": "LDAM", "model.loss.scale": 20, "trainer.max_epochs": 30}`.
+        name: of the run; else that of its config.
+        runs: folder in which the runs are kept; else `checkpoints`.
+        overwrite: whether a run of the same name is replaced, once the first epoch of this one is over.
+
+    Returns:
+        The run, not yet trained, with its images read.
+
+    Raises:
+        InputError: where the command line would say the same.
+    """
+    said = {"name": name, "runs": runs}
+    last = {option: value for option, value in said.items() if value is not None}
+    with apart():
+        command = Command("fit", [*words(*parts, last), *(["--overwrite"] if overwrite else [])], tell=False)
+        command.datamodule.trainer = command.trainer  # which knows the device
+        command.datamodule.prepare_data()
+        command.datamodule.setup()
+    return Run(command, command.folder / shipped.LAST)
+
+
+def load(run: str | PathLike[str], *parts: Part) -> Run:
+    """Read a trained run to where it answers images: its own data, its weights, its adjustments.
+
+    Args:
+        run: its name, its folder or its checkpoint.
+        *parts: what `ltr predict` may be told besides, as in `build`: `"ensemble.yaml"`, `{"data.root": "elsewhere"}`.
+
+    Raises:
+        InputError: where the command line would say the same.
+    """
+    said = list(words(*parts))
+    return Run(answering(str(run), said), shipped.checkpoint(str(run)), said)
+
+
+class Run:
+    """A run, as `build` and `load` make it.
+
+    Attributes:
+        checkpoint: where its weights are once it is trained.
+        folder: where it is kept, as the command line keeps it.
+        data: its images.
+        model: its network, head and loss, after `load` in evaluation mode.
+        trainer: what trains it, or asked it.
+    """
+
+    def __init__(self, command: Command, checkpoint: Path, said: Sequence[str] = ()) -> None:
+        self.checkpoint, self.folder = checkpoint, checkpoint.parent
+        self.data: LongTailed = command.datamodule
+        self.model: Method = command.model
+        self.trainer: Trainer = command.trainer
+        self._command, self._said = command, said
+        self._modes = [(module, module.training) for module in self.model.modules()]
+
+    def fit(self) -> Run:
+        """Train, and return the run; its folder is then that of `ltr fit`.
+
+        Raises:
+            InputError: where it has been trained, or something is wrong that shows in training only.
+        """
+        if self.trainer.state.fn is not None:
+            raise InputError(f"the run {self.folder} is trained already: build it again to train it again.")
+        for module, mode in self._modes:  # whoever asked the network something may have changed them
+            module.training = mode
+        try:
+            with apart():
+                self._command.start()
+        except SystemExit as end:  # how Lightning leaves when it is interrupted, which would end more than a cell
+            raise KeyboardInterrupt from end
+        return self
+
+    def test(self, *parts: Part, evaluation: str | None = None) -> Report:
+        """Measure the trained run on its test split, with all that `ltr test` writes.
+
+        Args:
+            *parts: what else the command line would be told, as in `build`: `"logit_adjustment.yaml"`.
+            evaluation: the folder in that of the run; else `test`.
+
+        Raises:
+            InputError: where the run is not trained, or the command line would say the same.
+        """
+        last = {} if evaluation is None else {"evaluation": evaluation}
+        with apart():
+            command = Command("test", [f"--ckpt_path={self.checkpoint}", *self._said, *words(*parts, last)], tell=False)
+            command.start()
+        report: Report = command.model.reports["test"]
+        return report
+
+    def predict(self, images: Tensor) -> Output:
+        """Answer images as `ltr predict` answers those of the test split: normalised, adjusted, in its precision.
+
+        Args:
+            images: (B, 3, H, W) uint8, of the size of those in `data.splits`.
+
+        Returns:
+            What the trained network says; `probabilities` are (B, C).
+
+        Raises:
+            InputError: where the run is not trained.
+        """
+        trained = self._trained
+        model: Method = trained.model
+        with torch.no_grad(), trained.trainer.precision_plugin.forward_context():
+            return model.predict(trained.datamodule.prepare(images))
+
+    @cached_property
+    def _trained(self) -> Command:
+        """What answers: this run itself where it was loaded, else what its checkpoint holds."""
+        if self._command.subcommand == "predict":
+            return self._command
+        return answering(str(self.checkpoint), self._said)
+
+    @property
+    def curves(self) -> dict[str, list[float]]:
+        """What was measured in every epoch, by `split/measure`, from `metrics.csv`; NaN where it was not measured."""
+        with (self.folder / "metrics.csv").open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        return {key: [float(row[key] or math.nan) for row in rows] for key in rows[0]}
+
+
+def answering(run: str, said: Sequence[str]) -> Command:
+    """Return `ltr predict` at the point where it has everything but an image."""
+    with apart():
+        command = Command("predict", [f"--ckpt_path={run}", *said, "--trainer.limit_predict_batches=0"], tell=False)
+        command.start()
+        model, trainer = command.model, command.trainer
+        model.to(trainer.strategy.root_device).eval()
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]
+        model.adjustments = [item for item in callbacks if isinstance(item, Adjustment)]
+        with torch.no_grad():
+            for adjustment in model.adjustments:
+                adjustment.prepare(model, command.datamodule)
+    return command
+
+
+def words(*parts: Part) -> Iterator[str]:
+    """Yield the words of the command line for configs and mappings of options to values.
+
+    Raises:
+        InputError: for a value that no word stands for.
+    """
+    for part in parts:
+        if not isinstance(part, Mapping):
+            yield from ("--config", str(part))
+            continue
+        for option, value in part.items():
+            yield f"--{option}={word(option, value)}"
+
+
+def word(option: str, value: object) -> str:
+    """Return a value as the command line takes it."""
+    if isinstance(value, str | PathLike):
+        return str(value)
+    try:
+        return json.dumps(value)
+    except TypeError as error:
+        raise InputError(
+            f"{option} is given an object of Python; say it as the command line does, the name of a class and then "
+            f'its options: {{"{option}": "Name", "{option}.option": 1}}.'
+        ) from error
