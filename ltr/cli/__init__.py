@@ -15,6 +15,7 @@ VERBS = {
     "validate": "measure a run on the splits that its training followed",
     "test": "measure a run on the test split; write metrics, predictions and figures",
     "predict": "write the predictions of a run",
+    "report": "write a page about a finished run, or several compared",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
     "bench": "measure speed and memory: of the training loop, of recipes, of augmentations",
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
@@ -36,6 +37,7 @@ examples:
   ltr fit --config ce.yaml --data.root data
   ltr fit --config gml.yaml --model.backbone.checkpoint ce
   ltr test --ckpt_path checkpoints/gml/last.ckpt
+  ltr report gml
   ltr study quickstart.yaml
 """
 
