@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ltr.counts import shot_groups
+from ltr.markdown import plural
 from ltr.plots.recall import COLOURS
 
 
@@ -29,7 +30,8 @@ def group_recall(rows: Mapping[str, Mapping[str, float | None]], counts: Sequenc
         bars = axes.bar(places, percent, width=0.92 * width, color=colour, label=name)
         written = ["" if np.isnan(value) else f"{value:.1f}" for value in percent]
         axes.bar_label(bars, written, fontsize=8, padding=1)
-    axes.set_xticks(range(len(groups)), [f"{group} ({len(members)} classes)" for group, members in groups.items()])
+    sizes = {group: plural(len(members), "class", "classes") for group, members in groups.items()}
+    axes.set_xticks(range(len(groups)), [f"{group} ({size})" for group, size in sizes.items()])
     axes.set(ylabel="mean recall (%)", ylim=(0, 105))
     axes.grid(axis="y", color="0.92")
     axes.set_axisbelow(True)

@@ -40,5 +40,5 @@ def lengths(heads: Mapping[str, Sequence[float]], counts: Sequence[int], *, clas
     axes.grid(axis="y", color="white", linewidth=0.8)
     axes.set_axisbelow(True)
     name_ticks(axes.xaxis, [classes[label] for label in order])
-    figure.legend(loc="outside upper right", ncols=4, frameon=False)
+    figure.legend(loc="outside upper left", ncols=4, frameon=False)
     return figure

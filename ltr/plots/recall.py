@@ -59,5 +59,5 @@ def per_class_recall(
     strip.minorticks_off()
     name_ticks(strip.xaxis, names)
     # In the order given: matplotlib would put the lines before the bars.
-    figure.legend(handles=handles, loc="outside upper right", ncols=min(len(handles), 4), frameon=False)
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 4), frameon=False)
     return figure

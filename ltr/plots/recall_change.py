@@ -36,15 +36,13 @@ def recall_change(
     shade_groups(axes, counts)
     label_groups(axes, counts)
     places = np.arange(len(order))
-    for better, colour in ((True, COLOURS[0]), (False, COLOURS[1])):
-        some = (change > 0) == better
-        label = f"{names[1]} is better" if better else f"{names[0]} is better"
-        axes.bar(places[some], np.nan_to_num(change[some]), width=0.8, color=colour, label=label)
+    for name, colour, some in zip(names, COLOURS, (change < 0, change > 0), strict=False):
+        axes.bar(places[some], change[some], width=0.8, color=colour, label=f"{name} is better")
     axes.axhline(0, color="0.3", linewidth=0.8)
     axes.set(ylabel="difference of the recalls\n(percentage points)", xlim=(-0.5, len(order) - 0.5))
     axes.set_xlabel("class, from the most to the fewest training images")
     axes.grid(axis="y", color="white", linewidth=0.8)
     axes.set_axisbelow(True)
     name_ticks(axes.xaxis, [classes[label] for label in order])
-    figure.legend(loc="outside upper right", ncols=2, frameon=False)
+    figure.legend(loc="outside upper left", ncols=2, frameon=False)
     return figure

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ltr.report import figures
+from ltr.report.about import facts, method
 from ltr.report.finished import Evaluated, Finished
 from ltr.report.markup import command, folded, picture, sentence, table
 from ltr.report.page import Section
-from ltr.report.single import classes_table, facts, figures_table, method
+from ltr.report.single import classes_table, figures_table
 
 
 def sections(runs: Sequence[Finished]) -> list[Section]:
@@ -52,7 +53,8 @@ def head(named: Mapping[str, Finished]) -> str:
     tests = {run.main.metrics.get("data", {}).get("fingerprints", {}).get("test") for run in named.values() if run.main}
     if len(tests) > 1:
         text += sentence("The test splits differ, so no figure of one run can be held against that of another.")
-    return text + "".join(command(run.again) for run in named.values() if run.again)
+    again = [command(run.again) for run in named.values() if run.again]
+    return text + (sentence("The runs again:") if again else "") + "".join(again)
 
 
 def measures(named: Mapping[str, Finished]) -> str:

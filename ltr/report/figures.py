@@ -15,7 +15,7 @@ from ltr.counts import shot_groups
 from ltr.plots import Bins
 from ltr.report.finished import Evaluated, Row
 
-OLD = "old head"
+HEAD, OLD = "head", "old head"
 SERIES = 5
 PANELS = {"top1": "top-1 (%)", "gm": "GM (%)", "hm": "HM (%)", "lowest": "lowest recall (%)"}
 # A class may be called anything, `$` included; the names within figures shall not differ from one writing to the next.
@@ -153,7 +153,8 @@ def reliability(evaluation: Evaluated) -> Figure | None:
 def lengths(evaluation: Evaluated) -> Figure | None:
     """Draw the lengths of the classifier's weights, of the old one too, a line for each expert."""
     heads = {}
-    for key, name in (("old_lengths", OLD), ("lengths", "head")):
+    new = f"new {HEAD}" if "old_lengths" in evaluation.predictions else HEAD
+    for key, name in (("old_lengths", OLD), ("lengths", new)):
         rows = evaluation.predictions.get(key, ())
         for number, row in enumerate(rows, 1):
             heads[f"{name}, expert {number}" if len(rows) > 1 else name] = row.tolist()

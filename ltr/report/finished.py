@@ -143,10 +143,11 @@ class Finished:
     def again(self) -> str:
         """The command that makes the run again, empty where its folder does not know it."""
         fit = self.main.arguments.get("fit") if self.main else None
+        name = ("--name", f"{self.name}_again")
         if fit:
-            return _command("fit", *fit, "--seed_everything", str(self.config.get("seed_everything", 0)))
+            return _command("fit", *fit, "--seed_everything", str(self.config.get("seed_everything", 0)), *name)
         if (self.folder / "config.yaml").is_file():
-            return _command("fit", "--config", str(self.folder / "config.yaml"), "--name", f"{self.name}_again")
+            return _command("fit", "--config", str(self.folder / "config.yaml"), *name)
         return ""
 
     def test(self, evaluation: Evaluated | None) -> str:

@@ -37,7 +37,9 @@ def written(key: str, value: float | None) -> str:
     """Return a measure as text, in percent where it is a fraction; `-` where there was nothing to measure."""
     if value is None:
         return "-"
-    return f"{100 * value:.2f}" if key in PERCENT else f"{value:,}" if value == int(value) else f"{value:.4g}"
+    if key in PERCENT:
+        return f"{100 * value:.2f}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
 
 
 def percent(value: float | None) -> str:

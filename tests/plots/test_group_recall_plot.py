@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -16,10 +18,10 @@ def test_evaluations_stand_side_by_side() -> None:
     np.testing.assert_allclose(first, [70, 50, 20])
     np.testing.assert_allclose(second, [60, np.nan, 30])
     ticks = [label.get_text() for label in axes.get_xticklabels()]
-    assert ticks == ["many (2 classes)", "medium (1 classes)", "few (1 classes)"]
+    assert ticks == ["many (2 classes)", "medium (1 class)", "few (1 class)"]
     bars = [bar for container in axes.containers for bar in container.patches]
     edges = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars)
-    assert all(left[1] <= right[0] + 1e-9 for left, right in zip(edges, edges[1:], strict=False)), "bars overlap"
+    assert all(left[1] <= right[0] + 1e-9 for left, right in pairwise(edges)), "bars overlap"
 
 
 def test_a_group_without_classes_is_left_out() -> None:
