@@ -182,6 +182,10 @@ class Head(nn.Module, ABC):
         """The head whose logits these are: this one, or the one that it wraps."""
         return self
 
+    def lengths(self) -> Tensor | None:
+        """Return (E, C) the lengths of each class's weights in each of E classifiers; None where they mean nothing."""
+        return None
+
     @abstractmethod
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to an `Output` with logits (B, C)."""

@@ -54,6 +54,28 @@ def checkpoint(name: str) -> Path:
     raise InputError(f"there is no checkpoint {name}{nearest(name, known)}")
 
 
+def run(name: str) -> Path:
+    """Return the folder of a run: that folder, that of its checkpoint, one below `checkpoints/` here, or a shipped one.
+
+    Its weights need not be there: curves or the metrics of an evaluation are enough.
+
+    Raises:
+        InputError: where there is none, with the nearest name.
+    """
+    homes = (Path("checkpoints"), folder("checkpoints"))
+    given = Path(name).parent if Path(name).is_file() else Path(name)
+    for path in (given, *(home / name for home in homes)):
+        if _has_results(path):
+            return path
+    known = [path.name for home in homes for path in home.glob("*") if _has_results(path)]
+    raise InputError(f"there is no run {name} with curves or an evaluation{nearest(name, known)}")
+
+
+def _has_results(path: Path) -> bool:
+    """Tell whether a folder is that of a run."""
+    return (path / "metrics.csv").is_file() or any(path.glob("*/metrics.json"))
+
+
 def nearest(name: str, known: list[str]) -> str:
     """Return the end of an error sentence: what the user may have meant, or what there is."""
     known = sorted(set(known))

@@ -45,3 +45,21 @@ def test_an_empty_folder_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="there is no checkpoint empty"):
         shipped.checkpoint("empty")
+
+
+@pytest.mark.parametrize("result", ["metrics.csv", "test/metrics.json"])
+@pytest.mark.parametrize("name", ["checkpoints/mine/last.ckpt", "checkpoints/mine", "mine"])
+def test_the_folder_of_a_run_that_has_results(name: str, result: str, tmp_path: Path) -> None:
+    file = tmp_path / "checkpoints" / "mine" / result
+    file.parent.mkdir(parents=True)
+    file.touch()
+    (tmp_path / "checkpoints" / "mine" / "last.ckpt").touch()
+    assert shipped.run(name).resolve() == tmp_path / "checkpoints" / "mine"
+    with pytest.raises(InputError, match="there is no run nine with curves or an evaluation; did you mean mine"):
+        shipped.run("nine")
+    with pytest.raises(InputError, match="there is no run mine/other"):
+        shipped.run("mine/other")
+
+
+def test_a_shipped_run_by_its_name() -> None:
+    assert (shipped.run("ce_resnet32_cifar100_lt100") / "test" / "metrics.json").is_file()

@@ -43,11 +43,21 @@ class Answers(Callback):
 
         Every process has to call this.
         """
-        shards = distributed.gather([torch.cat(parts) for parts in zip(*self.answers, strict=True)])
+        logits, labels, indices = in_order(self.answers)
         self.answers.clear()
-        logits, labels, indices = (torch.cat(parts) for parts in zip(*shards, strict=True))
-        order = indices.argsort()
-        return logits[order], labels[order], indices[order]
+        return logits, labels, indices
+
+
+def in_order(batches: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
+    """Join what was kept of the batches of all processes, in the order of the split; every process has to call this.
+
+    Args:
+        batches: tensors (B, ...) on the CPU, of which the last are the positions in the split.
+    """
+    shards = distributed.gather([torch.cat(parts) for parts in zip(*batches, strict=True)])
+    joined = [torch.cat(parts) for parts in zip(*shards, strict=True)]
+    order = joined[-1].argsort()
+    return [part[order] for part in joined]
 
 
 @torch.no_grad()

@@ -13,7 +13,10 @@ from torch import Tensor
 
 from ltr import files
 from ltr.callbacks.answers import Answers
+from ltr.callbacks.examples import examples
+from ltr.callbacks.exhibits import Exhibits
 from ltr.callbacks.unseen import count_seen
+from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.methods import Method
 
@@ -56,20 +59,41 @@ class Evaluation(Answers):
         logits, labels, indices = self.gathered()
         return {"probabilities": logits.softmax(1), "labels": labels, "indices": indices}
 
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose what is kept for the figures."""
+        assert isinstance(pl_module, Method)
+        self.exhibits = Exhibits(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the answers of a batch, and what the figures need of it."""
+        super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
+        self.exhibits.add(outputs)
+
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the result of a test."""
-        answers = self._gathered()
+        answers = self._gathered() | self.exhibits.gathered()
         if not trainer.is_global_zero:
             return
         assert isinstance(pl_module, Method)
         data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
         report = pl_module.reports["test"]
+        predictions, labels = answers["probabilities"].argmax(1), answers["labels"]
+        answers |= examples(data, labels, predictions, indices=answers["indices"], recall=report.recall)
         write_predictions(self.folder / "predictions.pt", answers, data)
         self._draw(answers, data, report.recall, report.counts)
         files.write_json(
             self.folder / "metrics.json",
             {
                 **report.to_json(),
+                **old_recall(answers, len(data.classes)),
                 "classes": data.classes,
                 "split": "test",
                 "data": data.description,
@@ -125,7 +149,23 @@ class Evaluation(Answers):
         files.write_text(self.folder / "predictions.csv", text.getvalue())
 
 
+def old_recall(answers: dict[str, Tensor], classes: int) -> dict[str, list[float | None]]:
+    """Return the recall of every class by the head that a tuning replaced, None for one that the split lacks."""
+    if "old_predictions" not in answers:
+        return {}
+    labels = answers["labels"]
+    hits = per_class(labels[answers["old_predictions"] == labels], classes).tolist()
+    images = per_class(labels, classes).tolist()
+    return {"old_recall": [hit / there if there else None for hit, there in zip(hits, images, strict=True)]}
+
+
 def write_predictions(path: Path, answers: dict[str, Tensor], data: LongTailed) -> None:
-    """Write probabilities (N, C), labels (N,) and positions (N,) with what they mean; readable with `weights_only`."""
+    """Write probabilities (N, C), labels (N,) and positions (N,) with what they mean; readable with `weights_only`.
+
+    Args:
+        path: the file.
+        answers: these tensors, and of a test what `Exhibits.gathered` and `examples` return.
+        data: what they were measured on.
+    """
     content = {**answers, "classes": data.classes, "counts": data.counts, "data": data.description}
     files.replace(path, lambda temporary: torch.save(content, temporary))

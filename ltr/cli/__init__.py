@@ -15,6 +15,7 @@ VERBS = {
     "validate": "measure a run on the splits that its training followed",
     "test": "measure a run on the test split; write metrics, predictions and figures",
     "predict": "write the predictions of a run",
+    "report": "write a page about a finished run, or several compared",
     "export": "write a network as ONNX, a torch program, safetensors or a small checkpoint, and compare it",
     "push": "write a network and its model card for the Hugging Face Hub, and upload them",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
@@ -38,6 +39,7 @@ examples:
   ltr fit --config ce.yaml --data.root data
   ltr fit --config gml.yaml --model.backbone.checkpoint ce
   ltr test --ckpt_path checkpoints/gml/last.ckpt
+  ltr report gml
   ltr study quickstart.yaml
 """
 

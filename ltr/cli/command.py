@@ -148,7 +148,7 @@ class Command(LightningCLI):
             self.run = Run(self.folder, self.text, replaces=config.overwrite and config.ckpt_path is None)
             own.append(self.run)
         else:
-            settings["logger"] = False
+            self.run_loggers, settings["logger"] = settings["logger"], False
             own.append(Evaluation(self.folder, yaml.safe_load(self.text)))
         if settings["enable_progress_bar"] is not False and self.subcommand == "fit":
             own.append(Progress(config.name))
@@ -188,6 +188,11 @@ class Command(LightningCLI):
         if self.trainer.max_epochs == 0:
             self.run.begin()
             self.trainer.save_checkpoint(self.folder / shipped.LAST)
+        if self.trainer.is_global_zero:
+            for logger in wandb_loggers(self.trainer.loggers):
+                from ltr.report.wandb_run import log_training
+
+                log_training(logger, self.folder)
         self.say(f"{self.folder / shipped.LAST}; next: ltr test --ckpt_path {self.folder / shipped.LAST}")
 
     def after_validate(self) -> None:
@@ -198,6 +203,11 @@ class Command(LightningCLI):
     def after_test(self) -> None:
         """Print the measures of the test split."""
         self.say(f"{self.folder}: {self.model.reports['test'].summary()}")
+        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            for logger in wandb_loggers(self.run_loggers):
+                from ltr.report.wandb_run import log_test
+
+                log_test(logger, Path(self.config.test.ckpt_path).parent, self.folder)
 
     def after_predict(self) -> None:
         """Print where the predictions are."""
@@ -211,8 +221,14 @@ class Command(LightningCLI):
 
 def name_logger(loggers: Any, name: str) -> None:
     """Give the loggers that have none the name of the run."""
+    for logger in wandb_loggers(loggers):
+        if not logger._wandb_init.get("name"):
+            logger._wandb_init["name"] = name
+
+
+def wandb_loggers(loggers: Any) -> list[Any]:
+    """Return those of the loggers of a trainer (one, several, or none) that log to Weights & Biases."""
     from lightning.pytorch.loggers import WandbLogger
 
-    for logger in loggers if isinstance(loggers, list) else [loggers]:
-        if isinstance(logger, WandbLogger) and not logger._wandb_init.get("name"):
-            logger._wandb_init["name"] = name
+    several = loggers if isinstance(loggers, list) else [loggers]
+    return [logger for logger in several if isinstance(logger, WandbLogger)]

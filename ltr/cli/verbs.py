@@ -26,6 +26,10 @@ def run(verb: str, arguments: list[str]) -> None:
             from ltr.studies import gallery
 
             gallery(arguments)
+        elif verb == "report":
+            from ltr.report import report
+
+            report(arguments)
         elif verb == "convert":
             from ltr.cli.convert import convert
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +42,12 @@ class ExpertHeads(Head):
     def answers(self, features: Tensor) -> list[Output]:
         """Return what each expert says of its part of features (B, E * D)."""
         return [head(part) for head, part in zip(self.heads, features.chunk(self.experts, 1), strict=True)]
+
+    def lengths(self) -> Tensor | None:
+        """Return (E, C) the lengths of the weights of each expert's classifier."""
+        each = [cast("Head", head).lengths() for head in self.heads]
+        known = [lengths for lengths in each if lengths is not None]
+        return torch.cat(known) if known else None
 
     def forward(self, features: Tensor) -> Output:
         """Map features (B, E * D) to the mean logits (B, C) and those of the experts."""

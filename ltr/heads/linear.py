@@ -24,6 +24,11 @@ class Linear(Head):
         self.fc = nn.Linear(dim, classes, bias=bias)
         nn.init.kaiming_normal_(self.fc.weight)
 
+    def lengths(self) -> Tensor:
+        """Return (1, C) the lengths of the rows of W."""
+        lengths: Tensor = self.fc.weight.norm(dim=1)
+        return lengths[None]
+
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to logits (B, C)."""
         return Output(self.fc(features), features)

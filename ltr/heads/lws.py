@@ -32,6 +32,11 @@ class LWS(Head):
         self.fc = nn.Linear(dim, classes).requires_grad_(not freeze)
         self.scale = nn.Parameter(torch.ones(classes))
 
+    def lengths(self) -> Tensor:
+        """Return (1, C) the lengths of the rows of W as they are scaled."""
+        lengths: Tensor = self.fc.weight.norm(dim=1)
+        return (self.scale * lengths).abs()[None]
+
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to logits (B, C)."""
         return Output(self.scale * self.fc(features), features)

@@ -63,6 +63,10 @@ class Projection(Head):
         """The head whose logits these are."""
         return self.wrapped
 
+    def lengths(self) -> Tensor | None:
+        """Return (E, C) the lengths of the classifier's weights."""
+        return self.wrapped.lengths()
+
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to logits (B, C) and embeddings (B, 1, P)."""
         embeddings = F.normalize(self.projection(features), dim=-1)

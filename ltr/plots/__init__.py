@@ -2,10 +2,32 @@
 
 from ltr.plots.confusion import confusion
 from ltr.plots.counts import class_counts
+from ltr.plots.curves import curves
 from ltr.plots.differences import differences
 from ltr.plots.front import front, undominated
+from ltr.plots.group_recall import group_recall
+from ltr.plots.lengths import lengths
+from ltr.plots.projection import projection
 from ltr.plots.recall import per_class_recall
+from ltr.plots.recall_change import recall_change
+from ltr.plots.reliability import Bins, reliability
 from ltr.plots.save import save
 from ltr.plots.shifts import shifts
 
-__all__ = ["class_counts", "confusion", "differences", "front", "per_class_recall", "save", "shifts", "undominated"]
+__all__ = [
+    "Bins",
+    "class_counts",
+    "confusion",
+    "curves",
+    "differences",
+    "front",
+    "group_recall",
+    "lengths",
+    "per_class_recall",
+    "projection",
+    "recall_change",
+    "reliability",
+    "save",
+    "shifts",
+    "undominated",
+]

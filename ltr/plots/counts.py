@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ltr.counts import by_count
-from ltr.plots.order import group_spans, label_groups, name_ticks
-from ltr.plots.recall import COLOURS, SHADES
+from ltr.plots.order import label_groups, name_ticks, shade_groups
+from ltr.plots.recall import COLOURS
 
 NAMED = 100
 
@@ -32,8 +32,7 @@ def class_counts(train: Sequence[int], test: Sequence[int], *, classes: Sequence
     named = len(order) <= NAMED
     figure = Figure(figsize=(8, 4.2) if len(order) <= 30 else (13, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    for group, (start, end) in group_spans(train).items():
-        axes.axvspan(start - 0.5, end - 0.5, color=SHADES[group], linewidth=0, zorder=0)
+    shade_groups(axes, train)
     label_groups(axes, train)
     handles: list[Any] = [
         axes.bar(range(len(order)), bars, width=0.8, color=COLOURS[0], label="training images")

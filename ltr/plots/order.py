@@ -9,6 +9,8 @@ from matplotlib.axis import Axis, XAxis
 
 from ltr.counts import shot_groups
 
+SHADES = {"many": "0.98", "medium": "0.94", "few": "0.90"}
+
 
 def group_spans(counts: Sequence[int]) -> dict[str, tuple[int, int]]:
     """Return where each shot group that has classes starts and ends (exclusive) in the order of `by_count`."""
@@ -18,6 +20,12 @@ def group_spans(counts: Sequence[int]) -> dict[str, tuple[int, int]]:
             spans[group] = (start, start + len(members))
         start += len(members)
     return spans
+
+
+def shade_groups(axes: Axes, counts: Sequence[int]) -> None:
+    """Shade the shot groups behind the classes."""
+    for group, (start, end) in group_spans(counts).items():
+        axes.axvspan(start - 0.5, end - 0.5, color=SHADES[group], linewidth=0, zorder=0)
 
 
 def label_groups(axes: Axes, counts: Sequence[int], *, block: int = 1) -> None:

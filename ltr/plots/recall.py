@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from ltr.counts import by_count
-from ltr.plots.order import group_spans, label_groups, name_ticks
+from ltr.plots.order import label_groups, name_ticks, shade_groups
 
 # Okabe and Ito: told apart by every kind of colour vision.
 COLOURS = ("#56B4E9", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00")
-SHADES = {"many": "0.98", "medium": "0.94", "few": "0.90"}
 BARS = 200
 
 
@@ -48,9 +47,8 @@ def per_class_recall(
         else:
             handles.append(axes.stairs(percent, edges, label=name, color=colour, fill=True))
     strip.stairs(np.asarray(counts)[order], edges, color="0.3", linewidth=1.0, baseline=None)
-    for group, (start, end) in group_spans(counts).items():
-        for panel in (axes, strip):
-            panel.axvspan(start - 0.5, end - 0.5, color=SHADES[group], linewidth=0, zorder=0)
+    for panel in (axes, strip):
+        shade_groups(panel, counts)
     label_groups(axes, counts)
     axes.set(ylim=(0, 100), ylabel="recall (%)", xlim=(edges[0], edges[-1]))
     axes.grid(axis="y", color="white", linewidth=0.8)
@@ -61,5 +59,5 @@ def per_class_recall(
     strip.minorticks_off()
     name_ticks(strip.xaxis, names)
     # In the order given: matplotlib would put the lines before the bars.
-    figure.legend(handles=handles, loc="outside upper right", ncols=min(len(handles), 4), frameon=False)
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 4), frameon=False)
     return figure

@@ -11,7 +11,7 @@ from torch import nn
 
 from ltr.contracts import Head
 from ltr.errors import InputError
-from ltr.heads import LWS, Cosine, Linear, Projection
+from ltr.heads import LWS, Cosine, ExpertHeads, Linear, Projection
 
 FEATURES = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
 
@@ -136,3 +136,27 @@ def test_a_projection_with_a_hidden_layer_of_its_own() -> None:
     projected = hidden.clamp(min=0) @ last.weight.T + last.bias
     expected = projected / projected.norm(dim=1, keepdim=True)
     torch.testing.assert_close(head(FEATURES).embeddings[:, 0], expected)
+
+
+def test_lengths_are_those_of_what_a_feature_is_multiplied_with() -> None:
+    """The gradient of a logit with respect to the feature is the row of its class."""
+
+    def slow(head: Head) -> list[list[float]]:
+        size = head.dim // head.experts
+        rows = []
+        for label in range(head.classes):
+            feature = torch.randn(1, head.dim, requires_grad=True)
+            head(feature).logits[0, label].backward()
+            rows.append([float(part.norm()) * head.experts for part in feature.grad[0].split(size)])
+        return [list(row) for row in zip(*rows, strict=True)]
+
+    scaled = LWS(8, 5)
+    scaled.scale.data.uniform_(-2, 2)
+    for head in (Linear(8, 5), scaled, Projection(8, 5), ExpertHeads(12, 5, experts=3, head=Linear)):
+        assert head.lengths().tolist() == [pytest.approx(row) for row in slow(head)]
+
+
+def test_cosines_have_no_lengths() -> None:
+    assert Cosine(8, 5).lengths() is None
+    assert Projection(8, 5, classifier=Cosine).lengths() is None
+    assert ExpertHeads(12, 5, experts=3).lengths() is None

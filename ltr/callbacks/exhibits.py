@@ -1,0 +1,83 @@
+"""What the figures of a test need beside its answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ltr.callbacks.answers import in_order
+from ltr.contracts import Answer
+from ltr.counts import by_count
+from ltr.data import LongTailed
+from ltr.methods import Method, Tuning
+
+CLASSES, IMAGES = 10, 200
+LARGEST = torch.finfo(torch.float16).max
+
+
+class Exhibits:
+    """Collect features of a few classes and, of a tuned run, the answers of the head it replaced, batch by batch.
+
+    However large the split is, there are features of at most 10 classes and 200 images each: those classes lie evenly
+    in the order of the training counts, and the images are drawn with a seed of their own.
+
+    Args:
+        method: the network, with its weights.
+        data: its data, with their splits.
+    """
+
+    def __init__(self, method: Method, data: LongTailed) -> None:
+        labels = data.splits["test"].labels
+        self.wanted = torch.zeros(len(labels), dtype=torch.bool)
+        self.wanted[sample(labels.cpu(), method.counts.tolist())] = True
+        self.wanted = self.wanted.to(labels.device)
+        self.method = method
+        self.old_head = method.old_head if isinstance(method, Tuning) and bool(method.old_known) else None
+        self.features: list[tuple[Tensor, Tensor]] = []
+        self.old: list[tuple[Tensor, Tensor]] = []
+
+    def add(self, answer: Answer) -> None:
+        """Keep what is wanted of a batch."""
+        features, chosen = answer.output.features, self.wanted[answer.indices]
+        some = features[chosen].float().clamp(-LARGEST, LARGEST).half()
+        self.features.append((some.cpu(), answer.indices[chosen].cpu()))
+        if self.old_head is not None:
+            with self.method.trainer.precision_plugin.forward_context():
+                logits: Tensor = self.old_head(features).logits
+            self.old.append((logits.float().argmax(1).cpu(), answer.indices.cpu()))
+
+    def gathered(self) -> dict[str, Tensor]:
+        """Return what there is, of all processes; every one of them has to call this.
+
+        Returns:
+            `features` (M, D) float16 of the images at `featured` (M,); `lengths` and `old_lengths` (E, C) of the
+            weights of each class, and `old_predictions` (N,) in the order of the split, where there are such.
+        """
+        features, featured = in_order(self.features)
+        found = {"features": features, "featured": featured}
+        if (lengths := self.method.head.lengths()) is not None:
+            found["lengths"] = lengths.detach().float().cpu()
+        if self.old_head is not None:
+            found["old_predictions"] = in_order(self.old)[0]
+            if (lengths := self.old_head.lengths()) is not None:
+                found["old_lengths"] = lengths.detach().float().cpu()
+        return found
+
+
+def sample(labels: Tensor, counts: list[int]) -> Tensor:
+    """Return the positions of at most IMAGES images of each of at most CLASSES classes, in order.
+
+    Args:
+        labels: (N,) of the split.
+        counts: (C,) training images per class, in whose order the classes that the split has are chosen evenly.
+    """
+    present = set(labels.tolist())
+    ranked = [label for label in by_count(counts).tolist() if label in present]
+    places = np.linspace(0, len(ranked) - 1, min(CLASSES, len(ranked))).round().astype(int)
+    generator = torch.Generator().manual_seed(0)
+    chosen = []
+    for place in places:
+        positions = (labels == ranked[place]).nonzero().flatten()
+        chosen.append(positions[torch.randperm(len(positions), generator=generator)[:IMAGES]])
+    return torch.cat(chosen).sort().values

@@ -1,0 +1,40 @@
+"""Measures in the course of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+from matplotlib.figure import Figure
+
+from ltr.plots.recall import COLOURS
+
+COLUMNS, MARKED = 3, 40
+
+Line = tuple[Sequence[float], Sequence[float]]
+
+
+def curves(panels: Mapping[str, Mapping[str, Line]]) -> Figure:
+    """Draw measures over the epochs, a panel each; a line has the same colour in all of them.
+
+    Args:
+        panels: what is measured, with its unit -> name of a line -> (epochs, values).
+    """
+    names = dict.fromkeys(name for lines in panels.values() for name in lines)
+    colours = dict(zip(names, cycle(COLOURS), strict=False))
+    rows = -(-len(panels) // COLUMNS)
+    figure = Figure(figsize=(11, 0.6 + 2.9 * rows), layout="constrained")
+    grid = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    handles = {}
+    for axes, (title, lines) in zip(grid, panels.items(), strict=False):
+        for name, (epochs, values) in lines.items():
+            marker = "." if len(epochs) <= MARKED else None
+            (handles[name],) = axes.plot(epochs, values, color=colours[name], marker=marker, linewidth=1.5, label=name)
+        axes.set(ylabel=title, xlabel="epoch")
+        axes.grid(color="0.92")
+        axes.set_axisbelow(True)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    for axes in list(figure.axes)[len(panels) :]:
+        axes.remove()
+    figure.legend(handles=[handles[name] for name in names], loc="outside upper left", ncols=5, frameon=False)
+    return figure

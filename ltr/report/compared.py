@@ -1,0 +1,103 @@
+"""The sections of several runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ltr.report import figures
+from ltr.report.about import facts, method
+from ltr.report.finished import Evaluated, Finished
+from ltr.report.markup import command, folded, picture, sentence, table
+from ltr.report.page import Section
+from ltr.report.single import classes_table, figures_table
+
+
+def sections(runs: Sequence[Finished]) -> list[Section]:
+    """Return the page of several runs, section by section.
+
+    Every run stands there with its first evaluation, `test` where there is one; the table of figures has all.
+    """
+    named = names(runs)
+    mains = {name: run.main for name, run in named.items() if run.main is not None}
+    return [
+        Section(", ".join(named), head(named)),
+        Section("Figures", measures(named)),
+        Section("Training", curves(named)),
+        *([Section("Recall of every class", recall(mains)), Section("Shot groups", groups(mains))] if mains else []),
+        Section("Configs", configs(named)),
+    ]
+
+
+def names(runs: Sequence[Finished]) -> dict[str, Finished]:
+    """Name the runs, by their folders where two have one name."""
+    own = [run.name for run in runs]
+    return {run.name if own.count(run.name) == 1 else str(run.folder): run for run in runs}
+
+
+def clash(mains: Mapping[str, Evaluated]) -> str:
+    """Say why recalls of classes cannot share a figure, empty where they can."""
+    (first, one), *others = mains.items()
+    for name, other in others:
+        for what, mine, theirs in (("classes", one.classes, other.classes), ("counts", one.counts, other.counts)):
+            if mine != theirs:
+                whose = "classes" if what == "classes" else "training images per class"
+                return f"This cannot be compared: {first} and {name} have other {whose}. Report on them one by one."
+    return ""
+
+
+def head(named: Mapping[str, Finished]) -> str:
+    """Return what the runs are, in columns."""
+    columns = [dict([*method(run.config), *facts(run)]) for run in named.values()]
+    keys = dict.fromkeys(key for column in columns for key in column)
+    text = table(["", *named], [[key, *(column.get(key, "-") for column in columns)] for key in keys], figures=False)
+    tests = {run.main.metrics.get("data", {}).get("fingerprints", {}).get("test") for run in named.values() if run.main}
+    if len(tests) > 1:
+        text += sentence("The test splits differ, so no figure of one run can be held against that of another.")
+    again = [command(run.again) for run in named.values() if run.again]
+    return text + (sentence("The runs again:") if again else "") + "".join(again)
+
+
+def measures(named: Mapping[str, Finished]) -> str:
+    """Return the table of all figures."""
+    rows = {}
+    for name, run in named.items():
+        for one in run.evaluations:
+            rows[name if one is run.main else f"{name}, {one.name}"] = one
+    return figures_table(rows) if rows else sentence("None of the runs was tested: `ltr test`.", kind="missing")
+
+
+def curves(named: Mapping[str, Finished]) -> str:
+    """Return the curves on the test split."""
+    if (figure := figures.tests({name: run.curves for name, run in named.items()})) is None:
+        return sentence("None of the folders has a metrics.csv, which every `ltr fit` writes.", kind="missing")
+    note = "On the test split, as far as each training followed it; nothing is selected on it."
+    return picture(figure, "top-1, GM, HM and lowest recall on the test split per epoch") + sentence(note, kind="note")
+
+
+def recall(mains: Mapping[str, Evaluated]) -> str:
+    """Return the recalls of every class, and what the second run changes against the first."""
+    if why := clash(mains):
+        return sentence(why, kind="missing")
+    found = {name: one.metrics["recall"] for name, one in mains.items()}
+    of = next(iter(mains.values()))
+    text = picture(figures.recall(found, of), "recall of every class, by training images")
+    if len(found) > figures.SERIES:
+        text += sentence(f"The figure shows the first {figures.SERIES}; all are in the table.", kind="note")
+    if len(mains) > 1:
+        first, second, *_ = mains.items()
+        text += sentence(f"{second[0]} against {first[0]}:")
+        text += picture(figures.difference(first, second), "difference of the recalls of every class")
+    return text + folded("The same as a table", classes_table(of, found))
+
+
+def groups(mains: Mapping[str, Evaluated]) -> str:
+    """Return the recalls of the shot groups."""
+    if why := clash(mains):
+        return sentence(why, kind="missing")
+    found = {name: one.metrics["recall"] for name, one in mains.items()}
+    return picture(figures.groups(found, next(iter(mains.values()))), "mean recall of the shot groups")
+
+
+def configs(named: Mapping[str, Finished]) -> str:
+    """Return the resolved configs, folded away."""
+    return "\n".join(folded(name, command(run.text or "no config.yaml")) for name, run in named.items())

@@ -1,0 +1,47 @@
+"""How measures are written."""
+
+from __future__ import annotations
+
+TITLES = {
+    "top1": "top-1",
+    "gm": "GM",
+    "hm": "HM",
+    "lowest": "lowest",
+    "zero_recall": "zero-recall",
+    "many": "many",
+    "medium": "medium",
+    "few": "few",
+    "ece": "ECE",
+    "nll": "NLL",
+    "brier": "Brier",
+    "macro_f1": "macro-F1",
+    "recall_std": "spread of recalls",
+    "classwise_ece": "class-wise ECE",
+    "ece_many": "ECE many",
+    "ece_medium": "ECE medium",
+    "ece_few": "ECE few",
+}
+PERCENT = {*TITLES, "mean_recall", "worst", "flops_saved"} - {"zero_recall", "nll", "brier"}
+NOTE = (
+    "In percent: recalls, their means, F1 and calibration errors; everything else is as in metrics.json. Zero-recall "
+    "counts the classes of which no test image was recognised. The result of a run is its last epoch."
+)
+
+
+def title(key: str) -> str:
+    """Return what a measure is called."""
+    return TITLES.get(key, key.replace("_", " "))
+
+
+def written(key: str, value: float | None) -> str:
+    """Return a measure as text, in percent where it is a fraction; `-` where there was nothing to measure."""
+    if value is None:
+        return "-"
+    if key in PERCENT:
+        return f"{100 * value:.2f}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction in percent, `-` for None and NaN."""
+    return "-" if value is None or value != value else f"{100 * value:.1f}"

@@ -1,0 +1,163 @@
+"""The sections of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ltr.counts import by_count, per_class
+from ltr.report import figures
+from ltr.report.about import facts, method
+from ltr.report.figures import recalls
+from ltr.report.finished import Evaluated, Finished
+from ltr.report.markup import command, folded, picture, sentence, table
+from ltr.report.measures import NOTE, percent, title, written
+from ltr.report.page import Section
+from ltr.report.worst import worst
+
+
+def sections(run: Finished) -> list[Section]:
+    """Return the page of a run, section by section."""
+    found = [Section(run.name, head(run)), Section("Figures", measures(run))]
+    found.append(Section("Training", curves(run)))
+    if (main := run.main) is not None:
+        found += [
+            Section("Recall of every class", recall(run, main)),
+            Section("Shot groups", groups(run, main)),
+            Section("Confusion", confusion(run, main)),
+            Section("Calibration", calibration(run, main)),
+            Section("Lengths of the classifier's weights", lengths(run, main)),
+            Section("Features", features(run, main)),
+            Section("The worst classes", examples(run, main)),
+        ]
+    return [*found, Section("Config", config(run))]
+
+
+def head(run: Finished) -> str:
+    """Return what the run is, and how to have it again."""
+    rows = [*method(run.config), *facts(run)]
+    text = table(("", ""), rows, figures=False)
+    if run.again:
+        text += sentence("The run again, with the same config and seed:") + command(run.again)
+    return text
+
+
+def measures(run: Finished) -> str:
+    """Return the table of the figures of every evaluation."""
+    if not run.evaluations:
+        return missing("This run was never tested", run, None)
+    return figures_table({one.name: one for one in run.evaluations})
+
+
+def figures_table(evaluations: Mapping[str, Evaluated]) -> str:
+    """Return a table with a row per evaluation and a column per measure that one of them has."""
+    keys = list(dict.fromkeys(key for one in evaluations.values() for key in one.scalars))
+    rows = [[name, *(written(key, one.scalars.get(key)) for key in keys)] for name, one in evaluations.items()]
+    adjusted = [sentence(f"{name}: {one.adjustments}.") for name, one in evaluations.items() if one.adjustments]
+    return table(["", *map(title, keys)], rows) + "".join(adjusted) + sentence(NOTE, kind="note")
+
+
+def curves(run: Finished) -> str:
+    """Return the curves of the training."""
+    if (figure := figures.training(run.curves)) is None:
+        return sentence("The folder has no metrics.csv, which every `ltr fit` writes.", kind="missing")
+    note = (
+        "Train: the running answers to the augmented training batches of the epoch. Nothing is selected on any split."
+    )
+    return picture(figure, "loss, top-1, GM, HM and lowest recall per epoch") + sentence(note, kind="note")
+
+
+def recall(run: Finished, main: Evaluated) -> str:
+    """Return the recall of every class, against the old head where there was one."""
+    found = recalls(run.evaluations)
+    text = picture(figures.recall(found, main), "recall of every class, by training images")
+    if len(found) > figures.SERIES:
+        text += sentence(f"The figure shows the first {figures.SERIES}; all are in the table.", kind="note")
+    if (figure := figures.change(main)) is not None:
+        note = f"What the tuning changed: the head in `{main.name}` against the one it replaced, on the same features."
+        text += sentence(note) + picture(figure, "difference of the recalls of every class")
+    elif "Tuning" in str(run.config.get("model", {}).get("class_path")):
+        text += missing("The recalls of the head that the tuning replaced are not known here", run, main)
+    return text + folded("The same as a table", classes_table(main, found))
+
+
+def classes_table(of: Evaluated, found: figures.Recalls) -> str:
+    """Return the recall of every class as a table, from the most to the fewest training images."""
+    tested = per_class(of.predictions["labels"], len(of.counts)).tolist() if of.predictions else None
+    rows = [
+        [of.classes[label], f"{of.counts[label]:,}"]
+        + ([f"{tested[label]:,}"] if tested else [])
+        + [percent(recalls[label]) for recalls in found.values()]
+        for label in by_count(of.counts)
+    ]
+    head = ["class", "training images", *(["test images"] if tested else []), *(f"{name} (%)" for name in found)]
+    return table(head, rows)
+
+
+def groups(run: Finished, main: Evaluated) -> str:
+    """Return the recalls of the shot groups of every evaluation."""
+    note = "Classes with more than 100, 20 to 100, and fewer than 20 training images: the mean of their recalls."
+    shown = figures.groups(recalls(run.evaluations), main)
+    return picture(shown, "mean recall of the shot groups") + sentence(note, kind="note")
+
+
+def confusion(run: Finished, main: Evaluated) -> str:
+    """Return the confusion matrix."""
+    if (figure := figures.confusion(main)) is None:
+        return missing("A confusion matrix needs the predictions, which are not here", run, main)
+    return picture(figure, "confusion matrix, classes by training images") + sentence(f"Of `{main.name}`.", kind="note")
+
+
+def calibration(run: Finished, main: Evaluated) -> str:
+    """Return how far confidence lies from accuracy."""
+    if (figure := figures.reliability(main)) is None:
+        return missing("Calibration needs the predictions, which are not here", run, main)
+    each = {one.name: bins for one in run.evaluations if (bins := figures.calibration(one)) is not None}
+    names = list(dict.fromkeys(name for bins in each.values() for name in bins))
+    rows = [[name, *(percent(bins[part].ece) for part in names)] for name, bins in each.items()]
+    note = (
+        f"The figure is of `{main.name}`. An image is in the shot group of its true class, whatever it was taken for; "
+        "expected calibration error in percent, 15 bins."
+    )
+    text = picture(figure, "confidence against accuracy, for all images and each shot group")
+    return text + table(["ECE", *names], rows) + sentence(note, kind="note")
+
+
+def lengths(run: Finished, main: Evaluated) -> str:
+    """Return the lengths of the classifier's weights."""
+    if (figure := figures.lengths(main)) is not None:
+        note = "As the run keeps them: what is adjusted at test time is not in them."
+        return picture(figure, "length of the weights of every class") + sentence(note, kind="note")
+    if "features" in main.predictions:
+        return sentence("The logits of this head do not depend on how long its weights are.", kind="missing")
+    return missing("The lengths of the weights are not here", run, main)
+
+
+def features(run: Finished, main: Evaluated) -> str:
+    """Return the features of some classes in the plane."""
+    if (figure := figures.projection(main)) is None:
+        return missing("Features of some test images are not here", run, main)
+    note = (
+        "Principal components of the features of at most 200 test images of each of at most 10 classes, which lie "
+        "evenly in the order of the training counts. What lies apart in the plane lies apart; what does not, may."
+    )
+    return picture(figure, "features of some classes in the plane") + sentence(note, kind="note")
+
+
+def examples(run: Finished, main: Evaluated) -> str:
+    """Return the worst classes with some of their images."""
+    if (found := worst(main)) is None:
+        return missing("Images of the worst classes are not here", run, main)
+    note = f"The lowest recalls of `{main.name}`; images are drawn by chance, up to four wrong and two right ones."
+    return sentence(note, kind="note") + found
+
+
+def config(run: Finished) -> str:
+    """Return the resolved config, folded away."""
+    if not run.text:
+        return sentence("The folder has no config.yaml, which every `ltr fit` writes.", kind="missing")
+    return folded("config.yaml, everything resolved", command(run.text))
+
+
+def missing(what: str, run: Finished, evaluation: Evaluated | None) -> str:
+    """Say what is missing, and which command brings it."""
+    return sentence(f"{what}: `{run.test(evaluation)}` brings them.", kind="missing")

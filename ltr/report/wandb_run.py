@@ -1,0 +1,70 @@
+"""The figures of a run in its Weights & Biases run."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from lightning.pytorch.loggers import WandbLogger
+from matplotlib.figure import Figure
+
+from ltr import files
+from ltr.report.figures import STYLE, drawn, training
+from ltr.report.finished import Evaluated, read_curves
+
+KEPT = "wandb.json"
+
+
+def log_training(logger: WandbLogger, folder: Path) -> None:
+    """Log the curves of a training that has ended, keep the id of its run in its folder, and end it.
+
+    Args:
+        logger: of the training.
+        folder: of the run.
+    """
+    experiment = logger.experiment
+    curves = folder / "metrics.csv"
+    with matplotlib.rc_context(STYLE):
+        figure = training(read_curves(curves)) if curves.is_file() else None
+    _log(experiment, "training", {"curves": figure} if figure else {})
+    files.write_json(folder / KEPT, {"id": experiment.id, "project": experiment.project})
+    experiment.finish()
+
+
+def log_test(logger: WandbLogger, run: Path, evaluation: Path) -> None:
+    """Log the figures and measures of a test to the run of its training; do nothing where the id was not kept.
+
+    Args:
+        logger: as the config of the run has it.
+        run: folder of the checkpoint that was tested.
+        evaluation: folder of the test.
+    """
+    kept = run / KEPT
+    if not kept.is_file():
+        return
+    logger._wandb_init |= {"resume": "allow", **json.loads(kept.read_text(encoding="utf-8"))}
+    one = Evaluated.read(evaluation)
+    measures = {key: value for key, value in one.scalars.items() if value is not None}
+    with matplotlib.rc_context(STYLE):
+        _log(logger.experiment, one.name, drawn(one), measures)
+    logger.experiment.finish()
+
+
+def _log(
+    experiment: Any, name: str, figures: Mapping[str, Figure], measures: Mapping[str, float] | None = None
+) -> None:
+    """Log figures and measures under the name of an evaluation."""
+    import wandb
+    from PIL import Image
+
+    content: dict[str, Any] = {f"evaluations/{name}/{key}": value for key, value in (measures or {}).items()}
+    for title, figure in figures.items():
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=110)
+        content[f"figures/{name}/{title}"] = wandb.Image(Image.open(picture))
+    if content:
+        experiment.log(content)

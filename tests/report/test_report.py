@@ -1,0 +1,211 @@
+"""The page about finished runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pages import CLASSES, COUNTS, Page, make_metrics, make_predictions, make_run
+
+from ltr.report.figures import calibration
+from ltr.report.finished import Evaluated, Finished
+from ltr.report.report import write
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run with an evaluation that kept everything, and another that kept its metrics only."""
+    run = make_run(tmp_path_factory.mktemp("runs") / "whole")
+    make_predictions(make_metrics(run / "test", old_recall=[0.9, 0.8, 0.3, None, 0.0]))
+    make_metrics(run / "la", top1=0.6, adjustments=[{"LogitAdjustment": {"tau": 1.5}}])
+    return run
+
+
+@pytest.fixture(scope="module")
+def page(whole: Path) -> Page:
+    """Return the page of that run."""
+    return Page(write([Finished.read(str(whole))]))
+
+
+def self_contained(page: Page) -> None:
+    """Fail where a page loads or links to anything that is not in it."""
+    assert "http://" not in page.whole
+    assert "https://" not in page.whole
+    assert "url(" not in page.whole
+    assert "@import" not in page.whole
+    for tag, attributes in page.tags:
+        assert tag not in ("script", "link", "iframe", "object", "embed", "base")
+        assert str(attributes.get("src", "data:")).startswith("data:")
+        assert str(attributes.get("href", "#")).startswith("#")
+        assert not any(name.startswith("on") for name in attributes), "a handler of events"
+    assert page.open == [], "every element is closed"
+
+
+def test_nothing_is_loaded_and_everything_is_escaped(page: Page) -> None:
+    self_contained(page)
+    assert "<script" not in page.whole
+    for name in CLASSES:
+        assert name in page.text
+    assert "</pre><script>1</script>" in page.text, "the config as it is"
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in [said for _, said in page.tags]
+    assert "prefers-color-scheme: dark" in page.whole
+
+
+def test_the_figures_are_those_of_metrics_json(page: Page, whole: Path) -> None:
+    table = page.table("", "top-1")
+    assert list(table) == ["test", "la"]
+    for name, row in table.items():
+        measures = json.loads((whole / name / "metrics.json").read_text())
+        assert float(row["top-1"]) == pytest.approx(100 * measures["top1"], abs=0.005)
+        assert float(row["ECE"]) == pytest.approx(100 * measures["ece"], abs=0.005)
+        assert float(row["NLL"]) == pytest.approx(measures["nll"], abs=5e-4), "no fraction"
+        assert row["strange measure"] == "12,345", "what is not known is there as it is"
+        assert row["zero-recall"] == "0"
+    assert "LogitAdjustment(tau 1.5)" in page.text
+    head = {row[0]: row[1] for row in page.tables[0]}
+    assert (head["seed"], head["parameters"], head["epochs"], head["seconds"]) == ("3", "1,234", "2", "5.5")
+    assert head["loss"] == "CrossEntropy"
+    assert head["test split"] == "cd" * 32
+    assert f"ltr fit --config {whole}/config.yaml --name whole_again" in page.text
+
+
+def test_the_recall_of_every_class_is_a_table(page: Page) -> None:
+    table = page.table("class", "test (%)")
+    assert list(table) == CLASSES, "from the most to the fewest training images"
+    assert [row["training images"] for row in table.values()] == [str(count) for count in COUNTS]
+    assert [row["test images"] for row in table.values()] == ["15", "15", "15", "0", "15"]
+    assert [row["test (%)"] for row in table.values()] == ["90.0", "70.0", "50.0", "-", "10.0"]
+    assert [row["old head (%)"] for row in table.values()] == ["90.0", "80.0", "30.0", "-", "0.0"]
+
+
+def test_a_whole_run_has_every_section(page: Page) -> None:
+    assert page.figures == 8
+    assert "missing" not in [attributes.get("class") for _, attributes in page.tags]
+    assert [attributes.get("class") for _, attributes in page.tags].count("photograph") == 4
+
+
+def test_the_worst_classes_say_what_they_are_taken_for(page: Page, whole: Path) -> None:
+    kept = torch.load(whole / "test" / "predictions.pt", weights_only=True)
+    predictions = kept["probabilities"].argmax(1)
+    of = predictions[kept["labels"] == 4]
+    wrong = np.bincount(of[of != 4], minlength=5)
+    most = int(wrong.argmax())
+    assert f"most often taken for {CLASSES[most]} ({100 * wrong[most] / 15:.1f}\u00a0%)" in page.text
+    first = int(predictions[45])
+    said = "recognised" if first == 4 else f"taken for {CLASSES[first]}"
+    assert f"{said}, {100 * kept['probabilities'][45].max():.1f}\u00a0%" in page.text
+
+
+def test_the_error_of_every_group_is_that_of_a_loop(page: Page, whole: Path) -> None:
+    kept = torch.load(whole / "test" / "predictions.pt", weights_only=True)
+    groups = {"all": range(5), "many": (0, 1), "medium": (2,), "few": (3, 4)}
+    found = calibration(Evaluated.read(whole / "test"))
+    row = page.table("ECE", "all")["test"]
+    for name, members in groups.items():
+        rows = [row for row in range(60) if int(kept["labels"][row]) in members]
+        error = 0.0
+        for place in range(15):
+            sums = [0.0, 0.0]
+            for at in rows:
+                confidence = float(kept["probabilities"][at].max())
+                if place / 15 < confidence <= (place + 1) / 15:
+                    sums[0] += int(kept["probabilities"][at].argmax()) == int(kept["labels"][at])
+                    sums[1] += confidence
+            error += abs(sums[0] - sums[1]) / len(rows)
+        assert found[name].ece == pytest.approx(error, abs=1e-9), name
+        assert float(row[name]) == pytest.approx(100 * error, abs=0.051), name
+
+
+def test_what_is_missing_is_named_with_the_command_that_brings_it(ltr, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "old")
+    make_metrics(run / "test")
+    (run / "config.yaml").unlink()
+    assert ltr("report old") == 0
+    page = Page(Path("report.html").read_text())
+    self_contained(page)
+    assert page.figures == 3, "curves, recalls and shot groups need no predictions"
+    assert page.text.count("ltr test --ckpt_path old brings them") == 5
+    old = make_predictions(run / "test")
+    for key in ("features", "featured", "lengths", "examples", "exampled"):
+        del old[key]
+    torch.save(old, run / "test" / "predictions.pt")
+    assert ltr("report old") == 0
+    page = Page(Path("report.html").read_text())
+    assert page.figures == 5, "those of before need no features"
+    assert page.text.count("ltr test --ckpt_path old brings them") == 3
+
+
+def test_a_run_that_was_never_tested_has_its_curves(ltr, tmp_path: Path) -> None:
+    make_run(tmp_path / "new")
+    assert ltr("report new") == 0
+    page = Page(Path("report.html").read_text())
+    assert page.figures == 1
+    assert "never tested: ltr test --ckpt_path new" in page.text
+
+
+def test_a_head_without_lengths_and_an_expert_that_was_not_asked(ltr, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    features = torch.randn(60, 8).half()
+    features[7, 4:] = torch.nan
+    kept = make_predictions(make_metrics(run / "test"), features=features)
+    del kept["lengths"]
+    torch.save(kept, run / "test" / "predictions.pt")
+    assert ltr("report run") == 0
+    page = Page(Path("report.html").read_text())
+    assert "do not depend on how long its weights are" in page.text
+    assert page.figures == 6
+
+
+def test_several_runs_stand_side_by_side(ltr, tmp_path: Path, whole: Path) -> None:
+    make_metrics(make_run(tmp_path / "other") / "test", top1=0.75, recall=[0.8, 0.7, 0.6, None, 0.3])
+    assert ltr(f"report {whole} other --output out/two.html") == 0
+    page = Page(Path("out/two.html").read_text())
+    self_contained(page)
+    table = page.table("", "top-1")
+    assert list(table) == ["whole", "whole, la", "other"]
+    assert [row["top-1"] for row in table.values()] == ["51.23", "60.00", "75.00"]
+    assert page.figures == 4
+    recalls = page.table("class", "other (%)").values()
+    assert [row["whole (%)"] for row in recalls] == ["90.0", "70.0", "50.0", "-", "10.0"]
+    assert [row["other (%)"] for row in recalls] == ["80.0", "70.0", "60.0", "-", "30.0"]
+    assert "cannot be compared" not in page.text
+
+
+@pytest.mark.parametrize("what", ["classes", "counts"])
+def test_runs_of_another_kind_share_no_figure_of_classes(ltr, tmp_path: Path, whole: Path, what: str) -> None:
+    said = {"classes": [*"abcde"]} if what == "classes" else {"counts": [9, 8, 7, 6, 5]}
+    make_metrics(make_run(tmp_path / "other") / "test", **said)
+    assert ltr(f"report {whole} other") == 0
+    page = Page(Path("report.html").read_text())
+    assert page.text.count("cannot be compared: whole and other have other") == 2
+    assert page.figures == 1, "the curves"
+
+
+def test_two_runs_of_one_name_go_by_their_folders(ltr, tmp_path: Path) -> None:
+    for home in ("one", "two"):
+        make_metrics(make_run(tmp_path / home / "run") / "test")
+    assert ltr("report one/run two/run") == 0
+    assert list(Page(Path("report.html").read_text()).table("", "top-1")) == ["one/run", "two/run"]
+
+
+def test_the_shipped_run_has_a_page(ltr) -> None:
+    assert ltr("report ce_resnet32_cifar100_lt100") == 0
+    page = Page(Path("report.html").read_text())
+    self_contained(page)
+    assert page.table("", "top-1")["test"]["top-1"] == "38.05"
+    assert page.figures >= 3
+    assert len(page.whole) < 3_000_000
+    assert len(page.table("class", "test (%)")) == 100
+
+
+def test_a_run_that_is_not_there_gets_a_sentence(ltr, capsys, tmp_path: Path) -> None:
+    metrics = make_metrics(tmp_path / "checkpoints" / "mine" / "test") / "metrics.json"
+    assert ltr("report mnie") == 2
+    assert "there is no run mnie with curves or an evaluation; did you mean mine?" in capsys.readouterr().err
+    metrics.write_text("{")
+    assert ltr("report mine") == 2
+    assert "metrics.json is damaged" in capsys.readouterr().err
+    assert not Path("report.html").exists()
