@@ -41,12 +41,10 @@ class Evaluation(Answers):
         """Keep where the run is from."""
         self.provenance = checkpoint.get("provenance")
 
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the images that the network was trained on."""
         assert isinstance(pl_module, Method)
         self.seen["test"] = count_seen(pl_module, trainer.datamodule, "test")  # type: ignore[attr-defined]
-
-    on_predict_start = on_test_start
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the images that the network was trained on, in every split that is measured."""
@@ -60,7 +58,8 @@ class Evaluation(Answers):
         return {"probabilities": logits.softmax(1), "labels": labels, "indices": indices}
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose what is kept for the figures."""
+        """Count the images that the network was trained on, and choose what is kept for the figures."""
+        self.on_predict_start(trainer, pl_module)
         assert isinstance(pl_module, Method)
         self.exhibits = Exhibits(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ltr.html.markup import command, folded, picture, sentence, table
+from ltr.html.page import Section
 from ltr.report import figures
 from ltr.report.about import facts, method
 from ltr.report.finished import Evaluated, Finished
-from ltr.report.markup import command, folded, picture, sentence, table
-from ltr.report.page import Section
 from ltr.report.single import classes_table, figures_table
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ltr.counts import by_count, per_class
+from ltr.html.markup import command, folded, picture, sentence, table
+from ltr.html.page import Section
 from ltr.report import figures
 from ltr.report.about import facts, method
 from ltr.report.figures import recalls
 from ltr.report.finished import Evaluated, Finished
-from ltr.report.markup import command, folded, picture, sentence, table
 from ltr.report.measures import NOTE, percent, title, written
-from ltr.report.page import Section
 from ltr.report.worst import worst
 
 

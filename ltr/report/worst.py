@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ltr.html.markup import escape, photograph, sentence
 from ltr.report.figures import answered, rows_of
 from ltr.report.finished import Evaluated
-from ltr.report.markup import escape, photograph, sentence
 from ltr.report.measures import percent
 
 MISTAKEN = 3

@@ -25,20 +25,26 @@ def write(folder: Path, plan: Plan, sections: Sequence[Section], *, command: str
         sections: its results.
         command: what the user typed.
     """
-    pictures = []
-    for section in sections:
-        name = "".join(f"-{part}" for part in (section.setting.data, section.setting.recipe) if part)
-        for kind, figure in (("recall", _recalls(plan, section)), ("differences", _differences(section))):
-            if figure is not None:
-                pictures.append(folder / f"{kind}{name}.png")
-                plots.save(figure, pictures[-1])
+    pictures = {section.setting: _drawn(plan, section) for section in sections}
+    paths: dict[Path, Figure] = {}
+    for setting, figures in pictures.items():
+        name = "".join(f"-{part}" for part in (setting.data, setting.recipe) if part)
+        paths |= {folder / f"{kind}{name}.png": figure for kind, figure in figures.items()}
+    for path, figure in paths.items():
+        plots.save(figure, path)
     files.write_text(folder / "table.md", markdown(plan, sections, command=command))
     files.write_text(folder / "table.tex", latex(sections, command=command))
     files.write_text(folder / "provenance.md", made(plan, sections))
     files.write_csv(folder / "table.csv", list(_rows(sections)))
-    files.write_text(folder / "table.html", web(plan, sections, command=command, pictures=pictures))
+    files.write_text(folder / "table.html", web(plan, sections, said=command, pictures=pictures))
     print(f"\ntable: {folder / 'table.md'} (and .csv, .tex, .html), {folder / 'provenance.md'}")
-    print(*(f"picture: {path}" for path in pictures), sep="\n")
+    print(*(f"picture: {path}" for path in paths), sep="\n")
+
+
+def _drawn(plan: Plan, section: Section) -> dict[str, Figure]:
+    """Return the figures that can be drawn, by what they show."""
+    figures = {"recall": _recalls(plan, section), "differences": _differences(section)}
+    return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def _recalls(plan: Plan, section: Section) -> Figure | None:

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from ltr import html
-from ltr.studies.plan import Plan
+from matplotlib.figure import Figure
+
+from ltr import __version__
+from ltr.html.markup import command, folded, picture, sentence, table
+from ltr.html.page import Section as Part
+from ltr.html.page import page
+from ltr.studies.plan import Plan, Setting
 from ltr.studies.table import Section, Table, differences, provenance, results
 
 
-def web(plan: Plan, sections: Sequence[Section], *, command: str, pictures: Sequence[Path]) -> str:
+def web(plan: Plan, sections: Sequence[Section], *, said: str, pictures: Mapping[Setting, Mapping[str, Figure]]) -> str:
     """Return the page.
 
     Args:
         plan: the study.
         sections: its results.
-        command: what the user typed.
-        pictures: PNG files that go into it.
+        said: the command.
+        pictures: those of each section by what they show.
     """
-    seeds = f"seeds {', '.join(map(str, plan.seeds))}"
-    body = [f"<p>{escape(plan.about)}</p>", f"<p><code>{escape(command)}</code>, {seeds}.</p>"]
+    seeds = f"Seeds {', '.join(map(str, plan.seeds))}."
+    parts = [Part(plan.name, sentence(plan.about) + command(said) + sentence(seeds))]
     for section in sections:
-        if section.setting.title:
-            body.append(f"<h2>{escape(section.setting.title)}</h2>")
-        body.append(f"<p>{escape(section.data)}</p>")
-        for title, made in (("", results), ("Differences", differences), ("How it was made", provenance)):
-            table = made(section)
-            if table is not None:
-                body += [f"<h3>{title}</h3>"] * bool(title) + [_table(table)]
-    body += [f"<p>{escape(sentence)}</p>" for section in sections for sentence in section.failures]
-    body += [html.picture(path, path.stem) for path in pictures]
-    return html.page(plan.name, body)
+        content = [sentence(section.data), *_table(results(section)), *_table(differences(section))]
+        content += [sentence(failure, kind="missing") for failure in section.failures]
+        content += [picture(figure, name) for name, figure in pictures[section.setting].items()]
+        content.append(folded("How it was made", "\n".join(_table(provenance(section)))))
+        parts.append(Part(section.setting.title or "Results", "\n".join(content)))
+    return page(f"ltr: {plan.name}", parts, footer=f"Written by `ltr study` {__version__}.")
 
 
-def _table(table: Table) -> str:
-    """Return a table and what a reader must know."""
-    rows = table.written(lambda cell: f"<b>{escape(cell)}</b>", escape)
-    return f"{html.table(table.head, rows)}\n<p>{escape(table.note)}</p>"
+def _table(made: Table | None) -> list[str]:
+    """Return a table and what a reader must know, nothing where there is none."""
+    if made is None:
+        return []
+    return [table(made.head, made.rows, bold=made.bold), sentence(made.note, kind="note")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ltr.report.markup import escape
+from ltr.html.markup import escape
 
 STYLE = """\
 :root { color-scheme: light dark; --page: #fff; --text: #1b1b1f; --soft: #5c5f66; --line: #d8dade; --box: #f4f5f7;

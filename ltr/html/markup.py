@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -28,18 +28,31 @@ def command(text: str) -> str:
     return f"<pre><code>{escape(text)}</code></pre>"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, figures: bool = True) -> str:
+def table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    figures: bool = True,
+    bold: Container[tuple[int, int]] = (),
+) -> str:
     """Return a table of plain text that scrolls sideways where it is too wide.
 
     Args:
         head: the titles of the columns.
         rows: their cells.
         figures: whether all columns but the first are figures, which stand to the right.
+        bold: (row, column) of the cells that stand out.
     """
+
+    def written(row: int, column: int, cell: str) -> str:
+        return f"<td>{f'<b>{escape(cell)}</b>' if (row, column) in bold else escape(cell)}</td>"
+
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     body = "\n".join(
-        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
-        for first, *cells in rows
+        f'<tr><th scope="row">{escape(first)}</th>'
+        + "".join(written(row, column, cell) for column, cell in enumerate(cells, 1))
+        + "</tr>"
+        for row, (first, *cells) in enumerate(rows)
     )
     kind = "figures" if figures else "words"
     whole = f'<table class="{kind}"><thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n</tbody></table>'
