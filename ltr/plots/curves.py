@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ltr.plots.recall import COLOURS
 
-COLUMNS, MARKED = 3, 40
+MARKED = 40
 
 Line = tuple[Sequence[float], Sequence[float]]
 
@@ -22,9 +22,10 @@ def curves(panels: Mapping[str, Mapping[str, Line]]) -> Figure:
     """
     names = dict.fromkeys(name for lines in panels.values() for name in lines)
     colours = dict(zip(names, cycle(COLOURS), strict=False))
-    rows = -(-len(panels) // COLUMNS)
-    figure = Figure(figsize=(11, 0.6 + 2.9 * rows), layout="constrained")
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    columns = 2 if len(panels) <= 4 else 3
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(0.4 + 3.6 * columns, 0.6 + 2.9 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flat
     handles = {}
     for axes, (title, lines) in zip(grid, panels.items(), strict=False):
         for name, (epochs, values) in lines.items():

@@ -52,4 +52,5 @@ def name_ticks(axis: Axis, names: Sequence[str]) -> None:
     crowded = len(shown) > 12 or max(map(len, shown)) > 6
     size = 9 if len(shown) <= 20 else 7 if len(shown) <= 50 else 5.5
     rotation = 90 if crowded and isinstance(axis, XAxis) else 0
-    axis.set_ticks(range(0, len(names), step), shown, fontsize=size, rotation=rotation)
+    places = range(0, len(names), step)
+    axis.set_ticks(places, shown, fontsize=size, rotation=rotation, parse_math=False)  # a `$` is a `$`

@@ -15,10 +15,8 @@ def method(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the parts of a method by the names of their classes."""
     model, data, trainer = (config.get(part) or {} for part in ("model", "data", "trainer"))
     said = {**model.get("init_args", {}), **data.get("init_args", {}), "callbacks": trainer.get("callbacks")}
-    rows = [("method", words(model.get("class_path")))] + [
-        (part.replace("_", " "), words(said.get(part))) for part in PARTS
-    ]
-    return [(part, text) for part, text in rows if text]
+    rows = [(part.replace("_", " "), words(said.get(part))) for part in PARTS]
+    return [(name, text) for name, text in (("method", last(model.get("class_path"))), *rows) if text]
 
 
 def words(part: Any) -> str:
@@ -28,11 +26,16 @@ def words(part: Any) -> str:
     if not is_part(part):
         return ""
     if isinstance(part, str):
-        return part.rpartition(".")[2]
-    name = part["class_path"].rpartition(".")[2]
-    inner = {key: value for key, value in (part.get("init_args") or {}).items() if value not in (None, False)}
-    said = [words(value) if is_part(value) else f"{key} {value}" for key, value in inner.items()]
+        return last(part)
+    name = last(part["class_path"])
+    inner = {key: value for key, value in (part.get("init_args") or {}).items() if value is not None}
+    said = [words(value) if is_part(value) else f"{key} {value}" for key, value in inner.items() if value is not False]
     return f"{name}({', '.join(said)})" if said else name
+
+
+def last(path: object) -> str:
+    """Return the name of a class by its path, empty for None."""
+    return str(path or "").rpartition(".")[2]
 
 
 def is_part(value: Any) -> bool:

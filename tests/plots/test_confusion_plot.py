@@ -56,3 +56,10 @@ def test_a_hundred_names_do_not_overlap() -> None:
     figure.draw_without_rendering()
     boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
     assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes)), "names overlap"
+
+
+def test_a_class_may_have_any_name() -> None:
+    names = ["$\\frac{$", "_b"]
+    figure = confusion([0, 1], [0, 1], classes=names, counts=[50, 5])
+    figure.draw_without_rendering()
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == names

@@ -10,6 +10,7 @@ import pytest
 import torch
 from pages import CLASSES, COUNTS, Page, make_metrics, make_predictions, make_run
 
+from ltr.report.about import method
 from ltr.report.figures import calibration
 from ltr.report.finished import Evaluated, Finished
 from ltr.report.report import write
@@ -70,6 +71,23 @@ def test_the_figures_are_those_of_metrics_json(page: Page, whole: Path) -> None:
     assert head["loss"] == "CrossEntropy"
     assert head["test split"] == "cd" * 32
     assert f"ltr fit --config {whole}/config.yaml --name whole_again" in page.text
+
+
+def test_a_method_is_said_by_its_parts() -> None:
+    inner = {
+        "class_path": "torch.optim.SGD",
+        "init_args": {"lr": 0.1, "nesterov": False, "dampening": 0, "foreach": None},
+    }
+    optimizer = {"class_path": "ltr.optimizers.SAM", "init_args": {"base": inner, "radius": 0.05}}
+    callbacks = [{"class_path": "ltr.callbacks.EMA"}, {"class_path": "mine.Own", "init_args": {"files": ["a", "b"]}}]
+    model = {"class_path": "mine.Method", "init_args": {"loss": "ltr.losses.GML", "mix": None, "optimizer": optimizer}}
+    assert method({"model": model, "trainer": {"callbacks": callbacks}}) == [
+        ("method", "Method"),
+        ("loss", "GML"),
+        ("optimizer", "SAM(SGD(lr 0.1, dampening 0), radius 0.05)"),
+        ("callbacks", "EMA, Own(files ['a', 'b'])"),
+    ]
+    assert method({}) == []
 
 
 def test_the_recall_of_every_class_is_a_table(page: Page) -> None:

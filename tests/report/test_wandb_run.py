@@ -9,7 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+
+FIT = (
+    "fit --config ce.yaml --config recipes/wandb.yaml --data Synthetic --data.imbalance 4 --data.batch_size 16 "
+    "--model.backbone ResNet20 --model.backbone.width 4 --model.schedule Cosine --model.schedule.warmup 0 "
+    "--trainer.max_epochs 2 --trainer.check_val_every_n_epoch 2 --trainer.enable_progress_bar false "
+    "--trainer.accelerator cpu --trainer.precision 32-true --name a"
+)
 
 
 @pytest.mark.slow
@@ -27,7 +33,7 @@ def test_a_test_logs_to_the_run_of_its_training(ltr, tmp_path: Path) -> None:
         (folder,) = {*Path("wandb").glob("offline-run-*")} - before
         return folder
 
-    training = logged(f"fit {TINY} --config recipes/wandb.yaml --name a")
+    training = logged(FIT)
     kept = json.loads(Path("checkpoints/a/wandb.json").read_text())
     assert kept["project"] == "ltr"
     assert training.name.endswith(kept["id"])
