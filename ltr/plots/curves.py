@@ -7,6 +7,7 @@ from itertools import cycle
 
 from matplotlib.figure import Figure
 
+from ltr.plots.order import legend
 from ltr.plots.recall import COLOURS
 
 MARKED = 40
@@ -37,5 +38,5 @@ def curves(panels: Mapping[str, Mapping[str, Line]]) -> Figure:
         axes.xaxis.get_major_locator().set_params(integer=True)
     for axes in list(figure.axes)[len(panels) :]:
         axes.remove()
-    figure.legend(handles=[handles[name] for name in names], loc="outside upper left", ncols=5, frameon=False)
+    legend(figure, [handles[name] for name in names])
     return figure

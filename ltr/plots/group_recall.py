@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from ltr.counts import shot_groups
 from ltr.markdown import plural
+from ltr.plots.order import legend
 from ltr.plots.recall import COLOURS
 
 
@@ -24,10 +26,12 @@ def group_recall(rows: Mapping[str, Mapping[str, float | None]], counts: Sequenc
     width = 0.84 / max(len(rows), 1)
     figure = Figure(figsize=(max(6.5, 1.6 + 0.55 * len(rows) * len(groups)), 4), layout="constrained")
     axes = figure.add_subplot()
+    handles: list[BarContainer] = []
     for number, ((name, row), colour) in enumerate(zip(rows.items(), cycle(COLOURS), strict=False)):
         percent = 100 * np.asarray([row.get(group) for group in groups], dtype=float)
         places = np.arange(len(groups)) + (number - (len(rows) - 1) / 2) * width
         bars = axes.bar(places, percent, width=0.92 * width, color=colour, label=name)
+        handles.append(bars)
         written = ["" if np.isnan(value) else f"{value:.1f}" for value in percent]
         axes.bar_label(bars, written, fontsize=8, padding=1)
     sizes = {group: plural(len(members), "class", "classes") for group, members in groups.items()}
@@ -35,5 +39,5 @@ def group_recall(rows: Mapping[str, Mapping[str, float | None]], counts: Sequenc
     axes.set(ylabel="mean recall (%)", ylim=(0, 105))
     axes.grid(axis="y", color="0.92")
     axes.set_axisbelow(True)
-    figure.legend(loc="outside upper left", ncols=4, frameon=False)
+    legend(figure, handles)
     return figure

@@ -1,11 +1,13 @@
-"""What the figures share: shot groups and names along an axis."""
+"""What the figures share: shot groups, names along an axis, the legend above."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
+from matplotlib.figure import Figure
 
 from ltr.counts import shot_groups
 
@@ -54,3 +56,15 @@ def name_ticks(axis: Axis, names: Sequence[str]) -> None:
     rotation = 90 if crowded and isinstance(axis, XAxis) else 0
     places = range(0, len(names), step)
     axis.set_ticks(places, shown, fontsize=size, rotation=rotation, parse_math=False)  # a `$` is a `$`
+
+
+def legend(figure: Figure, handles: Sequence[Any]) -> None:
+    """Write the legend above a figure, in as many columns as its names leave room for.
+
+    Args:
+        figure: the figure.
+        handles: what is named, in the order given: matplotlib would put lines before bars.
+    """
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = max(1, int(figure.get_figwidth() / (0.6 + 0.08 * longest)))  # inches: a sample of it, then letters
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), columns), frameon=False)

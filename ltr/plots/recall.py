@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from ltr.counts import by_count
-from ltr.plots.order import label_groups, name_ticks, shade_groups
+from ltr.plots.order import label_groups, legend, name_ticks, shade_groups
 
 # Okabe and Ito: told apart by every kind of colour vision.
 COLOURS = ("#56B4E9", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00")
@@ -58,6 +58,5 @@ def per_class_recall(
     strip.set_yticks(extremes, [f"{count}" for count in extremes])
     strip.minorticks_off()
     name_ticks(strip.xaxis, names)
-    # In the order given: matplotlib would put the lines before the bars.
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 4), frameon=False)
+    legend(figure, handles)
     return figure

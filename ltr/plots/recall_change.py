@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ltr.counts import by_count
-from ltr.plots.order import label_groups, name_ticks, shade_groups
+from ltr.plots.order import label_groups, legend, name_ticks, shade_groups
 from ltr.plots.recall import COLOURS
 
 
@@ -36,13 +36,15 @@ def recall_change(
     shade_groups(axes, counts)
     label_groups(axes, counts)
     places = np.arange(len(order))
-    for name, colour, some in zip(names, COLOURS, (change < 0, change > 0), strict=False):
+    handles = [
         axes.bar(places[some], change[some], width=0.8, color=colour, label=f"{name} is better")
+        for name, colour, some in zip(names, COLOURS, (change < 0, change > 0), strict=False)
+    ]
     axes.axhline(0, color="0.3", linewidth=0.8)
     axes.set(ylabel="difference of the recalls\n(percentage points)", xlim=(-0.5, len(order) - 0.5))
     axes.set_xlabel("class, from the most to the fewest training images")
     axes.grid(axis="y", color="white", linewidth=0.8)
     axes.set_axisbelow(True)
     name_ticks(axes.xaxis, [classes[label] for label in order])
-    figure.legend(loc="outside upper left", ncols=2, frameon=False)
+    legend(figure, handles)
     return figure
