@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ltr.errors import InputError
 
-Profile = Literal["exp", "step", "pareto", "none"]
+Profile = Literal["exp", "step", "pareto", "balanced", "none"]
 
 MANY, FEW = 100, 20
 ROUNDING = 1e-9  # of the arithmetic: the last class has N_max / IF images, not one less
@@ -47,14 +47,15 @@ def long_tailed(largest: float, classes: int, imbalance: float, profile: Profile
     `exp`: N_c = int(N_max * IF ** (-c / (C - 1))), truncated as Cao et al. do. `step`: the first half of the classes
     keep N_max images, the others int(N_max / IF). `pareto`: the density of a Pareto distribution of power a = 6, at C
     equal steps from its mode down to 1 / IF of it: N_c = int(N_max * (1 + c * r / (C - 1)) ** -(a + 1)) with
-    r = IF ** (1 / (a + 1)) - 1, which falls faster at the head and more slowly in the tail than `exp`. `none`: every
-    class keeps N_max.
+    r = IF ** (1 / (a + 1)) - 1, which falls faster at the head and more slowly in the tail than `exp`. `balanced`: the
+    images of `exp` shared out evenly, rounded down, for what a network could learn from as many without a tail. `none`:
+    every class keeps N_max.
 
     Args:
         largest: N_max, images of the largest class.
         classes: C.
         imbalance: N_max / N_min.
-        profile: `exp`, `step`, `pareto` or `none`.
+        profile: `exp`, `step`, `pareto`, `balanced` or `none`.
 
     Raises:
         InputError: where a class would be left without images.
@@ -66,6 +67,8 @@ def long_tailed(largest: float, classes: int, imbalance: float, profile: Profile
     """
     if profile == "none":
         return [int(largest)] * classes
+    if profile == "balanced":
+        return [sum(long_tailed(largest, classes, imbalance)) // classes] * classes
     ratio = 1 / imbalance_factor(imbalance)
     steps = [label / max(classes - 1.0, 1.0) for label in range(classes)]
     if profile == "exp":

@@ -75,6 +75,11 @@ def test_steps(imbalance: int, total: int) -> None:
     assert sum(long_tailed(5000, 10, imbalance, "step")) == sum(long_tailed(500, 100, imbalance, "step")) == total
 
 
+def test_a_balanced_set_of_the_same_size() -> None:
+    assert long_tailed(500, 100, 100, "balanced") == [10847 // 100] * 100
+    assert long_tailed(500, 100, 50, "balanced") == [12608 // 100] * 100
+
+
 def test_a_pareto_tail() -> None:
     counts = long_tailed(1280, 1000, 256, "pareto")
     assert (counts[0], counts[-1]) == (1280, 5)

@@ -52,7 +52,8 @@ class LongTailed(Timed, LightningDataModule):
     Args:
         root: folder of the files.
         imbalance: N_max / N_min; a value below 1 is read as its inverse.
-        profile: `exp` (exponential), `step`, `pareto`, or `none` (every image).
+        profile: `exp` (exponential), `step`, `pareto`, `balanced` (as many images as `exp` has, shared out
+                evenly) or `none` (every image).
         subset_seed: which images are kept (`rand_number` of the official code).
         val_per_class: images per class carved out of the training split for validation, at least one image per class
             being left to train on; such a split is no longer the one the field reports on.
@@ -104,7 +105,7 @@ class LongTailed(Timed, LightningDataModule):
         sizes = self.sizes()
         profiled = long_tailed(max(sizes), len(sizes), imbalance, profile)
         kept = [min(there, wanted) for there, wanted in zip(sizes, profiled, strict=True)]
-        self.imbalance = imbalance if profile != "none" else max(kept) / min(kept)
+        self.imbalance = max(kept) / min(kept) if profile in ("none", "balanced") else imbalance
         self.val_counts = [min(val_per_class, count - 1) for count in kept]
         self.counts: list[int] = [count - held for count, held in zip(kept, self.val_counts, strict=True)]
         self.synthetic = [0] * len(kept)

@@ -53,7 +53,7 @@ class Listed(LongTailed):
             losses and samplers count them, results tell them apart, and the shot groups are those of the real images.
         imbalance: N_max / N_min where `tail` is not `none`; the first class is the largest.
         tail: `none` keeps every image; `exp`, `step` or `pareto` make a long tail, of at most as many images as a class
-            has.
+            has, and `balanced` a set of the size of `exp` without one.
         subset_seed: which images are kept, and, in a set without a test split, which are for testing.
         test_share: part of every class that is kept for testing where the set has no test split, at least one image.
         **others: `val_per_class`, `batch_size`, `eval_batch_size`, `sampler` and `augment` of `LongTailed`.

@@ -31,6 +31,7 @@ th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap }
 tbody th { font-weight: 500 }
 .figures td, .figures thead th:not(:first-child) { text-align: right; white-space: nowrap }
+.figures tbody th { min-width: 11rem }
 .words td { overflow-wrap: anywhere; min-width: 12rem }
 pre { margin: .5rem 0; padding: .6rem .75rem; overflow-x: auto; background: var(--box); font-size: .8125rem }
 details { margin: .5rem 0 }

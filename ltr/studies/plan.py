@@ -16,7 +16,7 @@ from ltr import shipped
 from ltr.errors import InputError
 
 KEYS = ("title", "fit", "of", "test", "seeds", "reported")
-STUDY_KEYS = ("name", "seeds", "subset_seeds", "recipes", "data", "baseline", "runs", "picture")
+STUDY_KEYS = ("name", "seeds", "subset_seeds", "recipes", "data", "baseline", "balanced", "runs", "picture")
 RECIPE = "{recipe}"
 
 
@@ -117,6 +117,7 @@ class Plan:
         subset_seeds: which images are kept, each with every seed; None for what the arguments of the data say.
         recipes: arguments by name, for which `{recipe}` stands.
         data: arguments of every training by name.
+        balanced: which of them is the balanced set that others are measured against, None for none.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Plan:
     subset_seeds: tuple[int | None, ...] = (None,)
     recipes: Mapping[str | None, tuple[str, ...]] = field(default_factory=lambda: {None: ()})
     data: Mapping[str | None, tuple[str, ...]] = field(default_factory=lambda: {None: ()})
+    balanced: str | None = None
 
     @classmethod
     def read(cls, file: str) -> Plan:
@@ -154,6 +156,9 @@ class Plan:
             entries.append(_entry(path, str(name), said, {entry.name: entry for entry in entries}, seeds))
         if any(entry.varies for entry in entries) != (None not in recipes):
             raise InputError(f"{path}: `{RECIPE}` in the arguments of a run and the key `recipes` need each other.")
+        data, balanced = _axis(path, "data", content), content.get("balanced")
+        if balanced not in (None, *data):
+            raise InputError(f"{path}: `balanced` is one of the names in `data`; it cannot be {balanced}.")
         trained = [entry.name for entry in entries if entry.fit is not None]
         about = takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
         return cls(
@@ -167,7 +172,8 @@ class Plan:
             if "subset_seeds" in content
             else (None,),
             recipes=recipes,
-            data=_axis(path, "data", content),
+            data=data,
+            balanced=balanced,
         )
 
     @property

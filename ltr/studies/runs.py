@@ -101,7 +101,8 @@ class Runs:
         """Tell whether a run has its result but not its weights, and another run needs them for its own."""
         if job.entry.fit is None or (self.home(job) / shipped.LAST).is_file():
             return False
-        return any(job in self.plan.needs(other) and not self._kept(other) for other in self.plan.jobs)
+        waiting = (other for other in self.plan.jobs if not (self.folder / other.result).is_file())
+        return any(job in self.plan.needs(other) for other in waiting)
 
     def _arguments(self, job: Job) -> dict[str, Any]:
         """Return what a run is told."""

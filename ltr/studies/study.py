@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ltr.errors import InputError
 from ltr.studies.cell import Cell
 from ltr.studies.output import write
-from ltr.studies.plan import Job, Plan
+from ltr.studies.plan import Job, Plan, Setting
 from ltr.studies.runs import Perform, Runs
 from ltr.studies.schedule import run
 from ltr.studies.sweep import tell_sweep, within_sweep, write_sweep
@@ -112,4 +113,18 @@ def collect(
             cells.append(Cell(entry, found, len(jobs), failure))
         base = next(cell for cell in cells if cell.entry.name == plan.baseline)
         sections.append(Section(setting, cells, base))
+    by_setting = {section.setting: section for section in sections}
+    sections = [
+        replace(section, upper=_upper(by_setting[Setting(plan.balanced, section.setting.recipe)]))
+        if plan.balanced not in (None, section.setting.data)
+        else section
+        for section in sections
+    ]
     return [section for section in sections if any(cell.found or cell.failure for cell in section.cells)]
+
+
+def _upper(balanced: Section) -> dict[str, float]:
+    """Return the upper reference accuracies of rows that were trained on the balanced set."""
+    vanilla = balanced.base.mean("top1")
+    means = {cell.entry.name: cell.mean("top1") for cell in balanced.cells}
+    return {name: max(mean, vanilla or 0.0) for name, mean in means.items() if mean is not None}

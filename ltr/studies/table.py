@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ltr.studies.cell import Cell
@@ -27,13 +27,18 @@ NOTE = (
     "In percent, mean ± standard deviation over seeds; zero-recall counts the classes of which no test image was "
     "recognised. The result of a run is its last epoch."
 )
+UPPER = (
+    "UA is the upper reference accuracy, the top-1 of the row or of the baseline, whichever is more, when trained on "
+    "the balanced set; RA, the relative accuracy, is the part of it that is reached (Zhang et al., Deep Long-Tailed "
+    "Learning: A Survey, TPAMI 2023)."
+)
 BOLD = (
     "Bold is the best of a column where it is ahead of every other row by more than noise: the "
-    f"{CONFIDENCE:.0%} interval of the paired differences excludes 0."
+    f"{100 * CONFIDENCE:.0f} % interval of the paired differences excludes 0."
 )
 INTERVAL = (
-    f"mean of the differences seed by seed, in points, with the {CONFIDENCE:.0%} interval of the paired t-test; bold "
-    "where it excludes 0. Seeds of a head on one backbone say nothing about other backbones."
+    f"mean of the differences seed by seed in points, with the {100 * CONFIDENCE:.0f} % interval of the paired t-test, "
+    "bold where it excludes 0. Seeds of a head on one backbone say nothing about other backbones."
 )
 MADE = (
     "Top-1 as published (reported), as measured here at the last epoch (ours), and at the best measured epoch on the "
@@ -66,11 +71,14 @@ class Section:
         setting: what they share.
         cells: the rows.
         base: the row with which the others are compared.
+        upper: upper reference accuracy by row, in percent: what the row, or the baseline where that is more, reaches in
+            top-1 when it is trained on the balanced set; empty where the study has none.
     """
 
     setting: Setting
     cells: Sequence[Cell]
     base: Cell
+    upper: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failures(self) -> list[str]:
@@ -121,9 +129,20 @@ class Table:
 
 def results(section: Section) -> Table:
     """Return mean and standard deviation of every measure."""
-    rows = [(cell.title, *(cell.figure(key) for key in COLUMNS)) for cell in section.cells]
+    head, note = ["", *COLUMNS.values()], NOTE
+    rows = [[cell.title, *(cell.figure(key) for key in COLUMNS)] for cell in section.cells]
+    if section.upper:
+        head, note = [*head, "UA", "RA"], f"{NOTE} {UPPER}"
+        for row, cell in zip(rows, section.cells, strict=True):
+            row += _relative(cell, section.upper.get(cell.entry.name))
     bold = frozenset((best, column) for column, key in enumerate(COLUMNS, 1) for best in _ahead(section.cells, key))
-    return Table(("", *COLUMNS.values()), rows, NOTE + (f" {BOLD}" if bold else ""), bold)
+    return Table(head, rows, f"{note} {BOLD}" if bold else note, bold)
+
+
+def _relative(cell: Cell, upper: float | None) -> list[str]:
+    """Return the upper reference accuracy of a row and what part of it the row reaches."""
+    mean = cell.mean("top1")
+    return ["-", "-"] if upper is None or mean is None else [f"{upper:.1f}", f"{100 * mean / upper:.1f}"]
 
 
 def _ahead(cells: Sequence[Cell], key: str) -> Iterator[int]:

@@ -32,7 +32,7 @@ SENTENCES = [
     ("--data.imbalance -3", "it cannot be -3."),
     ("--data.imbalance many", "data.imbalance is a number; it cannot be many."),
     ("--data.imbalance 500", "class 2 would have no image at imbalance 500"),
-    ("--data.profile expo", "data.profile is one of exp, step, pareto, none; it cannot be expo."),
+    ("--data.profile expo", "data.profile is one of exp, step, pareto, balanced, none; it cannot be expo."),
     ("--data.val_per_class -1", "val_per_class cannot be negative"),
     ("--trainer.max_epochs 0.5", "trainer.max_epochs is a whole number; it cannot be 0.5."),
     ("--seed_everything x", "seed_everything is true or false or a whole number; it cannot be x."),

@@ -83,13 +83,13 @@ class Page(HTMLParser):
         self.elsewhere: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "td":
+        if tag in ("td", "th"):
             self.cells.append("")
         places = [value or "" for name, value in attrs if name in ("src", "href")]
-        self.elsewhere += [place for place in places if not place.startswith("data:")]
+        self.elsewhere += [place for place in places if not place.startswith(("data:", "#"))]
 
     def handle_data(self, data: str) -> None:
-        if self.cells and self.lasttag in ("td", "b"):
+        if self.cells and self.lasttag in ("td", "th", "b"):
             self.cells[-1] += data
 
 
@@ -138,3 +138,23 @@ def test_how_it_was_made() -> None:
 def test_pictures_are_of_each_section() -> None:
     names = {path.name for path in HOME.glob("*.png")}
     assert names == {f"{kind}-{data}.png" for kind in ("recall", "differences") for data in ("if100", "if10")}
+
+
+def test_relative_to_what_is_reached_without_a_tail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(STUDY.replace("if10:", "even:").replace("data:\n", "balanced: even\ndata:\n", 1))
+    study(["mine.yaml"], Logged(tmp_path))
+    with (HOME / "table.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    top1 = {
+        (data, name): statistics.mean(float(row["top1"]) for row in rows if (row["data"], row["row"]) == (data, name))
+        for data in ("if100", "even")
+        for name in ("ce", "gml")
+    }
+    tailed, _, even = (HOME / "table.md").read_text().partition("## even\n")
+    for name, title in (("ce", "CE"), ("gml", "CE + GML_1 <b>")):
+        row = next(line for line in tailed.splitlines() if line.startswith(f"| {title} |")).strip("| ").split(" | ")
+        upper = max(top1["even", name], top1["even", "ce"])
+        assert row[-2:] == [f"{100 * upper:.1f}", f"{100 * top1['if100', name] / upper:.1f}"]
+    assert "| UA | RA |" in tailed
+    assert "RA" not in even
