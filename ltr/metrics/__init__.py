@@ -20,10 +20,12 @@ from ltr.metrics.scores import Scores
 from ltr.metrics.shots import shot_recall
 from ltr.metrics.splits import Recalls
 from ltr.metrics.spread import recall_std
+from ltr.metrics.titles import TITLES
 
 __all__ = [
     "FLOOR",
     "NINE",
+    "TITLES",
     "Recall",
     "Recalls",
     "Report",

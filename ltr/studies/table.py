@@ -6,21 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ltr.metrics import NINE, TITLES
 from ltr.studies.cell import Cell
 from ltr.studies.difference import CONFIDENCE, Difference, paired
 from ltr.studies.plan import Setting
 
-COLUMNS = {
-    "top1": "top-1",
-    "gm": "GM",
-    "hm": "HM",
-    "lowest": "lowest",
-    "zero_recall": "zero-recall",
-    "many": "many",
-    "medium": "medium",
-    "few": "few",
-    "ece": "ECE",
-}
+COLUMNS = {key: TITLES[key] for key in NINE}
 COMPARED = ("top1", "gm", "hm", "lowest", "many", "few")
 LESS_IS_MORE = ("zero_recall", "ece")
 NOTE = (

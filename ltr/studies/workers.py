@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ltr.errors import InputError
+from ltr.machine import cores
 
 
 class Here(Executor):
@@ -29,10 +32,6 @@ def processes(count: int) -> Executor:
     Args:
         count: how many.
     """
-    import torch
-
-    from ltr.machine import cores
-
     context = multiprocessing.get_context("spawn")
     places = context.Queue()
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
@@ -42,9 +41,9 @@ def processes(count: int) -> Executor:
 
 
 def _settle(places: Any, threads: int) -> None:
-    """Take a part of the machine, before torch is imported."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    os.environ["CUDA_VISIBLE_DEVICES"] = places.get()
+    """Take a part of the machine."""
+    torch.set_num_threads(threads)
+    os.environ["CUDA_VISIBLE_DEVICES"] = places.get()  # before anything asks for a GPU
 
 
 class OnRay(Executor):

@@ -8,6 +8,8 @@ import random
 from itertools import pairwise
 from pathlib import Path
 
+import torch
+
 from ltr.errors import InputError
 
 MEASURES = ("top1", "gm", "hm", "lowest", "many", "medium", "few", "ece")
@@ -29,7 +31,7 @@ class Logged:
         said = dict(pairwise(words))
         home = Path(said["--runs"]) / said["--name"] if verb == "fit" else Path(said["--ckpt_path"]).parent
         with self.log.open("a") as log:
-            log.write(f"{verb} {home.name} {os.getpid()} {os.environ.get('OMP_NUM_THREADS')}\n")
+            log.write(f"{verb} {home.name} {os.getpid()} {torch.get_num_threads()}\n")
         if home.name in self.deadly and verb == "fit":
             os.kill(os.getpid(), 9)
         if home.name in self.bad and verb == "fit":
