@@ -25,7 +25,6 @@ def write_sweep(plan: Plan, path: Path, arguments: Sequence[str]) -> None:
         "name": plan.name,
         "description": plan.about,
         "method": "grid",
-        "metric": {"name": "hm", "goal": "maximize"},
         "program": "ltr",
         "command": ["${env}", "ltr", "study", *arguments, "${args}"],
         "parameters": {"only": {"values": [job.name for job in plan.jobs]}},

@@ -82,6 +82,13 @@ def test_a_study_without_axes_has_plain_folders(tmp_path: Path) -> None:
     assert (job.name, job.result) == ("ce-0", "ce-0/test/metrics.json")
 
 
+def test_the_study_of_the_readme_is_sound(tmp_path: Path) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    (tmp_path / "mine.yaml").write_text(readme.read_text().partition("```yaml\n")[2].partition("```")[0])
+    plan = Plan.read(str(tmp_path / "mine.yaml"))
+    assert plan.with_needs(["if10-plain-s0/gml-2"])[0].name == "if10-plain-s0/ce-2"
+
+
 def test_some_runs_bring_what_they_need(plan: Plan) -> None:
     chosen = plan.with_needs(["if10-short-s0/gml-1"])
     assert [job.name for job in chosen] == ["if10-short-s0/ce-1", "if10-short-s0/gml-1"]
