@@ -9,19 +9,13 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from tiny import TINY
 from torch import Tensor
 from two_processes import two_processes
 
 from ltr.backbones import ResNet20
 from ltr.cli import main
 from ltr.methods import Method
-
-TINY = (
-    "--config ce.yaml --data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone ResNet20 "
-    "--model.backbone.width 4 --model.schedule Cosine --model.schedule.warmup 0 --trainer.max_epochs 2 "
-    "--trainer.check_val_every_n_epoch 2 --trainer.enable_progress_bar false --trainer.accelerator cpu "
-    "--trainer.precision 32-true"
-)
 
 Run = Callable[..., int]
 

@@ -40,7 +40,8 @@ def test_recipes_are_compared_and_failures_told(ltr, tmp_path: Path, capsys) -> 
 
 
 def test_what_is_learned_is_compared_with_the_usual_stack(ltr, tmp_path: Path) -> None:
-    assert ltr(f"bench --curves 2 {SMALL.replace('--trainer.limit_train_batches 2', '--data.batch_size 64')}") == 0
+    gently = "--data.batch_size 64 --model.optimizer.lr 0.01"  # on few images more is a matter of luck
+    assert ltr(f"bench --curves 2 {SMALL.replace('--trainer.limit_train_batches 2', gently)}") == 0
     rows = json.loads((tmp_path / "results/curves.json").read_text())["curves"]
     assert [row["seed"] for row in rows] == [0, 1]
     for row in rows:
