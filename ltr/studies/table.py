@@ -188,7 +188,7 @@ def _said(column: Column, cell: Cell) -> str:
     said: dict[str, None] = {}
     for measures in cell.found.values():
         try:
-            said[column(measures, measures.get("provenance", {}))] = None
+            said[column(measures, measures.get("provenance") or {})] = None
         except KeyError:  # of a result from before this was written down
             said["-"] = None
     return ", ".join(said) or "-"

@@ -135,6 +135,15 @@ def test_how_it_was_made() -> None:
 
 
 @pytest.mark.usefixtures("written")
+def test_a_result_of_an_older_checkpoint_does_not_say_how_it_was_made(tmp_path: Path) -> None:
+    for path in HOME.glob("*/ce-*/test/metrics.json"):
+        path.write_text(re.sub(r'"provenance": {.*?}', '"provenance": null', path.read_text()))
+    study(["mine.yaml"], Logged(tmp_path))
+    rows = [line for line in (HOME / "provenance.md").read_text().splitlines() if line.startswith("| CE |")]
+    assert "| 1,234 | - | - | - |" in rows[0]
+
+
+@pytest.mark.usefixtures("written")
 def test_pictures_are_of_each_section() -> None:
     names = {path.name for path in HOME.glob("*.png")}
     assert names == {f"{kind}-{data}.png" for kind in ("recall", "differences") for data in ("if100", "if10")}
