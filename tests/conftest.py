@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from quiet import quiet_trainer
 from tiny import TINY
 from torch import Tensor
 from two_processes import two_processes
@@ -76,19 +77,7 @@ def trainer(tmp_path: Path) -> Callable[..., Trainer]:
     """Return a maker of trainers that write and say nothing."""
 
     def make(epochs: int = 1, **options: Any) -> Trainer:
-        return Trainer(
-            accelerator="cpu",
-            devices=1,
-            max_epochs=epochs,
-            logger=False,
-            enable_progress_bar=False,
-            enable_checkpointing=False,
-            num_sanity_val_steps=0,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            default_root_dir=tmp_path,
-            **options,
-        )
+        return quiet_trainer(max_epochs=epochs, default_root_dir=tmp_path, **options)
 
     return make
 

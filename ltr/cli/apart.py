@@ -11,7 +11,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from ltr import seeds
-from ltr.cli.parser import cause
+from ltr.cli.parser import causes
 from ltr.errors import InputError
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
@@ -35,17 +35,13 @@ def apart() -> Iterator[None]:
     """
     threads = torch.get_num_threads()
     try:
-        with seeds.borrowed(), quiet():
+        with causes(), seeds.borrowed(), quiet():
             yield
     except MisconfigurationException as error:
         sentence = " ".join(str(error).split())
         if "gpu" in sentence.lower():
             sentence += " This machine has fewer than asked for: leave out `--trainer.accelerator` and `devices`."
         raise InputError(sentence) from error
-    except ValueError as error:
-        if (known := cause(error)) is None:
-            raise
-        raise known from error
     finally:
         torch.set_num_threads(threads)  # a tuning that fails cannot put them back itself
 

@@ -11,7 +11,7 @@ import yaml
 
 from ltr import shipped
 from ltr.cli.arguments import CONFIG, option
-from ltr.cli.parser import Parser, cause
+from ltr.cli.parser import Parser, causes
 from ltr.data import LongTailed
 from ltr.errors import InputError
 
@@ -64,15 +64,11 @@ def read_dataset(parser: Parser, arguments: Sequence[str]) -> tuple[LongTailed, 
         InputError: where the arguments cannot be used.
     """
     words = configured(arguments, lambda _, content: ["--config", json.dumps({"data": content.get("data")})])
-    try:
+    with causes():
         values = parser.parse_args(words)
         if not values.data or values.data.class_path.endswith(".LongTailed"):  # as of a recipe that is for any data
             raise InputError("name the data, such as `--data FolderLT --data.root my_images`.")
         return parser.instantiate_classes(values).data, values
-    except ValueError as error:
-        if (known := cause(error)) is None:
-            raise
-        raise known from error
 
 
 def repeated(arguments: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -77,6 +78,17 @@ def cause(error: BaseException | None) -> InputError | None:
     while error is not None and not isinstance(error, (InputError, MisconfigurationException)):
         error = error.__cause__ or error.__context__
     return InputError(" ".join(str(error).split())) if isinstance(error, MisconfigurationException) else error
+
+
+@contextmanager
+def causes() -> Iterator[None]:
+    """Raise what a constructor said of its arguments in place of the error of jsonargparse around it."""
+    try:
+        yield
+    except ValueError as error:
+        if (known := cause(error)) is None:
+            raise
+        raise known from error
 
 
 def below(base: type[Any]) -> Iterator[type[Any]]:

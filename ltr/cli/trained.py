@@ -11,7 +11,7 @@ import yaml
 from ltr import hub, shipped, weights
 from ltr.cli.arguments import option, own_config
 from ltr.cli.dataset import configured
-from ltr.cli.parser import Parser, cause
+from ltr.cli.parser import Parser, causes
 from ltr.data import LongTailed
 from ltr.export import Trained
 from ltr.methods import Method
@@ -52,11 +52,7 @@ def read_trained(parser: Parser, arguments: Sequence[str]) -> tuple[Trained, Any
         config = hub.harmless(config, path)
     own = yaml.safe_load(config)
     words = configured(arguments, lambda _, content: ["--config", json.dumps({"data": content.get("data")})])
-    try:
+    with causes():
         values = parser.parse_args(["--config", json.dumps({key: own[key] for key in ("data", "model")}), *words])
         built = parser.instantiate_classes(values)
-    except ValueError as error:
-        if (known := cause(error)) is None:
-            raise
-        raise known from error
     return Trained.of(path, weights.read(str(path)), config, built.model, built.data), values

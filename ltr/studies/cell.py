@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ltr.studies.plan import Entry, Key
+from ltr.studies.job import Entry, Key
 
 COUNTED = ("zero_recall",)
 

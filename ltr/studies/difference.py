@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from ltr.studies.plan import Key
+from ltr.studies.job import Key
 
 CONFIDENCE = 0.95
 

@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from ltr import files, shipped
 from ltr.errors import InputError
-from ltr.studies.plan import Job, Plan
+from ltr.studies.job import Job
+from ltr.studies.plan import Plan
 
 Perform = Callable[..., None]
 

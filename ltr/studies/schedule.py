@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 
 from ltr.errors import InputError
-from ltr.studies.plan import Job
+from ltr.studies.job import Job
 from ltr.studies.runs import Outcome, Runs
 
 

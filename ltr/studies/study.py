@@ -14,8 +14,9 @@ from typing import Any
 
 from ltr.errors import InputError
 from ltr.studies.cell import Cell
+from ltr.studies.job import Job, Setting
 from ltr.studies.output import write
-from ltr.studies.plan import Job, Plan, Setting
+from ltr.studies.plan import Plan
 from ltr.studies.runs import Perform, Runs
 from ltr.studies.schedule import run
 from ltr.studies.sweep import tell_sweep, within_sweep, write_sweep

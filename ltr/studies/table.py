@@ -9,7 +9,7 @@ from typing import Any
 from ltr.metrics import NINE, TITLES
 from ltr.studies.cell import Cell
 from ltr.studies.difference import CONFIDENCE, Difference, paired
-from ltr.studies.plan import Setting
+from ltr.studies.job import Setting
 
 COLUMNS = {key: TITLES[key] for key in NINE}
 COMPARED = ("top1", "gm", "hm", "lowest", "many", "few")

@@ -10,7 +10,8 @@ from ltr import __version__
 from ltr.html.markup import command, folded, picture, sentence, table
 from ltr.html.page import Section as Part
 from ltr.html.page import page
-from ltr.studies.plan import Plan, Setting
+from ltr.studies.job import Setting
+from ltr.studies.plan import Plan
 from ltr.studies.table import Section, Table, differences, provenance, results
 
 

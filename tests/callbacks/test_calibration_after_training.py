@@ -13,6 +13,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from pixels import network
+from quiet import quiet_trainer
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 from torch import Tensor
@@ -266,14 +267,7 @@ def half(rank: int, folder: str) -> None:
     data = Synthetic(test_per_class=9, val_per_class=4)
 
     def make(callbacks: list[Any]) -> Trainer:
-        return Trainer(
-            accelerator="cpu",
-            devices=1,
-            logger=False,
-            enable_progress_bar=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
+        return quiet_trainer(
             callbacks=callbacks,
         )
 

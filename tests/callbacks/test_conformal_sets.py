@@ -11,6 +11,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from pixels import network
+from quiet import quiet_trainer
 
 from ltr.callbacks import Conformal, LogitAdjustment
 from ltr.contracts import Output
@@ -121,14 +122,7 @@ def half(rank: int, folder: str) -> None:
     """Test in one of two processes; both think that they are the first, and each writes into a folder of its own."""
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     data = Synthetic(largest=60, imbalance=2, test_per_class=9, val_per_class=19)
-    Trainer(
-        accelerator="cpu",
-        devices=1,
-        logger=False,
-        enable_progress_bar=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
+    quiet_trainer(
         default_root_dir=Path(folder) / str(rank),
         callbacks=[Conformal()],
     ).test(network(data), datamodule=data, verbose=False)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from pixels import network
+from quiet import quiet_trainer
 from torch import Tensor
 
 from ltr.callbacks import LogitAdjustment, Retarget, Shifts
@@ -167,14 +168,7 @@ def half(rank: int, folder: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     data = Synthetic(test_per_class=9, val_per_class=3)
     callbacks: list[Any] = [Retarget("em"), Shifts([2, 5], assumed="uniform")]
-    Trainer(
-        accelerator="cpu",
-        devices=1,
-        logger=False,
-        enable_progress_bar=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
+    quiet_trainer(
         default_root_dir=Path(folder) / str(rank),
         callbacks=callbacks,
     ).test(network(data), datamodule=data, verbose=False)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from commands import metrics, run
 from safetensors import safe_open
 from torch import Tensor
 
-from ltr.cli import main
 from ltr.data import Synthetic
 from ltr.methods import Method
 
@@ -23,18 +23,6 @@ AS_IT_IS = (
     "fit --config pretrained.yaml --data Synthetic --data.imbalance 4 --trainer.accelerator cpu --trainer.precision "
     "32-true --model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.enable_progress_bar false"
 )
-
-
-def run(words: str) -> int:
-    try:
-        main(words.split())
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
-def metrics(folder: str) -> dict[str, Any]:
-    return dict(json.loads(Path(folder, "metrics.json").read_text()))
 
 
 def same_result(one: str, other: str) -> None:

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
+from commands import metrics, run
 from huggingface_hub import ModelCard
 
-from ltr.cli import main
-
 PUSH = "push --to me/mine --license mit --ckpt_path"
-
-
-def run(words: str) -> int:
-    try:
-        main(words.split())
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
-def metrics(folder: str) -> dict[str, Any]:
-    return dict(json.loads(Path(folder, "metrics.json").read_text()))
 
 
 @pytest.fixture

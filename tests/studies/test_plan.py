@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ltr.errors import InputError
-from ltr.studies.plan import Job, Plan
+from ltr.studies.job import Job
+from ltr.studies.plan import Plan
 
 STUDY = """
 seeds: [0, 1]

@@ -1,0 +1,23 @@
+"""The command line, where the runs are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ltr.cli import main
+
+
+def run(words: str) -> int:
+    """Run a verb; return the exit status."""
+    try:
+        main(words.split())
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def metrics(folder: str) -> dict[str, Any]:
+    """Return what an evaluation has measured."""
+    return dict(json.loads(Path(folder, "metrics.json").read_text()))
