@@ -18,6 +18,7 @@ VERBS = {
     "report": "write a page about a finished run, or several compared",
     "export": "write a network as ONNX, a torch program, safetensors or a small checkpoint, and compare it",
     "push": "write a network and its model card for the Hugging Face Hub, and upload them",
+    "app": "open a web page: train, infer, compare, look after the runs",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
     "bench": "measure speed and memory: of the training loop, of recipes, of augmentations",
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
@@ -41,6 +42,7 @@ examples:
   ltr test --ckpt_path checkpoints/gml/last.ckpt
   ltr report gml
   ltr study quickstart.yaml
+  ltr app
 """
 
 
@@ -59,6 +61,14 @@ def main(args: Sequence[str] | None = None) -> None:
         print(HELP, end="")
     elif verb == "--version":
         print(__version__)
+    elif verb == "app":  # which answers before torch is there
+        from ltr.app import app
+        from ltr.errors import InputError
+
+        try:
+            app(arguments[1:])
+        except InputError as error:
+            sys.exit(_fail(str(error)))
     elif verb in VERBS:
         from ltr.cli.verbs import run
 

@@ -1,0 +1,26 @@
+"""The page around its tabs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from ltr.app.place import Place
+
+STYLE = Path(__file__).with_name("page.css")
+# Fonts of the reader's system: nothing is fetched from elsewhere.
+THEME = gr.themes.Default(
+    primary_hue="blue",
+    font=["system-ui", "sans-serif"],
+    font_mono=["ui-monospace", "Consolas", "monospace"],
+)
+
+
+def page(place: Place) -> gr.Blocks:
+    """Return the page of the runs in a place."""
+    with gr.Blocks(title="ltr", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
+        gr.Markdown("# ltr: long-tailed image recognition")
+        with gr.Tabs():
+            pass
+    return blocks

@@ -1,0 +1,92 @@
+"""Where the page may read and write."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ltr import shipped
+from ltr.errors import InputError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,79}")
+# What a folder has that is a run: it was trained, or its results were kept.
+SIGNS = (shipped.LAST, "config.yaml", "metrics.csv", "test/metrics.json")
+DEPTH = 3  # of a study of several data sets: study, data, run
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders of a page. Whatever a browser names is looked up here, and nothing else is opened.
+
+    Attributes:
+        runs: where runs are kept.
+        folders: what besides may be read: data, weights.
+    """
+
+    runs: Path
+    folders: tuple[Path, ...] = ()
+
+    @property
+    def own(self) -> Path:
+        """Where the page keeps what is its own: logs, uploads."""
+        return self.runs / ".app"
+
+    def inside(self, path: str) -> Path:
+        """Return a path that may be read.
+
+        Raises:
+            InputError: where it leads out of the folders, or nothing is there.
+        """
+        found = Path(path).expanduser().resolve()
+        roots = [root.resolve() for root in (self.runs, *self.folders)]
+        if not any(found.is_relative_to(root) for root in roots):
+            raise InputError(
+                f"{path} is outside of the folders of this page ({', '.join(map(str, roots))}): start it with "
+                "`ltr app --folders` and the folder it is in."
+            )
+        if not found.exists():
+            raise InputError(f"{path} does not exist.")
+        return found
+
+    def names(self) -> list[str]:
+        """Return the runs, the latest first, by their ways below the folder of the runs; then those that are shipped."""
+        found = {folder: folder.relative_to(self.runs).as_posix() for folder in self._folders(self.runs, DEPTH)}
+        own = [found[folder] for folder in sorted(found, key=lambda folder: folder.stat().st_mtime, reverse=True)]
+        return list(dict.fromkeys([*own, *(path.parent.name for path in _shipped())]))
+
+    def run(self, name: str) -> Path:
+        """Return the folder of a run.
+
+        Raises:
+            InputError: where there is no run of that name.
+        """
+        if not name:
+            raise InputError("choose a run first.")
+        if name not in (known := self.names()):
+            raise InputError(f"there is no run {name}{shipped.nearest(name, known)}")
+        own = self.runs / name
+        return own if own.is_dir() else shipped.folder("checkpoints") / name
+
+    def new(self, name: str) -> Path:
+        """Return the folder that a run of a name would have.
+
+        Raises:
+            InputError: where it is no name of a folder.
+        """
+        if not NAME.fullmatch(name):
+            raise InputError(
+                f"a run cannot be called {name!r}: take up to 80 letters, digits and `_ + . -`, a letter or digit first."
+            )
+        return self.runs / name
+
+    def _folders(self, folder: Path, depth: int) -> list[Path]:
+        """Return the folders of runs below a folder."""
+        inner = [path for path in folder.glob("*/") if not path.name.startswith(".")] if depth else []
+        runs = [path for path in inner if any((path / sign).is_file() for sign in SIGNS)]
+        return runs + [found for path in inner if path not in runs for found in self._folders(path, depth - 1)]
+
+
+def _shipped() -> list[Path]:
+    """Return the checkpoints that come with the package."""
+    return sorted(shipped.folder("checkpoints").glob(f"*/{shipped.LAST}"))

@@ -1,0 +1,113 @@
+"""The verb: the page on an address of this machine."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ltr.app.place import Place
+from ltr.errors import InputError
+
+DESCRIPTION = """Open a page in the browser: train with any recipe, ask a trained network about images, tune a classifier
+and compare, look after the runs. It listens on this machine only, unless told otherwise."""
+LARGEST = "300mb"  # of an upload
+
+
+def app(arguments: Sequence[str]) -> None:
+    """Serve the page until it is interrupted.
+
+    Args:
+        arguments: options.
+
+    Raises:
+        InputError: where the extra is not installed, or the address is taken.
+    """
+    parser = argparse.ArgumentParser("ltr app", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("--runs", default="checkpoints", help="folder in which the runs are kept")
+    parser.add_argument("--folders", nargs="*", default=[], help="what else the page may read, besides this folder")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 is every one")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on; 0 takes a free one")
+    said = parser.parse_args(arguments)
+    here = Path.cwd()
+    place = Place(Path(said.runs), (here, here / "data", *map(Path, said.folders)))
+    place.own.mkdir(parents=True, exist_ok=True)
+    listener = listen(said.host, said.port)
+    # Read when gradio is imported: uploads stay within the folders of the page, and nobody is told of its use.
+    os.environ |= {"GRADIO_TEMP_DIR": str((place.own / "uploads").resolve()), "GRADIO_ANALYTICS_ENABLED": "False"}
+    try:
+        import gradio  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise InputError('the page needs Gradio: pip install "ltr[app]".') from error
+    host, port = listener.getsockname()[:2]
+    served = application(place, host, port)
+    if not loopback(host):
+        print(
+            f"ltr: note: the page listens on {host}, without a password: whoever reaches port {port} of this machine can "
+            "start trainings and read the runs.",
+            file=sys.stderr,
+        )
+    print(
+        f"http://{said.host if loopback(host) else host}:{port} (Ctrl+C ends the page, not the trainings)", flush=True
+    )
+    threading.Thread(target=warm, daemon=True).start()
+    uvicorn.Server(uvicorn.Config(served, log_level="warning")).run(sockets=[listener])
+
+
+def application(place: Place, host: str, port: int) -> Any:
+    """Return what answers requests: the page behind checks of who asks."""
+    import gradio as gr
+    from fastapi import FastAPI
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from ltr.app.origin import SameOrigin
+    from ltr.app.page import STYLE, THEME, page
+
+    served = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    if loopback(host):  # else any name may lead here
+        served.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+    served.add_middleware(SameOrigin)
+    return gr.mount_gradio_app(
+        served,
+        page(place).queue(default_concurrency_limit=4),
+        path="/",
+        server_name=host,
+        server_port=port,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        show_error=False,
+        max_file_size=LARGEST,
+        theme=THEME,
+        css_paths=STYLE,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        InputError: where the address is taken, or not of this machine.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"the page cannot listen on {host}:{port} ({error}): choose another `--port`.") from error
+
+
+def loopback(host: str) -> bool:
+    """Tell whether an address is reached from this machine only."""
+    return ipaddress.ip_address(host).is_loopback
+
+
+def warm() -> None:
+    """Import what the first question would wait for."""
+    import ltr.cli.command
+    import ltr.report  # noqa: F401

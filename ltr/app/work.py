@@ -1,0 +1,51 @@
+"""The process of a job: the verbs it was given, one after the other. `python -m ltr.app.work FOLDER`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ltr import files
+from ltr.cli import main
+
+
+def work(folder: Path) -> int:
+    """Do a job, holding its lock, and note how far it is.
+
+    Args:
+        folder: of the job; `job.json` has the `commands`, and `state.json` is written.
+
+    Returns:
+        The exit status: of the first command that failed, else 0.
+    """
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            code = 0
+            commands = json.loads((folder / "job.json").read_text(encoding="utf-8"))["commands"]
+            for step, words in enumerate(commands):
+                files.write_json(folder / "state.json", {"pid": os.getpid(), "step": step, "code": None})
+                code = status(words)
+                if code:
+                    break
+            files.write_json(folder / "state.json", {"pid": os.getpid(), "step": step, "code": code})
+            return code
+    except Timeout:
+        print("ltr: error: this run is at work already.", file=sys.stderr)
+        return 2
+
+
+def status(words: list[str]) -> int:
+    """Run a verb, and return its exit status."""
+    try:
+        main(words)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(work(Path(sys.argv[1])))
