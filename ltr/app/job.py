@@ -85,7 +85,7 @@ class Job:
         with (self.folder / "log.txt").open("ab") as log:
             log.write(f"$ {self.command}\n".encode())
             log.flush()
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603, a list of words, no shell
                 [sys.executable, "-m", "ltr.app.work", str(self.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -50,7 +50,7 @@ class Place:
         return found
 
     def names(self) -> list[str]:
-        """Return the runs, the latest first, by their ways below the folder of the runs; then those that are shipped."""
+        """Return the runs by their ways below the folder of the runs, the latest first; then those that are shipped."""
         found = {folder: folder.relative_to(self.runs).as_posix() for folder in self._folders(self.runs, DEPTH)}
         own = [found[folder] for folder in sorted(found, key=lambda folder: folder.stat().st_mtime, reverse=True)]
         return list(dict.fromkeys([*own, *(path.parent.name for path in _shipped())]))
@@ -76,7 +76,7 @@ class Place:
         """
         if not NAME.fullmatch(name):
             raise InputError(
-                f"a run cannot be called {name!r}: take up to 80 letters, digits and `_ + . -`, a letter or digit first."
+                f"a run cannot be called {name!r}: take up to 80 letters, digits and `_ + . -`, the first no sign."
             )
         return self.runs / name
 

@@ -15,8 +15,8 @@ from typing import Any
 from ltr.app.place import Place
 from ltr.errors import InputError
 
-DESCRIPTION = """Open a page in the browser: train with any recipe, ask a trained network about images, tune a classifier
-and compare, look after the runs. It listens on this machine only, unless told otherwise."""
+DESCRIPTION = """Open a page in the browser: train with any recipe, ask a trained network about images, tune a
+classifier and compare, look after the runs. It listens on this machine only, unless told otherwise."""
 LARGEST = "300mb"  # of an upload
 
 
@@ -50,8 +50,8 @@ def app(arguments: Sequence[str]) -> None:
     served = application(place, host, port)
     if not loopback(host):
         print(
-            f"ltr: note: the page listens on {host}, without a password: whoever reaches port {port} of this machine can "
-            "start trainings and read the runs.",
+            f"ltr: note: the page listens on {host}, without a password: whoever reaches port {port} of this machine "
+            "can start trainings and read the runs.",
             file=sys.stderr,
         )
     print(
