@@ -13,10 +13,10 @@ from typing import Any
 
 from ltr import files, shipped
 from ltr.markdown import markdown_table
+from ltr.recipe import GROUPS, Recipe
 from ltr.studies.cell import Cell
 from ltr.studies.job import Entry, Job
 from ltr.studies.plan import Plan
-from ltr.studies.recipe import GROUPS, Recipe
 from ltr.studies.study import collect
 from ltr.studies.text import markdown
 

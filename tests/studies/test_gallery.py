@@ -11,8 +11,8 @@ import pytest
 
 from ltr import shipped
 from ltr.errors import InputError
+from ltr.recipe import GROUPS, Recipe
 from ltr.studies.gallery import write
-from ltr.studies.recipe import GROUPS, Recipe
 
 HOME = shipped.folder("configs")
 BASE = HOME / "base.yaml"
