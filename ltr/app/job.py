@@ -24,6 +24,7 @@ from ltr.errors import InputError
 
 State = Literal["running", "finished", "stopped", "failed"]
 TOLD = "2"  # seconds between two lines of the progress bar in a log
+TAIL = 200_000  # bytes of a log that are read
 PATIENCE = 20.0  # seconds until a new process must hold its lock
 TERMINATED = 128 + signal.SIGTERM
 BAR = re.compile(r"(\d+)%\|[^|]*\| *([\d.]+)/(\d+) \[([\d:]+)<([\d:?]+), [^\]]*?(?:epoch|s/epoch)?(?:, ([^\]]*))?\]")
@@ -59,29 +60,43 @@ class Job:
 
     @classmethod
     def of(cls, place: Place, name: str) -> Job:
-        """Return the job of a run, whether there is one or not."""
+        """Return the job of a run, whether there is one or not.
+
+        Raises:
+            InputError: where it cannot be the name of a run.
+        """
+        for part in name.split("/"):
+            place.new(part)
         return cls(name, place.own / "jobs" / name)
 
     @classmethod
     def all(cls, place: Place) -> list[Job]:
         """Return all jobs, the latest first."""
-        found = sorted((place.own / "jobs").glob("*/job.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        return [cls(path.parent.name, path.parent) for path in found]
+        home = place.own / "jobs"
+        found = sorted(home.rglob("job.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        return [cls(path.parent.relative_to(home).as_posix(), path.parent) for path in found]
 
-    def start(self, commands: Sequence[Sequence[str]]) -> None:
+    def start(self, commands: Sequence[Sequence[str]], *, unwanted: Sequence[Path] = ()) -> None:
         """Start a process that runs verbs of `ltr`, one after the other, and go on when it is at work.
 
         Args:
             commands: the words after `ltr` of each.
+            unwanted: files to delete when all of them have done well.
 
         Raises:
             InputError: where the run is at work already.
         """
-        if self.running:
-            raise InputError(f"the run {self.name} is at work already: stop it first, or choose another name.")
         self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "start"):  # of two at once, the second finds the first at work
+            if self.running:
+                raise InputError(f"the run {self.name} is at work already: stop it first, or choose another name.")
+            content = {"commands": [list(words) for words in commands], "unwanted": [str(path) for path in unwanted]}
+            files.write_json(self.folder / "job.json", content)
+            self._begin()
+
+    def _begin(self) -> None:
+        """Start the process, and wait until it holds its lock."""
         (self.folder / "state.json").unlink(missing_ok=True)
-        files.write_json(self.folder / "job.json", {"commands": [list(words) for words in commands]})
         with (self.folder / "log.txt").open("ab") as log:
             log.write(f"$ {self.command}\n".encode())
             log.flush()
@@ -144,6 +159,16 @@ class Job:
         return list(self._noted("job.json").get("commands", []))
 
     @property
+    def unwanted(self) -> list[Path]:
+        """Files that are deleted when all is done."""
+        return [Path(path) for path in self._noted("job.json").get("unwanted", [])]
+
+    @property
+    def step(self) -> int:
+        """Which of its commands it is at, from 0."""
+        return int(self._noted("state.json").get("step", 0))
+
+    @property
     def command(self) -> str:
         """Its commands as they are typed."""
         return typed(self.commands)
@@ -152,7 +177,11 @@ class Job:
     def log(self) -> str:
         """What it has printed, a bar only as it was last."""
         path = self.folder / "log.txt"
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            file.seek(-min(TAIL, path.stat().st_size), os.SEEK_END)
+            text = file.read().decode("utf-8", errors="replace")
         return "\n".join(line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n"))
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from ltr.app.place import Place
+from ltr.app.train import train
 
 STYLE = Path(__file__).with_name("page.css")
 # Fonts of the reader's system: nothing is fetched from elsewhere.
@@ -21,6 +22,6 @@ def page(place: Place) -> gr.Blocks:
     """Return the page of the runs in a place."""
     with gr.Blocks(title="ltr", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
         gr.Markdown("# ltr: long-tailed image recognition")
-        with gr.Tabs():
-            pass
+        with gr.Tab("Train"):
+            train(place)
     return blocks

@@ -32,8 +32,12 @@ class Place:
         """Where the page keeps what is its own: logs, uploads."""
         return self.runs / ".app"
 
-    def inside(self, path: str) -> Path:
+    def inside(self, path: str, *, there: bool = True) -> Path:
         """Return a path that may be read.
+
+        Args:
+            path: as a browser says it.
+            there: whether something must be there.
 
         Raises:
             InputError: where it leads out of the folders, or nothing is there.
@@ -45,7 +49,7 @@ class Place:
                 f"{path} is outside of the folders of this page ({', '.join(map(str, roots))}): start it with "
                 "`ltr app --folders` and the folder it is in."
             )
-        if not found.exists():
+        if there and not found.exists():
             raise InputError(f"{path} does not exist.")
         return found
 

@@ -14,7 +14,7 @@ from ltr.cli import main
 
 
 def work(folder: Path) -> int:
-    """Do a job, holding its lock, and note how far it is.
+    """Do a job while holding its lock, and note how far it is.
 
     Args:
         folder: of the job; `job.json` has the `commands`, and `state.json` is written.
@@ -25,12 +25,15 @@ def work(folder: Path) -> int:
     try:
         with FileLock(folder / "lock", timeout=0):
             code = 0
-            commands = json.loads((folder / "job.json").read_text(encoding="utf-8"))["commands"]
-            for step, words in enumerate(commands):
+            job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+            for step, words in enumerate(job["commands"]):
                 files.write_json(folder / "state.json", {"pid": os.getpid(), "step": step, "code": None})
                 code = status(words)
                 if code:
                     break
+            else:
+                for path in job["unwanted"]:
+                    Path(path).unlink(missing_ok=True)
             files.write_json(folder / "state.json", {"pid": os.getpid(), "step": step, "code": code})
             return code
     except Timeout:

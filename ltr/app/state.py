@@ -1,0 +1,75 @@
+"""What a run is doing, as HTML."""
+
+from __future__ import annotations
+
+from ltr.app.job import Job
+from ltr.app.place import Place
+from ltr.html.markup import escape, picture, sentence
+
+FIGURES = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest recall"}
+VERBS = {"fit": "training", "test": "testing"}
+
+
+def standing(place: Place, name: str) -> str:
+    """Return how far a run is, or what became of it."""
+    job = Job.of(place, name)
+    if not job.known:
+        return f"<p><b>{escape(name)}</b>: started by the command line.</p>" + results(place, name)
+    state = job.state
+    head = f'<p><b>{escape(name)}</b> <span class="state {state}">{state}</span></p>'
+    if state == "running":
+        return head + going(job)
+    if state == "failed":
+        return head + sentence(job.failure or "It ended without a word; see the log.", kind="failure")
+    if state == "stopped":
+        return head + sentence("It was stopped. What the last checkpoint holds is kept; Resume goes on from there.")
+    return head + results(place, name)
+
+
+def going(job: Job) -> str:
+    """Return the bar of a run at work, with the time left."""
+    commands, step = job.commands, job.step
+    verb = VERBS.get(commands[step][0], commands[step][0])
+    doing = f"{verb}, command {step + 1} of {len(commands)}"
+    progress = job.progress if verb == "training" else None
+    if progress is None:
+        return f"<p>{escape(doing)}</p>{bar(0 if step == 0 else 100)}"
+    left = "" if "?" in progress.left else f", {progress.left} left"
+    words = f"epoch {progress.epoch:.0f} of {progress.epochs}{left}; {progress.words}".removesuffix("; ")
+    return f"<p>{escape(doing)}: {escape(words)}</p>{bar(100 * progress.epoch / progress.epochs)}"
+
+
+def bar(percent: float) -> str:
+    """Return a bar."""
+    shown = f"{percent:.0f}"
+    return (
+        f'<div class="bar" role="progressbar" aria-valuenow="{shown}" aria-valuemin="0" aria-valuemax="100">'
+        f'<div style="width: {shown}%"></div></div>'
+    )
+
+
+def results(place: Place, name: str) -> str:
+    """Return the figures of the test of a run."""
+    from ltr.report.finished import Finished
+
+    main = Finished.read(str(place.run(name))).main
+    if main is None:
+        return "<p>It was not tested.</p>"
+    cells = "".join(
+        f"<div><b>{100 * main.metrics[key]:.1f}</b><span>{title} (%)</span></div>" for key, title in FIGURES.items()
+    )
+    return f'<div class="figures-row">{cells}</div>'
+
+
+def curves(place: Place, name: str) -> str:
+    """Return loss, top-1, GM, HM and lowest recall in the course of a run, empty where there is no epoch yet."""
+    from ltr.app.drawing import drawing
+    from ltr.report import figures
+    from ltr.report.finished import read_curves
+
+    path = place.runs / name / "metrics.csv"
+    if not path.is_file():
+        return ""
+    with drawing():
+        figure = figures.training(read_curves(path))
+        return "" if figure is None else picture(figure, "loss, top-1, GM, HM and lowest recall per epoch")

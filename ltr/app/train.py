@@ -1,0 +1,143 @@
+"""The tab that trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ltr.app.catalogue import methods, others
+from ltr.app.form import form
+from ltr.app.job import Job, typed
+from ltr.app.place import Place
+from ltr.app.told import told
+from ltr.app.training import Training
+from ltr.app.watch import choices, watch
+from ltr.errors import InputError
+from ltr.html.markup import sentence
+
+FIRST = {"method": "ce.yaml", "data": "data/digits.yaml", "recipes": ["recipes/short.yaml"]}
+
+
+def train(place: Place) -> gr.Dropdown:
+    """Make the tab; return the choice of the run whose settings are taken."""
+    parts = gr.State({})
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=340):
+            method = gr.Dropdown(
+                list(methods().items()), value=FIRST["method"], label="Method", info="The recipes of `configs/`."
+            )
+            data = gr.Dropdown(
+                list(others("data").items()),
+                value=FIRST["data"],
+                label="Data set",
+                info="Where its files are and how long its tail is stands below, under Data.",
+            )
+            recipes = gr.Dropdown(
+                list(others("recipes").items()),
+                value=FIRST["recipes"],
+                label="Recipes",
+                multiselect=True,
+                info="Budget, augmentation, logger: combined with the method; the later one wins.",
+            )
+            like = gr.Dropdown(
+                ["", *place.names()],
+                value="",
+                label="Settings of a run",
+                info="Takes the whole config of that run, in the place of the three above.",
+                allow_custom_value=True,
+            )
+            with gr.Group():
+                name = gr.Textbox(
+                    label="Run name", info="Empty: after the method and the data.", max_length=80, elem_id="name"
+                )
+                folder = gr.Textbox(label="Folder", info=f"Below {place.runs}, for runs and logs.", max_length=80)
+                seed = gr.Number(0, label="Seed", info="Of the training; which images are kept depends on subset seed.")
+                keep = gr.Checkbox(True, label="Keep the model", info="Else its weights go when it is tested.")
+            with gr.Accordion("Ensemble of a tuned run", open=False):
+                ensemble = gr.Checkbox(False, label="Ensemble", info="Test old and new head together, too.")
+                new = gr.Number(1.0, label="Temperature of the new head", info="Above 1 softens it.")
+                old = gr.Number(2.0, label="Temperature of the old head", info="Above 1 softens it.")
+            start = gr.Button("Start", variant="primary", elem_id="start")
+            holder = gr.Column()
+        with gr.Column(scale=2, min_width=340, elem_id="watched"):
+            run = watch(place)
+    asked = [method, data, recipes, like]
+    told_of = [name, folder, seed, ensemble, new, old, keep]
+
+    def training(options: list[str], chosen: dict[str, str], values: tuple[Any, ...]) -> Training:
+        """Return what the widgets say."""
+        first, said, rest = values[:4], values[4:11], values[11:]
+        return Training(
+            method=first[0] or "",
+            data=first[1] or "",
+            recipes=tuple(first[2] or ()),
+            like=first[3] or "",
+            parts=chosen,
+            values=dict(zip(options, rest, strict=True)),
+            name=(said[0] or "").strip(),
+            folder=(said[1] or "").strip(),
+            seed=said[2],
+            ensemble=bool(said[3]),
+            temperatures=(said[4], said[5]),
+            keep=bool(said[6]),
+        )
+
+    with holder:
+
+        @gr.render(inputs=[*asked, parts])
+        def fields_of(method: str, data: str, recipes: list[str], like: str, chosen: dict[str, str]) -> None:
+            """Make a widget for everything that the training can be told."""
+            from ltr.app.fields import fields, resolved
+
+            wish = Training(method=method, data=data, recipes=tuple(recipes or ()), like=like or "", parts=chosen)
+            try:
+                found = fields(resolved(wish.chosen(place)))
+            except InputError as error:
+                gr.HTML(sentence(f"{error}", kind="failure"))
+                return
+            command = gr.Code(
+                label="The same on the command line",
+                language="shell",
+                lines=2,
+                max_lines=8,
+                wrap_lines=True,
+                elem_id="command",
+            )
+            widgets = form(found, f"{method} {data} {recipes} {like}")
+            plain = {option: widgets[option] for option in (one.option for one in found if one.kind != "part")}
+
+            def commands(*values: Any) -> tuple[str, list[list[str]]]:
+                return training(list(plain), chosen, values).commands(place, found)
+
+            @told
+            def begin(*values: Any) -> Any:
+                name, made = commands(*values)
+                wish = training(list(plain), chosen, values)
+                resolved(made[0][1:])
+                weights = place.runs / name / "last.ckpt"
+                Job.of(place, name).start(made, unwanted=() if wish.keep else (weights,))
+                return gr.Dropdown(choices=choices(place), value=name)
+
+            def preview(*values: Any) -> str:
+                try:
+                    return typed(commands(*values)[1]).replace(" && ", " &&\n")
+                except InputError as error:
+                    return f"# {error}"
+
+            inputs = [*asked, *told_of, *plain.values()]
+            start.click(begin, inputs, run)
+            changes = [item.change for item in (*told_of, *plain.values())]
+            gr.on(changes, preview, inputs, command, show_progress="hidden")
+            for option in (one.option for one in found if one.kind == "part"):
+                widgets[option].input(lambda name, o=option: choose(chosen, o, name), widgets[option], parts)
+
+    gr.on([item.change for item in asked], dict, None, parts)
+    like.focus(lambda: gr.Dropdown(choices=["", *place.names()]), None, like)
+    return like
+
+
+def choose(parts: dict[str, str], option: str, name: str) -> dict[str, str]:
+    """Return the parts with another one, and without what was chosen within the one that it replaces."""
+    kept = {key: value for key, value in parts.items() if key != option and not key.startswith(f"{option}.")}
+    return kept | {option: name}
