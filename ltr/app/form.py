@@ -27,10 +27,9 @@ def form(fields: list[Field], key: str) -> dict[str, Component]:
     found: dict[str, Component] = {}
     for group, members in groupby(ordered, key=lambda field: field.group):
         title = TITLES.get(group, group.replace("_", " ").capitalize())
-        with gr.Accordion(title, open=group in OPEN, elem_classes="group", key=f"{key} {group}"):
-            with gr.Row():
-                for field in members:
-                    found[field.option] = widget(field, key)
+        with gr.Accordion(title, open=group in OPEN, elem_classes="group", key=f"{key} {group}"), gr.Row():
+            for field in members:
+                found[field.option] = widget(field, key)
     return found
 
 

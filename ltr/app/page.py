@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from ltr.app.place import Place
+from ltr.app.runs import runs
 from ltr.app.train import train
 
 STYLE = Path(__file__).with_name("page.css")
@@ -20,8 +21,11 @@ THEME = gr.themes.Default(
 
 def page(place: Place) -> gr.Blocks:
     """Return the page of the runs in a place."""
+    blocks: gr.Blocks
     with gr.Blocks(title="ltr", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
         gr.Markdown("# ltr: long-tailed image recognition")
         with gr.Tab("Train"):
-            train(place)
+            like = train(place)
+        with gr.Tab("Runs"):
+            runs(place, like)
     return blocks

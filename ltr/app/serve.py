@@ -69,11 +69,13 @@ def application(place: Place, host: str, port: int) -> Any:
 
     from ltr.app.origin import SameOrigin
     from ltr.app.page import STYLE, THEME, page
+    from ltr.app.reports import reports
 
     served = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     if loopback(host):  # else any name may lead here
         served.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     served.add_middleware(SameOrigin)
+    served.get("/reports/{name:path}")(reports(place))
     return gr.mount_gradio_app(
         served,
         page(place).queue(default_concurrency_limit=4),

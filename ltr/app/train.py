@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from ltr.app.catalogue import methods, others
 from ltr.app.form import form
@@ -85,7 +87,7 @@ def train(place: Place) -> gr.Dropdown:
 
     with holder:
 
-        @gr.render(inputs=[*asked, parts])
+        @gr.render(inputs=[*asked, parts])  # type: ignore[untyped-decorator]
         def fields_of(method: str, data: str, recipes: list[str], like: str, chosen: dict[str, str]) -> None:
             """Make a widget for everything that the training can be told."""
             from ltr.app.fields import fields, resolved
@@ -96,12 +98,12 @@ def train(place: Place) -> gr.Dropdown:
             except InputError as error:
                 gr.HTML(sentence(f"{error}", kind="failure"))
                 return
-            command = gr.Code(
+            command = gr.Textbox(
                 label="The same on the command line",
-                language="shell",
                 lines=2,
-                max_lines=8,
-                wrap_lines=True,
+                max_lines=10,
+                buttons=["copy"],
+                interactive=False,
                 elem_id="command",
             )
             widgets = form(found, f"{method} {data} {recipes} {like}")
@@ -127,14 +129,19 @@ def train(place: Place) -> gr.Dropdown:
 
             inputs = [*asked, *told_of, *plain.values()]
             start.click(begin, inputs, run)
-            changes = [item.change for item in (*told_of, *plain.values())]
+            changes = [event(item, "change") for item in (*told_of, *plain.values())]
             gr.on(changes, preview, inputs, command, show_progress="hidden")
             for option in (one.option for one in found if one.kind == "part"):
-                widgets[option].input(lambda name, o=option: choose(chosen, o, name), widgets[option], parts)
+                event(widgets[option], "input")(partial(choose, chosen, option), widgets[option], parts)
 
     gr.on([item.change for item in asked], dict, None, parts)
     like.focus(lambda: gr.Dropdown(choices=["", *place.names()]), None, like)
     return like
+
+
+def event(widget: Component, name: str) -> Any:
+    """Return an event of a widget, which Gradio gives it when it is made."""
+    return getattr(widget, name)
 
 
 def choose(parts: dict[str, str], option: str, name: str) -> dict[str, str]:
