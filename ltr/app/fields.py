@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -89,7 +90,7 @@ class Field:
         try:
             number = float(value)
             whole = self.kind == "whole" or (number.is_integer() and isinstance(self.value, int))
-            if self.kind == "whole" and not number.is_integer():
+            if not math.isfinite(number) or (self.kind == "whole" and not number.is_integer()):
                 raise ValueError
         except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{self.option} is a number; it cannot be {value}.") from error
@@ -144,6 +145,21 @@ def below_part(option: str, said: Namespace, group: str) -> Iterator[Field]:
                 yield from below_part(inner, value, own)
         else:
             yield field(inner, value, hint, about, own)
+
+
+def blanks(option: str, name: str) -> list[str]:
+    """Return the words that leave open what a class must be told, so that it can be asked for.
+
+    Args:
+        option: where the class stands.
+        name: of the class.
+    """
+    kinds = (kind for base in BASES for kind in (base, *below(base)) if kind.__name__ == name and offered(kind))
+    kind = next(kinds, None)
+    signature = inspect.signature(kind).parameters.values() if kind else ()
+    hints = parameters(kind) if kind else {}
+    texts = [item.name for item in signature if item.default is item.empty and hints.get(item.name, ("",))[0] is str]
+    return [f"--{option}.{text}=" for text in texts]
 
 
 def part(

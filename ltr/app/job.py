@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,6 +109,7 @@ class Job:
                 env=os.environ | {"TQDM_MININTERVAL": TOLD, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,  # the training outlives the page
             )
+        threading.Thread(target=process.wait, daemon=True).start()  # else it stays in the table of processes
         deadline = time.monotonic() + PATIENCE
         while not (self.folder / "state.json").is_file() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -59,6 +59,8 @@ class Training:
         Raises:
             InputError: where one of them does not exist.
         """
+        from ltr.app.fields import blanks
+
         if self.like:
             config = place.run(self.like) / "config.yaml"
             if not config.is_file():
@@ -72,7 +74,7 @@ class Training:
         for option, name in self.parts.items():
             if not CLASS.fullmatch(name):
                 raise InputError(f"{option} cannot be {name}.")
-            words += [f"--{option}", "null" if name == "none" else name]
+            words += [f"--{option}", "null" if name == "none" else name, *blanks(option, name)]
         return words
 
     def changed(self, place: Place, fields: Sequence[Field]) -> list[str]:

@@ -48,6 +48,10 @@ def watch(place: Place) -> gr.Dropdown:
         return [standing(place, name), drawn, lines, *buttons(job.state if job.known else "stopped"), now]
 
     @told
+    def halt(name: str) -> None:
+        Job.of(place, name).stop()
+
+    @told
     def begin_again(name: str) -> None:
         from ltr.app.training import further
 
@@ -57,8 +61,8 @@ def watch(place: Place) -> gr.Dropdown:
     run.focus(lambda: gr.Dropdown(choices=choices(place)), None, run)
     timer = gr.Timer(EVERY)
     gr.on([timer.tick, run.change], look, [run, seen], shown, show_progress="hidden", queue=True, trigger_mode="once")
-    stop.click(told(lambda name: Job.of(place, name).stop()), run, None)
-    resume.click(begin_again, run, None)
+    stop.click(halt, run, None, api_name="stop")
+    resume.click(begin_again, run, None, api_name="resume")
     return run
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+pytest.importorskip("playwright", reason='needs the extra: pip install "ltr[test]"')
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
+PATIENCE = 60_000  # ms
 MEASURES = ("top1", "gm", "hm", "lowest")
 
 
@@ -42,3 +47,78 @@ def test_a_training_runs_to_its_end(page: Page, site: Any) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3
     assert all(rows[-1][f"{split}/{measure}"] for split in ("train", "test") for measure in MEASURES)
+
+
+def test_a_training_is_stopped_and_goes_on(page: Page, site: Any) -> None:
+    begin(page, "halved", 40)
+    epochs = site.runs / "halved" / "metrics.csv"
+    until(lambda: epochs.is_file() and (site.runs / "halved" / "last.ckpt").is_file())
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#status .state")).to_have_text("stopped")
+    before = epochs.read_text().splitlines()
+    assert 2 <= len(before) <= 40
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("#status .state")).to_have_text("finished", timeout=4 * PATIENCE)
+    after = epochs.read_text().splitlines()
+    assert len(after) == 41
+    assert after[: len(before)] == before
+
+
+def test_two_starts_with_one_name_are_one_run(page: Page, site: Any) -> None:
+    begin(page, "twice", 1)
+    expect(page.locator("#status")).to_contain_text("twice")
+    page.locator("#start").click()
+    expect(
+        page.get_by_text("The run twice exists already").or_(page.get_by_text("at work already")).first
+    ).to_be_visible()
+    expect(page.locator("#status .state")).to_have_text("finished")
+
+
+def test_what_cannot_be_is_told_before_anything_starts(page: Page, site: Any) -> None:
+    fill(page, "field-data-root", "/etc")
+    fill(page, "name", "outside")
+    expect(page.locator("#command textarea")).to_have_value(re.compile("/etc is outside of the folders of this page"))
+    page.locator("#start").click()
+    expect(page.get_by_text("/etc is outside of the folders of this page").last).to_be_visible()
+    assert not (site.runs / "outside").exists()
+
+
+def test_another_class_brings_its_fields(page: Page) -> None:
+    page.get_by_role("button", name="Loss", exact=True).click()
+    field = page.locator("#field-model-loss input")
+    field.fill("LDAM")
+    field.press("Enter")
+    expect(page.locator("#field-model-loss-margin")).to_be_attached()
+    expect(page.locator("#command textarea")).to_have_value(re.compile("--model.loss LDAM"))
+
+
+def test_a_run_is_looked_after(page: Page, site: Any) -> None:
+    begin(page, "kept", 1)
+    expect(page.locator("#status .state")).to_have_text("finished")
+    page.get_by_role("tab", name="Runs").click()
+    page.get_by_role("button", name="Refresh").click()
+    page.locator("#runs").get_by_text("kept", exact=True).locator("visible=true").first.click()
+    expect(page.locator("#config")).to_contain_text("seed_everything")
+    page.locator("#report").click()
+    with page.context.expect_page() as opened:
+        page.locator("#report-link a").click()
+    expect(opened.value.locator("h1")).to_have_text("kept")
+    page.locator("#use").click()
+    page.get_by_role("tab", name="Train").click()
+    expect(page.locator("#command textarea")).to_have_value(re.compile("ltr fit --config checkpoints/kept/config.yaml"))
+    page.get_by_role("tab", name="Runs").click()
+    page.locator("#delete").click()
+    expect(page.locator("#question")).to_contain_text("Delete kept")
+    page.locator("#no").click()
+    assert (site.runs / "kept").is_dir()
+    page.locator("#delete").click()
+    page.locator("#yes").click()
+    until(lambda: not (site.runs / "kept").exists())
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what happens in another process."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.2)

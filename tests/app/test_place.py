@@ -1,0 +1,60 @@
+"""What a browser names is looked up, and nothing else is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ltr.app.place import Place
+from ltr.errors import InputError
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    for name in ("one", "study/row-0", "study/if100/row-1"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "config.yaml").write_text("name: x")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "secret.txt").write_text("secret")
+    return Place(tmp_path / "runs", (tmp_path / "data",))
+
+
+def test_runs_are_found_below_studies(place: Place) -> None:
+    assert {"one", "study/row-0", "study/if100/row-1"} <= set(place.names())
+    assert place.run("study/if100/row-1") == place.runs / "study/if100/row-1"
+
+
+def test_runs_that_come_with_the_package_are_there(place: Place) -> None:
+    assert (place.run("ce_resnet32_cifar100_lt100") / "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize("name", ["", "..", "../data", "/etc", "study", "one/../one", "one/", ".app", "\0"])
+def test_nothing_else_is_a_run(place: Place, name: str) -> None:
+    with pytest.raises(InputError):
+        place.run(name)
+
+
+@pytest.mark.parametrize(
+    "path", ["secret.txt", "data/../secret.txt", "link/secret.txt", "runs/../secret.txt", "/etc/passwd"]
+)
+def test_a_path_outside_is_refused(place: Place, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (place.folders[0] / "link").symlink_to(tmp_path)
+    for said in (path, f"data/{path}"):
+        with pytest.raises(InputError, match=r"outside|does not exist"):
+            place.inside(said)
+
+
+def test_a_path_inside_is_read(place: Place) -> None:
+    assert place.inside(str(place.folders[0])) == place.folders[0].resolve()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "a\nb", "x" * 81, "é", "a;b", "$(a)"])
+def test_a_new_run_has_a_plain_name(place: Place, name: str) -> None:
+    with pytest.raises(InputError, match="cannot be called"):
+        place.new(name)
+
+
+def test_a_new_run_is_a_folder_of_the_runs(place: Place) -> None:
+    assert place.new("gml-2.1+x") == place.runs / "gml-2.1+x"
