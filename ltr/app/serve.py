@@ -58,7 +58,8 @@ def app(arguments: Sequence[str]) -> None:
         f"http://{said.host if loopback(host) else host}:{port} (Ctrl+C ends the page, not the trainings)", flush=True
     )
     threading.Thread(target=warm, daemon=True).start()
-    uvicorn.Server(uvicorn.Config(served, log_level="warning")).run(sockets=[listener])
+    # A browser holds its connections open, so they are not waited for.
+    uvicorn.Server(uvicorn.Config(served, log_level="critical", timeout_graceful_shutdown=1)).run(sockets=[listener])
 
 
 def application(place: Place, host: str, port: int) -> Any:

@@ -50,7 +50,7 @@ def test_a_report_is_one_of_a_run(site: Any, name: str) -> None:
 def test_twenty_clients_are_answered(site: Any) -> None:
     from gradio_client import Client
 
-    def ask(number: int) -> int:
+    def ask(_: int) -> int:
         client = Client(site.url, verbose=False, analytics_enabled=False)
         return len(client.predict(api_name="/runs")["data"])
 

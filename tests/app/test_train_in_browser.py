@@ -64,7 +64,7 @@ def test_a_training_is_stopped_and_goes_on(page: Page, site: Any) -> None:
     assert after[: len(before)] == before
 
 
-def test_two_starts_with_one_name_are_one_run(page: Page, site: Any) -> None:
+def test_two_starts_with_one_name_are_one_run(page: Page) -> None:
     begin(page, "twice", 1)
     expect(page.locator("#status")).to_contain_text("twice")
     page.locator("#start").click()

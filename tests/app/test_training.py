@@ -126,7 +126,20 @@ def test_every_recipe_is_there_with_every_option() -> None:
     assert {"data/digits.yaml", "data/cifar10.yaml", "data/folder.yaml"} <= set(others("data").values())
 
 
-SHAPES = "bbn ce distillation gml manifold_mixup mislas paco pretrained proco ride_distilled rsg sade".split()
+SHAPES = [
+    "bbn",
+    "ce",
+    "distillation",
+    "gml",
+    "manifold_mixup",
+    "mislas",
+    "paco",
+    "pretrained",
+    "proco",
+    "ride_distilled",
+    "rsg",
+    "sade",
+]
 
 
 @pytest.mark.parametrize("method", [f"{name}.yaml" for name in SHAPES])
