@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from ltr.app.infer import infer
 from ltr.app.place import Place
 
 STYLE = Path(__file__).with_name("page.css")
@@ -22,5 +23,6 @@ def page(place: Place) -> gr.Blocks:
     with gr.Blocks(title="ltr", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
         gr.Markdown("# ltr: long-tailed image recognition")
         with gr.Tabs():
-            pass
+            with gr.Tab("Infer"):
+                infer(place)
     return blocks
