@@ -29,26 +29,40 @@ def infer(place: Place) -> None:
     kept = gr.State(time_to_live=FORGOTTEN)
     with gr.Row():
         with gr.Column():
-            source = gr.Radio([RUN, FILE], value=RUN, label="Ask", info="Where the weights are.")
-            run = gr.Dropdown(place.trained(), value=None, label="Run", info="All that have weights, the latest first.")
-            with gr.Group(visible=False) as file:
+            source = gr.Radio(
+                [RUN, FILE], value=RUN, label="Ask", info="Where the weights are.", elem_id="infer-source"
+            )
+            run = gr.Dropdown(
+                place.trained(),
+                value=None,
+                label="Run",
+                info="All that have weights, the latest first.",
+                elem_id="infer-run",
+            )
+            with gr.Column(visible=False) as file:
                 path = gr.Textbox(label="File", info="Its path, in a folder of this page; or upload it.")
-                upload = gr.File(label="Upload weights", file_types=KINDS, height=100)
-                architecture = gr.Dropdown([], value=None, label="Architecture", info="If the file does not say.")
-                data_set = gr.Dropdown([], value=None, label="Data set", info="Likewise: size and normalisation.")
+                upload = gr.File(label="Upload weights", file_types=KINDS, height=100, elem_id="infer-weights")
+                architecture = gr.Dropdown(
+                    [], value=None, label="Architecture", info="If the file does not say.", elem_id="infer-architecture"
+                )
+                data_set = gr.Dropdown(
+                    [], value=None, label="Data set", info="Likewise: size and normalisation.", elem_id="infer-data"
+                )
         with gr.Column():
             images = gr.Gallery(
-                label="Images", sources=["upload", "clipboard"], columns=3, object_fit="contain", buttons=[]
+                label="Images",
+                sources=["upload", "clipboard"],
+                columns=3,
+                fit_columns=False,
+                object_fit="contain",
+                buttons=[],
+                elem_id="infer-images",
             )
-            gr.HTML(
-                "Drop, choose or paste several; the network sees the middle square of each.",
-                elem_classes="info",
-                padding=False,
-            )
-            button = gr.Button("Ask", variant="primary")
+            gr.HTML("Drop, choose or paste several; the network sees the middle square of each.", elem_classes="hint")
+            button = gr.Button("Ask", variant="primary", elem_id="infer-ask")
     with gr.Row():
-        t_new = slider("Temperature", "Of the head; above 1 it is less sure of itself.")
-        t_old = slider("Temperature of the old head", "Of the one that a tuning has replaced.", visible=False)
+        t_new = slider("Temperature", "Of the head; above 1 it is less sure of itself.", "infer-new")
+        t_old = slider("Temperature of the old head", "Of the one that a tuning replaced.", "infer-old", visible=False)
     result = gr.HTML(elem_classes="answers", apply_default_css=False, padding=False)
 
     @told
@@ -70,24 +84,25 @@ def infer(place: Place) -> None:
         ask,
         [images, t_new, t_old, source, run, path, upload, architecture, data_set],
         [kept, t_new, t_old, result],
+        show_progress_on=result,
     )
     for moved in (t_new, t_old):
         moved.change(again, [kept, t_new, t_old], result, trigger_mode="always_last", show_progress="hidden")
 
 
-def slider(label: str, info: str, *, visible: bool = True) -> gr.Slider:
+def slider(label: str, info: str, name: str, *, visible: bool = True) -> gr.Slider:
     """Make a slider for a temperature."""
-    return gr.Slider(0.1, 10, 1, step=0.1, label=label, info=info, min_width=260, visible=visible)
+    return gr.Slider(0.1, 10, 1, step=0.1, label=label, info=info, min_width=260, visible=visible, elem_id=name)
 
 
 def choose(source: str) -> tuple[Any, ...]:
     """Show the fields of a run, or those of a file."""
     if source == RUN:
-        return gr.Dropdown(visible=True), gr.Group(visible=False), gr.skip(), gr.skip()
+        return gr.Dropdown(visible=True), gr.Column(visible=False), gr.skip(), gr.skip()
     from ltr.app.networks import architectures, data_sets
 
     named = gr.Dropdown(choices=architectures()), gr.Dropdown(choices=list(data_sets()))
-    return gr.Dropdown(visible=False), gr.Group(visible=True), *named
+    return gr.Dropdown(visible=False), gr.Column(visible=True), *named
 
 
 @told

@@ -71,7 +71,7 @@ def network(path: Path, *, trusted: bool, architecture: str | None = None, data_
         try:
             return _read(source)
         except InputError as error:
-            raise InputError(str(error).replace(str(path), path.name)) from error
+            raise InputError(str(error).replace(str(path), f"the file {path.name}")) from error
 
 
 class Source(NamedTuple):

@@ -20,9 +20,9 @@ THEME = gr.themes.Default(
 
 def page(place: Place) -> gr.Blocks:
     """Return the page of the runs in a place."""
+    blocks: gr.Blocks
     with gr.Blocks(title="ltr", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
         gr.Markdown("# ltr: long-tailed image recognition")
-        with gr.Tabs():
-            with gr.Tab("Infer"):
-                infer(place)
+        with gr.Tab("Infer"):
+            infer(place)
     return blocks
