@@ -38,7 +38,10 @@ class Place:
         Raises:
             InputError: where it leads out of the folders, or nothing is there.
         """
-        found = Path(path).expanduser().resolve()
+        try:
+            found = Path(path).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # too long, of an unknown user, with a zero in it
+            raise InputError(f"{path!r} is no path.") from error
         roots = [root.resolve() for root in (self.runs, *self.folders)]
         if not any(found.is_relative_to(root) for root in roots):
             raise InputError(

@@ -294,7 +294,13 @@ def test_a_strangers_config_names_nothing_of_the_machine(place: Place, shown: li
 
 @pytest.mark.parametrize(
     ("path", "sentence"),
-    [("", "name a file"), ("/etc/passwd", "outside"), ("../a.ckpt", "outside"), ("gone.pt", "does not exist")],
+    [
+        ("", "name a file"),
+        ("/etc/passwd", "outside"),
+        ("../a.ckpt", "outside"),
+        ("gone.pt", "does not exist"),
+        ("a\0b", "no path"),
+    ],
 )
 def test_nothing_else_is_opened(place: Place, path: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
