@@ -124,13 +124,12 @@ def _run(path: Path, content: dict[str, Any], *, trusted: bool) -> Network:
     method.on_load_checkpoint(content)
     method.load_state_dict(state)
     shown = Part(LongTailed, config["data"])
-    unused = [item["class_path"].rpartition(".")[2] for item in trainer.get("callbacks") or []]
     return _ready(
         path,
         method,
         look(shown),
         _kept_names(path, trusted=trusted) or _names(shown if trusted else shown.plain),
-        unused=[name for name in unused if issubclass(getattr(callbacks, name, type), Adjustment)],
+        unused=_adjustments(trainer.get("callbacks") or []),
         **{key: trainer[key] for key in kept if trainer.get(key)},
     )
 
@@ -206,6 +205,12 @@ def look(shown: Part) -> Look:
     if not 0 < (found.crop or found.size) <= found.size <= LARGEST:
         raise InputError(f"a network of images of {found.size} pixels cannot be asked here; {LARGEST} is the most.")
     return found
+
+
+def _adjustments(said: Any) -> list[str]:
+    """Return which of the callbacks of a config, a list or a single one, are adjustments."""
+    names = [item["class_path"].rpartition(".")[2] for item in (said if isinstance(said, list) else [said])]
+    return [name for name in names if issubclass(getattr(callbacks, name, type), Adjustment)]
 
 
 def _kept_names(path: Path, *, trusted: bool) -> list[str]:

@@ -113,6 +113,19 @@ def test_old_head_and_ensemble_are_those_of_predict(place: Place, shown: list[Pa
     torch.testing.assert_close(2 * columns["Ensemble"] - columns["New head"], columns["Old head"], atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("several", [True, False])
+def test_what_the_run_itself_adjusts_is_told(place: Place, shown: list[Path], several: bool) -> None:
+    content = torch.load("checkpoints/a/last.ckpt")
+    both = "[{class_path: ltr.callbacks.EMA}, {class_path: ltr.callbacks.LogitAdjustment}]"
+    acting = both if several else "{class_path: ltr.callbacks.LogitAdjustment}"
+    changed = content["config"].replace("callbacks: null", f"callbacks: {acting}")
+    assert changed != content["config"]
+    torch.save({**content, "config": changed}, "adjusted.ckpt")
+    asked = Asked.of(from_file(place, "adjusted.ckpt", None, None, None), shown)
+    assert "(LogitAdjustment) is left out here" in asked.notes[0]
+    assert torch.equal(asked.answer.columns(1, 1)["Head"], said("a/predict"))
+
+
 def test_temperatures_act_on_what_was_answered(place: Place, shown: list[Path]) -> None:
     asked = Asked.of(from_run(place, "gml"), shown[:2])
     cool, warm = (asked.answer.columns(t, 1)["New head"].amax(1) for t in (0.5, 4))
