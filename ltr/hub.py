@@ -57,9 +57,14 @@ def harmless(config: str, origin: Path) -> str:
         origin: where it is from, for the error.
 
     Raises:
-        InputError: where it names code that is no part of `ltr`.
+        InputError: where it names code that is no part of `ltr`, or is no config.
     """
-    content = yaml.safe_load(config)
+    try:
+        content = yaml.safe_load(config)
+    except yaml.YAMLError as error:
+        raise InputError(f"{origin} is refused: its config is no YAML.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{origin} is refused: its config does not say what its network is.")
     kept = {key: content[key] for key in ("seed_everything", "model", "data", "name") if key in content}
     for word in words(kept):
         dotted = re.fullmatch(r"(\w+)(\.\w+)+", word)

@@ -48,6 +48,21 @@ def parted(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any
     return tensors, rest
 
 
+def about(path: Path) -> dict[str, str]:
+    """Return what the metadata of a file say.
+
+    Raises:
+        InputError: where it is truncated or no such file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise InputError(f"{path} is truncated or no safetensors file ({error}).") from error
+
+
 def read(path: Path) -> dict[str, Any]:
     """Read what `write` wrote, or the tensors of any other such file.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from ltr.app.infer import infer
 from ltr.app.place import Place
 from ltr.app.runs import runs
 from ltr.app.train import train
@@ -26,6 +27,8 @@ def page(place: Place) -> gr.Blocks:
         gr.Markdown("# ltr: long-tailed image recognition")
         with gr.Tab("Train"):
             like = train(place)
+        with gr.Tab("Infer"):
+            infer(place)
         with gr.Tab("Runs"):
             runs(place, like)
     return blocks

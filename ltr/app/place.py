@@ -42,7 +42,10 @@ class Place:
         Raises:
             InputError: where it leads out of the folders, or nothing is there.
         """
-        found = Path(path).expanduser().resolve()
+        try:
+            found = Path(path).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # too long, of an unknown user, with a zero in it
+            raise InputError(f"{path!r} is no path.") from error
         roots = [root.resolve() for root in (self.runs, *self.folders)]
         if not any(found.is_relative_to(root) for root in roots):
             raise InputError(
@@ -69,8 +72,16 @@ class Place:
             raise InputError("choose a run first.")
         if name not in (known := self.names()):
             raise InputError(f"there is no run {name}{shipped.nearest(name, known)}")
-        own = self.runs / name
-        return own if own.is_dir() else shipped.folder("checkpoints") / name
+        return self._at(name)
+
+    def trained(self) -> list[str]:
+        """Return the runs that have weights, in the order of `names`."""
+        return [name for name in self.names() if (self._at(name) / shipped.LAST).is_file()]
+
+    def trusts(self, path: Path) -> bool:
+        """Tell whether a file was written by a training here, or is shipped; any other may be a stranger's."""
+        ours = (self.runs.resolve(), shipped.folder("checkpoints").resolve())
+        return any(map(path.is_relative_to, ours)) and not path.is_relative_to(self.own.resolve())
 
     def new(self, name: str) -> Path:
         """Return the folder that a run of a name would have.
@@ -83,6 +94,11 @@ class Place:
                 f"a run cannot be called {name!r}: take up to 80 letters, digits and `_ + . -`, the first no sign."
             )
         return self.runs / name
+
+    def _at(self, name: str) -> Path:
+        """Return the folder of a run that there is."""
+        own = self.runs / name
+        return own if own.is_dir() else shipped.folder("checkpoints") / name
 
     def _folders(self, folder: Path, depth: int) -> list[Path]:
         """Return the folders of runs below a folder."""

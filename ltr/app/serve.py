@@ -77,9 +77,13 @@ def application(place: Place, host: str, port: int) -> Any:
         served.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     served.add_middleware(SameOrigin)
     served.get("/reports/{name:path}")(reports(place))
+    blocks = page(place).queue(default_concurrency_limit=4)
+    # Else Gradio copies any file of this machine that a request names: it looks where one lies only in pages that were
+    # launched, and takes no mounted page for one.
+    blocks.has_launched = blocks.is_running = True
     return gr.mount_gradio_app(
         served,
-        page(place).queue(default_concurrency_limit=4),
+        blocks,
         path="/",
         server_name=host,
         server_port=port,

@@ -67,6 +67,7 @@ class LongTailed(Timed, LightningDataModule):
         counts: training images per class, synthetic ones included.
         synthetic: how many of them are synthetic.
         follows: whether the set has a validation split of its own.
+        size: height and width of its images.
         crop: height and width of the middle that an evaluation sees of an image; None for all of it.
         workers: processes that decode image files; None for one per core.
     """
@@ -74,6 +75,7 @@ class LongTailed(Timed, LightningDataModule):
     name: str
     total_classes: int
     largest: int
+    size: int
     follows: bool = False
     crop: int | None = None
     workers: int | None = None

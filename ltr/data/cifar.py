@@ -26,6 +26,7 @@ class CIFAR10LT(LongTailed):
     name = "CIFAR-10-LT"
     total_classes = 10
     largest = 5000
+    size = 32
     source: type[datasets.CIFAR10] = datasets.CIFAR10
 
     def prepare_data(self) -> None:

@@ -15,8 +15,6 @@ from ltr.data.tfrecord import examples
 from ltr.errors import InputError
 from ltr.samplers import Power
 
-SIDE = 32
-
 
 class CuiCIFAR10LT(LongTailed):
     """CIFAR-10 with the long tail that Cui et al. drew once and published; the official test images.
@@ -51,6 +49,7 @@ class CuiCIFAR10LT(LongTailed):
     name = "CIFAR-10-LT (Cui et al.)"
     total_classes = 10
     largest = 5000
+    size = 32
     test_per_class = 1000
     mean = std = (128 / 255,) * 3
 
@@ -110,7 +109,7 @@ class CuiCIFAR10LT(LongTailed):
         images, labels = [], []
         for at, features in enumerate(found):
             match features.get("image"), features.get("label"):
-                case [bytes() as image], [int() as label] if len(image) == 3 * SIDE * SIDE:
+                case [bytes() as image], [int() as label] if len(image) == 3 * self.size**2:
                     images.append(image)
                     labels.append(label)
                 case _:
@@ -126,7 +125,7 @@ class CuiCIFAR10LT(LongTailed):
                 raise InputError(
                     f"{path} has {there} images of class {label}, but that of Cui et al. has {due}: it is another file."
                 )
-        pixels = torch.frombuffer(bytearray(b"".join(images)), dtype=torch.uint8).view(-1, 3, SIDE, SIDE)
+        pixels = torch.frombuffer(bytearray(b"".join(images)), dtype=torch.uint8).view(-1, 3, self.size, self.size)
         numbers = [number(image + bytes([label])) for image, label in zip(images, labels, strict=True)]
         return Split(pixels, targets, np.array(numbers))
 

@@ -26,6 +26,7 @@ class DigitsLT(LongTailed):
     name = "Digits-LT"
     total_classes = 10
     largest = 130
+    size = 16
     mean = (0.3053, 0.3053, 0.3053)
     std = (0.3762, 0.3762, 0.3762)
 
