@@ -80,7 +80,7 @@ def test_a_killed_study_ends_with_the_same_table() -> None:
     table = Path("checkpoints/mine/table.md").read_text()
     Path("checkpoints").rename("undisturbed")
     draw = random.Random(0)
-    for _ in range(4):
+    for _ in range(2):
         ends(draw.uniform(0.3, 0.95) * whole)
     assert ends(300)
     assert Path("checkpoints/mine/table.md").read_text() == table
