@@ -149,6 +149,11 @@ class Job:
         return typed(self.commands)
 
     @property
+    def step(self) -> int:
+        """Which of its commands it is at, or was at last, from 0."""
+        return int(self._noted("state.json").get("step", 0))
+
+    @property
     def log(self) -> str:
         """What it has printed, a bar only as it was last."""
         path = self.folder / "log.txt"

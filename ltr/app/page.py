@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from ltr.app.compare import compare
 from ltr.app.place import Place
 
 STYLE = Path(__file__).with_name("page.css")
@@ -21,6 +22,6 @@ def page(place: Place) -> gr.Blocks:
     """Return the page of the runs in a place."""
     with gr.Blocks(title="ltr", analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
         gr.Markdown("# ltr: long-tailed image recognition")
-        with gr.Tabs():
-            pass
+        with gr.Tabs(), gr.Tab("Compare"):
+            compare(place)
     return blocks
