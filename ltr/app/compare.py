@@ -117,7 +117,7 @@ def form() -> tuple[dict[str, Any], gr.UploadButton, gr.Column]:
             upload = gr.UploadButton("Upload weights", size="sm")
         fields["architecture"] = gr.Dropdown([], label="Architecture", info="Of the network, where the file is silent.")
     with gr.Row():
-        fields["kind"] = gr.Dropdown([OWN], value=OWN, label="Data set", info="What to tune on and to test with.")
+        fields["kind"] = gr.Dropdown([OWN], value=OWN, label="Data set", info="To tune on and to test with.", scale=2)
         fields["epochs"] = gr.Number(40, label="Epochs", info="On features computed once.")
         fields["rate"] = gr.Number(0.1, label="Learning rate", info="At first; then a cosine.")
         fields["batch"] = gr.Number(512, label="Batch size", info="GML likes large ones.")
@@ -254,7 +254,8 @@ def course(job: Job, state: str) -> str:
     if job.step == 0 and (progress := job.progress) is not None:
         text += f": epoch {progress.epoch:g} of {progress.epochs}, {progress.left} left. {progress.words}"
         done += progress.epoch / max(progress.epochs, 1)
-    bar = f'<progress class="course" max="{steps}" value="{done:.3f}" aria-label="commands that are done"></progress>'
+    share = f"{100 * done / steps:.0f}"
+    bar = f'<div class="course" role="progressbar" aria-valuenow="{share}"><div style="width: {share}%"></div></div>'
     return f"{bar}<p>{escape(text)}</p>"
 
 

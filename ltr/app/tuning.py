@@ -22,7 +22,6 @@ from ltr.counts import Profile, imbalance_factor
 from ltr.data import HubLT, Listed, LongTailed, Synthetic
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
-from ltr.report.about import last
 from ltr.runs import word
 
 BEFORE = "_before"  # after the name of a tuning: the network as it was, a run of its own
@@ -193,8 +192,9 @@ def brief(part: Part) -> Part:
 
 def class_of(part: Part) -> type[Any] | None:
     """Return the class that a part of a config names, where it is one of ours."""
-    name = last(part.get("class_path") if isinstance(part, Mapping) else part)
-    return next((getattr(room, name) for room in ROOMS if name in room.__all__), None)
+    path = str(part.get("class_path") if isinstance(part, Mapping) else part)
+    names = {room: path.removeprefix(f"{room.__name__}.") for room in ROOMS}
+    return next((getattr(room, name) for room, name in names.items() if name in room.__all__), None)
 
 
 def name_of(kind: object) -> str | None:
