@@ -20,6 +20,7 @@ TUNE, RUNS = "Tune and compare", "Compare finished runs"
 OWN = "that of the base"
 PULSE = 1.5  # seconds between two looks at a job
 TAIL = 20_000  # letters of a log
+WIDE = 240  # pixels of a field that does not share a line of a phone
 REACH, STEP = 4.25, 0.25  # of the sliders
 ABOUT = (
     "Retrain the classifier of a trained network and see what every class gains or loses: against the network as it "
@@ -108,16 +109,18 @@ def form() -> tuple[dict[str, Any], gr.UploadButton, gr.Column]:
     """Make the fields of a tuning: those of a `Wish` by their names, what uploads weights, the column of the data."""
     fields: dict[str, Any] = {}
     with gr.Row():
-        fields["base"] = gr.Dropdown([], label="Base", info="The run whose classifier is tuned.")
-        fields["loss"] = gr.Dropdown([], label="Tuning loss", info="GML lifts the worst classes.")
-        fields["name"] = gr.Textbox(label="Name", info="Of the new run; it must not exist yet.")
+        fields["base"] = gr.Dropdown([], label="Base", info="The run whose classifier is tuned.", min_width=WIDE)
+        fields["loss"] = gr.Dropdown([], label="Tuning loss", info="GML lifts the worst classes.", min_width=WIDE)
+        fields["name"] = gr.Textbox(label="Name", info="Of the new run; it must not exist yet.", min_width=WIDE)
     with gr.Accordion("A file of weights instead of a run", open=False), gr.Row():
         with gr.Column():
             fields["file"] = gr.Textbox(label="File", info="Its path, inside the folders of this page.")
             upload = gr.UploadButton("Upload weights", size="sm")
         fields["architecture"] = gr.Dropdown([], label="Architecture", info="Of the network, where the file is silent.")
     with gr.Row():
-        fields["kind"] = gr.Dropdown([OWN], value=OWN, label="Data set", info="To tune on and to test with.", scale=2)
+        fields["kind"] = gr.Dropdown(
+            [OWN], value=OWN, label="Data set", info="To tune on and to test with.", scale=2, min_width=WIDE
+        )
         fields["epochs"] = gr.Number(40, label="Epochs", info="On features computed once.")
         fields["rate"] = gr.Number(0.1, label="Learning rate", info="At first; then a cosine.")
         fields["batch"] = gr.Number(512, label="Batch size", info="GML likes large ones.")
@@ -132,7 +135,9 @@ def form() -> tuple[dict[str, Any], gr.UploadButton, gr.Column]:
 def slider(head: str, value: float) -> gr.Slider:
     """Make the slider of the temperature of a head."""
     about = "A power of two: 0 is 1, 1 is 2, -1 is 0.5. Above 0 the head is softer."
-    return gr.Slider(-REACH, REACH, value, step=STEP, label=f"Temperature of the {head} head", info=about)
+    return gr.Slider(
+        -REACH, REACH, value, step=STEP, label=f"Temperature of the {head} head", info=about, min_width=WIDE
+    )
 
 
 def having(place: Place, sign: str) -> list[str]:
@@ -141,9 +146,16 @@ def having(place: Place, sign: str) -> list[str]:
     return [name for name in place.names() if any((home / name / sign).is_file() for home in homes)]
 
 
+def bases(place: Place) -> list[str]:
+    """Return the runs that have weights, without those that keep what a base was."""
+    from ltr.app.tuning import BEFORE
+
+    return [name for name in having(place, shipped.LAST) if not name.endswith(BEFORE)]
+
+
 def tunable(place: Place) -> Any:
-    """Offer the runs that have weights."""
-    return gr.Dropdown(having(place, shipped.LAST))
+    """Offer the runs that can be tuned."""
+    return gr.Dropdown(bases(place))
 
 
 def tested(place: Place) -> Any:
@@ -165,9 +177,9 @@ def offered(place: Place) -> list[Any]:
     from ltr.app.tuning import architectures, data_sets, tuning_losses
     from ltr.counts import Profile
 
-    bases, losses, jobs = having(place, shipped.LAST), tuning_losses(), tunings(place)
+    runs, losses, jobs = bases(place), tuning_losses(), tunings(place)
     return [
-        gr.Dropdown(bases, value=bases[0] if bases else None),
+        gr.Dropdown(runs, value=next(iter(runs), None)),
         gr.Dropdown(architectures(), value="ResNet32"),
         gr.Dropdown([OWN, *data_sets()]),
         gr.Dropdown(list(get_args(Profile)), value="exp"),
