@@ -75,7 +75,8 @@ def compare(place: Place) -> None:
     def on(triggers: Any, function: Any, inputs: Any, outputs: Any, **options: Any) -> Any:
         return gr.on(triggers, told(functools.partial(function, place)), inputs, outputs, **options)
 
-    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    # What is chosen while an answer is on its way is answered, too.
+    quiet: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
     form_lists = [fields[key] for key in ("base", "architecture", "kind", "profile", "loss")]
     on(None, offered, [], [*form_lists, chosen, runs], **quiet)
     on(fields["base"].focus, tunable, [], fields["base"], **quiet)
@@ -89,9 +90,9 @@ def compare(place: Place) -> None:
     )
 
     live = [status, stop, commands, log, timer, seen, over]
-    on(start.click, functools.partial(started, tuple(fields)), list(fields.values()), chosen)
+    on(start.click, functools.partial(started, tuple(fields)), list(fields.values()), chosen, show_progress="hidden")
     on(chosen.change, watched, chosen, live, **quiet)
-    on(timer.tick, watched, [chosen, seen], live, **quiet)
+    on(timer.tick, watched, [chosen, seen], live, show_progress="hidden")
     on(stop.click, stopped, chosen, [])
 
     what = [mode, chosen, runs]

@@ -12,7 +12,7 @@ from threading import Lock
 import matplotlib
 from matplotlib.figure import Figure
 
-from ltr import files, plots
+from ltr import files, plots, shipped
 from ltr.app.heads import curve_of, heads_of
 from ltr.app.place import Place
 from ltr.app.tuning import BEFORE, CONTROL
@@ -41,6 +41,7 @@ class Comparison:
         rows: the evaluations, in order.
         drawn: those whose recalls are in the figure.
         tuned: the run whose two heads can be weighed against each other, None where none has two.
+        whose: what stands before the two heads in tables, where there are several runs.
         ensemble: both heads together, where they were asked.
     """
 
@@ -48,6 +49,7 @@ class Comparison:
     rows: Mapping[str, Evaluated]
     drawn: Sequence[str]
     tuned: Path | None = None
+    whose: str = ""
     ensemble: tuple[str, Evaluated] | None = None
 
     @property
@@ -64,7 +66,7 @@ class Comparison:
         if self.tuned is None:
             return self
         measures = heads_of(self.tuned).at(t_new, t_old)
-        name = f"both heads (t_new {t_new:.3g}, t_old {t_old:.3g})"
+        name = f"{self.whose}both heads (t_new {t_new:.3g}, t_old {t_old:.3g})"
         return replace(self, ensemble=(name, Evaluated("ensemble", self.tuned, measures)))
 
     def table(self) -> str:
@@ -88,8 +90,9 @@ class Comparison:
         """Draw what the temperature of the old head gives and takes, at one of the new head."""
         assert self.tuned is not None
         assert self.ensemble is not None
-        points = {name: one.metrics for name, one in list(self.rows.items())[: figures.SERIES]}
         name, here = self.ensemble
+        comparable = [(row, one) for row, one in self.rows.items() if not clash({row: one, name: here})]
+        points = {row: one.metrics for row, one in comparable[: figures.SERIES]}
         return plots.trade_off(curve_of(self.tuned, t_new), points, (name, here.metrics))
 
     def weighing(self, t_new: float) -> str:
@@ -186,6 +189,7 @@ def of_runs(place: Place, chosen: Sequence[str]) -> Comparison:
     rows = {name: run.main for name, run in runs.items() if run.main is not None}
     if len(rows) < len(runs):
         raise InputError(f"{min(runs.keys() - rows.keys())} was never tested: `ltr test` brings its figures.")
-    tuned = (run.folder for run in runs.values() if "old_recall" in (run.main.metrics if run.main else {}))
-    weighed = next((folder for folder in tuned if (folder / "last.ckpt").is_file()), None)
-    return Comparison("_".join(rows), rows, list(rows)[: figures.SERIES], weighed)
+    tuned = (name for name, one in rows.items() if "old_recall" in one.metrics)
+    weighed = next((name for name in tuned if (runs[name].folder / shipped.LAST).is_file()), None)
+    found = Comparison("_".join(rows), rows, list(rows)[: figures.SERIES])
+    return found if weighed is None else replace(found, tuned=runs[weighed].folder, whose=f"{weighed}, ")

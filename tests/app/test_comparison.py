@@ -114,6 +114,7 @@ def test_finished_runs_are_compared_the_same_way(place: Place) -> None:
     assert list(both.rows) == ["tuned_before", "tuned"]
     assert both.tuned == place.runs / "tuned"
     assert Page(both.pictures()).figures == 2
+    assert list(both.at(1.0, 2.0).all)[-1] == "tuned, both heads (t_new 1, t_old 2)"
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,9 @@ def test_runs_of_other_data_are_not_drawn_together(place: Place) -> None:
     assert odd.pictures() == ""
     assert "This cannot be compared" in odd.table()
     assert set(odd.keep(place)) == {"figures"}
+    (legend,) = odd.at(1.0, 2.0).trade_off(1.0).legends
+    assert "tuned" in [text.get_text() for text in legend.get_texts()]
+    assert "odd" not in [text.get_text() for text in legend.get_texts()]
     make_metrics(place.runs / "other" / "test", data={"fingerprints": {"test": "00" * 32}})
     assert "The test splits differ" in of_runs(place, ["odd", "other"]).table()
 
