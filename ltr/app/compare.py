@@ -46,30 +46,33 @@ def compare(place: Place) -> None:
     Args:
         place: where the page may read and write.
     """
-    gr.Markdown(ABOUT)
-    mode = gr.Radio([TUNE, RUNS], value=TUNE, label="What to compare", info="A tuning with its base, or any results.")
-    with gr.Column() as tune:
-        fields, upload, others = form()
-        start = gr.Button(TUNE, variant="primary")
-        chosen = gr.Dropdown([], label="Tuning", info="Those started here, the latest first.")
-        status = gr.HTML()
-        stop = gr.Button("Stop", variant="stop", visible=False)
-        with gr.Accordion("Commands and log", open=False):
-            commands = gr.Code(label="The same at the command line", language="shell", lines=1, wrap_lines=True)
-            log = gr.Textbox(label="Log", info="What the commands print.", lines=8, max_lines=16, interactive=False)
-    with gr.Column(visible=False) as finished:
-        runs = gr.Dropdown(
-            [], multiselect=True, label="Runs", info="Two or more that were tested; the first is drawn as bars."
+    with gr.Column(elem_id="compare"):
+        gr.Markdown(ABOUT)
+        mode = gr.Radio(
+            [TUNE, RUNS], value=TUNE, label="What to compare", info="A tuning with its base, or any results."
         )
-    table, bars = gr.HTML(), gr.HTML()
-    with gr.Column(visible=False) as weighing:
-        gr.Markdown("### Both heads together")
-        with gr.Row():
-            powers = [slider("new", 0), slider("old", 1)]
-        curve = gr.HTML()
-        point = gr.Code(label="This point at the command line", language="shell", lines=1, wrap_lines=True)
-    with gr.Row(visible=False) as downloads:
-        kept = {key: gr.DownloadButton(title, size="sm") for key, title in FILES.items()}
+        with gr.Column() as tune:
+            fields, upload, others = form()
+            start = gr.Button(TUNE, variant="primary")
+            chosen = gr.Dropdown([], label="Tuning", info="Those started here, the latest first.")
+            status = gr.HTML()
+            stop = gr.Button("Stop", variant="stop", visible=False)
+            with gr.Accordion("Commands and log", open=False):
+                commands = gr.Code(label="The same at the command line", language="shell", lines=1, wrap_lines=True)
+                log = gr.Textbox(label="Log", info="What the commands print.", lines=8, max_lines=16, interactive=False)
+        with gr.Column(visible=False) as finished:
+            runs = gr.Dropdown(
+                [], multiselect=True, label="Runs", info="Two or more that were tested; the first is drawn as bars."
+            )
+        table, bars = gr.HTML(), gr.HTML()
+        with gr.Column(visible=False) as weighing:
+            gr.Markdown("### Both heads together")
+            with gr.Row():
+                powers = [slider("new", 0), slider("old", 1)]
+            curve = gr.HTML()
+            point = gr.Code(label="This point at the command line", language="shell", lines=1, wrap_lines=True)
+        with gr.Row(visible=False) as downloads:
+            kept = {key: gr.DownloadButton(title, size="sm") for key, title in FILES.items()}
     timer, seen, over = gr.Timer(PULSE, active=False), gr.State(), gr.State()
 
     def on(triggers: Any, function: Any, inputs: Any, outputs: Any, **options: Any) -> Any:
@@ -262,13 +265,13 @@ def course(job: Job, state: str) -> str:
         return sentence(f"`{job.name}` is finished.")
     if state != "running":
         why = f": {job.failure}" if state == "failed" else ", so there may be no result. Its last checkpoint is kept."
-        return sentence(f"{job.name} {state} at command {job.step + 1} of {steps}{why}", kind="missing")
+        return sentence(f"{job.name} {state} at command {job.step + 1} of {steps}{why}", kind="failure")
     text, done = f"Command {job.step + 1} of {steps}, {STEPS[min(job.step, len(STEPS) - 1)]}", float(job.step)
     if job.step == 0 and (progress := job.progress) is not None:
         text += f": epoch {progress.epoch:g} of {progress.epochs}, {progress.left} left. {progress.words}"
         done += progress.epoch / max(progress.epochs, 1)
     share = f"{100 * done / steps:.0f}"
-    bar = f'<div class="course" role="progressbar" aria-valuenow="{share}"><div style="width: {share}%"></div></div>'
+    bar = f'<div class="bar" role="progressbar" aria-valuenow="{share}"><div style="width: {share}%"></div></div>'
     return f"{bar}<p>{escape(text)}</p>"
 
 

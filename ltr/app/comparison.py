@@ -7,12 +7,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from ltr import files, plots, shipped
+from ltr.app.drawing import drawing
 from ltr.app.heads import curve_of, heads_of
 from ltr.app.place import Place
 from ltr.app.tuning import BEFORE, CONTROL
@@ -29,7 +28,6 @@ from ltr.report.measures import NOTE, title, written
 OLD, NEW, ADJUSTED = "before", "after", "control"
 MOST = 12
 KEPT = 86400.0  # seconds that a file waits to be downloaded
-DRAWING = Lock()  # matplotlib is not made for threads
 
 
 @dataclass(frozen=True)
@@ -97,14 +95,14 @@ class Comparison:
 
     def weighing(self, t_new: float) -> str:
         """Return the trade-off for the page."""
-        with DRAWING, matplotlib.rc_context(figures.STYLE):
+        with drawing():
             return picture(self.trade_off(t_new), "top-1 against harmonic mean and lowest recall")
 
     def pictures(self) -> str:
         """Return the figures of the classes for the page, or why there are none."""
         if clash(self.rows):
             return ""
-        with DRAWING, matplotlib.rc_context(figures.STYLE):
+        with drawing():
             text = picture(self.recalls(), "recall of every class, by training images")
             if len(self.drawn) > 1:
                 text += sentence(f"{self.drawn[1]} against {self.drawn[0]}:")
@@ -134,11 +132,11 @@ class Comparison:
         if not clash(self.rows):
             made |= {"recalls": home / f"{stem}_recalls.csv", "recall": home / f"{stem}_recall.png"}
             files.write_csv(made["recalls"], self.by_class())
-            with DRAWING, matplotlib.rc_context(figures.STYLE):
+            with drawing():
                 plots.save(self.recalls(), made["recall"])
         if t_new is not None:
             made["trade_off"] = home / f"{stem}_trade_off.png"
-            with DRAWING, matplotlib.rc_context(figures.STYLE):
+            with drawing():
                 plots.save(self.trade_off(t_new), made["trade_off"])
         return made
 

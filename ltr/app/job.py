@@ -144,14 +144,14 @@ class Job:
         return list(self._noted("job.json").get("commands", []))
 
     @property
+    def step(self) -> int:
+        """Which of its commands it is at, from 0."""
+        return int(self._noted("state.json").get("step", 0))
+
+    @property
     def command(self) -> str:
         """Its commands as they are typed."""
         return typed(self.commands)
-
-    @property
-    def step(self) -> int:
-        """Which of its commands it is at, or was at last, from 0."""
-        return int(self._noted("state.json").get("step", 0))
 
     @property
     def log(self) -> str:
