@@ -326,9 +326,9 @@ def weighed(place: Place, mode: str, name: str | None, runs: Sequence[str] | Non
     words += ["--trainer.callbacks.t_new", f"{t_new:.10g}", "--trainer.callbacks.t_old", f"{t_old:.10g}"]
     return [
         found.table(),
-        found.weighing(t_new) + sentence(HONEST, kind="note"),
+        found.weighing() + sentence(HONEST, kind="note"),
         typed([words]),
-        *buttons(found.keep(place, t_new)),
+        *buttons(found.keep(place)),
     ]
 
 

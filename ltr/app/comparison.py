@@ -41,6 +41,7 @@ class Comparison:
         tuned: the run whose two heads can be weighed against each other, None where none has two.
         whose: what stands before the two heads in tables, where there are several runs.
         ensemble: both heads together, where they were asked.
+        curve: the measures of both together at every temperature of the old head, likewise.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Comparison:
     tuned: Path | None = None
     whose: str = ""
     ensemble: tuple[str, Evaluated] | None = None
+    curve: Sequence[Mapping[str, float]] = ()
 
     @property
     def all(self) -> dict[str, Evaluated]:
@@ -65,7 +67,8 @@ class Comparison:
             return self
         measures = heads_of(self.tuned).at(t_new, t_old)
         name = f"{self.whose}both heads (t_new {t_new:.3g}, t_old {t_old:.3g})"
-        return replace(self, ensemble=(name, Evaluated("ensemble", self.tuned, measures)))
+        ensemble = name, Evaluated("ensemble", self.tuned, measures)
+        return replace(self, ensemble=ensemble, curve=curve_of(self.tuned, t_new))
 
     def table(self) -> str:
         """Return the nine figures of every row, and a warning where they must not be compared."""
@@ -84,19 +87,18 @@ class Comparison:
         first, second = ((name, self.rows[name]) for name in self.drawn[:2])
         return figures.difference(first, second)
 
-    def trade_off(self, t_new: float) -> Figure:
-        """Draw what the temperature of the old head gives and takes, at one of the new head."""
-        assert self.tuned is not None
+    def trade_off(self) -> Figure:
+        """Draw what the temperature of the old head gives and takes."""
         assert self.ensemble is not None
         name, here = self.ensemble
         comparable = [(row, one) for row, one in self.rows.items() if not clash({row: one, name: here})]
         points = {row: one.metrics for row, one in comparable[: figures.SERIES]}
-        return plots.trade_off(curve_of(self.tuned, t_new), points, (name, here.metrics))
+        return plots.trade_off(self.curve, points, (name, here.metrics))
 
-    def weighing(self, t_new: float) -> str:
+    def weighing(self) -> str:
         """Return the trade-off for the page."""
         with drawing():
-            return picture(self.trade_off(t_new), "top-1 against harmonic mean and lowest recall")
+            return picture(self.trade_off(), "top-1 against harmonic mean and lowest recall")
 
     def pictures(self) -> str:
         """Return the figures of the classes for the page, or why there are none."""
@@ -111,12 +113,11 @@ class Comparison:
             text += sentence(f"The figure shows {', '.join(self.drawn)}; all are in the CSV.", kind="note")
         return text
 
-    def keep(self, place: Place, t_new: float | None = None) -> dict[str, Path]:
+    def keep(self, place: Place) -> dict[str, Path]:
         """Write the figures and the numbers as files to download.
 
         Args:
             place: where to.
-            t_new: temperature of the new head, where both heads were asked.
 
         Returns:
             The files: `recall` and `trade_off` (PNG), `recalls` and `figures` (CSV), those that there are.
@@ -134,10 +135,10 @@ class Comparison:
             files.write_csv(made["recalls"], self.by_class())
             with drawing():
                 plots.save(self.recalls(), made["recall"])
-        if t_new is not None:
+        if self.ensemble is not None:
             made["trade_off"] = home / f"{stem}_trade_off.png"
             with drawing():
-                plots.save(self.trade_off(t_new), made["trade_off"])
+                plots.save(self.trade_off(), made["trade_off"])
         return made
 
     def by_class(self) -> list[dict[str, object]]:

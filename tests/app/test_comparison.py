@@ -92,7 +92,7 @@ def test_the_curve_goes_through_the_point_and_between_the_heads(place: Place) ->
 
 
 def test_what_is_kept_is_what_is_shown(place: Place, found: Comparison) -> None:
-    made = found.at(1.0, 2.0).keep(place, 1.0)
+    made = found.at(1.0, 2.0).keep(place)
     assert {path.suffix for path in made.values()} == {".png", ".csv"}
     for key in ("recall", "trade_off"):
         assert made[key].read_bytes().startswith(b"\x89PNG")
@@ -131,7 +131,7 @@ def test_runs_of_other_data_are_not_drawn_together(place: Place) -> None:
     assert odd.pictures() == ""
     assert "This cannot be compared" in odd.table()
     assert set(odd.keep(place)) == {"figures"}
-    (legend,) = odd.at(1.0, 2.0).trade_off(1.0).legends
+    (legend,) = odd.at(1.0, 2.0).trade_off().legends
     assert "tuned" in [text.get_text() for text in legend.get_texts()]
     assert "odd" not in [text.get_text() for text in legend.get_texts()]
     make_metrics(place.runs / "other" / "test", data={"fingerprints": {"test": "00" * 32}})
