@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from ltr.app.compare import compare
 from ltr.app.infer import infer
 from ltr.app.place import Place
 from ltr.app.runs import runs
@@ -29,6 +30,8 @@ def page(place: Place) -> gr.Blocks:
             like = train(place)
         with gr.Tab("Infer"):
             infer(place)
+        with gr.Tab("Compare"):
+            compare(place)
         with gr.Tab("Runs"):
             runs(place, like)
     return blocks

@@ -92,6 +92,7 @@ def application(place: Place, host: str, port: int) -> Any:
         ssr_mode=False,
         show_error=False,
         max_file_size=LARGEST,
+        allowed_paths=[str((place.own / "downloads").resolve())],
         theme=THEME,
         css_paths=STYLE,
     )

@@ -13,6 +13,7 @@ from ltr.plots.recall_change import recall_change
 from ltr.plots.reliability import Bins, reliability
 from ltr.plots.save import save
 from ltr.plots.shifts import shifts
+from ltr.plots.trade_off import trade_off
 
 __all__ = [
     "Bins",
@@ -29,5 +30,6 @@ __all__ = [
     "reliability",
     "save",
     "shifts",
+    "trade_off",
     "undominated",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ltr.html.markup import command, folded, picture, sentence, table
 from ltr.html.page import Section
@@ -45,14 +45,19 @@ def clash(mains: Mapping[str, Evaluated]) -> str:
     return ""
 
 
+def splits_differ(evaluations: Iterable[Evaluated]) -> str:
+    """Say that evaluations are of several test splits, empty where they are of one."""
+    tests = {one.metrics.get("data", {}).get("fingerprints", {}).get("test") for one in evaluations}
+    return "The test splits differ, so no figure of one run can be held against that of another." * (len(tests) > 1)
+
+
 def head(named: Mapping[str, Finished]) -> str:
     """Return what the runs are, in columns."""
     columns = [dict([*method(run.config), *facts(run)]) for run in named.values()]
     keys = dict.fromkeys(key for column in columns for key in column)
     text = table(["", *named], [[key, *(column.get(key, "-") for column in columns)] for key in keys], figures=False)
-    tests = {run.main.metrics.get("data", {}).get("fingerprints", {}).get("test") for run in named.values() if run.main}
-    if len(tests) > 1:
-        text += sentence("The test splits differ, so no figure of one run can be held against that of another.")
+    if differ := splits_differ([run.main for run in named.values() if run.main]):
+        text += sentence(differ)
     again = [command(run.again) for run in named.values() if run.again]
     return text + (sentence("The runs again:") if again else "") + "".join(again)
 

@@ -1,0 +1,337 @@
+"""The tab that tunes a classifier and compares, and compares finished runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ltr import shipped
+from ltr.app.job import Job, typed
+from ltr.app.place import Place
+from ltr.app.told import told
+from ltr.errors import InputError
+from ltr.html.markup import escape, sentence
+
+TUNE, RUNS = "Tune and compare", "Compare finished runs"
+OWN = "that of the base"
+PULSE = 1.5  # seconds between two looks at a job
+TAIL = 20_000  # letters of a log
+WIDE = 240  # pixels of a field that does not share a line of a phone
+REACH, STEP = 4.25, 0.25  # of the sliders
+ABOUT = (
+    "Retrain the classifier of a trained network and see what every class gains or loses: against the network as it "
+    "was, and against post-hoc logit adjustment, the control that costs no training."
+)
+HONEST = (
+    "A dot for each temperature of the old head, the new one's as it is set. Temperatures chosen by looking at these "
+    "figures are chosen on the test images: they show what the two heads can trade and are not for reporting. "
+    "`matched` chooses on the training images, `fitted` on a validation split."
+)
+ASKING = "Asking both heads about the test images; this takes a while the first time."
+FILES = {
+    "recall": "Recalls (PNG)",
+    "trade_off": "Trade-off (PNG)",
+    "recalls": "Recalls (CSV)",
+    "figures": "Figures (CSV)",
+}
+
+
+def compare(place: Place) -> None:
+    """Make the tab.
+
+    Args:
+        place: where the page may read and write.
+    """
+    with gr.Column(elem_id="compare"):
+        gr.Markdown(ABOUT)
+        mode = gr.Radio(
+            [TUNE, RUNS], value=TUNE, label="What to compare", info="A tuning with its base, or any results."
+        )
+        with gr.Column() as tune:
+            fields, upload, others = form()
+            start = gr.Button(TUNE, variant="primary")
+            chosen = gr.Dropdown([], label="Tuning", info="Those started here, the latest first.")
+            status = gr.HTML()
+            stop = gr.Button("Stop", variant="stop", visible=False)
+            with gr.Accordion("Commands and log", open=False):
+                commands = gr.Code(label="The same at the command line", language="shell", lines=1, wrap_lines=True)
+                log = gr.Textbox(label="Log", info="What the commands print.", lines=8, max_lines=16, interactive=False)
+        with gr.Column(visible=False) as finished:
+            runs = gr.Dropdown(
+                [], multiselect=True, label="Runs", info="Two or more that were tested; the first is drawn as bars."
+            )
+        table, bars = gr.HTML(), gr.HTML()
+        with gr.Column(visible=False) as weighing:
+            gr.Markdown("### Both heads together")
+            with gr.Row():
+                powers = [slider("new", 0), slider("old", 1)]
+            curve = gr.HTML()
+            point = gr.Code(label="This point at the command line", language="shell", lines=1, wrap_lines=True)
+        with gr.Row(visible=False) as downloads:
+            kept = {key: gr.DownloadButton(title, size="sm") for key, title in FILES.items()}
+    timer, seen, over = gr.Timer(PULSE, active=False), gr.State(), gr.State()
+
+    def on(triggers: Any, function: Any, inputs: Any, outputs: Any, **options: Any) -> Any:
+        return gr.on(triggers, told(functools.partial(function, place)), inputs, outputs, **options)
+
+    # What is chosen while an answer is on its way is answered, too.
+    quiet: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
+    form_lists = [fields[key] for key in ("base", "architecture", "kind", "profile", "loss")]
+    on(None, offered, [], [*form_lists, chosen, runs], **quiet)
+    on(fields["base"].focus, tunable, [], fields["base"], **quiet)
+    on(runs.focus, tested, [], runs, **quiet)
+    naming = [fields[key] for key in ("base", "file", "loss")]
+    on([part.change for part in naming], filled, naming, [fields[key] for key in ("name", "batch", "kind")], **quiet)
+    upload.upload(lambda path: path, upload, fields["file"])
+    fields["kind"].change(lambda kind: gr.Column(visible=kind != OWN), fields["kind"], others, **quiet)
+    mode.change(
+        lambda mode: [gr.Column(visible=mode == name) for name in (TUNE, RUNS)], mode, [tune, finished], **quiet
+    )
+
+    live = [status, stop, commands, log, timer, seen, over]
+    on(start.click, functools.partial(started, tuple(fields)), list(fields.values()), chosen, show_progress="hidden")
+    on(chosen.change, watched, chosen, live, **quiet)
+    on(timer.tick, watched, [chosen, seen], live, show_progress="hidden")
+    on(stop.click, stopped, chosen, [])
+
+    what = [mode, chosen, runs]
+    parts = [table, bars, weighing, curve, point, downloads, *kept.values()]
+    again = [table, curve, point, *kept.values()]
+    told_weighed = told(functools.partial(weighed, place))
+    on([over.change, mode.change, runs.change], shown, what, parts, **quiet).success(
+        told_weighed, [*what, *powers], again, show_progress_on=curve
+    )
+    moved = [power.change for power in powers]
+    gr.on(moved, told_weighed, [*what, *powers], again, show_progress_on=curve, trigger_mode="always_last")
+
+
+def form() -> tuple[dict[str, Any], gr.UploadButton, gr.Column]:
+    """Make the fields of a tuning: those of a `Wish` by their names, what uploads weights, the column of the data."""
+    fields: dict[str, Any] = {}
+    with gr.Row():
+        fields["base"] = gr.Dropdown([], label="Base", info="The run whose classifier is tuned.", min_width=WIDE)
+        fields["loss"] = gr.Dropdown([], label="Tuning loss", info="GML lifts the worst classes.", min_width=WIDE)
+        fields["name"] = gr.Textbox(label="Name", info="Of the new run; it must not exist yet.", min_width=WIDE)
+    with gr.Accordion("A file of weights instead of a run", open=False), gr.Row():
+        with gr.Column():
+            fields["file"] = gr.Textbox(label="File", info="Its path, inside the folders of this page.")
+            upload = gr.UploadButton("Upload weights", size="sm")
+        fields["architecture"] = gr.Dropdown([], label="Architecture", info="Of the network, where the file is silent.")
+    with gr.Row():
+        fields["kind"] = gr.Dropdown(
+            [OWN], value=OWN, label="Data set", info="To tune on and to test with.", scale=2, min_width=WIDE
+        )
+        fields["epochs"] = gr.Number(40, label="Epochs", info="On features computed once.")
+        fields["rate"] = gr.Number(0.1, label="Learning rate", info="At first; then a cosine.")
+        fields["batch"] = gr.Number(512, label="Batch size", info="GML likes large ones.")
+        fields["seed"] = gr.Number(0, label="Seed", info="Of the order.")
+    with gr.Column(visible=False) as others, gr.Row():
+        fields["root"] = gr.Textbox(label="Folder", info="Of the images; empty for `data`.")
+        fields["imbalance"] = gr.Number(100, label="Imbalance factor", info="100 or 0.01: largest to smallest class.")
+        fields["profile"] = gr.Dropdown([], label="Type of imbalance", info="How the tail falls; none keeps all.")
+    return fields, upload, others
+
+
+def slider(head: str, value: float) -> gr.Slider:
+    """Make the slider of the temperature of a head."""
+    about = "A power of two: 0 is 1, 1 is 2, -1 is 0.5. Above 0 the head is softer."
+    return gr.Slider(
+        -REACH, REACH, value, step=STEP, label=f"Temperature of the {head} head", info=about, min_width=WIDE
+    )
+
+
+def having(place: Place, sign: str) -> list[str]:
+    """Return the runs that have a file."""
+    homes = (place.runs, shipped.folder("checkpoints"))
+    return [name for name in place.names() if any((home / name / sign).is_file() for home in homes)]
+
+
+def bases(place: Place) -> list[str]:
+    """Return the runs that have weights, without those that keep what a base was."""
+    from ltr.app.tuning import BEFORE
+
+    return [name for name in having(place, shipped.LAST) if not name.endswith(BEFORE)]
+
+
+def tunable(place: Place) -> Any:
+    """Offer the runs that can be tuned."""
+    return gr.Dropdown(bases(place))
+
+
+def tested(place: Place) -> Any:
+    """Offer the runs that have results."""
+    return gr.Dropdown(having(place, "test/metrics.json"))
+
+
+def tunings(place: Place) -> list[Job]:
+    """Return the tunings that were started here, the latest first."""
+    from ltr.app.tuning import BEFORE
+
+    return [job for job in Job.all(place) if any(job.name + BEFORE in words for words in job.commands)]
+
+
+def offered(place: Place) -> list[Any]:
+    """Fill the lists when the page is opened, and take up a tuning that runs."""
+    from typing import get_args
+
+    from ltr.app.tuning import architectures, data_sets, tuning_losses
+    from ltr.counts import Profile
+
+    runs, losses, jobs = bases(place), tuning_losses(), tunings(place)
+    return [
+        gr.Dropdown(runs, value=next(iter(runs), None)),
+        gr.Dropdown(architectures(), value="ResNet32"),
+        gr.Dropdown([OWN, *data_sets()]),
+        gr.Dropdown(list(get_args(Profile)), value="exp"),
+        gr.Dropdown(losses, value="GML"),
+        gr.Dropdown([job.name for job in jobs], value=next((job.name for job in jobs if job.running), None)),
+        tested(place),
+    ]
+
+
+def filled(place: Place, base: str | None, file: str, loss: str | None) -> list[Any]:
+    """Propose a name and a batch size, and say what the base was trained on."""
+    from ltr.app.tuning import Wish, proposed, proposed_batch
+    from ltr.report.about import last
+
+    if not (base or file):
+        return [gr.skip()] * 3
+    _, config = Wish(base=base or "", file=file).start(place)
+    own = config.get("data") or {}
+    said = own.get("init_args") or {}
+    words = [
+        last(own.get("class_path")),
+        *(f"{key} {said[key]}" for key in ("imbalance", "profile", "tail") if key in said),
+    ]
+    about = f"{', '.join(words)}." if own else "The file does not say what it was trained on."
+    return [proposed(place, file or base or "", loss or "GML"), proposed_batch(config), gr.Dropdown(info=about)]
+
+
+def started(keys: Sequence[str], place: Place, *values: Any) -> Any:
+    """Start a tuning and show it."""
+    from ltr.app.tuning import Wish
+
+    said: dict[str, Any] = {key: "" if value is None else value for key, value in zip(keys, values, strict=True)}
+    wish = Wish(**said | {"kind": "" if said["kind"] == OWN else said["kind"]})
+    Job.of(place, wish.name).start(wish.commands(place))
+    return gr.Dropdown([job.name for job in tunings(place)], value=wish.name)
+
+
+def stopped(place: Place, name: str | None) -> None:
+    """Stop a tuning."""
+    Job.of(place, place.new(name or "").name).stop()
+
+
+def watched(place: Place, name: str | None, seen: Any = None) -> list[Any]:
+    """Show how far a tuning is; nothing where nothing is new.
+
+    Args:
+        place: where it is.
+        name: of its run.
+        seen: what was shown last.
+
+    Returns:
+        Status, button to stop, commands, log, timer, what is shown now, and what is over.
+    """
+    if not name:
+        return ["", gr.Button(visible=False), "", "", gr.Timer(active=False), None, None]
+    job = Job.of(place, place.new(name).name)
+    state, log = job.state, job.folder / "log.txt"
+    now = (name, state, job.step, log.stat().st_mtime_ns if log.is_file() else 0)
+    if now == seen:
+        return [gr.skip()] * 7
+    running = state == "running"
+    return [
+        course(job, state),
+        gr.Button(visible=running),
+        "\n".join(typed([words]) for words in job.commands),
+        job.log[-TAIL:],
+        gr.Timer(active=running),
+        now,
+        (name, state),
+    ]
+
+
+def course(job: Job, state: str) -> str:
+    """Return how far a job is, as HTML."""
+    from ltr.app.tuning import STEPS
+
+    steps = len(job.commands)
+    if state == "finished":
+        return sentence(f"`{job.name}` is finished.")
+    if state != "running":
+        why = f": {job.failure}" if state == "failed" else ", so there may be no result. Its last checkpoint is kept."
+        return sentence(f"{job.name} {state} at command {job.step + 1} of {steps}{why}", kind="failure")
+    text, done = f"Command {job.step + 1} of {steps}, {STEPS[min(job.step, len(STEPS) - 1)]}", float(job.step)
+    if job.step == 0 and (progress := job.progress) is not None:
+        text += f": epoch {progress.epoch:g} of {progress.epochs}, {progress.left} left. {progress.words}"
+        done += progress.epoch / max(progress.epochs, 1)
+    share = f"{100 * done / steps:.0f}"
+    bar = f'<div class="bar" role="progressbar" aria-valuenow="{share}"><div style="width: {share}%"></div></div>'
+    return f"{bar}<p>{escape(text)}</p>"
+
+
+def compared(place: Place, mode: str, name: str | None, runs: Sequence[str] | None) -> Any:
+    """Return the comparison that is asked for, None where there is nothing to compare yet."""
+    from ltr.app.comparison import of_runs, of_tuning
+
+    if mode == TUNE:
+        there = name and (place.new(name) / "test" / "metrics.json").is_file()
+        return of_tuning(place, name or "") if there and not Job.of(place, name or "").running else None
+    return of_runs(place, runs or ()) if runs and len(runs) > 1 else None
+
+
+def shown(place: Place, mode: str, name: str | None, runs: Sequence[str] | None) -> list[Any]:
+    """Show a comparison, as far as results tell.
+
+    Returns:
+        Table, figures, column of the two heads, their curve and command, row of the downloads, and each of these.
+    """
+    if (found := compared(place, mode, name, runs)) is None:
+        hint = sentence("Choose two runs or more.") if mode == RUNS else ""
+        return [hint, "", gr.Column(visible=False), "", "", gr.Row(visible=False), *[None] * len(FILES)]
+    weighs = found.tuned is not None
+    return [
+        found.table(),
+        found.pictures(),
+        gr.Column(visible=weighs),
+        sentence(ASKING, kind="note") if weighs else "",
+        "",
+        gr.Row(visible=True),
+        *buttons(found.keep(place)),
+    ]
+
+
+def weighed(place: Place, mode: str, name: str | None, runs: Sequence[str] | None, new: float, old: float) -> list[Any]:
+    """Show both heads of a tuned run together.
+
+    Returns:
+        Table, curve, command, and the downloads.
+    """
+    from ltr.app.heads import temperature
+
+    found = compared(place, mode, name, runs)
+    if found is None or found.tuned is None:
+        return [gr.skip()] * (3 + len(FILES))
+    t_new, t_old = temperature(new), temperature(old)
+    try:
+        found = found.at(t_new, t_old)
+    except InputError as error:
+        return [gr.skip(), sentence(str(error), kind="missing"), *[gr.skip()] * (1 + len(FILES))]
+    words = ["test", "--ckpt_path", str(found.tuned), "--config", "ensemble.yaml", "--evaluation", "ensemble"]
+    words += ["--trainer.callbacks.t_new", f"{t_new:.10g}", "--trainer.callbacks.t_old", f"{t_old:.10g}"]
+    return [
+        found.table(),
+        found.weighing() + sentence(HONEST, kind="note"),
+        typed([words]),
+        *buttons(found.keep(place)),
+    ]
+
+
+def buttons(made: Mapping[str, Path]) -> list[gr.DownloadButton]:
+    """Return what downloads the files that were made."""
+    return [gr.DownloadButton(value=made.get(key), interactive=key in made) for key in FILES]

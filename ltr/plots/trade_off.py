@@ -1,0 +1,46 @@
+"""What two heads together give up in the mean for the worst classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+from matplotlib.figure import Figure
+
+from ltr.plots.front import PANELS
+from ltr.plots.order import legend
+from ltr.plots.recall import COLOURS
+
+MARKERS = "*sD^v"
+
+
+def trade_off(
+    curve: Sequence[Mapping[str, float]],
+    points: Mapping[str, Mapping[str, float]],
+    here: tuple[str, Mapping[str, float]],
+) -> Figure:
+    """Draw top-1 against harmonic mean and lowest recall as a temperature moves, beside what it moves between.
+
+    Args:
+        curve: `top1`, `hm` and `lowest` as fractions, in the order of the temperatures.
+        points: the same measures of other models by their names, a marker each.
+        here: the name and the measures of the point on the curve that is looked at.
+    """
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    for axes, (key, label) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+        line = [(100 * row["top1"], 100 * row[key]) for row in curve]
+        handles = axes.plot(
+            *zip(*line, strict=True), color="0.45", linewidth=1.2, marker=".", label="both heads, a dot per temperature"
+        )
+        for (name, row), colour, marker in zip(points.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
+            place = 100 * row["top1"], 100 * row[key]
+            handles += axes.plot(*place, marker, color=colour, markersize=10, label=name, zorder=3)
+        name, row = here
+        place = 100 * row["top1"], 100 * row[key]
+        ring = {"markersize": 15, "markerfacecolor": "none", "markeredgecolor": "black", "markeredgewidth": 2}
+        handles += axes.plot(*place, "o", **ring, label=name, zorder=4)
+        axes.set(xlabel="top-1 (%)", ylabel=label)
+        axes.grid(color="0.92")
+        axes.set_axisbelow(True)
+    legend(figure, handles)
+    return figure

@@ -1,0 +1,214 @@
+"""The words of a tuning that the page starts, for every kind of base, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tiny import TINY
+
+from ltr.app.place import Place
+from ltr.app.tuning import BEFORE, CONTROL, Wish, architectures, brief, data_sets, proposed, tuning_losses
+from ltr.cli import main
+from ltr.errors import InputError
+from ltr.report.finished import Evaluated
+
+Run = Callable[..., int]
+
+SLIM = {"class_path": "ltr.backbones.ResNet32", "init_args": {"slim": 0.75, "width": 16}}
+EXPERTS = {"class_path": "ltr.backbones.MultiExpert", "init_args": {"backbone": SLIM, "experts": 3}}
+BILATERAL = {"class_path": "ltr.backbones.Bilateral", "init_args": {"backbone": None}}
+COSINE = {"class_path": "ltr.heads.Cosine", "init_args": {"scale": 30.0}}
+LINEAR = {"class_path": "ltr.heads.Linear", "init_args": {"bias": True}}
+HEADS = {"class_path": "ltr.heads.ExpertHeads", "init_args": {"experts": 3, "head": COSINE}}
+PROJECTION = {"class_path": "ltr.heads.Projection", "init_args": {"classifier": COSINE, "size": 8}}
+DATA = {
+    "class_path": "ltr.data.DigitsLT",
+    "init_args": {"root": "data", "imbalance": 50.0, "profile": "exp", "batch_size": 32, "augment": None},
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Return a place whose runs are where the command line keeps them."""
+    monkeypatch.chdir(tmp_path)
+    return Place(Path("checkpoints"), (tmp_path,))
+
+
+def keep(place: Place, name: str, backbone: dict[str, Any], head: dict[str, Any] | None) -> None:
+    """Write a run as far as the page looks at it."""
+    folder = place.runs / name
+    folder.mkdir(parents=True)
+    torch.save({"state_dict": {}}, folder / "last.ckpt")
+    model = {"class_path": "ltr.methods.Method", "init_args": {"backbone": backbone, "head": head}}
+    (folder / "config.yaml").write_text(yaml.safe_dump({"model": model, "data": DATA}, sort_keys=False))
+
+
+def after(words: list[str], option: str) -> str | None:
+    """Return what follows an option."""
+    return words[words.index(option) + 1] if option in words else None
+
+
+@pytest.mark.parametrize(
+    ("backbone", "head", "expected"),
+    [
+        (SLIM | {"init_args": {"width": 16}}, LINEAR, {}),
+        (SLIM | {"init_args": {"width": 16}}, COSINE, {"--model.head": "Cosine", "--model.old_head": "Cosine"}),
+        (SLIM | {"init_args": {"width": 16}}, PROJECTION, {"--model.head": "Cosine", "--model.old_head": "Cosine"}),
+        (BILATERAL, LINEAR, {"--model.backbone.backbone": "Bilateral"}),
+        (
+            {"class_path": "ltr.backbones.Pretrained", "init_args": {"checkpoint": "a", "backbone": BILATERAL}},
+            LINEAR,
+            {"--model.backbone.backbone": "Bilateral"},
+        ),
+        (
+            EXPERTS,
+            HEADS,
+            {
+                "--model.head": "ExpertHeads",
+                "--model.old_head": "ExpertHeads",
+                "--model.loss": "PerExpert",
+                "--model.loss.losses": '["ltr.losses.GML"]',
+                "--model.backbone.backbone": '{"class_path": "ltr.backbones.MultiExpert", "init_args": {"backbone": '
+                '{"class_path": "ltr.backbones.ResNet32", "init_args": {"slim": 0.75}}}}',
+            },
+        ),
+    ],
+    ids=["ce", "ldam", "contrastive", "lade", "tuned", "ride"],
+)
+def test_the_parts_are_those_of_the_base(
+    place: Place, backbone: dict[str, Any], head: dict[str, Any], expected: dict[str, str]
+) -> None:
+    keep(place, "base", backbone, head)
+    tune, test, pretrained, *others = Wish(base="base", name="tuned").commands(place)
+    options = ("head", "old_head", "loss", "loss.losses", "backbone.backbone")
+    found = {f"--model.{key}": said for key in options if (said := after(tune, f"--model.{key}")) is not None}
+    assert found == {"--model.loss": "GML"} | expected
+    assert tune[:5] == ["fit", "--config", "gml.yaml", "--model.backbone.checkpoint", "checkpoints/base"]
+    assert test == ["test", "--ckpt_path", "checkpoints/tuned"]
+    for option in ("--model.backbone.checkpoint", "--model.backbone.backbone", "--model.head", "--data.imbalance"):
+        assert after(pretrained, option) == after(tune, option), "another network or other data before than after"
+    before = ["test", "--ckpt_path", f"checkpoints/tuned{BEFORE}"]
+    assert others == [before, [*before, "--config", "logit_adjustment.yaml", "--evaluation", CONTROL]]
+
+
+def test_data_are_those_of_the_base_or_others(place: Place) -> None:
+    keep(place, "base", SLIM, LINEAR)
+    own, *_ = Wish(base="base", name="tuned", batch=32).commands(place)
+    start = own.index("--data")
+    expected = "--data DigitsLT --data.root data --data.imbalance 50.0 --data.profile exp --data.batch_size 32"
+    assert own[start : start + 10] == expected.split()
+    other, *_ = Wish(base="base", name="tuned", kind="CIFAR10LT", imbalance=0.01, profile="step").commands(place)
+    start = other.index("--data")
+    expected = "--data CIFAR10LT --data.imbalance 100.0 --data.profile step --data.batch_size 512"
+    assert other[start : start + 8] == expected.split()
+    (place.runs.parent / "mine").mkdir()
+    folder, *_ = Wish(base="base", name="tuned", kind="FolderLT", root="mine", profile="none").commands(place)
+    assert after(folder, "--data.root") == str(Path("mine").resolve())
+    assert after(folder, "--data.tail") == "none"
+
+
+def test_a_file_of_weights_is_of_the_architecture_that_is_said(place: Place, run_file: Path) -> None:
+    with pytest.raises(InputError, match="does not say what it was trained on"):
+        Wish(file=str(run_file), name="tuned").commands(place)
+    wish = Wish(file=str(run_file), architecture="ResNet20", kind="DigitsLT", name="tuned")
+    tune, _, pretrained, *_ = wish.commands(place)
+    for words in (tune, pretrained):
+        assert after(words, "--model.backbone.checkpoint") == str(run_file)
+        assert after(words, "--model.backbone.backbone") == "ResNet20"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"base": "../outside"}, "there is no run"),
+        ({"base": "/etc"}, "there is no run"),
+        ({"base": ""}, "choose a run"),
+        ({"file": "/etc/passwd"}, "outside of the folders"),
+        ({"file": "checkpoints"}, "is a folder"),
+        ({"name": "a/b"}, "cannot be called"),
+        ({"name": "../a"}, "cannot be called"),
+        ({"name": "--help"}, "cannot be called"),
+        ({"name": "base"}, "exists already"),
+        ({"loss": "os.system"}, "there is no tuning loss"),
+        ({"loss": "SupCon"}, "there is no tuning loss"),
+        ({"kind": "LongTailed"}, "there is no data set"),
+        ({"kind": "DigitsLT", "profile": "--runs"}, "there is no profile"),
+        ({"kind": "DigitsLT", "imbalance": 1}, "imbalance 1 is a balanced set"),
+        ({"kind": "DigitsLT", "imbalance": "nan"}, "the imbalance factor is a number above 0"),
+        ({"kind": "DigitsLT", "imbalance": None}, "the imbalance factor is a number above 0"),
+        ({"kind": "FolderLT", "root": "/etc"}, "outside of the folders"),
+        ({"architecture": "Pretrained"}, "there is no architecture"),
+        ({"epochs": -1}, "the number of epochs is a whole number from 1"),
+        ({"epochs": 1e9}, "the number of epochs is a whole number from 1"),
+        ({"epochs": 2.5}, "the number of epochs is a whole number from 1"),
+        ({"epochs": "many"}, "the number of epochs is a whole number from 1"),
+        ({"epochs": [1]}, "the number of epochs is a whole number from 1"),
+        ({"rate": 0}, "the learning rate is a number above 0"),
+        ({"rate": float("inf")}, "the learning rate is a number above 0"),
+        ({"batch": 0}, "the batch size is a whole number from 1"),
+        ({"seed": 2**40}, "the seed is a whole number from 0"),
+    ],
+    ids=str,
+)
+def test_what_a_client_may_post_is_refused(place: Place, said: dict[str, Any], why: str) -> None:
+    keep(place, "base", SLIM, LINEAR)
+    with pytest.raises(InputError, match=why):
+        Wish(**{"base": "base", "name": "tuned"} | said).commands(place)
+
+
+def test_choices_are_found_by_themselves() -> None:
+    assert {"ResNet32", "ResNet44", "Bilateral"} <= set(architectures())
+    assert "Pretrained" not in architectures()
+    assert {"CIFAR100LT", "CIFAR10LT", "DigitsLT", "FolderLT"} <= set(data_sets())
+    losses = tuning_losses()
+    assert losses[0] == "GML"
+    assert {"LabelAwareSmoothing", "BalancedSoftmax", "LDAM"} <= set(losses)
+    assert not {"SupCon", "PaCo", "RIDE", "PerExpert"} & set(losses)
+
+
+def test_parts_are_as_brief_as_can_be() -> None:
+    assert brief(HEADS) == "ExpertHeads"
+    assert brief(COSINE | {"init_args": {"scale": 16.0}}) == {
+        "class_path": "ltr.heads.Cosine",
+        "init_args": {"scale": 16.0},
+    }
+    assert brief("torch.nn.Linear") == "torch.nn.Linear"
+
+
+def test_a_name_is_proposed_that_is_free(place: Place) -> None:
+    assert proposed(place, "study/ce-0", "GML") == "ce-0_gml"
+    keep(place, "ce-0_gml_2_before", SLIM, LINEAR)
+    keep(place, "ce-0_gml", SLIM, LINEAR)
+    assert proposed(place, "study/ce-0", "GML") == "ce-0_gml_3"
+    assert place.new(proposed(place, "/a/$(reboot) <b>.pt", "GML"))
+
+
+SMALL = "--model.backbone ResNet20 --model.backbone.width 4"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "network"),
+    [
+        ("ce.yaml", "--model.backbone Bilateral --model.backbone.backbone ResNet20 --model.head Cosine"),
+        ("ride.yaml", "--model.backbone.backbone ResNet20 --model.loss PerExpert"),
+    ],
+    ids=["bilateral, cosine", "experts"],
+)
+def test_the_commands_measure_one_network(ltr: Run, place: Place, config: str, network: str) -> None:
+    words = TINY.replace("--config ce.yaml", f"--config {config}").replace(SMALL, network)
+    assert ltr("fit", words, "--data.augment Plain --name base") == 0
+    for command in Wish(base="base", name="tuned", epochs=1, batch=16).commands(place):
+        main([*command, "--trainer.accelerator", "cpu", "--trainer.precision", "32-true"])
+    after = Evaluated.read(place.runs / "tuned" / "test").metrics
+    before = Evaluated.read(place.runs / "tuned_before" / "test").metrics
+    control = Evaluated.read(place.runs / "tuned_before" / CONTROL).metrics
+    assert before["recall"] == after["old_recall"], "the network before is not the one that was tuned"
+    for what in ("counts", "classes", "data"):
+        assert before[what] == control[what] == after[what]
+    assert control["adjustments"] == [{"LogitAdjustment": {"tau": 1.0}}]
