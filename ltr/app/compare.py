@@ -12,6 +12,7 @@ import gradio as gr
 from ltr import shipped
 from ltr.app.job import Job, typed
 from ltr.app.place import Place
+from ltr.app.state import bar
 from ltr.app.told import told
 from ltr.errors import InputError
 from ltr.html.markup import escape, sentence
@@ -178,7 +179,8 @@ def offered(place: Place) -> list[Any]:
     """Fill the lists when the page is opened, and take up a tuning that runs."""
     from typing import get_args
 
-    from ltr.app.tuning import architectures, data_sets, tuning_losses
+    from ltr.app.networks import architectures
+    from ltr.app.tuning import data_sets, tuning_losses
     from ltr.counts import Profile
 
     runs, losses, jobs = bases(place), tuning_losses(), tunings(place)
@@ -270,9 +272,7 @@ def course(job: Job, state: str) -> str:
     if job.step == 0 and (progress := job.progress) is not None:
         text += f": epoch {progress.epoch:g} of {progress.epochs}, {progress.left} left. {progress.words}"
         done += progress.epoch / max(progress.epochs, 1)
-    share = f"{100 * done / steps:.0f}"
-    bar = f'<div class="bar" role="progressbar" aria-valuenow="{share}"><div style="width: {share}%"></div></div>'
-    return f"{bar}<p>{escape(text)}</p>"
+    return f"{bar(100 * done / steps)}<p>{escape(text)}</p>"
 
 
 def compared(place: Place, mode: str, name: str | None, runs: Sequence[str] | None) -> Any:

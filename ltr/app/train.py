@@ -131,6 +131,8 @@ def train(place: Place) -> gr.Dropdown:
             start.click(begin, inputs, run)
             changes = [event(item, "change") for item in (*told_of, *plain.values())]
             gr.on(changes, preview, inputs, command, show_progress="hidden")
+            once = gr.Timer(0.2)  # values that were typed before come back without a change
+            once.tick(lambda *values: (preview(*values), gr.Timer(active=False)), inputs, [command, once])
             for option in (one.option for one in found if one.kind == "part"):
                 event(widgets[option], "input")(partial(choose, chosen, option), widgets[option], parts)
 

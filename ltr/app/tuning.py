@@ -15,8 +15,10 @@ from typing import Any, get_args
 import torch
 import yaml
 
-from ltr import backbones, data, heads, losses, shipped, weights
+from ltr import backbones, data, heads, hub, losses, shipped, weights
+from ltr.app.networks import architectures
 from ltr.app.place import SIGNS, Place
+from ltr.app.training import within
 from ltr.contracts import Output
 from ltr.counts import Profile, imbalance_factor
 from ltr.data import HubLT, Listed, LongTailed, Synthetic
@@ -112,7 +114,8 @@ class Wish:
             path = place.inside(self.file)
             if not path.is_file():
                 raise InputError(f"{self.file} is a folder: name the file of weights in it.")
-            return str(path), own_config(path)
+            config = own_config(path)
+            return str(path), config if place.trusts(path) else harmless(place, path, config)
         folder = place.run(self.base)
         if not (folder / shipped.LAST).is_file():
             raise InputError(f"the run {self.base} has no weights, only results: choose another one.")
@@ -151,6 +154,18 @@ def own_config(path: Path) -> dict[str, Any]:
     text = beside.read_text(encoding="utf-8") if path.name == shipped.LAST and beside.is_file() else None
     config = yaml.safe_load(text or weights.read(str(path)).get("config") or "")
     return config if isinstance(config, dict) else {}
+
+
+def harmless(place: Place, path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Return what a stranger's config says of network and data.
+
+    Raises:
+        InputError: where it names code that is not ours, or files that this page does not open.
+    """
+    kept: dict[str, Any] = yaml.safe_load(hub.harmless(yaml.safe_dump(config), path)) if config else {}
+    for text in hub.words(kept.get("data")):
+        within(place, text)
+    return kept
 
 
 def network(config: Mapping[str, Any], architecture: str) -> tuple[Part, Part]:
@@ -200,17 +215,6 @@ def class_of(part: Part) -> type[Any] | None:
 def name_of(kind: object) -> str | None:
     """Return the name of a class, None for anything else."""
     return kind.__name__ if isinstance(kind, type) else None
-
-
-def architectures() -> list[str]:
-    """Return the backbones that a file of weights may be of."""
-    kinds = {name: getattr(backbones, name) for name in backbones.__all__}
-    needed = inspect.Parameter.empty
-    return [
-        name
-        for name, kind in kinds.items()
-        if all(parameter.default is not needed for parameter in inspect.signature(kind).parameters.values())
-    ]
 
 
 def data_sets() -> dict[str, type[LongTailed]]:
