@@ -18,7 +18,7 @@ THEME = gr.themes.Default(
     primary_hue="blue",
     font=["system-ui", "sans-serif"],
     font_mono=["ui-monospace", "Consolas", "monospace"],
-)
+).set(block_info_text_color="*neutral_600")
 
 
 def page(place: Place) -> gr.Blocks:

@@ -31,6 +31,7 @@ def begin(page: Page, name: str, epochs: int) -> None:
     fill(page, "field-trainer-max_epochs", epochs)
     expect(page.locator("#command textarea")).to_have_value(re.compile(f"--trainer.max_epochs={epochs}"))
     page.locator("#start").click()
+    expect(page.locator("#status")).to_contain_text(name)
 
 
 def test_a_training_runs_to_its_end(page: Page, site: Any) -> None:
@@ -50,23 +51,22 @@ def test_a_training_runs_to_its_end(page: Page, site: Any) -> None:
 
 
 def test_a_training_is_stopped_and_goes_on(page: Page, site: Any) -> None:
-    begin(page, "halved", 40)
+    begin(page, "halved", 20)
     epochs = site.runs / "halved" / "metrics.csv"
     until(lambda: epochs.is_file() and (site.runs / "halved" / "last.ckpt").is_file())
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#status .state")).to_have_text("stopped")
     before = epochs.read_text().splitlines()
-    assert 2 <= len(before) <= 40
+    assert 2 <= len(before) <= 20
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("#status .state")).to_have_text("finished", timeout=4 * PATIENCE)
     after = epochs.read_text().splitlines()
-    assert len(after) == 41
+    assert len(after) == 21
     assert after[: len(before)] == before
 
 
 def test_two_starts_with_one_name_are_one_run(page: Page) -> None:
     begin(page, "twice", 3)
-    expect(page.locator("#status")).to_contain_text("twice")
     page.locator("#start").click()
     expect(
         page.get_by_text("The run twice exists already").or_(page.get_by_text("at work already")).first
