@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ltr.app.importing import swiftly
 from ltr.app.place import Place
 from ltr.errors import InputError
 
@@ -42,8 +43,9 @@ def app(arguments: Sequence[str]) -> None:
     # Read when gradio is imported: uploads stay within the folders of the page, and nobody is told of its use.
     os.environ |= {"GRADIO_TEMP_DIR": str((place.own / "uploads").resolve()), "GRADIO_ANALYTICS_ENABLED": "False"}
     try:
-        import gradio  # noqa: F401
-        import uvicorn
+        with swiftly():
+            import gradio  # noqa: F401
+            import uvicorn
     except ImportError as error:
         raise InputError('the page needs Gradio: pip install "ltr[app]".') from error
     host, port = listener.getsockname()[:2]

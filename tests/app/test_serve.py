@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
 import socket
 import urllib.error
 import urllib.request
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ltr.app.importing import swiftly
 from ltr.app.serve import listen, loopback
 from ltr.errors import InputError
 
@@ -82,3 +85,11 @@ def test_a_taken_port_is_said() -> None:
 )
 def test_what_is_of_this_machine_only(host: str, own: bool) -> None:
     assert loopback(host) is own
+
+
+def test_importing_gradio_leaves_inspect_as_it_was() -> None:
+    before = inspect.getfile
+    with swiftly():
+        assert inspect.getfile(test_it_answers) == __file__
+    assert inspect.getfile is before
+    assert gc.isenabled()

@@ -105,6 +105,7 @@ def test_a_run_is_looked_after(page: Page, site: Any) -> None:
     expect(opened.value.locator("h1")).to_have_text("kept")
     page.locator("#use").click()
     page.get_by_role("tab", name="Train").click()
+    fill(page, "name", "again")
     expect(page.locator("#command textarea")).to_have_value(re.compile("ltr fit --config checkpoints/kept/config.yaml"))
     page.get_by_role("tab", name="Runs").click()
     page.locator("#delete").click()
