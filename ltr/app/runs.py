@@ -90,14 +90,14 @@ def runs(place: Place, like: gr.Dropdown) -> None:
         place.run(run)
         return gr.Dropdown(choices=["", *place.names()], value=run)
 
-    refresh.click(rows, None, table, api_name="runs")
+    refresh.click(rows, None, table, api_name="list_runs")
     table.select(choose, None, name)
-    name.change(detail, name, [config, written, question], api_name="config")
-    report.click(link, name, written, api_name="report")
+    name.change(detail, name, [config, written, question], api_name="run_config")
+    report.click(link, name, written, api_name="run_report")
     use.click(settings, name, like)
-    delete.click(ask, name, [asked, question], api_name="ask")
+    delete.click(ask, name, [asked, question], api_name="ask_to_delete_run")
     no.click(lambda: gr.Group(visible=False), None, question)
-    yes.click(remove, name, [name, question, table], api_name="remove")
+    yes.click(remove, name, [name, question, table], api_name="delete_run")
 
 
 def deletable(place: Place, run: str) -> Path:

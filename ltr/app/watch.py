@@ -61,8 +61,8 @@ def watch(place: Place) -> gr.Dropdown:
     run.focus(lambda: gr.Dropdown(choices=choices(place)), None, run)
     timer = gr.Timer(EVERY)
     gr.on([timer.tick, run.change], look, [run, seen], shown, show_progress="hidden", queue=True, trigger_mode="once")
-    stop.click(halt, run, None, api_name="stop")
-    resume.click(begin_again, run, None, api_name="resume")
+    stop.click(halt, run, None, api_name="stop_run")
+    resume.click(begin_again, run, None, api_name="resume_run")
     return run
 
 

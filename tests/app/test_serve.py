@@ -16,6 +16,10 @@ from ltr.app.importing import swiftly
 from ltr.app.serve import listen, loopback
 from ltr.errors import InputError
 
+ENDPOINTS = [
+    f"/{name}" for name in ("run_config", "run_report", "ask_to_delete_run", "delete_run", "stop_run", "resume_run")
+]
+
 
 def status(url: str, **headers: str) -> int:
     """Return the status of the answer to a request."""
@@ -55,7 +59,7 @@ def test_twenty_clients_are_answered(site: Any) -> None:
 
     def ask(_: int) -> int:
         client = Client(site.url, verbose=False, analytics_enabled=False)
-        return len(client.predict(api_name="/runs")["data"])
+        return len(client.predict(api_name="/list_runs")["data"])
 
     with ThreadPoolExecutor(20) as pool:
         found = list(pool.map(ask, range(20)))
@@ -68,7 +72,7 @@ def test_hostile_values_are_refused_and_it_stays_up(site: Any) -> None:
 
     client = Client(site.url, verbose=False, analytics_enabled=False)
     for name in ("../..", "/etc", "a/../../b", "<img src=x onerror=alert(1)>", "x" * 10_000):
-        for endpoint in ("/config", "/report", "/ask", "/remove", "/stop", "/resume"):
+        for endpoint in ENDPOINTS:
             with pytest.raises(AppError) as caught:
                 client.predict(name, api_name=endpoint)
             assert "<img" not in str(caught.value)
