@@ -31,4 +31,3 @@ def swiftly() -> Iterator[None]:
     finally:
         inspect.getfile = found
         gc.enable()
-        gc.freeze()
