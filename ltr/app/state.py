@@ -71,5 +71,5 @@ def curves(place: Place, name: str) -> str:
     if not path.is_file():
         return ""
     with drawing():
-        figure = figures.training(read_curves(path))
+        figure = figures.training(read_curves(path), columns=2)
         return "" if figure is None else picture(figure, "loss, top-1, GM, HM and lowest recall per epoch")

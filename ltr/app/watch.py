@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ltr.app.job import Job
+from ltr.app.listing import measured
 from ltr.app.place import Place
 from ltr.app.state import curves, standing
 from ltr.app.told import told
@@ -45,7 +46,8 @@ def watch(place: Place) -> gr.Dropdown:
         job = Job.of(place, name)
         lines = "\n".join(job.log.splitlines()[-LINES:])
         drawn = curves(place, name) if not before or now[:3] != tuple(before)[:3] else gr.skip()
-        return [standing(place, name), drawn, lines, *buttons(job.state if job.known else "stopped"), now]
+        state = job.state if job.known else ("finished" if measured(place.run(name)) else "stopped")
+        return [standing(place, name), drawn, lines, *buttons(state), now]
 
     @told
     def halt(name: str) -> None:

@@ -15,15 +15,16 @@ MARKED = 40
 Line = tuple[Sequence[float], Sequence[float]]
 
 
-def curves(panels: Mapping[str, Mapping[str, Line]]) -> Figure:
+def curves(panels: Mapping[str, Mapping[str, Line]], *, columns: int | None = None) -> Figure:
     """Draw measures over the epochs, a panel each; a line has the same colour in all of them.
 
     Args:
         panels: what is measured, with its unit -> name of a line -> (epochs, values).
+        columns: panels in a row; two or three, by their number, where None.
     """
     names = dict.fromkeys(name for lines in panels.values() for name in lines)
     colours = dict(zip(names, cycle(COLOURS), strict=False))
-    columns = 2 if len(panels) <= 4 else 3
+    columns = columns or (2 if len(panels) <= 4 else 3)
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(0.4 + 3.6 * columns, 0.6 + 2.9 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flat

@@ -44,15 +44,15 @@ def line(rows: Sequence[Row], key: str, unit: float = 1) -> tuple[list[float], l
     return [epoch for epoch, _ in found], [value for _, value in found]
 
 
-def training(rows: Sequence[Row]) -> Figure | None:
-    """Draw loss and measures of every split that a training followed."""
+def training(rows: Sequence[Row], *, columns: int | None = None) -> Figure | None:
+    """Draw loss and measures of every split that a training followed, so many panels in a row."""
     splits = [split for split in ("train", "val", "test") if any(f"{split}/top1" in row for row in rows)]
     if not splits:
         return None
     panels = {"loss": {"train": line(rows, "train/loss")}}
     for key, label in PANELS.items():
         panels[label] = {split: line(rows, f"{split}/{key}", 100) for split in splits}
-    return plots.curves(panels)
+    return plots.curves(panels, columns=columns)
 
 
 def tests(runs: Mapping[str, Sequence[Row]]) -> Figure | None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ltr.app.importing import swiftly
-from ltr.app.serve import listen, loopback
+from ltr.app.serve import listen, loopback, open_to_others
 from ltr.errors import InputError
 
 ENDPOINTS = [
@@ -97,3 +97,8 @@ def test_importing_gradio_leaves_inspect_as_it_was() -> None:
         assert inspect.getfile(test_it_answers) == __file__
     assert inspect.getfile is before
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("::1", False)])
+def test_a_page_for_everybody_says_so(host: str, warned: bool) -> None:
+    assert ("without a password" in open_to_others(host, 7860)) is warned
