@@ -50,12 +50,8 @@ def app(arguments: Sequence[str]) -> None:
         raise InputError('the page needs Gradio: pip install "ltr[app]".') from error
     host, port = listener.getsockname()[:2]
     served = application(place, host, port)
-    if not loopback(host):
-        print(
-            f"ltr: note: the page listens on {host}, without a password: whoever reaches port {port} of this machine "
-            "can start trainings and read the runs.",
-            file=sys.stderr,
-        )
+    if note := open_to_others(host, port):
+        print(f"ltr: note: {note}", file=sys.stderr)
     print(
         f"http://{said.host if loopback(host) else host}:{port} (Ctrl+C ends the page, not the trainings)", flush=True
     )
@@ -76,7 +72,7 @@ def application(place: Place, host: str, port: int) -> Any:
 
     served = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     if loopback(host):  # else any name may lead here
-        served.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+        served.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", host])
     served.add_middleware(SameOrigin)
     served.get("/reports/{name:path}")(reports(place))
     blocks = page(place).queue(default_concurrency_limit=4)
@@ -115,6 +111,16 @@ def listen(host: str, port: int) -> socket.socket:
 def loopback(host: str) -> bool:
     """Tell whether an address is reached from this machine only."""
     return ipaddress.ip_address(host).is_loopback
+
+
+def open_to_others(host: str, port: int) -> str:
+    """Say what it means that others reach the page; nothing where they do not."""
+    if loopback(host):
+        return ""
+    return (
+        f"the page listens on {host}, without a password: whoever reaches port {port} of this machine can start "
+        "trainings and read the runs."
+    )
 
 
 def warm() -> None:
