@@ -11,6 +11,8 @@ from ltr.app.listing import measured
 from ltr.app.place import Place
 from ltr.app.state import curves, standing
 from ltr.app.told import told
+from ltr.errors import InputError
+from ltr.html.markup import sentence
 
 EVERY = 1.5  # seconds
 LINES = 400
@@ -35,12 +37,19 @@ def watch(place: Place) -> gr.Dropdown:
     seen = gr.State(())
     shown = [status, picture, log, stop, resume, seen]
 
-    @told
     def look(name: str | None, before: tuple[Any, ...]) -> Any:
-        """Show a run where something of it has changed."""
-        now = trace(place, name)
-        if now == tuple(before):
-            return [gr.skip()] * len(shown)
+        """Show a run where something of it has changed, or once why it cannot be shown."""
+        try:
+            now = trace(place, name)
+            return [gr.skip()] * len(shown) if now == tuple(before) else view(name, before, now)
+        except InputError as error:
+            now = (name, str(error))
+            if now == tuple(before):
+                return [gr.skip()] * len(shown)
+            return [sentence(f"{error}", kind="failure"), "", "", *buttons("none"), now]
+
+    def view(name: str | None, before: tuple[Any, ...], now: tuple[Any, ...]) -> list[Any]:
+        """Return what is shown of a run."""
         if not name:
             return ["<p>No run yet.</p>", "", "", *buttons("none"), now]
         job = Job.of(place, name)

@@ -115,6 +115,8 @@ def test_a_run_is_looked_after(page: Page, site: Any) -> None:
     page.locator("#delete").click()
     page.locator("#yes").click()
     until(lambda: not (site.runs / "kept").exists())
+    page.get_by_role("tab", name="Train").click()
+    expect(page.locator("#status")).to_contain_text("there is no run kept")
 
 
 def until(true: Callable[[], bool]) -> None:
