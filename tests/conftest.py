@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from browsing import browser, page, site  # noqa: F401, fixtures
 from lightning.pytorch import Trainer
 from quiet import quiet_trainer
 from tiny import TINY
