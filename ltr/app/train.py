@@ -17,6 +17,7 @@ from ltr.app.training import Training
 from ltr.app.watch import choices, watch
 from ltr.errors import InputError
 from ltr.html.markup import sentence
+from ltr.shipped import LAST
 
 FIRST = {"method": "ce.yaml", "data": "data/digits.yaml", "recipes": ["recipes/short.yaml"]}
 
@@ -64,37 +65,26 @@ def train(place: Place) -> gr.Dropdown:
             holder = gr.Column()
         with gr.Column(scale=2, min_width=340, elem_id="watched"):
             run = watch(place)
-    asked = [method, data, recipes, like]
-    told_of = [name, folder, seed, ensemble, new, old, keep]
-
-    def training(options: list[str], chosen: dict[str, str], values: tuple[Any, ...]) -> Training:
-        """Return what the widgets say."""
-        first, said, rest = values[:4], values[4:11], values[11:]
-        return Training(
-            method=first[0] or "",
-            data=first[1] or "",
-            recipes=tuple(first[2] or ()),
-            like=first[3] or "",
-            parts=chosen,
-            values=dict(zip(options, rest, strict=True)),
-            name=(said[0] or "").strip(),
-            folder=(said[1] or "").strip(),
-            seed=said[2],
-            ensemble=bool(said[3]),
-            temperatures=(said[4], said[5]),
-            keep=bool(said[6]),
-        )
+    asked = {"method": method, "data": data, "recipes": recipes, "like": like}
+    more = {
+        "name": name,
+        "folder": folder,
+        "seed": seed,
+        "ensemble": ensemble,
+        "t_new": new,
+        "t_old": old,
+        "keep": keep,
+    }
 
     with holder:
 
-        @gr.render(inputs=[*asked, parts])  # type: ignore[untyped-decorator]
+        @gr.render(inputs=[*asked.values(), parts])  # type: ignore[untyped-decorator]
         def fields_of(method: str, data: str, recipes: list[str], like: str, chosen: dict[str, str]) -> None:
             """Make a widget for everything that the training can be told."""
             from ltr.app.fields import fields, resolved
 
-            wish = Training(method=method, data=data, recipes=tuple(recipes or ()), like=like or "", parts=chosen)
             try:
-                found = fields(resolved(wish.chosen(place)))
+                found = fields(resolved(Training(method, data, recipes, like, chosen).chosen(place)))
             except InputError as error:
                 gr.HTML(sentence(f"{error}", kind="failure"))
                 return
@@ -109,34 +99,36 @@ def train(place: Place) -> gr.Dropdown:
             widgets = form(found, f"{method} {data} {recipes} {like}")
             plain = {option: widgets[option] for option in (one.option for one in found if one.kind != "part")}
 
-            def commands(*values: Any) -> tuple[str, list[list[str]]]:
-                return training(list(plain), chosen, values).commands(place, found)
+            def training(*values: Any) -> Training:
+                """Return what all widgets say."""
+                said = ["" if value is None else value for value in values]
+                first: dict[str, Any] = dict(zip((*asked, *more), said, strict=False))
+                return Training(**first, parts=chosen, values=dict(zip(plain, values[len(first) :], strict=True)))
 
             @told
             def begin(*values: Any) -> Any:
-                name, made = commands(*values)
-                wish = training(list(plain), chosen, values)
+                wish = training(*values)
+                name, made = wish.commands(place, found)
                 resolved(made[0][1:])
-                weights = place.runs / name / "last.ckpt"
-                Job.of(place, name).start(made, unwanted=() if wish.keep else (weights,))
+                Job.of(place, name).start(made, unwanted=() if wish.keep else (place.runs / name / LAST,))
                 return gr.Dropdown(choices=choices(place), value=name)
 
             def preview(*values: Any) -> str:
                 try:
-                    return typed(commands(*values)[1]).replace(" && ", " &&\n")
+                    return typed(training(*values).commands(place, found)[1]).replace(" && ", " &&\n")
                 except InputError as error:
                     return f"# {error}"
 
-            inputs = [*asked, *told_of, *plain.values()]
+            inputs = [*asked.values(), *more.values(), *plain.values()]
             start.click(begin, inputs, run)
-            changes = [event(item, "change") for item in (*told_of, *plain.values())]
+            changes = [event(item, "change") for item in (*more.values(), *plain.values())]
             gr.on(changes, preview, inputs, command, show_progress="hidden")
             once = gr.Timer(0.2)  # values that were typed before come back without a change
             once.tick(lambda *values: (preview(*values), gr.Timer(active=False)), inputs, [command, once])
             for option in (one.option for one in found if one.kind == "part"):
                 event(widgets[option], "input")(partial(choose, chosen, option), widgets[option], parts)
 
-    gr.on([item.change for item in asked], dict, None, parts)
+    gr.on([item.change for item in asked.values()], dict, None, parts)
     like.focus(lambda: gr.Dropdown(choices=["", *place.names()]), None, like)
     return like
 

@@ -36,7 +36,8 @@ class Training:
         folder: below that of the runs; empty for itself.
         seed: of the training.
         ensemble: whether the old and the new head are tested together, too.
-        temperatures: of the new and of the old head.
+        t_new: temperature of the new head.
+        t_old: temperature of the old head.
         keep: whether the weights stay when all is tested.
     """
 
@@ -50,7 +51,8 @@ class Training:
     folder: str = ""
     seed: Any = 0
     ensemble: bool = False
-    temperatures: tuple[Any, Any] = (1.0, 2.0)
+    t_new: Any = 1.0
+    t_old: Any = 2.0
     keep: bool = True
 
     def chosen(self, place: Place) -> list[str]:
@@ -68,7 +70,7 @@ class Training:
             words = ["--config", str(config)]
         else:
             names = [known(self.method, methods()), known(self.data, others("data"))]
-            names += [known(name, others("recipes")) for name in self.recipes]
+            names += [known(name, others("recipes")) for name in self.recipes or ()]
             words = [word for name in names for word in ("--config", name)]
             words += ["--trainer.check_val_every_n_epoch", "1"]  # or the curves have next to no points
         for option, name in self.parts.items():
@@ -110,7 +112,7 @@ class Training:
         fit = ["fit", *self.chosen(place), *self.changed(place, fields), "--seed_everything", str(seed)]
         found = [[*fit, "--name", run.name, "--runs", str(runs)], ["test", "--ckpt_path", str(run)]]
         if self.ensemble:
-            new, old = (temperature(value) for value in self.temperatures)
+            new, old = temperature(self.t_new), temperature(self.t_old)
             told = [f"--trainer.callbacks.t_new={new:g}", f"--trainer.callbacks.t_old={old:g}"]
             found.append([*found[-1], "--config", "ensemble.yaml", *told, "--evaluation", "ensemble"])
         return name, found
@@ -122,13 +124,12 @@ class Training:
             InputError: where a run of that name exists, or it cannot be a name.
         """
         runs = place.new(self.folder) if self.folder else place.runs
-        prefix = f"{self.folder}/" if self.folder else ""
-        base = self.name or f"{self.like.rpartition('/')[2] or Path(self.method).stem}_{Path(self.data).stem}"
+        prefix, name = f"{self.folder}/" if self.folder else "", self.name.strip()
+        base = name or f"{self.like.rpartition('/')[2] or Path(self.method).stem}_{Path(self.data).stem}"
         place.new(base)
-        free = [base, *(f"{base}_{number}" for number in range(2, 1000))] if not self.name else [base]
-        for name in free:
-            if not (runs / name).exists() and not Job.of(place, prefix + name).running:
-                return prefix + name, runs
+        for free in [base] if name else [base, *(f"{base}_{number}" for number in range(2, 1000))]:
+            if not (runs / free).exists() and not Job.of(place, prefix + free).running:
+                return prefix + free, runs
         raise InputError(
             f"the run {prefix}{base} exists already: choose another name, resume it, or delete it under Runs."
         )

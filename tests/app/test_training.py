@@ -61,7 +61,7 @@ def test_another_part_brings_its_own_options(place: Place) -> None:
 
 
 def test_the_ensemble_is_tested_besides(place: Place) -> None:
-    said = commands(place, method="gml.yaml", ensemble=True, temperatures=(1, 3), name="x")
+    said = commands(place, method="gml.yaml", ensemble=True, t_new=1, t_old=3, name="x")
     assert said[2][-5:] == [
         "ensemble.yaml",
         "--trainer.callbacks.t_new=1",
@@ -104,9 +104,9 @@ def test_a_name_is_found_that_is_free(place: Place) -> None:
         {"folder": "../x"},
         {"seed": "many"},
         {"seed": None},
-        {"ensemble": True, "temperatures": (0, 1)},
-        {"ensemble": True, "temperatures": ("hot", 1)},
-        {"ensemble": True, "temperatures": (float("nan"), 1)},
+        {"ensemble": True, "t_new": 0},
+        {"ensemble": True, "t_old": "hot"},
+        {"ensemble": True, "t_new": float("nan")},
     ],
 )
 def test_what_cannot_be_is_said(place: Place, said: dict[str, Any]) -> None:
