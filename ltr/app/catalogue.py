@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ltr import shipped
 from ltr.errors import InputError
 from ltr.recipe import GROUPS, Recipe
@@ -28,12 +30,12 @@ def label(recipe: Recipe) -> str:
     return f"{recipe.name.removesuffix('.yaml')}: {recipe.title}"
 
 
-def known(name: str, choices: dict[str, str]) -> str:
-    """Return the name of a config.
+def known(name: str, names: Iterable[str], what: str = "config") -> str:
+    """Return a name that is one of those there are.
 
     Raises:
-        InputError: where it is none of these.
+        InputError: where it is not.
     """
-    if name not in choices.values():
-        raise InputError(f"there is no config {name}{shipped.nearest(str(name), list(choices.values()))}")
+    if name not in (there := list(names)):
+        raise InputError(f"there is no {what} {name}{shipped.nearest(str(name), there)}")
     return name

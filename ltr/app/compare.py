@@ -12,17 +12,15 @@ import gradio as gr
 from ltr import shipped
 from ltr.app.job import Job, typed
 from ltr.app.place import Place
-from ltr.app.state import bar
+from ltr.app.state import course
 from ltr.app.told import told
+from ltr.app.tuning_form import OWN, form, slider
 from ltr.errors import InputError
-from ltr.html.markup import escape, sentence
+from ltr.html.markup import sentence
 
 TUNE, RUNS = "Tune and compare", "Compare finished runs"
-OWN = "that of the base"
 PULSE = 1.5  # seconds between two looks at a job
 TAIL = 20_000  # letters of a log
-WIDE = 240  # pixels of a field that does not share a line of a phone
-REACH, STEP = 4.25, 0.25  # of the sliders
 ABOUT = (
     "Retrain the classifier of a trained network and see what every class gains or loses: against the network as it "
     "was, and against post-hoc logit adjustment, the control that costs no training."
@@ -110,52 +108,11 @@ def compare(place: Place) -> None:
     gr.on(moved, told_weighed, [*what, *powers], again, show_progress_on=curve, trigger_mode="always_last")
 
 
-def form() -> tuple[dict[str, Any], gr.UploadButton, gr.Column]:
-    """Make the fields of a tuning: those of a `Wish` by their names, what uploads weights, the column of the data."""
-    fields: dict[str, Any] = {}
-    with gr.Row():
-        fields["base"] = gr.Dropdown([], label="Base", info="The run whose classifier is tuned.", min_width=WIDE)
-        fields["loss"] = gr.Dropdown([], label="Tuning loss", info="GML lifts the worst classes.", min_width=WIDE)
-        fields["name"] = gr.Textbox(label="Name", info="Of the new run; it must not exist yet.", min_width=WIDE)
-    with gr.Accordion("A file of weights instead of a run", open=False), gr.Row():
-        with gr.Column():
-            fields["file"] = gr.Textbox(label="File", info="Its path, inside the folders of this page.")
-            upload = gr.UploadButton("Upload weights", size="sm")
-        fields["architecture"] = gr.Dropdown([], label="Architecture", info="Of the network, where the file is silent.")
-    with gr.Row():
-        fields["kind"] = gr.Dropdown(
-            [OWN], value=OWN, label="Data set", info="To tune on and to test with.", scale=2, min_width=WIDE
-        )
-        fields["epochs"] = gr.Number(40, label="Epochs", info="On features computed once.")
-        fields["rate"] = gr.Number(0.1, label="Learning rate", info="At first; then a cosine.")
-        fields["batch"] = gr.Number(512, label="Batch size", info="GML likes large ones.")
-        fields["seed"] = gr.Number(0, label="Seed", info="Of the order.")
-    with gr.Column(visible=False) as others, gr.Row():
-        fields["root"] = gr.Textbox(label="Folder", info="Of the images; empty for `data`.")
-        fields["imbalance"] = gr.Number(100, label="Imbalance factor", info="100 or 0.01: largest to smallest class.")
-        fields["profile"] = gr.Dropdown([], label="Type of imbalance", info="How the tail falls; none keeps all.")
-    return fields, upload, others
-
-
-def slider(head: str, value: float) -> gr.Slider:
-    """Make the slider of the temperature of a head."""
-    about = "A power of two: 0 is 1, 1 is 2, -1 is 0.5. Above 0 the head is softer."
-    return gr.Slider(
-        -REACH, REACH, value, step=STEP, label=f"Temperature of the {head} head", info=about, min_width=WIDE
-    )
-
-
-def having(place: Place, sign: str) -> list[str]:
-    """Return the runs that have a file."""
-    homes = (place.runs, shipped.folder("checkpoints"))
-    return [name for name in place.names() if any((home / name / sign).is_file() for home in homes)]
-
-
 def bases(place: Place) -> list[str]:
     """Return the runs that have weights, without those that keep what a base was."""
     from ltr.app.tuning import BEFORE
 
-    return [name for name in having(place, shipped.LAST) if not name.endswith(BEFORE)]
+    return [name for name in place.having(shipped.LAST) if not name.endswith(BEFORE)]
 
 
 def tunable(place: Place) -> Any:
@@ -165,7 +122,7 @@ def tunable(place: Place) -> Any:
 
 def tested(place: Place) -> Any:
     """Offer the runs that have results."""
-    return gr.Dropdown(having(place, "test/metrics.json"))
+    return gr.Dropdown(place.having("test/metrics.json"))
 
 
 def tunings(place: Place) -> list[Job]:
@@ -239,6 +196,8 @@ def watched(place: Place, name: str | None, seen: Any = None) -> list[Any]:
     Returns:
         Status, button to stop, commands, log, timer, what is shown now, and what is over.
     """
+    from ltr.app.tuning import STEPS
+
     if not name:
         return ["", gr.Button(visible=False), "", "", gr.Timer(active=False), None, None]
     job = Job.of(place, place.new(name).name)
@@ -248,7 +207,7 @@ def watched(place: Place, name: str | None, seen: Any = None) -> list[Any]:
         return [gr.skip()] * 7
     running = state == "running"
     return [
-        course(job, state),
+        course(job, STEPS[-len(job.commands) :]),  # one that was resumed has the last of them
         gr.Button(visible=running),
         "\n".join(typed([words]) for words in job.commands),
         job.log[-TAIL:],
@@ -256,23 +215,6 @@ def watched(place: Place, name: str | None, seen: Any = None) -> list[Any]:
         now,
         (name, state),
     ]
-
-
-def course(job: Job, state: str) -> str:
-    """Return how far a job is, as HTML."""
-    from ltr.app.tuning import STEPS
-
-    steps = len(job.commands)
-    if state == "finished":
-        return sentence(f"`{job.name}` is finished.")
-    if state != "running":
-        why = f": {job.failure}" if state == "failed" else ", so there may be no result. Its last checkpoint is kept."
-        return sentence(f"{job.name} {state} at command {job.step + 1} of {steps}{why}", kind="failure")
-    text, done = f"Command {job.step + 1} of {steps}, {STEPS[min(job.step, len(STEPS) - 1)]}", float(job.step)
-    if job.step == 0 and (progress := job.progress) is not None:
-        text += f": epoch {progress.epoch:g} of {progress.epochs}, {progress.left} left. {progress.words}"
-        done += progress.epoch / max(progress.epochs, 1)
-    return f"{bar(100 * done / steps)}<p>{escape(text)}</p>"
 
 
 def compared(place: Place, mode: str, name: str | None, runs: Sequence[str] | None) -> Any:

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import inspect
-import json
-import math
 import types
 import typing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Literal
 
 import docstring_parser
-import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
+from ltr.app.field import NONE, Field
 from ltr.cli.apart import apart
 from ltr.cli.command import Command
 from ltr.cli.parser import BASES, below
-from ltr.errors import InputError
-from ltr.hub import harmless
 from ltr.methods import Method
 
-Kind = Literal["switch", "number", "whole", "choice", "part", "text"]
-NONE = "none"
 # Of the trainer, what belongs to a training and not to this machine.
 TRAINER = (
     "max_epochs",
@@ -39,62 +31,6 @@ TRAINER = (
     "deterministic",
 )
 SKIPPED = ("counts", "foreach", "differentiable", "fused", "maximize", "capturable")
-
-
-@dataclass(frozen=True)
-class Field:
-    """An option of the command line.
-
-    Attributes:
-        option: its name, as `model.loss.gamma`.
-        group: what it belongs to: `data`, `trainer`, or a part of the model.
-        value: what holds where nothing is said; a part by the name of its class.
-        kind: how it is asked for.
-        choices: what it can be; empty where that is no list.
-        about: one line on it.
-    """
-
-    option: str
-    group: str
-    value: Any
-    kind: Kind
-    choices: tuple[str, ...] = ()
-    about: str = ""
-
-    @property
-    def label(self) -> str:
-        """What stands beside it: its way within its group."""
-        within = self.option.removeprefix("model.").removeprefix(f"{self.group}.")
-        return within.replace("_", " ").replace(".", " / ")
-
-    def word(self, value: Any) -> str | None:
-        """Return a value as the command line takes it, None where it is the one that holds anyway.
-
-        Raises:
-            InputError: where it cannot be one.
-        """
-        if self.kind in ("choice", "part"):
-            if value not in self.choices:
-                raise InputError(f"{self.option} cannot be {value}: it is one of {', '.join(self.choices)}.")
-            return None if value == self.value else ("null" if value == NONE else str(value))
-        if value is None or value == "":
-            return None if self.value in (None, "") else "null"
-        if self.kind == "switch":
-            return None if bool(value) == bool(self.value) else json.dumps(bool(value))
-        if self.kind == "text":
-            text = str(value).strip()
-            if text == shown(self.value):
-                return None
-            harmless(yaml.safe_dump({"model": loaded(self.option, text)}), Path(self.option))
-            return text
-        try:
-            number = float(value)
-            whole = self.kind == "whole" or (number.is_integer() and isinstance(self.value, int))
-            if not math.isfinite(number) or (self.kind == "whole" and not number.is_integer()):
-                raise ValueError
-        except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{self.option} is a number; it cannot be {value}.") from error
-        return None if number == self.value else json.dumps(int(number) if whole else number)
 
 
 def resolved(words: Sequence[str]) -> Namespace:
@@ -260,20 +196,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, Namespace):
         return {key: plain(inner) for key, inner in value.as_dict().items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def shown(value: Any) -> str:
-    """Return a value as it stands in a text field."""
-    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
-
-
-def loaded(option: str, text: str) -> Any:
-    """Return what a text means to the command line.
-
-    Raises:
-        InputError: where it means nothing.
-    """
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{option} cannot be {text[:80]!r}: it is no value that YAML knows.") from error

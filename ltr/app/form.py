@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-if TYPE_CHECKING:
-    from ltr.app.fields import Field
+from ltr.app.field import Field, shown
 
 TITLES = {"data": "Data", "method": "Method", "trainer": "Training"}
 OPEN = ("data", "trainer")
@@ -50,8 +49,6 @@ def widget(field: Field, key: str) -> Component:
         return gr.Dropdown(list(field.choices), **common)
     if field.kind in ("number", "whole"):
         return gr.Number(**common, precision=0 if field.kind == "whole" else None)
-    from ltr.app.fields import shown
-
     return gr.Textbox(**common | {"value": shown(field.value)})
 
 

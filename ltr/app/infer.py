@@ -33,7 +33,7 @@ def infer(place: Place) -> None:
                 [RUN, FILE], value=RUN, label="Ask", info="Where the weights are.", elem_id="infer-source"
             )
             run = gr.Dropdown(
-                place.trained(),
+                place.having(shipped.LAST),
                 value=None,
                 label="Run",
                 info="All that have weights, the latest first.",
@@ -79,7 +79,7 @@ def infer(place: Place) -> None:
         return asked, gr.Slider(label=label), gr.Slider(visible=network.tuned), asked.html(t_new, t_old)
 
     source.change(choose, source, [run, file, architecture, data_set], show_progress="hidden")
-    run.focus(lambda: gr.Dropdown(choices=place.trained()), None, run, show_progress="hidden")
+    run.focus(lambda: gr.Dropdown(choices=place.having(shipped.LAST)), None, run, show_progress="hidden")
     button.click(
         ask,
         [images, t_new, t_old, source, run, path, upload, architecture, data_set],

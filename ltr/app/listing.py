@@ -12,7 +12,7 @@ import yaml
 from ltr.app.job import Job
 from ltr.app.place import Place
 
-FIGURES = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest"}
+FIGURES = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest recall"}
 COLUMNS = ("run", "state", *FIGURES.values(), "method", "data", "epochs", "when")
 
 

@@ -74,9 +74,9 @@ class Place:
             raise InputError(f"there is no run {name}{shipped.nearest(name, known)}")
         return self._at(name)
 
-    def trained(self) -> list[str]:
-        """Return the runs that have weights, in the order of `names`."""
-        return [name for name in self.names() if (self._at(name) / shipped.LAST).is_file()]
+    def having(self, sign: str) -> list[str]:
+        """Return the runs that have a file of that name, in the order of `names`."""
+        return [name for name in self.names() if (self._at(name) / sign).is_file()]
 
     def trusts(self, path: Path) -> bool:
         """Tell whether a file was written by a training here, or is shipped; any other may be a stranger's."""

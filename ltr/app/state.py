@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ltr.app.job import Job
+from ltr.app.listing import FIGURES, measured
 from ltr.app.place import Place
 from ltr.html.markup import escape, picture, sentence
 
-FIGURES = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest recall"}
 VERBS = {"fit": "training", "test": "testing"}
 
 
@@ -39,6 +41,27 @@ def going(job: Job) -> str:
     return f"<p>{escape(doing)}: {escape(words)}</p>{bar(100 * progress.epoch / progress.epochs)}"
 
 
+def course(job: Job, steps: Sequence[str]) -> str:
+    """Return how far a job of several steps is, in one bar for all.
+
+    Args:
+        job: what is at work, or over.
+        steps: what each of its commands does.
+    """
+    state = job.state
+    if state == "finished":
+        return sentence(f"`{job.name}` is finished.")
+    at = f"command {job.step + 1} of {len(steps)}"
+    if state != "running":
+        why = f": {job.failure}" if state == "failed" else ", so there may be no result. Its last checkpoint is kept."
+        return sentence(f"{job.name} {state} at {at}{why}", kind="failure")
+    text, done = f"{at.capitalize()}, {steps[job.step]}", float(job.step)
+    if job.step == 0 and (progress := job.progress) is not None:
+        text += f": epoch {progress.epoch:g} of {progress.epochs}, {progress.left} left. {progress.words}"
+        done += progress.epoch / max(progress.epochs, 1)
+    return f"{bar(100 * done / len(steps))}<p>{escape(text)}</p>"
+
+
 def bar(percent: float) -> str:
     """Return a bar."""
     shown = f"{percent:.0f}"
@@ -50,13 +73,10 @@ def bar(percent: float) -> str:
 
 def results(place: Place, name: str) -> str:
     """Return the figures of the test of a run."""
-    from ltr.report.finished import Finished
-
-    main = Finished.read(str(place.run(name))).main
-    if main is None:
+    if not (metrics := measured(place.run(name))):
         return "<p>It was not tested.</p>"
     cells = "".join(
-        f"<div><b>{100 * main.metrics[key]:.1f}</b><span>{title} (%)</span></div>" for key, title in FIGURES.items()
+        f"<div><b>{100 * metrics[key]:.1f}</b><span>{title} (%)</span></div>" for key, title in FIGURES.items()
     )
     return f'<div class="figures-row">{cells}</div>'
 

@@ -6,16 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ltr import shipped
 from ltr.app.catalogue import known, methods, others
+from ltr.app.field import Field
 from ltr.app.job import Job
 from ltr.app.place import Place
 from ltr.errors import InputError
-
-if TYPE_CHECKING:
-    from ltr.app.fields import Field
 
 EPOCHS = 100_000
 CLASS = re.compile(r"[A-Za-z]\w*")
@@ -69,8 +67,8 @@ class Training:
                 raise InputError(f"the run {self.like} has no config.yaml: choose another one.")
             words = ["--config", str(config)]
         else:
-            names = [known(self.method, methods()), known(self.data, others("data"))]
-            names += [known(name, others("recipes")) for name in self.recipes or ()]
+            names = [known(self.method, methods().values()), known(self.data, others("data").values())]
+            names += [known(name, others("recipes").values()) for name in self.recipes or ()]
             words = [word for name in names for word in ("--config", name)]
             words += ["--trainer.check_val_every_n_epoch", "1"]  # or the curves have next to no points
         for option, name in self.parts.items():

@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from ltr import backbones, data, heads, hub, losses, shipped, weights
+from ltr.app.catalogue import known
 from ltr.app.networks import architectures
 from ltr.app.place import SIGNS, Place
 from ltr.app.training import within
@@ -235,17 +236,6 @@ def tuning_losses() -> list[str]:
             continue
         found.append(name)
     return sorted(found, key=lambda name: (name != "GML", name.lower()))
-
-
-def known(name: str, names: list[str], what: str) -> str:
-    """Return a name that is one of those there are.
-
-    Raises:
-        InputError: where it is not.
-    """
-    if name not in names:
-        raise InputError(f"there is no {what} {name}{shipped.nearest(str(name), names)}")
-    return name
 
 
 def number(what: str, value: object, low: float, high: float, *, whole: bool = True) -> str:

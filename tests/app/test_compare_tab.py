@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from ltr import files
 from ltr.app import compare
-from ltr.app.compare import OWN, RUNS, TUNE, having, offered, shown, started, stopped, watched
+from ltr.app.compare import OWN, RUNS, TUNE, offered, shown, started, stopped, watched
 from ltr.app.job import Job
 from ltr.app.place import Place
 from ltr.app.tuning import BEFORE
@@ -118,5 +118,5 @@ def test_lists_are_of_what_there_is(place: Place) -> None:
     assert [value for value, _ in profile.choices][:2] == ["exp", "step"]
     assert loss.value == "GML"
     assert tuning.choices == []
-    assert "base" in having(place, "last.ckpt")
+    assert "base" in place.having("last.ckpt")
     assert "base" not in [value for value, _ in runs.choices]

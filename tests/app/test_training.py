@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from ltr.app.catalogue import methods, others
-from ltr.app.fields import Field, fields, resolved
+from ltr.app.field import Field
+from ltr.app.fields import fields, resolved
 from ltr.app.place import Place
 from ltr.app.training import Training, further
 from ltr.errors import InputError
