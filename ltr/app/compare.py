@@ -53,7 +53,9 @@ def compare(place: Place) -> None:
         with gr.Column() as tune:
             fields, upload, others = form()
             start = gr.Button(TUNE, variant="primary")
-            chosen = gr.Dropdown([], label="Tuning", info="Those started here, the latest first.")
+            chosen = gr.Dropdown(
+                [], label="Tuning", info="Those started here, the latest first.", allow_custom_value=True
+            )  # a new one is chosen before its session knows the list
             status = gr.HTML()
             stop = gr.Button("Stop", variant="stop", visible=False)
             with gr.Accordion("Commands and log", open=False):
@@ -141,13 +143,15 @@ def offered(place: Place) -> list[Any]:
     from ltr.counts import Profile
 
     runs, losses, jobs = bases(place), tuning_losses(), tunings(place)
+    running = next((job.name for job in jobs if job.running), None)
+    names = [job.name for job in jobs]
     return [
         gr.Dropdown(runs, value=next(iter(runs), None)),
         gr.Dropdown(architectures(), value="ResNet32"),
         gr.Dropdown([OWN, *data_sets()]),
         gr.Dropdown(list(get_args(Profile)), value="exp"),
         gr.Dropdown(losses, value="GML"),
-        gr.Dropdown([job.name for job in jobs], value=next((job.name for job in jobs if job.running), None)),
+        gr.Dropdown(names, value=running) if running else gr.Dropdown(names),  # what was chosen meanwhile stays
         tested(place),
     ]
 
