@@ -39,11 +39,12 @@ FILES = {
 }
 
 
-def compare(place: Place) -> None:
-    """Make the tab.
+def compare(place: Place, tab: gr.Tab) -> None:
+    """Fill the tab.
 
     Args:
         place: where the page may read and write.
+        tab: the tab. Its lists are filled when it is opened, and nothing can be chosen or started before they are.
     """
     with gr.Column(elem_id="compare"):
         gr.Markdown(ABOUT)
@@ -52,10 +53,8 @@ def compare(place: Place) -> None:
         )
         with gr.Column() as tune:
             fields, upload, others = form()
-            start = gr.Button(TUNE, variant="primary")
-            chosen = gr.Dropdown(
-                [], label="Tuning", info="Those started here, the latest first.", allow_custom_value=True
-            )  # a new one is chosen before its session knows the list
+            start = gr.Button(TUNE, variant="primary", interactive=False)
+            chosen = gr.Dropdown([], label="Tuning", info="Those started here, the latest first.", interactive=False)
             status = gr.HTML()
             stop = gr.Button("Stop", variant="stop", visible=False)
             with gr.Accordion("Commands and log", open=False):
@@ -63,7 +62,11 @@ def compare(place: Place) -> None:
                 log = gr.Textbox(label="Log", info="What the commands print.", lines=8, max_lines=16, interactive=False)
         with gr.Column(visible=False) as finished:
             runs = gr.Dropdown(
-                [], multiselect=True, label="Runs", info="Two or more that were tested; the first is drawn as bars."
+                [],
+                multiselect=True,
+                label="Runs",
+                info="Two or more that were tested; the first is drawn as bars.",
+                interactive=False,
             )
         table, bars = gr.HTML(), gr.HTML()
         with gr.Column(visible=False) as weighing:
@@ -82,7 +85,7 @@ def compare(place: Place) -> None:
     # What is chosen while an answer is on its way is answered, too.
     quiet: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
     form_lists = [fields[key] for key in ("base", "architecture", "kind", "profile", "loss")]
-    on(None, offered, [], [*form_lists, chosen, runs], **quiet)
+    on(tab.select, offered, [fields["base"], chosen], [*form_lists, start, chosen, runs], **quiet)
     on(fields["base"].focus, tunable, [], fields["base"], **quiet)
     on(runs.focus, tested, [], runs, **quiet)
     naming = [fields[key] for key in ("base", "file", "loss")]
@@ -134,25 +137,38 @@ def tunings(place: Place) -> list[Job]:
     return [job for job in Job.all(place) if any(job.name + BEFORE in words for words in job.commands)]
 
 
-def offered(place: Place) -> list[Any]:
-    """Fill the lists when the page is opened, and take up a tuning that runs."""
+def offered(place: Place, base: str | None, name: str | None) -> list[Any]:
+    """Fill the lists when the tab is opened; the first time, propose, and take up the tuning at work or the last one.
+
+    Args:
+        place: where the runs are.
+        base: the one that is chosen.
+        name: of the tuning that is shown.
+    """
     from typing import get_args
 
     from ltr.app.networks import architectures
     from ltr.app.tuning import data_sets, tuning_losses
     from ltr.counts import Profile
 
-    runs, losses, jobs = bases(place), tuning_losses(), tunings(place)
-    running = next((job.name for job in jobs if job.running), None)
-    names = [job.name for job in jobs]
+    first = base is None and name is None  # later answers leave alone what was chosen while they were on their way
+
+    def choice(names: Sequence[str], proposed: str | None) -> Any:
+        if first:
+            return gr.Dropdown(names, value=proposed, interactive=True)
+        return gr.Dropdown(names, interactive=True)
+
+    runs, jobs = bases(place), tunings(place)
+    names, running = [job.name for job in jobs], [job.name for job in jobs if job.running]
     return [
-        gr.Dropdown(runs, value=next(iter(runs), None)),
-        gr.Dropdown(architectures(), value="ResNet32"),
-        gr.Dropdown([OWN, *data_sets()]),
-        gr.Dropdown(list(get_args(Profile)), value="exp"),
-        gr.Dropdown(losses, value="GML"),
-        gr.Dropdown(names, value=running) if running else gr.Dropdown(names),  # what was chosen meanwhile stays
-        tested(place),
+        choice(runs, next(iter(runs), None)),
+        choice(architectures(), "ResNet32"),
+        choice([OWN, *data_sets()], OWN),
+        choice(get_args(Profile), "exp"),
+        choice(tuning_losses(), "GML"),
+        gr.Button(interactive=True),
+        choice(names, next(iter(running + names), None)),
+        gr.Dropdown(place.having("test/metrics.json"), interactive=True),
     ]
 
 

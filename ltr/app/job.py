@@ -27,6 +27,7 @@ State = Literal["running", "finished", "stopped", "failed"]
 TOLD = "2"  # seconds between two lines of the progress bar in a log
 TAIL = 200_000  # bytes of a log that are read
 PATIENCE = 20.0  # seconds until a new process must hold its lock
+GLANCE, POLL = 0.1, 0.01  # seconds: one that is at work holds it for longer than those who look, every so often
 TERMINATED = 128 + signal.SIGTERM
 BAR = re.compile(r"(\d+)%\|[^|]*\| *([\d.]+)/(\d+) \[([\d:]+)<([\d:?]+), [^\]]*?(?:epoch|s/epoch)?(?:, ([^\]]*))?\]")
 
@@ -140,7 +141,7 @@ class Job:
         if not self.folder.is_dir():
             return False
         try:
-            with FileLock(self.folder / "lock", timeout=0):
+            with FileLock(self.folder / "lock", timeout=GLANCE, poll_interval=POLL):
                 return False
         except Timeout:
             return True

@@ -30,8 +30,8 @@ def page(place: Place) -> gr.Blocks:
             like = train(place)
         with gr.Tab("Infer"):
             infer(place)
-        with gr.Tab("Compare"):
-            compare(place)
+        with gr.Tab("Compare") as tab:
+            compare(place, tab)
         with gr.Tab("Runs"):
             runs(place, like)
     return blocks

@@ -12,21 +12,26 @@ REACH, STEP = 4.25, 0.25  # of the sliders
 
 
 def form() -> tuple[dict[str, Any], gr.UploadButton, gr.Column]:
-    """Make the fields of a tuning: those of a `Wish` by their names, what uploads weights, the column of the data."""
+    """Make the fields of a tuning: those of a `Wish` by their names, what uploads weights, the column of the data.
+
+    Lists are closed until they are filled.
+    """
+
+    def choice(label: str, info: str, **more: Any) -> gr.Dropdown:
+        return gr.Dropdown([], label=label, info=info, interactive=False, **more)
+
     fields: dict[str, Any] = {}
     with gr.Row():
-        fields["base"] = gr.Dropdown([], label="Base", info="The run whose classifier is tuned.", min_width=WIDE)
-        fields["loss"] = gr.Dropdown([], label="Tuning loss", info="GML lifts the worst classes.", min_width=WIDE)
+        fields["base"] = choice("Base", "The run whose classifier is tuned.", min_width=WIDE)
+        fields["loss"] = choice("Tuning loss", "GML lifts the worst classes.", min_width=WIDE)
         fields["name"] = gr.Textbox(label="Name", info="Of the new run; it must not exist yet.", min_width=WIDE)
     with gr.Accordion("A file of weights instead of a run", open=False), gr.Row():
         with gr.Column():
             fields["file"] = gr.Textbox(label="File", info="Its path, inside the folders of this page.")
             upload = gr.UploadButton("Upload weights", size="sm")
-        fields["architecture"] = gr.Dropdown([], label="Architecture", info="Of the network, where the file is silent.")
+        fields["architecture"] = choice("Architecture", "Of the network, where the file is silent.")
     with gr.Row():
-        fields["kind"] = gr.Dropdown(
-            [OWN], value=OWN, label="Data set", info="To tune on and to test with.", scale=2, min_width=WIDE
-        )
+        fields["kind"] = choice("Data set", "To tune on and to test with.", scale=2, min_width=WIDE)
         fields["epochs"] = gr.Number(40, label="Epochs", info="On features computed once.")
         fields["rate"] = gr.Number(0.1, label="Learning rate", info="At first; then a cosine.")
         fields["batch"] = gr.Number(512, label="Batch size", info="GML likes large ones.")
@@ -34,7 +39,7 @@ def form() -> tuple[dict[str, Any], gr.UploadButton, gr.Column]:
     with gr.Column(visible=False) as others, gr.Row():
         fields["root"] = gr.Textbox(label="Folder", info="Of the images; empty for `data`.")
         fields["imbalance"] = gr.Number(100, label="Imbalance factor", info="100 or 0.01: largest to smallest class.")
-        fields["profile"] = gr.Dropdown([], label="Type of imbalance", info="How the tail falls; none keeps all.")
+        fields["profile"] = choice("Type of imbalance", "How the tail falls; none keeps all.")
     return fields, upload, others
 
 

@@ -12,6 +12,8 @@ from filelock import FileLock, Timeout
 from ltr import files
 from ltr.cli import main
 
+PATIENCE = 2.0  # seconds: who only looks whether the lock is held has it for a moment
+
 
 def work(folder: Path) -> int:
     """Do a job while holding its lock, and note how far it is.
@@ -23,7 +25,7 @@ def work(folder: Path) -> int:
         The exit status: of the first command that failed, else 0.
     """
     try:
-        with FileLock(folder / "lock", timeout=0):
+        with FileLock(folder / "lock", timeout=PATIENCE):
             code = 0
             job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
             for step, words in enumerate(job["commands"]):

@@ -111,7 +111,7 @@ def test_without_a_choice_there_is_nothing(place: Place) -> None:
 
 
 def test_lists_are_of_what_there_is(place: Place) -> None:
-    base, architecture, kind, profile, loss, tuning, runs = offered(place)
+    base, architecture, kind, profile, loss, start, tuning, runs = offered(place, None, None)
     assert base.value == "base"
     assert ("ResNet44", "ResNet44") in architecture.choices
     assert kind.choices[0] == (OWN, OWN)
@@ -120,3 +120,12 @@ def test_lists_are_of_what_there_is(place: Place) -> None:
     assert tuning.choices == []
     assert "base" in place.having("last.ckpt")
     assert "base" not in [value for value, _ in runs.choices]
+    assert all(widget.interactive for widget in (base, architecture, kind, profile, loss, start, tuning, runs))
+
+
+def test_a_tab_that_is_opened_again_keeps_what_was_chosen(place: Place) -> None:
+    """The lists come late; a value in them would undo a choice that was made meanwhile."""
+    Job.of(place, "tuned").start([["--version"], ["fit", "--name", "tuned_before"]])
+    assert offered(place, None, None)[-2].value == "tuned"
+    again = offered(place, "base", "tuned")
+    assert not any("value" in widget.constructor_args for widget in again)

@@ -10,9 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from ltr import files
 from ltr.app.job import Job
 from ltr.app.place import Place
+from ltr.app.work import work
 from ltr.errors import InputError
 
 LONG = "fit --config ce.yaml --config data/digits.yaml --model.backbone ResNet20 --trainer.max_epochs 5000 --name long"
@@ -90,6 +93,19 @@ def test_a_job_that_is_killed_from_outside_was_stopped(place: Place) -> None:
     assert job.running
     os.kill(json.loads((job.folder / "state.json").read_text())["pid"], signal.SIGKILL)
     assert ended(job).state == "stopped"
+
+
+def test_who_only_looks_is_not_taken_for_the_one_at_work(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ltr.app.job.GLANCE", 30.0)
+    monkeypatch.setattr("ltr.app.work.PATIENCE", 30.0)
+    job = Job.of(place, "a")
+    job.folder.mkdir(parents=True)
+    files.write_json(job.folder / "job.json", {"commands": [["--version"]], "unwanted": []})
+    for ask, answer in ((lambda: job.running, False), (lambda: work(job.folder), 0)):
+        looker = FileLock(job.folder / "lock", thread_local=False)
+        looker.acquire()
+        threading.Timer(0.05, looker.release).start()
+        assert ask() == answer
 
 
 def test_the_bar_of_a_log_is_read(place: Place) -> None:
