@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 from filelock import FileLock, Timeout
 
 from ltr import files
-from ltr.app.place import Place
+from ltr.app.place import Place, changed
 from ltr.errors import InputError
 
 State = Literal["running", "finished", "stopped", "failed"]
@@ -75,7 +75,7 @@ class Job:
     def all(cls, place: Place) -> list[Job]:
         """Return all jobs, the latest first."""
         home = place.own / "jobs"
-        found = sorted(home.rglob("job.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        found = sorted(home.rglob("job.json"), key=changed, reverse=True)
         return [cls(path.parent.relative_to(home).as_posix(), path.parent) for path in found]
 
     def start(self, commands: Sequence[Sequence[str]], *, unwanted: Sequence[Path] = ()) -> None:

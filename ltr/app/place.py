@@ -58,8 +58,8 @@ class Place:
 
     def names(self) -> list[str]:
         """Return the runs by their ways below the folder of the runs, the latest first; then those that are shipped."""
-        found = {folder: folder.relative_to(self.runs).as_posix() for folder in self._folders(self.runs, DEPTH)}
-        own = [found[folder] for folder in sorted(found, key=lambda folder: folder.stat().st_mtime, reverse=True)]
+        found = sorted(self._folders(self.runs, DEPTH), key=changed, reverse=True)
+        own = [folder.relative_to(self.runs).as_posix() for folder in found]
         return list(dict.fromkeys([*own, *(path.parent.name for path in _shipped())]))
 
     def run(self, name: str) -> Path:
@@ -105,6 +105,14 @@ class Place:
         inner = [path for path in folder.glob("*/") if not path.name.startswith(".")] if depth else []
         runs = [path for path in inner if any((path / sign).is_file() for sign in SIGNS)]
         return runs + [found for path in inner if path not in runs for found in self._folders(path, depth - 1)]
+
+
+def changed(path: Path) -> float:
+    """Return when a path was changed last, 0 where it is gone by now."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0
 
 
 def _shipped() -> list[Path]:

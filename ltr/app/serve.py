@@ -14,6 +14,7 @@ from typing import Any
 
 from ltr.app.importing import swiftly
 from ltr.app.place import Place
+from ltr.app.staying import staying
 from ltr.errors import InputError
 
 DESCRIPTION = """Open a page in the browser: train with any recipe, ask a trained network about images, tune a
@@ -55,9 +56,11 @@ def app(arguments: Sequence[str]) -> None:
     print(
         f"http://{said.host if loopback(host) else host}:{port} (Ctrl+C ends the page, not the trainings)", flush=True
     )
-    threading.Thread(target=warm, daemon=True).start()
     # A browser holds its connections open, so they are not waited for.
-    uvicorn.Server(uvicorn.Config(served, log_level="critical", timeout_graceful_shutdown=1)).run(sockets=[listener])
+    server = uvicorn.Server(uvicorn.Config(served, log_level="critical", timeout_graceful_shutdown=1))
+    with staying():
+        threading.Thread(target=warm, daemon=True).start()
+        server.run(sockets=[listener])
 
 
 def application(place: Place, host: str, port: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import os
 import socket
 import urllib.error
 import urllib.request
@@ -12,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from ltr import shipped
+from ltr.app.fields import resolved
 from ltr.app.importing import swiftly
 from ltr.app.serve import listen, loopback, open_to_others
+from ltr.app.staying import staying
 from ltr.errors import InputError
 
 ENDPOINTS = [
@@ -102,3 +106,16 @@ def test_importing_gradio_leaves_inspect_as_it_was() -> None:
 @pytest.mark.parametrize(("host", "warned"), [("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("::1", False)])
 def test_a_page_for_everybody_says_so(host: str, warned: bool) -> None:
     assert ("without a password" in open_to_others(host, 7860)) is warned
+
+
+def test_no_config_that_is_read_moves_the_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio answers in threads: a run looked up, or started, while another answer reads a config was elsewhere."""
+    went: list[Any] = []
+    monkeypatch.setattr(os, "chdir", went.append)
+    resolved(["--config", str(shipped.config("gml.yaml"))])
+    assert went, "jsonargparse stays by itself: `staying` can go"
+    went.clear()
+    with staying():
+        resolved(["--config", str(shipped.config("gml.yaml"))])
+    assert not went
+    assert os.chdir == went.append
