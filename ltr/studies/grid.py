@@ -62,20 +62,30 @@ def _tables(
     remedy = f"delete {folder}, or choose another `--name`"
     missing = [seed for seed, home in homes.items() if not kept(home, {"fit": [*words]}, remedy=remedy)]
     for some in [[seed] for seed in missing] if separate else [missing] if missing else []:
-        seeds = ["--seed_everything", str(some[0]), f"--trainer.callbacks.seeds={some}"]
-        try:
-            perform("fit", [*words[:2], *seeds, *words[2:], "--runs", str(folder), "--name", "run", "--overwrite"])
-        except InputError as error:
-            if "option seeds" not in str(error):
-                raise
-            raise InputError(
-                f"{words[1]} trains no grid: its last callback has to be a HeadGrid, as that of tune_grid.yaml is."
-            ) from error
-        found = _rows(folder / "run" / "grid.csv")
+        found = _pass(folder / "run", some, words, perform)
         for seed in some:
             note(homes[seed], {"fit": [*words]})
             files.write_csv(homes[seed], [row for row in found if row["seed"] == str(seed)])
     return [_read(row) for home in homes.values() for row in _rows(home)]
+
+
+def _pass(run: Path, seeds: list[int], words: Sequence[str], perform: Perform) -> list[dict[str, str]]:
+    """Tune the heads of some seeds together and return their rows."""
+    table = run / "grid.csv"
+    table.unlink(missing_ok=True)  # of another pass, which must not be taken for this one's
+    config, others = words[:2], words[2:]
+    ours = ["--seed_everything", str(seeds[0]), f"--trainer.callbacks.seeds={seeds}"]
+    try:
+        perform("fit", [*config, *ours, *others, "--runs", str(run.parent), "--name", run.name, "--overwrite"])
+    except InputError as error:
+        if "option seeds" not in str(error):
+            raise
+        raise InputError(
+            f"{config[1]} trains no grid: its last callback has to be a HeadGrid, as that of tune_grid.yaml is."
+        ) from error
+    if not table.is_file():
+        raise InputError("no head was trained: a grid takes an epoch at least, and no `--trainer.fast_dev_run`.")
+    return _rows(table)
 
 
 def _rows(table: Path) -> list[dict[str, str]]:

@@ -89,6 +89,9 @@ def test_a_tuning_without_a_grid_is_refused(tiny, ltr, capsys) -> None:
     Path("grid.yaml").write_text(yaml.safe_dump({"model": GRID["model"]}))
     assert ltr(f"tune-grid {SMALL} --seeds 1") == 2
     assert "grid.yaml trains no grid: its last callback has to be a HeadGrid" in capsys.readouterr().err
+    Path("grid.yaml").write_text(yaml.safe_dump(GRID))
+    assert ltr(f"tune-grid {SMALL} --seeds 1 --trainer.fast_dev_run true") == 2
+    assert "no head was trained" in capsys.readouterr().err
 
 
 def row(top1: float, hm: float, **said: Any) -> dict[str, Any]:
