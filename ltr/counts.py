@@ -197,4 +197,6 @@ def number(content: bytes) -> int:
 
 def per_class(labels: Tensor, classes: int) -> Tensor:
     """Return (C,) how often each class occurs among labels (N,)."""
-    return torch.bincount(labels, minlength=classes)
+    # Not bincount, which waits for the device to learn how long its result is, and which vmap cannot batch.
+    zeros = torch.zeros(classes, dtype=torch.int64, device=labels.device)
+    return zeros.index_add(0, labels.long(), torch.ones_like(labels, dtype=torch.int64))

@@ -6,9 +6,11 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ltr import distributed
 
@@ -40,15 +42,63 @@ def reseed(epoch: int) -> None:
 def borrowed() -> Iterator[None]:
     """Put back the seed of the process and its global generators at the end, whatever is set and drawn in between."""
     said = {name: os.environ.get(name) for name in ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")}
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - what others draw from
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    generators = Generators.now()
     try:
-        with torch.random.fork_rng(devices):
-            yield
+        yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+        generators.put()
         for name, value in said.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+class Stream:
+    """What a run of a seed draws, beside those of other seeds: they take turns, and none hears of the others.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.generators: Generators | None = None
+
+    @contextmanager
+    def drawn(self) -> Iterator[None]:
+        """Let all that is drawn meanwhile be of this seed, from where its last turn ended."""
+        with borrowed():
+            os.environ["PL_GLOBAL_SEED"] = str(self.seed)
+            if self.generators is not None:
+                self.generators.put()
+            yield
+            self.generators = Generators.now()
+
+
+class Generators(NamedTuple):
+    """The states of the global generators of this process.
+
+    Attributes:
+        python: of `random`.
+        numpy: of `numpy.random`.
+        cpu: of torch.
+        cuda: of torch on each GPU, none where none is in use.
+    """
+
+    python: tuple[Any, ...]
+    numpy: Any
+    cpu: Tensor
+    cuda: list[Tensor]
+
+    @classmethod
+    def now(cls) -> Generators:
+        """Return the states as they are."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+        return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda)  # noqa: NPY002
+
+    def put(self) -> None:
+        """Make the states these."""
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)  # noqa: NPY002
+        torch.set_rng_state(self.cpu)
+        torch.cuda.set_rng_state_all(self.cuda)

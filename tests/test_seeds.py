@@ -39,6 +39,39 @@ def test_epoch_seed_and_process_each_make_a_difference(monkeypatch: pytest.Monke
         assert all(a != b for a, b in zip(first, other, strict=True))
 
 
+def test_streams_take_turns_and_none_hears_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PL_GLOBAL_SEED", "3")
+
+    def one() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002
+
+    alone = {}
+    for seed in (8, 9):
+        monkeypatch.setenv("PL_GLOBAL_SEED", str(seed))
+        seeds.reseed(0)
+        alone[seed] = [one() for _ in range(3)]
+    monkeypatch.setenv("PL_GLOBAL_SEED", "3")
+    seeds.reseed(0)
+    outside = [one() for _ in range(6)]
+
+    seeds.reseed(0)
+    streams = {seed: seeds.Stream(seed) for seed in alone}
+    for stream in streams.values():
+        with stream.drawn():
+            seeds.reseed(0)
+    found: dict[int, list[tuple[float, float, float]]] = {seed: [] for seed in alone}
+    between = []
+    for _ in range(3):
+        for seed, stream in streams.items():
+            with stream.drawn():
+                assert seeds.seed() == seed
+                found[seed].append(one())
+            between.append(one())
+    assert found == alone
+    assert between == outside
+    assert seeds.seed() == 3
+
+
 def test_samplers_draw_the_same_in_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PL_GLOBAL_SEED", "3")
     first = torch.rand(4, generator=seeds.generator(2))

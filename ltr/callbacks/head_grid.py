@@ -3,58 +3,89 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import functional_call
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 from ltr import distributed, files, seeds
+from ltr.callbacks.many_heads import batches, stacked, together
 from ltr.callbacks.temperature_ensemble import averaged
-from ltr.contracts import Batch, Loss, LossFactory, Output
+from ltr.contracts import LossFactory, Output
 from ltr.data import LongTailed
+from ltr.data.resident import Resident
 from ltr.errors import InputError
 from ltr.methods import Tuning
 from ltr.metrics import NINE, Recall, Report
+from ltr.seeds import Stream
 
 
 class HeadGrid(Callback):
-    """Train a head per loss and learning rate beside the one of a tuning, all of them in one batched pass.
+    """Train a head per seed, loss and learning rate beside the one of a tuning, all of them in one batched pass.
 
-    Every head starts where the tuning's own does and sees the same batches in the same order, with the same optimizer
-    and schedule, so that each is the head that a tuning with that loss and that learning rate ends with. What they are
-    worth on the monitored splits, alone and together with the old head, is in `grid.csv` in the folder of the run, and
-    drawn in `front.png`. The heads themselves are not kept: to have one, tune with its loss and learning rate.
+    Every head starts where the tuning's own does and sees the batches of its seed in their order, with the same
+    optimizer and schedule, so that each is the head that a tuning with that seed, that loss and that learning rate ends
+    with. The features are shared; those of augmented views, which depend on the seed, are computed for each. What the
+    heads are worth on the monitored splits, alone and together with the old head, is in `grid.csv` in the folder of the
+    run, and their means over the seeds are drawn in `front.png`. The heads themselves are not kept: to have one, tune
+    with its seed, loss and learning rate.
 
     Args:
         losses: builds the losses from the counts (C,), by the names they have in the table. A sum over a batch or over
-            samples, with no decision that depends on logits.
+            samples, with no decision that depends on logits. One that draws takes its numbers from those of augmented
+            views, which are then drawn otherwise than in a tuning without it.
         lrs: learning rates.
         t_old: temperatures of the old head, each for one more evaluation of every head as `TemperatureEnsemble`.
+        seeds: of the heads; that of the run where none is named. Heads that start anew, with `--model.reset true`, are
+            of no other one: a run draws them amid all else that is drawn while it is built.
     """
 
-    def __init__(self, losses: dict[str, LossFactory], lrs: list[float], *, t_old: list[float] | None = None) -> None:
+    def __init__(
+        self,
+        losses: dict[str, LossFactory],
+        lrs: list[float],
+        *,
+        t_old: list[float] | None = None,
+        seeds: list[int] | None = None,
+    ) -> None:
         super().__init__()
         if not losses or not lrs:
             raise InputError("a grid has at least one loss and one learning rate.")
         if min([*lrs, *(t_old or [1.0])]) <= 0:
             raise InputError("the learning rates and the temperatures of a grid are above 0.")
-        self.make_losses, self.lrs, self.t_old = losses, lrs, t_old or []
+        if seeds is not None and (not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds)):
+            raise InputError("the seeds of a grid are whole numbers from 0 on, at least one and each of them once.")
+        self.make_losses, self.lrs, self.t_old, self.said_seeds = losses, lrs, t_old or [], seeds
         self.rows: list[dict[str, Any]] = []
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Train and measure the heads, then let the tuning go on as if nothing had been."""
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the heads."""
+        return [seeds.seed()] if self.said_seeds is None else self.said_seeds
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse what cannot be a grid, before anything is computed."""
         if not isinstance(pl_module, Tuning) or not pl_module.cache:
             raise InputError("a grid of heads needs cached features: use it with `Tuning` and `--model.cache true`.")
         if distributed.world() > 1:
             raise InputError("a grid of heads trains in one process: leave out `--trainer.devices`.")
         if pl_module.rates:
             raise InputError("the heads of a grid have learning rates of their own: leave out `--model.rates`.")
+        if pl_module.reset and self.seeds != [seeds.seed()]:
+            raise InputError(
+                "heads that start anew are drawn when a run is built, so that a grid of them has the seed of its run: "
+                "leave out its `seeds`, or say `ltr tune-grid --separate`."
+            )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train and measure the heads, then let the tuning go on as if nothing had been."""
+        assert isinstance(pl_module, Tuning)
         if trainer.current_epoch > 0:  # a resumed tuning, whose grid is there
             return
         start = time.perf_counter()
@@ -75,7 +106,8 @@ class HeadGrid(Callback):
         folder = Path(trainer.default_root_dir)
         files.write_csv(folder / "grid.csv", self.rows)
         split = trainer.datamodule.monitored[0]  # type: ignore[attr-defined]
-        plots.save(plots.front([row for row in self.rows if row["split"] == split]), folder / "front.png")
+        means = plots.over_seeds(row for row in self.rows if row["split"] == split)
+        plots.save(plots.front(means), folder / "front.png")
         self.rows = []
 
     on_train_end = on_train_epoch_start  # where there was one epoch only
@@ -89,35 +121,50 @@ class HeadGrid(Callback):
             show: whether there is a bar.
 
         Returns:
-            The parameters of the head by name, each (rates, losses, ...).
+            The parameters of the head by name, each (seeds, rates, losses, ...).
         """
         losses = [make(method.counts).to(method.device) for make in self.make_losses.values()]
+        several = (len(self.seeds), len(losses))
         groups = [
-            {name: nn.Parameter(value.detach().expand(len(losses), *value.shape).clone()) for name, value in start}
-            for start in [list(method.head.named_parameters())] * len(self.lrs)
+            {
+                name: nn.Parameter(value.detach().expand(*several, *value.shape).clone(), value.requires_grad)
+                for name, value in method.head.named_parameters()
+            }
+            for _ in self.lrs
         ]
         optimizer = method.optimizer(
             [{"params": list(group.values()), "lr": lr} for group, lr in zip(groups, self.lrs, strict=True)]
         )
         epochs = method.epochs
         schedule = LambdaLR(optimizer, lambda epoch: method.schedule(epoch, epochs))
-        title = f"{len(losses) * len(self.lrs)} heads"
+        streams = [Stream(seed) for seed in self.seeds]
+        loaders = [self.loader(method, data, stream) for stream in streams]
+        title = f"{len(streams) * len(losses) * len(self.lrs)} heads"
         for epoch in tqdm(range(epochs), desc=title, unit="epoch", disable=not show, dynamic_ncols=True):
-            seeds.reseed(epoch)
             for part in (data, *losses):
                 part.set_epoch(epoch, epochs)
-            for batch in data.train_dataloader():
+            for batch in batches(loaders, streams, epoch):
                 optimizer.zero_grad()
                 with method.trainer.precision_plugin.train_step_context():
-                    value = together(method.head, stacked(groups), losses, batch)
+                    value = together(method.head, stacked(groups), losses, batch, streams)
                 value.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             schedule.step()
         return {name: value.detach() for name, value in stacked(groups).items()}
 
+    def loader(self, method: Tuning, data: LongTailed, stream: Stream) -> Resident:
+        """Return a loader over the features that a run of the stream's seed trains on."""
+        if method.views == 0 or stream.seed == seeds.seed():
+            return data.train_dataloader()
+        own = data.features["train"]
+        with stream.drawn():
+            data.features["train"] = method.training_features(data)
+        loader, data.features["train"] = data.train_dataloader(), own
+        return loader
+
     @torch.no_grad()
     def measure(self, method: Tuning, data: LongTailed, heads: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-        """Return a row for the old head, then one per head and temperature, on every monitored split."""
+        """Return a row for the old head of each seed, then one per head and temperature, on every monitored split."""
         rows = []
         for split in data.monitored:
             features, labels = data.features[split][0], data.splits[split].labels
@@ -134,53 +181,17 @@ class HeadGrid(Callback):
                 return output.logits.float()
 
             old = logits({}, method.old_head) if method.old_known else None
-            if old is not None:
-                rows.append({"split": split, "loss": "old head", "lr": None, "t_old": None, **worth(old)})
-            for rate, lr in enumerate(self.lrs):
-                for position, loss in enumerate(self.make_losses):
-                    own = {name: value[rate, position] for name, value in heads.items()}
-                    new = logits(own, method.head)
-                    said: dict[str, Any] = {"split": split, "loss": loss, "lr": lr}
-                    rows.append({**said, "t_old": None, **worth(new)})
-                    for t_old in self.t_old:
-                        if old is not None:
-                            rows.append({**said, "t_old": t_old, **worth(averaged(new, old / t_old))})
+            known = {} if old is None else worth(old)
+            for place, seed in enumerate(self.seeds):
+                if old is not None:
+                    rows.append({"split": split, "seed": seed, "loss": "old head", "lr": None, "t_old": None, **known})
+                for rate, lr in enumerate(self.lrs):
+                    for position, loss in enumerate(self.make_losses):
+                        own = {name: value[place, rate, position] for name, value in heads.items()}
+                        new = logits(own, method.head)
+                        said: dict[str, Any] = {"split": split, "seed": seed, "loss": loss, "lr": lr}
+                        rows.append({**said, "t_old": None, **worth(new)})
+                        for t_old in self.t_old:
+                            if old is not None:
+                                rows.append({**said, "t_old": t_old, **worth(averaged(new, old / t_old))})
         return rows
-
-
-def stacked(groups: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Return parameters (losses, ...) of each learning rate as one tensor (rates, losses, ...) by name."""
-    return {name: torch.stack([group[name] for group in groups]) for name in groups[0]}
-
-
-def together(head: nn.Module, heads: Mapping[str, Tensor], losses: Sequence[Loss], batch: Batch) -> Tensor:
-    """Return () the sum over all heads of their mean losses, so that each has the gradient it would have alone.
-
-    Args:
-        head: of the kind of all of them.
-        heads: their parameters, (rates, losses, ...) by name.
-        losses: one for each of the second dimension.
-        batch: cached features and labels.
-
-    Raises:
-        InputError: for a loss that cannot be computed for several heads at once.
-    """
-    values = []
-    for position, loss in enumerate(losses):
-
-        def mean(own: dict[str, Tensor], loss: Loss = loss) -> Tensor:
-            value: Tensor = loss(functional_call(head, own, (batch.features,)), batch.labels).mean()
-            return value
-
-        try:
-            values.append(
-                vmap(mean, randomness="same")({name: value[:, position] for name, value in heads.items()}).sum()
-            )
-        except RuntimeError as error:
-            if "vmap" not in str(error):
-                raise
-            raise InputError(
-                f"{type(loss).__name__} cannot be computed for several heads at once: leave it out of the grid, and "
-                "tune with it alone."
-            ) from error
-    return torch.stack(values).sum()

@@ -70,6 +70,8 @@ def readable(message: str, own: Sequence[str] = ()) -> str:
     kinds = [KINDS[kind] for kind in re.findall(r"Expected a <class '(\w+)'>", tried) if kind in KINDS]
     if kinds and given:
         return f"{where} is {' or '.join(dict.fromkeys(kinds))}; it cannot be {value}."
+    if found := re.search(r"NestedArg\(key='([^']+)'", message):
+        return f"{where} names no class that has an option {found[1]}: say it before (`--{where} CLASS`)."
     return " ".join(message.split())
 
 

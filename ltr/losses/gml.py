@@ -68,7 +68,8 @@ class GML(Loss):
         sums = log_p.new_zeros(classes).index_add(0, labels, (log_p - top[labels]).exp())
         sums = distributed.differentiable_total(sums)
         present = distributed.total(per_class(labels, classes))
+        # An absent class adds log 1 - log 1 rather than being left out, so that no shape depends on the labels.
         here = present > 0
-        log_mean = sums[here].log() + top[here] - present[here].log()
-        value: Tensor = torch.linalg.vector_norm(log_mean, self.power) / len(log_mean) ** (1 / self.power)
+        log_mean = sums.where(here, 1.0).log() + top - present.clamp(min=1).log()
+        value: Tensor = torch.linalg.vector_norm(log_mean, self.power) / here.sum().to(top).pow(1 / self.power)
         return value.expand(len(labels))

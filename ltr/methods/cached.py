@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ltr import seeds
 from ltr.contracts import Backbone
@@ -53,14 +54,18 @@ class Cached(Method):
             )
         start = time.perf_counter()
         data: LongTailed = self.trainer.datamodule  # type: ignore[attr-defined]
-        seeds.reseed(self.epochs)  # as in an epoch after the last, so that a resumed run caches the same views
         data.features = {name: self.featurise(data, name)[None] for name in data.monitored}
-        views = [self.featurise(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
-        data.features["train"] = torch.stack(views)
-        self.images += data.features["train"].shape[:2].numel()
+        data.features["train"] = self.training_features(data)
         self.seconds += time.perf_counter() - start
         if self.device.type == "cpu":  # a head's arithmetic is too small to share between threads
             torch.set_num_threads(1)
+
+    def training_features(self, data: LongTailed) -> Tensor:
+        """Return (V, N, D) the features of the training split, in the views that a run of the present seed has."""
+        seeds.reseed(self.epochs)  # as in an epoch after the last, so that a resumed run caches the same views
+        views = [self.featurise(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
+        self.images += len(views) * len(views[0])
+        return torch.stack(views)
 
     def on_fit_end(self) -> None:
         """Let the features go."""

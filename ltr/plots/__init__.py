@@ -4,7 +4,7 @@ from ltr.plots.confusion import confusion
 from ltr.plots.counts import class_counts
 from ltr.plots.curves import curves
 from ltr.plots.differences import differences
-from ltr.plots.front import front, undominated
+from ltr.plots.front import front, over_seeds, undominated
 from ltr.plots.group_recall import group_recall
 from ltr.plots.lengths import lengths
 from ltr.plots.projection import projection
@@ -24,6 +24,7 @@ __all__ = [
     "front",
     "group_recall",
     "lengths",
+    "over_seeds",
     "per_class_recall",
     "projection",
     "recall_change",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure
 from ltr.plots.recall import COLOURS
 
 MARKERS = "osD^vPX*<>"
+SAID = ("split", "loss", "lr", "t_old")
 PANELS = {"hm": "harmonic mean of the recalls (%)", "lowest": "lowest recall (%)"}
 
 
@@ -71,3 +74,24 @@ def undominated(rows: Sequence[Mapping[str, Any]], key: str) -> list[Mapping[str
         return bool(min(apart) >= 0 and max(apart) > 0)
 
     return [row for row in rows if not any(beats(other, row) for other in rows)]
+
+
+def over_seeds(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row per head with the mean of every measure, and its standard deviation as `{measure}_std`.
+
+    Args:
+        rows: of all heads with all `seed`s.
+    """
+    found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[tuple(row[key] for key in SAID)].append(row)
+    means = []
+    for head, each in found.items():
+        measures: dict[str, Any] = {}
+        for key in each[0]:
+            values = [row[key] for row in each if row[key] is not None]
+            if key not in (*SAID, "seed") and values:
+                measures[key] = statistics.mean(values)
+                measures[f"{key}_std"] = statistics.stdev(values) if len(values) > 1 else 0.0
+        means.append({**dict(zip(SAID, head, strict=True)), **measures, "seeds": len(each)})
+    return means

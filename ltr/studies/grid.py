@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import statistics
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ltr import files, plots
 from ltr.errors import InputError
 from ltr.markdown import markdown_table
+from ltr.studies.kept import kept, note
 from ltr.studies.runs import Perform
 
-DESCRIPTION = """Tune heads with every loss and learning rate of a config at once, on features that are computed once
-per seed, and draw what they give up in the mean for the worst classes. Arguments that are not listed here go to the
-tuning, such as --model.backbone.checkpoint RUN or --data.val_per_class 5."""
-SAID = ("split", "loss", "lr", "t_old")
+DESCRIPTION = """Tune heads with every seed and every loss and learning rate of a config at once, on features that are
+computed once, and draw what they give up in the mean for the worst classes. The seeds of an earlier call are kept.
+Arguments that are not listed here go to the tuning, such as --model.backbone.checkpoint RUN or --data.val_per_class
+5."""
 SHOWN = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest"}
 NOTE = "In percent, mean ± standard deviation over seeds. These are the heads that no other one beats in both columns."
 
@@ -35,14 +33,17 @@ def tune_grid(arguments: Sequence[str], perform: Perform) -> None:
         InputError: where a tuning cannot be run, or results of other arguments are in the way.
     """
     parser = argparse.ArgumentParser("ltr tune-grid", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("--config", default="tune_grid.yaml", help="a tuning with a HeadGrid")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one pass each")
+    parser.add_argument("--config", default="tune_grid.yaml", help="a tuning whose last callback is a HeadGrid")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the heads, all in one pass")
+    parser.add_argument(
+        "--separate", action="store_true", help="a pass for each seed, as heads that start anew need it"
+    )
     parser.add_argument("--runs", default="checkpoints", help="folder in which the folder of the grid is kept")
     parser.add_argument("--name", default="tune_grid", help="the folder of the grid")
     said, common = parser.parse_known_args(arguments)
     folder = Path(said.runs) / said.name
-    tables = [_run(folder, seed, ["--config", said.config, *common], perform) for seed in said.seeds]
-    rows = over_seeds(tables)
+    found = _tables(folder, said.seeds, ["--config", said.config, *common], perform, separate=said.separate)
+    rows = plots.over_seeds(found)
     files.write_csv(folder / "front.csv", rows)
     split = rows[0]["split"]
     chosen = [row for row in rows if row["split"] == split]
@@ -53,49 +54,50 @@ def tune_grid(arguments: Sequence[str], perform: Perform) -> None:
     print(f"\nall heads: {folder / 'front.csv'}\npicture: {folder / 'front.png'}")
 
 
-def _run(folder: Path, seed: int, words: Sequence[str], perform: Perform) -> list[dict[str, Any]]:
-    """Return the table of a seed, from its folder where it is finished."""
-    home = folder / str(seed)
-    table, note = home / "grid.csv", home / "arguments.json"
-    if not table.is_file() or not note.is_file():
-        perform(
-            "fit", [*words, "--seed_everything", str(seed), "--runs", str(folder), "--name", home.name, "--overwrite"]
-        )
-        if not table.is_file():
-            raise InputError(f"{words[1]} has trained no grid: give it the callback HeadGrid, as tune_grid.yaml does.")
-        files.write_json(note, {"fit": list(words)})
-    elif json.loads(note.read_text(encoding="utf-8")) != {"fit": list(words)}:
-        raise InputError(f"{table} was made with other arguments: delete {folder}, or choose another `--name`.")
+def _tables(
+    folder: Path, wanted: Sequence[int], words: Sequence[str], perform: Perform, *, separate: bool
+) -> list[dict[str, Any]]:
+    """Return the rows of all seeds; those that are not there yet are computed, and kept in a folder for each seed."""
+    homes = {seed: folder / str(seed) / "grid.csv" for seed in wanted}
+    remedy = f"delete {folder}, or choose another `--name`"
+    missing = [seed for seed, home in homes.items() if not kept(home, {"fit": [*words]}, remedy=remedy)]
+    for some in [[seed] for seed in missing] if separate else [missing] if missing else []:
+        found = _pass(folder / "run", some, words, perform)
+        for seed in some:
+            note(homes[seed], {"fit": [*words]})
+            files.write_csv(homes[seed], [row for row in found if row["seed"] == str(seed)])
+    return [_read(row) for home in homes.values() for row in _rows(home)]
+
+
+def _pass(run: Path, seeds: list[int], words: Sequence[str], perform: Perform) -> list[dict[str, str]]:
+    """Tune the heads of some seeds together and return their rows."""
+    table = run / "grid.csv"
+    table.unlink(missing_ok=True)  # of another pass, which must not be taken for this one's
+    config, others = words[:2], words[2:]
+    ours = ["--seed_everything", str(seeds[0]), f"--trainer.callbacks.seeds={seeds}"]
+    try:
+        perform("fit", [*config, *ours, *others, "--runs", str(run.parent), "--name", run.name, "--overwrite"])
+    except InputError as error:
+        if "option seeds" not in str(error):
+            raise
+        raise InputError(
+            f"{config[1]} trains no grid: its last callback has to be a HeadGrid, as that of tune_grid.yaml is."
+        ) from error
+    if not table.is_file():
+        raise InputError("no head was trained: a grid takes an epoch at least, and no `--trainer.fast_dev_run`.")
+    return _rows(table)
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    """Return the rows of a table as they are written."""
     with table.open(encoding="utf-8", newline="") as lines:
-        return [_read(row) for row in csv.DictReader(lines)]
+        return list(csv.DictReader(lines))
 
 
 def _read(row: Mapping[str, str]) -> dict[str, Any]:
     """Turn the cells of a row into what they mean; an empty one is None."""
     words = ("split", "loss")
     return {key: value if key in words else float(value) if value else None for key, value in row.items()}
-
-
-def over_seeds(tables: Iterable[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Return one row per head with the mean of every measure, and its standard deviation as `{measure}_std`.
-
-    Args:
-        tables: the rows of each seed.
-    """
-    found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
-    for table in tables:
-        for row in table:
-            found[tuple(row[key] for key in SAID)].append(row)
-    rows = []
-    for head, each in found.items():
-        measures: dict[str, Any] = {}
-        for key in each[0]:
-            values = [row[key] for row in each if row[key] is not None]
-            if key not in SAID and values:
-                measures[key] = statistics.mean(values)
-                measures[f"{key}_std"] = statistics.stdev(values) if len(values) > 1 else 0.0
-        rows.append({**dict(zip(SAID, head, strict=True)), **measures, "seeds": len(each)})
-    return rows
 
 
 def markdown(rows: Sequence[Mapping[str, Any]], *, split: str, command: str, seeds: Sequence[int]) -> str:

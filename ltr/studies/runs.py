@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from ltr import files, shipped
+from ltr import shipped
 from ltr.errors import InputError
 from ltr.studies.job import Job
+from ltr.studies.kept import kept, note
 from ltr.studies.plan import Plan
 
 Perform = Callable[..., None]
@@ -71,8 +72,8 @@ class Runs:
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(lock):
-                kept = self._kept(job) and not self._missed(job)
-                if not kept:
+                finished = self._kept(job) and not self._missed(job)
+                if not finished:
                     self._train_and_test(job)
         except (Exception, SystemExit) as error:
             if not isinstance(error, InputError):
@@ -82,21 +83,13 @@ class Runs:
         measures = self.read(job)
         assert measures is not None
         figures = "  ".join(f"{word} {100 * measures[key]:5.1f}" for word, key in (("top-1", "top1"), ("HM", "hm")))
-        state = f"{figures}  lowest {100 * measures['lowest']:5.1f}" + ("  (kept)" if kept else "")
+        state = f"{figures}  lowest {100 * measures['lowest']:5.1f}" + ("  (kept)" if finished else "")
         return Outcome(state, time.perf_counter() - began)
 
     def _kept(self, job: Job) -> bool:
         """Tell whether a run is finished; refuse a result that other arguments gave."""
-        result = self.folder / job.result
-        if not result.is_file():
-            return False
-        note = result.with_name("arguments.json")
-        if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != self._arguments(job):
-            raise InputError(
-                f"{result} was made with other arguments than the study gives now: delete {self.home(job)}, or give "
-                "the row another name."
-            )
-        return True
+        remedy = f"delete {self.home(job)}, or give the row another name"
+        return kept(self.folder / job.result, self._arguments(job), remedy=remedy)
 
     def _missed(self, job: Job) -> bool:
         """Tell whether a run has its result but not its weights, and another run needs them for its own."""
@@ -123,4 +116,4 @@ class Runs:
         result = self.folder / job.result
         tested = ["--ckpt_path", str(home / shipped.LAST), "--evaluation", result.parent.name, *arguments["test"]]
         self.perform("test", tested, tell=False)
-        files.write_json(result.with_name("arguments.json"), arguments)
+        note(result, arguments)

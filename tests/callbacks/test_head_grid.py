@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from ltr.backbones import Pretrained, ResNet20
 from ltr.callbacks import HeadGrid, TemperatureEnsemble
 from ltr.data import CropFlip, Synthetic
 from ltr.errors import InputError
-from ltr.heads import Cosine, Linear
+from ltr.heads import LWS, Cosine, Linear
 from ltr.losses import GML, LDAM, BalancedSoftmax, CrossEntropy, Deferred, SoftmaxEqualization
 from ltr.methods import Method, Tuning
+from ltr.samplers import Power
 
 Make = Callable[..., Trainer]
 pytestmark = pytest.mark.filterwarnings("ignore:Found .* module.* in eval mode")
@@ -27,6 +29,7 @@ LOSSES: dict[str, Any] = {
     "LA": BalancedSoftmax,
     "late": partial(Deferred, before=CrossEntropy, after=LDAM, start=0.5),
 }
+DRAWN = {"drawn": partial(SoftmaxEqualization, threshold=0.2)}
 LRS = [0.05, 0.4]
 
 
@@ -39,10 +42,19 @@ class Kept(HeadGrid):
         return self.heads
 
 
-def tuned(run_file: Path, trainer: Make, loss: Any, lr: float, *callbacks: HeadGrid, **options: Any) -> Tuning:
-    """Return a tuning of three epochs with seed 5, beside a grid or alone."""
-    seed_everything(5, verbose=False)
-    data = Synthetic(batch_size=16, augment=CropFlip(1))
+def tuned(
+    run_file: Path,
+    trainer: Make,
+    loss: Any,
+    lr: float,
+    *callbacks: HeadGrid,
+    seed: int = 5,
+    sampler: Any = Power,
+    **options: Any,
+) -> Tuning:
+    """Return a tuning of three epochs, beside a grid or alone."""
+    seed_everything(seed, verbose=False)
+    data = Synthetic(batch_size=16, augment=CropFlip(1), sampler=sampler)
     optimizer = partial(torch.optim.SGD, lr=lr, momentum=0.9, weight_decay=0.01)
     method = Tuning(
         Pretrained(str(run_file), ResNet20(width=2)), data.counts, loss=loss, optimizer=optimizer, **options
@@ -51,32 +63,40 @@ def tuned(run_file: Path, trainer: Make, loss: Any, lr: float, *callbacks: HeadG
     return method
 
 
-@pytest.mark.parametrize("options", [{}, {"views": 2}, {"head": Cosine, "reset": True}], ids=str)
+OPTIONS = [{}, {"views": 2, "sampler": partial(Power, q=0.0)}, {"head": LWS}, {"head": Cosine, "reset": True}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_every_head_is_that_of_a_tuning(run_file: Path, trainer: Make, options: dict[str, Any]) -> None:
-    grid = Kept(LOSSES, LRS)
+    seeds = [5] if "reset" in options else [7, 5]
+    losses = LOSSES if "views" in options else LOSSES | DRAWN
+    grid = Kept(losses, LRS, seeds=seeds)
     tuned(run_file, trainer, CrossEntropy, 0.1, grid, **options)
-    for rate, lr in enumerate(LRS):
-        for position, (name, loss) in enumerate(LOSSES.items()):
-            alone = tuned(run_file, trainer, loss, lr, **options)
-            for key, value in alone.head.named_parameters():
-                torch.testing.assert_close(
-                    grid.heads[key][rate, position], value.detach(), rtol=1e-5, atol=1e-6, msg=f"{name} {lr} {key}"
-                )
-    first, last = grid.heads["fc.weight" if "fc.weight" in grid.heads else "weight"].flatten(0, 1)[[0, -1]]
-    assert (first - last).abs().max() > 0.01, "the heads differ, or nothing was compared"
+    for (place, seed), (position, (name, loss)) in product(enumerate(seeds), enumerate(losses.items())):
+        rate = (place + position) % len(LRS)
+        alone = tuned(run_file, trainer, loss, LRS[rate], seed=seed, **options)
+        for key, value in alone.head.named_parameters():
+            found = grid.heads[key][place, rate, position]
+            said = f"{seed} {name} {LRS[rate]} {key}"
+            torch.testing.assert_close(found, value.detach(), rtol=1e-4, atol=1e-5, msg=said)
+    trained = next(grid.heads[key] for key in ("scale", "weight", "fc.weight") if key in grid.heads)
+    distances = torch.pdist(trained.flatten(0, 2).flatten(1))
+    assert distances.min() > 1e-3, "the heads differ by more than by rounding, or nothing was compared"
 
 
 def test_the_tuning_goes_on_as_if_there_were_no_grid(run_file: Path, trainer: Make) -> None:
-    beside = tuned(run_file, trainer, GML, 0.1, HeadGrid(LOSSES, LRS), views=2)
+    beside = tuned(run_file, trainer, GML, 0.1, HeadGrid(LOSSES, LRS, seeds=[1, 5, 2]), views=2)
     alone = tuned(run_file, trainer, GML, 0.1, views=2)
     assert all(torch.equal(value, alone.state_dict()[key]) for key, value in beside.state_dict().items())
 
 
 def test_the_table_holds_what_a_test_measures(run_file: Path, trainer: Make, tmp_path: Path) -> None:
-    grid = HeadGrid({"GML": GML}, [0.1], t_old=[2.0])
+    grid = HeadGrid({"GML": GML}, [0.1], t_old=[2.0], seeds=[4, 5])
     method = tuned(run_file, trainer, GML, 0.1, grid)
     with (tmp_path / "grid.csv").open(newline="") as lines:
-        old, new, ensemble = list(csv.DictReader(lines))
+        rows = list(csv.DictReader(lines))
+    assert [row["seed"] for row in rows] == ["4"] * 3 + ["5"] * 3
+    old, new, ensemble = rows[3:]
     assert (tmp_path / "front.png").stat().st_size > 5000
     assert [(row["loss"], row["t_old"]) for row in (old, new, ensemble)] == [
         ("old head", ""),
@@ -97,7 +117,7 @@ def test_a_loss_that_draws_is_drawn_for_all_heads_alike(run_file: Path, trainer:
     grid = Kept({"one": SoftmaxEqualization, "same": SoftmaxEqualization}, [0.1, 0.1])
     tuned(run_file, trainer, GML, 0.1, grid)
     assert grid.heads["fc.weight"].isfinite().all()
-    torch.testing.assert_close(grid.heads["fc.weight"][0], grid.heads["fc.weight"][1])
+    torch.testing.assert_close(grid.heads["fc.weight"][0, 0], grid.heads["fc.weight"][0, 1])
 
 
 def test_what_cannot_be_a_grid_is_said(run_file: Path, trainer: Make) -> None:
@@ -105,6 +125,11 @@ def test_what_cannot_be_a_grid_is_said(run_file: Path, trainer: Make) -> None:
         HeadGrid({}, [0.1])
     with pytest.raises(InputError, match="above 0"):
         HeadGrid(LOSSES, [0.1, 0.0])
+    for wrong in ([], [0, -1], [3, 3]):
+        with pytest.raises(InputError, match="at least one and each of them once"):
+            HeadGrid(LOSSES, LRS, seeds=wrong)
+    with pytest.raises(InputError, match="has the seed of its run"):
+        tuned(run_file, trainer, GML, 0.1, HeadGrid(LOSSES, LRS, seeds=[5, 6]), reset=True)
     with pytest.raises(InputError, match="needs cached features"):
         tuned(run_file, trainer, GML, 0.1, HeadGrid(LOSSES, LRS), cache=False)
     with pytest.raises(InputError, match="learning rates of their own"):

@@ -26,6 +26,7 @@ SENTENCES = [
         "--trainer.callbacks+=TemperatureEnsemble --trainer.callbacks.temperatures fittd",
         "trainer.callbacks.temperatures is one of given, matched, fitted; it cannot be fittd.",
     ),
+    ("--trainer.callbacks.tau 2", "trainer.callbacks names no class that has an option tau: say it before"),
     ("--trainr.max_epochs 3", "there is no option trainr.max_epochs; did you mean trainer?"),
     ("--data.imbalance 0", "it cannot be 0."),
     ("--data.imbalance 1", "imbalance 1 is a balanced set"),

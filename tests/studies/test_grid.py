@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ltr.plots import undominated
-from ltr.studies.grid import over_seeds
+from ltr.plots import over_seeds, undominated
 
 SMALL = (
     "--data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone.checkpoint start "
@@ -56,13 +55,27 @@ def test_a_grid_over_seeds(tiny, ltr, tmp_path: Path, capsys) -> None:
         pair = [float(one["hm"]), float(other["hm"])]
         assert float(row["hm"]) == pytest.approx(statistics.mean(pair))
         assert float(row["hm_std"]) == pytest.approx(statistics.stdev(pair))
+    assert {row["seed"] for row in each[1]} == {"2"}
+    assert {row["seed"] for row in read(home / "run/grid.csv")} == {"1", "2"}, "one pass for both"
     assert json.loads((home / "1/arguments.json").read_text())["fit"][:2] == ["--config", "grid.yaml"]
 
     before = (home / "1/grid.csv").stat().st_mtime_ns
     assert ltr(f"tune-grid {SMALL} --seeds 1 3") == 0
     assert (home / "1/grid.csv").stat().st_mtime_ns == before, "what is finished is kept"
+    assert {row["seed"] for row in read(home / "run/grid.csv")} == {"3"}
     assert ltr(f"tune-grid {SMALL} --seeds 1 --model.reset true") == 2
     assert "made with other arguments" in capsys.readouterr().err
+
+
+def test_heads_that_start_anew_are_tuned_seed_by_seed(tiny, ltr, tmp_path: Path, capsys) -> None:
+    assert tiny("--name start") == 0
+    Path("grid.yaml").write_text(yaml.safe_dump(GRID))
+    assert ltr(f"tune-grid {SMALL} --model.reset true --seeds 1 2") == 2
+    assert "`ltr tune-grid --separate`" in capsys.readouterr().err
+    assert ltr(f"tune-grid {SMALL} --model.reset true --seeds 1 2 --separate") == 0
+    home = tmp_path / "checkpoints/tune_grid"
+    assert {row["seed"] for row in read(home / "run/grid.csv")} == {"2"}
+    assert {row["seeds"] for row in read(home / "front.csv")} == {"2"}
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -75,7 +88,10 @@ def test_a_tuning_without_a_grid_is_refused(tiny, ltr, capsys) -> None:
     assert tiny("--name start") == 0
     Path("grid.yaml").write_text(yaml.safe_dump({"model": GRID["model"]}))
     assert ltr(f"tune-grid {SMALL} --seeds 1") == 2
-    assert "grid.yaml has trained no grid" in capsys.readouterr().err
+    assert "grid.yaml trains no grid: its last callback has to be a HeadGrid" in capsys.readouterr().err
+    Path("grid.yaml").write_text(yaml.safe_dump(GRID))
+    assert ltr(f"tune-grid {SMALL} --seeds 1 --trainer.fast_dev_run true") == 2
+    assert "no head was trained" in capsys.readouterr().err
 
 
 def row(top1: float, hm: float, **said: Any) -> dict[str, Any]:
@@ -89,7 +105,7 @@ def test_the_front_is_what_nothing_beats() -> None:
 
 
 def test_a_measure_that_is_missing_stays_missing() -> None:
-    rows = over_seeds([[row(0.5, 0.1, few=None)], [row(0.7, 0.1, few=None)]])
+    rows = over_seeds([row(0.5, 0.1, few=None, seed=0), row(0.7, 0.1, few=None, seed=1)])
     assert rows[0]["top1"] == pytest.approx(0.6)
     assert rows[0]["top1_std"] == pytest.approx(statistics.stdev([0.5, 0.7]))
     assert "few" not in rows[0]
