@@ -15,7 +15,7 @@ def staying() -> Iterator[None]:
     looks up a relative path in that moment, or starts a process, does it elsewhere. For the paths in a config it keeps
     the folder in mind by other means, so nothing is missed.
     """
-    change, os.chdir = os.chdir, lambda _: None
+    change, os.chdir = os.chdir, lambda _: None  # type: ignore[assignment]
     try:
         yield
     finally:

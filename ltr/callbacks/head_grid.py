@@ -77,6 +77,8 @@ class HeadGrid(Callback):
             raise InputError("a grid of heads trains in one process: leave out `--trainer.devices`.")
         if pl_module.rates:
             raise InputError("the heads of a grid have learning rates of their own: leave out `--model.rates`.")
+        if pl_module.steps_per_execution > 1:
+            raise InputError("the heads of a grid take their steps by themselves: leave out `steps_per_execution`.")
         if pl_module.reset and self.seeds != [seeds.seed()]:
             raise InputError(
                 "heads that start anew are drawn when a run is built, so that a grid of them has the seed of its run: "

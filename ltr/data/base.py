@@ -70,6 +70,7 @@ class LongTailed(Timed, LightningDataModule):
         size: height and width of its images.
         crop: height and width of the middle that an evaluation sees of an image; None for all of it.
         workers: processes that decode image files; None for one per core.
+        steps_at_once: how many batches of a training come at once, as one.
     """
 
     name: str
@@ -79,6 +80,7 @@ class LongTailed(Timed, LightningDataModule):
     follows: bool = False
     crop: int | None = None
     workers: int | None = None
+    steps_at_once: int = 1
     mean: tuple[float, float, float] = (0.4914, 0.4822, 0.4465)
     std: tuple[float, float, float] = (0.2023, 0.1994, 0.2010)
 
@@ -238,7 +240,7 @@ class LongTailed(Timed, LightningDataModule):
 
     def train_dataloader(self) -> Resident:
         """Return the training loader: cached features where a tuning keeps some, else images."""
-        return self.loader("train", self.sampler, self.batch_size)
+        return self.loader("train", self.sampler, self.batch_size * self.steps_at_once)
 
     def val_dataloader(self) -> list[Resident]:
         """Return one loader per monitored split."""
@@ -261,6 +263,7 @@ class LongTailed(Timed, LightningDataModule):
     def on_exception(self, exception: BaseException) -> None:
         """Let cached features go where a tuning fails."""
         self.features.clear()
+        self.steps_at_once = 1
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Rework and augment a training batch, and normalise any, as a whole on its device."""

@@ -103,18 +103,22 @@ class Measured(LightningModule, ABC):
         optimizer: Optimizer | LightningOptimizer,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        """Step; where an optimizer looks at a batch again, as `SAM` does, only the first look counts."""
+        """Step as `once_counted`."""
         assert optimizer_closure is not None
+        super().optimizer_step(epoch, batch_idx, optimizer, self.once_counted(optimizer_closure))
+
+    def once_counted(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+        """Let only the first look of a step count, where an optimizer looks at a batch again, as `SAM` does."""
         looks = itertools.count()
 
         def look() -> Any:
             if next(looks) == 0:
-                return optimizer_closure()
+                return closure()
             self.images += self.batch_images
             with self.uncounted():
-                return optimizer_closure()
+                return closure()
 
-        super().optimizer_step(epoch, batch_idx, optimizer, look)
+        return look
 
     def end_epoch(self) -> None:
         """Conclude the running measures of the epoch."""

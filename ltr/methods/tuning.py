@@ -40,6 +40,8 @@ class Tuning(Cached):
         cache: whether features are computed once; else every step runs the backbone on augmented images.
         views: augmented versions of the training split to cache, of which each step draws one per image; 0 caches the
             plain images.
+        steps_per_execution: how many steps are taken in a row, with nothing done between them: faster, since Lightning
+            takes about as long around a step on features as the step itself, and the result is the same.
         compile: whether the backbone is compiled with `torch.compile`.
 
     Reference:
@@ -65,6 +67,7 @@ class Tuning(Cached):
         rates: dict[str, float] | None = None,
         cache: bool = True,
         views: int = 0,
+        steps_per_execution: int = 1,
         compile: bool = False,
     ) -> None:
         super().__init__(
@@ -77,6 +80,7 @@ class Tuning(Cached):
             rates=rates,
             cache=cache,
             views=views,
+            steps_per_execution=steps_per_execution,
             compile=compile,
         )
         self.old_head = old_head(backbone.dim, len(counts)).requires_grad_(False)

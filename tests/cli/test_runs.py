@@ -186,9 +186,11 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny, way: str) -> None:
     same_run("a", "b")
 
 
-def test_a_resumed_tuning_equals_an_undisturbed_one(tiny, ltr) -> None:
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_resumed_tuning_equals_an_undisturbed_one(tiny, ltr, steps: int) -> None:
     assert tiny("--name start") == 0
-    tuning = ("fit", GML, "--model.backbone.checkpoint start --trainer.max_epochs 4 --model.views 2")
+    more = f"--trainer.max_epochs 4 --model.views 2 --model.steps_per_execution {steps}"
+    tuning = ("fit", GML, f"--model.backbone.checkpoint start {more}")
     assert ltr(*tuning, "--name a") == 0
     with interruption():
         assert ltr(*tuning, "--name b") == 1

@@ -10,13 +10,16 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.optim import AdamW
 
 from ltr.backbones import Pretrained, ResNet20
+from ltr.callbacks import EMA
 from ltr.data import CropFlip, Plain, Synthetic
 from ltr.errors import InputError
 from ltr.heads import LWS
-from ltr.losses import CrossEntropy
+from ltr.losses import LDAM, CrossEntropy
 from ltr.methods import Tuning
+from ltr.optimizers import SAM
 
 Make = Callable[..., Trainer]
 # Lightning wonders at modules in evaluation mode; that a frozen backbone stays in it is the point.
@@ -201,3 +204,51 @@ def test_lws_starts_from_the_old_classifier_and_learns_scales_only(run_file: Pat
 def test_a_head_that_adds_to_a_classifier_is_not_reset(run_file: Path) -> None:
     with pytest.raises(InputError, match="LWS adds to a trained classifier, so there is nothing to reset"):
         tuning(run_file, Synthetic(), head=LWS, reset=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"views": 3}, {"optimizer": SAM}, {"optimizer": AdamW, "loss": LDAM}],
+    ids=["plain", "views", "SAM", "AdamW, LDAM"],
+)
+def test_steps_in_a_row_are_those_taken_one_by_one(run_file: Path, trainer: Make, options: dict[str, Any]) -> None:
+    ends = []
+    for steps in (1, 3, 100):
+        data = Synthetic(batch_size=9, augment=CropFlip(1))
+        model = tuning(run_file, data, steps_per_execution=steps, **options)
+        run = trainer(3)
+        run.fit(model, datamodule=data)
+        ends.append((model.state_dict(), repr(model.measures), run.global_step))  # some of them are NaN
+        assert data.steps_at_once == 1
+    assert ends[0][2] == 3 * -(-len(data.splits["train"].labels) // 9)
+    for state, measures, step in ends[1:]:
+        assert step == ends[0][2]
+        assert measures == ends[0][1]
+        for key, value in state.items():
+            assert torch.equal(value, ends[0][0][key]), key
+
+
+class Nosy(Callback):
+    """Look at every batch."""
+
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any, index: int) -> None:
+        """Look."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "what"),
+    [
+        ({"callbacks": [Nosy()]}, {}, "Nosy"),
+        ({"callbacks": [EMA()]}, {}, "EMA"),
+        ({"accumulate_grad_batches": 2}, {"loss": CrossEntropy}, "accumulate_grad_batches"),
+        ({"gradient_clip_val": 1.0}, {}, "gradient_clip_val"),
+        ({}, {"cache": False}, "cache false"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_about_single_steps_is_refused_in_a_row(
+    run_file: Path, trainer: Make, settings: dict[str, Any], options: dict[str, Any], what: str
+) -> None:
+    data = Synthetic()
+    with pytest.raises(InputError, match=f"{what}.* is about every single step"):
+        trainer(1, **settings).fit(tuning(run_file, data, steps_per_execution=2, **options), datamodule=data)
