@@ -27,7 +27,7 @@ State = Literal["running", "finished", "stopped", "failed"]
 TOLD = "2"  # seconds between two lines of the progress bar in a log
 TAIL = 200_000  # bytes of a log that are read
 PATIENCE = 20.0  # seconds until a new process must hold its lock
-GLANCE, POLL = 0.1, 0.01  # seconds: one that is at work holds it for longer than those who look, every so often
+GLANCE, POLL = 0.1, 0.01  # seconds: whoever only looks lets go of the lock within it
 TERMINATED = 128 + signal.SIGTERM
 BAR = re.compile(r"(\d+)%\|[^|]*\| *([\d.]+)/(\d+) \[([\d:]+)<([\d:?]+), [^\]]*?(?:epoch|s/epoch)?(?:, ([^\]]*))?\]")
 

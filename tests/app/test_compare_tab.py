@@ -11,9 +11,9 @@ import torch
 from filelock import FileLock
 
 from ltr import files
-from ltr.app import compare
-from ltr.app.compare import OWN, RUNS, TUNE, offered, shown, started, stopped, watched
+from ltr.app.compare import OWN, RUNS, TUNE, shown, started, stopped, watched
 from ltr.app.job import Job
+from ltr.app.offers import offered, tunings
 from ltr.app.place import Place
 from ltr.app.tuning import BEFORE
 from ltr.errors import InputError
@@ -94,7 +94,7 @@ def test_a_job_is_followed_until_its_end_and_told_once(place: Place) -> None:
     assert not stop.visible
     assert not timer.active
     assert over == ("tuned", "failed")
-    assert [job.name for job in compare.tunings(place)] == ["tuned"]
+    assert [job.name for job in tunings(place)] == ["tuned"]
 
 
 def test_without_a_choice_there_is_nothing(place: Place) -> None:
