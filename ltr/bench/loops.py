@@ -31,7 +31,7 @@ class Bare:
         data: the data module, set up.
         device: where to.
         bf16: whether the network runs under bf16 autocast.
-        compile: whether it is compiled.
+        compile: whether it is compiled, for each batch size on its own.
     """
 
     def __init__(self, data: LongTailed, device: torch.device, *, bf16: bool, compile: bool) -> None:
@@ -42,7 +42,7 @@ class Bare:
         self.device, self.bf16 = device, bf16
         self.network = network(len(data.counts)).to(device).to(memory_format=torch.channels_last)
         if compile:
-            self.network.compile()
+            self.network.compile(dynamic=False)
         self.optimizer = optimizer(self.network)
 
     def __call__(self, steps: int) -> int:

@@ -77,9 +77,7 @@ class PaCo(Method):
         """Lay out both networks for the device."""
         super().setup(stage)
         if self.momentum_encoder is not None:
-            self.momentum_encoder.backbone.to(memory_format=torch.channels_last)
-            if self.compile_backbone:
-                self.momentum_encoder.backbone.compile()
+            self.lay_out(self.momentum_encoder.backbone)
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
         """Let the keys start where the queries do."""

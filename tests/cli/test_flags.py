@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import pytest
 import torch
@@ -68,9 +69,10 @@ def test_flags_work_with_a_method(recipe: str, flag: str, fit) -> None:
 def test_a_method_can_be_compiled(recipe: str, fit, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
 
-    def trace(module: nn.Module) -> None:
+    def trace(module: nn.Module, **options: Any) -> None:
         compiled.append(module)
-        nn.Module.compile.wrapped(module, backend="eager", fullgraph=True)  # type: ignore[attr-defined]
+        assert options == {"dynamic": False}
+        nn.Module.compile.wrapped(module, backend="eager", fullgraph=True, **options)  # type: ignore[attr-defined]
 
     wrapped = nn.Module.compile
     monkeypatch.setattr(nn.Module, "compile", functools.update_wrapper(trace, wrapped))
