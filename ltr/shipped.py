@@ -11,6 +11,7 @@ from ltr.errors import InputError
 
 PACKAGE = Path(__file__).resolve().parent
 LAST = "last.ckpt"
+FEW = 12  # names that an error sentence lists
 
 
 def folder(kind: Literal["configs", "checkpoints"]) -> Path:
@@ -83,4 +84,5 @@ def nearest(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {folded[close[0]]}?"
-    return f"; there are {', '.join(known[:12])}." if known else "."
+    more = f" and {len(known) - FEW} more" if len(known) > FEW else ""
+    return f"; there are {', '.join(known[:FEW])}{more}." if known else "."

@@ -31,6 +31,11 @@ def test_a_misspelt_recipe_names_the_nearest(name: str) -> None:
         shipped.config(name)
 
 
+def test_a_long_list_says_how_much_it_leaves_out() -> None:
+    assert shipped.nearest("?", ["b", "a"]) == "; there are a, b."
+    assert shipped.nearest("?", [f"{number:02}" for number in range(15)]).endswith(", 10, 11 and 3 more.")
+
+
 @pytest.mark.parametrize("name", ["checkpoints/mine/last.ckpt", "checkpoints/mine", "mine"])
 def test_a_run_by_file_folder_or_name(name: str, tmp_path: Path) -> None:
     file = tmp_path / "checkpoints" / "mine" / "last.ckpt"

@@ -34,6 +34,7 @@ from ltr.methods import Method
 
 # Imported so that short class names are known.
 PARTS = (backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules)
+DEFAULTS = [str(shipped.folder("configs") / "base.yaml")]
 PASSING = ("ckpt_path", "overwrite", "evaluation", "config")
 
 
@@ -58,14 +59,14 @@ class Command(LightningCLI):
     """
 
     def __init__(self, verb: str, arguments: Sequence[str], *, tell: bool = True) -> None:
-        self.tell = tell
+        self.verb, self.tell = verb, tell
         super().__init__(
             Method,
             LongTailed,
             save_config_callback=None,
             seed_everything_default=0,
             parser_class=Parser,
-            parser_kwargs={"fit": {"default_config_files": [str(shipped.folder("configs") / "base.yaml")]}},
+            parser_kwargs={verb: {"default_config_files": DEFAULTS if verb == "fit" else []}},
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
@@ -82,11 +83,10 @@ class Command(LightningCLI):
             args=[verb, *expand(verb, list(arguments))],
         )
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Keep from the command line what is settled: checkpoints are data, predictions go to files."""
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """Know the verb that is said, and nothing that is settled: checkpoints are data, predictions go to files."""
         settled = {"weights_only", "return_predictions", "verbose"}
-        return {verb: skip | settled for verb, skip in LightningCLI.subcommands().items()}
+        return {self.verb: LightningCLI.subcommands()[self.verb] | settled}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run folder, and give the model the counts of the data."""
