@@ -20,6 +20,15 @@ from ltr.cli import main
 from ltr.methods import Method
 
 Run = Callable[..., int]
+PROCESSES = {"in_two_processes", "site", "browser"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count as slow what starts processes of its own."""
+    for item in items:
+        if isinstance(item, pytest.Function) and PROCESSES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ SMALL = (
 )
 
 
+@pytest.mark.slow
 def test_the_device_is_measured(ltr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(module, "USUAL", {"basic": USUAL["basic"]})
     assert ltr(f"bench {SMALL}") == 0
@@ -31,6 +32,7 @@ def test_the_device_is_measured(ltr, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [path.name for path in tmp_path.iterdir()] == ["results"], "the trainings leave nothing behind"
 
 
+@pytest.mark.slow
 def test_recipes_are_compared_and_failures_told(ltr, tmp_path: Path, capsys) -> None:
     assert ltr(f"bench {SMALL} --recipes nonsense.yaml") == 2
     said = capsys.readouterr()
@@ -39,6 +41,7 @@ def test_recipes_are_compared_and_failures_told(ltr, tmp_path: Path, capsys) -> 
     assert "| nonsense.yaml | failed |" in said.out
 
 
+@pytest.mark.slow
 def test_what_is_learned_is_compared_with_the_usual_stack(ltr, tmp_path: Path) -> None:
     gently = "--data.batch_size 64 --model.optimizer.lr 0.01"  # on few images more is a matter of luck
     assert ltr(f"bench --curves 2 {SMALL.replace('--trainer.limit_train_batches 2', gently)}") == 0

@@ -65,6 +65,7 @@ def test_flags_work_with_a_method(recipe: str, flag: str, fit) -> None:
     assert fit(recipe, FLAGS[flag]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["ce", "ride", "paco", "proco", "bbn", "rsg", "distillation"])  # one of each step
 def test_a_method_can_be_compiled(recipe: str, fit, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []

@@ -65,6 +65,7 @@ STUDY = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the network was trained on")  # of one colour, so equal in both splits
 def test_the_study_of_mixtures_runs_on_image_folders(folder: Path, ltr) -> None:
     """Its own network takes a step; a smaller one is trained until samples are generated, and tested."""

@@ -42,6 +42,7 @@ def agrees_with_the_test(name: str, answer: Callable[[Tensor], Tensor]) -> None:
         torch.testing.assert_close(answer(images[:size]).softmax(1), told[:size], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_a_program_of_torch(name: str, tmp_path: Path) -> None:
     file = tmp_path / "network.pt2"

@@ -54,6 +54,7 @@ def test_there_are_notebooks() -> None:
     assert [path.stem[0] for path in NOTEBOOKS] == list("12345")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("desk")
 def test_it_runs(notebook: dict[str, Any]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}

@@ -38,6 +38,7 @@ GRID = {
 }
 
 
+@pytest.mark.slow
 def test_a_grid_over_seeds(tiny, ltr, tmp_path: Path, capsys) -> None:
     assert tiny("--name start") == 0
     Path("grid.yaml").write_text(yaml.safe_dump(GRID))
@@ -67,6 +68,7 @@ def test_a_grid_over_seeds(tiny, ltr, tmp_path: Path, capsys) -> None:
     assert "made with other arguments" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_heads_that_start_anew_are_tuned_seed_by_seed(tiny, ltr, tmp_path: Path, capsys) -> None:
     assert tiny("--name start") == 0
     Path("grid.yaml").write_text(yaml.safe_dump(GRID))

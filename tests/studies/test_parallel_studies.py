@@ -42,6 +42,7 @@ def body(text: str) -> str:
     return text.partition("|")[2]
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_table(one_by_one: str, tmp_path: Path) -> None:
     logged = Logged(tmp_path)
     study(["mine.yaml", "--processes", "2"], logged)
@@ -54,6 +55,7 @@ def test_processes_give_the_same_table(one_by_one: str, tmp_path: Path) -> None:
     assert {threads for *_, threads in lines} == {str(max(1, cores() // 2))}, "the processes share the cores"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_by_one")
 def test_a_failure_in_a_process_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="3 of the runs failed, the first of them ce-1: it broke"):
@@ -61,6 +63,7 @@ def test_a_failure_in_a_process_is_told(tmp_path: Path) -> None:
     assert "| gml (1 of 2 seeds) |" in TABLE.read_text()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_told_and_loses_nothing(one_by_one: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="was killed, perhaps for want of memory"):
         study(["mine.yaml", "--processes", "2"], Logged(tmp_path, deadly=("gml-1",)))
@@ -74,6 +77,7 @@ def attempt(folder: Path, logged: Logged) -> None:
     Runs(plan, folder, logged).attempt(plan.jobs[0])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_by_one")
 def test_two_studies_at_once_do_not_run_the_same(tmp_path: Path) -> None:
     logged = Logged(tmp_path)
@@ -95,6 +99,7 @@ def test_some_runs_only(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of Ray
 def test_ray_gives_the_same_table(one_by_one: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -120,6 +125,7 @@ def test_a_sweep_has_every_run(tmp_path: Path) -> None:
     assert not Path("log").exists(), "nothing is run"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_by_one")
 def test_what_an_agent_of_a_sweep_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command is put together by what W&B's own agent uses."""

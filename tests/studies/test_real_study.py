@@ -42,6 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_three_methods_with_three_seeds(ltr) -> None:
     assert ltr(f"study mine.yaml {CPU}") == 0

@@ -204,6 +204,7 @@ def test_a_missing_file_names_the_nearest() -> None:
         Plan.read("studies/quikstart.yaml")
 
 
+@pytest.mark.slow
 def test_a_real_study_in_one_process(ltr, capsys) -> None:
     small = "--trainer.max_epochs 1 --trainer.accelerator cpu --trainer.precision 32-true --data Synthetic"
     Path("mine.yaml").write_text(
