@@ -34,7 +34,6 @@ from ltr.methods import Method
 
 # Imported so that short class names are known.
 PARTS = (backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules)
-DEFAULTS = [str(shipped.folder("configs") / "base.yaml")]
 PASSING = ("ckpt_path", "overwrite", "evaluation", "config")
 
 
@@ -60,13 +59,14 @@ class Command(LightningCLI):
 
     def __init__(self, verb: str, arguments: Sequence[str], *, tell: bool = True) -> None:
         self.verb, self.tell = verb, tell
+        defaults = {"default_config_files": [str(shipped.folder("configs") / "base.yaml")]}
         super().__init__(
             Method,
             LongTailed,
             save_config_callback=None,
             seed_everything_default=0,
             parser_class=Parser,
-            parser_kwargs={verb: {"default_config_files": DEFAULTS if verb == "fit" else []}},
+            parser_kwargs={"fit": defaults} if verb == "fit" else {},
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
