@@ -62,7 +62,7 @@ def readable(message: str, own: Sequence[str] = ()) -> str:
     if missing:
         name, known = missing[1].rpartition(".")[2], sorted(set(parts()))
         if name in known:
-            return f"{where} cannot be a {name}."
+            return f"{where} cannot be {name}, which is of the kind {' or '.join(kinds_of(name))}."
         return f"there is no {missing[1]} for {where}{nearest(name, known)}"
     if found := re.search(r"Literal\[([^\]]+)\]", message):
         return f"{where} is one of {found[1].replace(chr(39), '')}; it cannot be {value}."
@@ -100,10 +100,20 @@ def below(base: type[Any]) -> Iterator[type[Any]]:
         yield from below(kind)
 
 
+def named(base: type[Any]) -> Iterator[str]:
+    """Yield the names of the classes of a kind that a config may name."""
+    yield from (kind.__name__ for kind in (base, *below(base)) if not inspect.isabstract(kind))
+
+
 def parts() -> Iterator[str]:
     """Yield the names of all classes that a config may name."""
     for base in BASES:
-        yield from (kind.__name__ for kind in (base, *below(base)) if not inspect.isabstract(kind))
+        yield from named(base)
+
+
+def kinds_of(name: str) -> list[str]:
+    """Return what the classes of a name are."""
+    return [base.__name__ for base in BASES if name in named(base)]
 
 
 def options() -> Iterator[str]:

@@ -248,7 +248,7 @@ SENTENCES = [
     ("--batch 0", "are at least 1"),
     ("--steps many", "steps is a whole number; it cannot be many."),
     ("--promt {}", "there is no option promt; did you mean prompt?"),
-    ("--data CIFAR100LT", "data cannot be a CIFAR100LT."),
+    ("--data CIFAR100LT", "data cannot be CIFAR100LT, which is of the kind LongTailed."),
     ("--data.root nowhere", "there is no folder nowhere"),
     ("--data.tail exp --data.imbalance 0", "it cannot be 0."),
 ]
