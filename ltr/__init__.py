@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ltr.runs import Run, build, load
 
-__version__ = "0.1.0"
+from ltr.version import __version__
+
 __all__ = ["Run", "__version__", "build", "load"]
 
 

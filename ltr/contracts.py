@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltr import distributed, seeds
-from ltr.exposure import Exposure
+from ltr.run.exposure import Exposure
 
 
 class Batch(NamedTuple):

@@ -1,5 +1,12 @@
 """The one exception that is the user's to mend: a sentence on what is wrong and what to do."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+FEW = 12  # names that an error sentence lists
+
 
 class InputError(Exception):
     """Something the user gave cannot be used.
@@ -7,3 +14,14 @@ class InputError(Exception):
     The command line prints the message as it is and exits with a non-zero status; the message therefore says what is
     wrong and what to do about it.
     """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error sentence: the nearest known name, or the names there are."""
+    known = sorted(set(known))
+    folded = {item.lower(): item for item in known}
+    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {folded[close[0]]}?"
+    more = f" and {len(known) - FEW} more" if len(known) > FEW else ""
+    return f"; there are {', '.join(known[:FEW])}{more}." if known else "."

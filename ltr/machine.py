@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ltr import __version__, shipped
+from ltr.version import __version__
 
 
 def machine() -> dict[str, Any]:
@@ -47,7 +47,7 @@ def device_name(device: torch.device) -> str:
 @cache
 def version() -> str:
     """Return the version of `ltr`, in a clone with its commit, and `-dirty` where files differ from that."""
-    home = shipped.PACKAGE.parent
+    home = Path(__file__).resolve().parent.parent
     git = shutil.which("git")
     if git is None or not (home / ".git").exists():
         return __version__

@@ -14,7 +14,6 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from ltr import shipped
 from ltr.callbacks import Adjustment
 from ltr.cli.apart import apart
 from ltr.cli.command import Command
@@ -23,6 +22,7 @@ from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.metrics import Report
+from ltr.run import lookup
 
 Part = str | PathLike[str] | Mapping[str, object]
 
@@ -53,7 +53,7 @@ def build(
         command.datamodule.trainer = command.trainer  # which knows the device
         command.datamodule.prepare_data()
         command.datamodule.setup()
-    return Run(command, command.folder / shipped.LAST)
+    return Run(command, command.folder / lookup.LAST)
 
 
 def load(run: str | PathLike[str], *parts: Part) -> Run:
@@ -67,7 +67,7 @@ def load(run: str | PathLike[str], *parts: Part) -> Run:
         InputError: where the command line would say the same.
     """
     said = list(words(*parts))
-    return Run(answering(str(run), said), shipped.checkpoint(str(run)), said)
+    return Run(answering(str(run), said), lookup.checkpoint(str(run)), said)
 
 
 class Run:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ltr import shipped
 from ltr.cli.command import Command
+from ltr.run import lookup
 from ltr.studies.plan import Plan
 
-HOME = shipped.folder("configs")
+HOME = lookup.folder("configs")
 SMALL = (
     "--trainer.fast_dev_run true --trainer.accelerator cpu --trainer.precision 32-true "
     "--trainer.enable_progress_bar false --name small"
@@ -129,7 +129,7 @@ def test_a_study_is_sound(name: str) -> None:
         for words in (entry.fit or (), entry.test):
             for word, value in pairwise(words):
                 if word == "--config":
-                    assert shipped.config(value).is_file()
+                    assert lookup.config(value).is_file()
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -139,7 +139,7 @@ def test_a_config_says_where_it_is_from(name: str) -> None:
 
 def test_configs_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert shipped.config("gml.yaml") == HOME / "gml.yaml"
-    assert shipped.config("configs/gml.yaml") == HOME / "gml.yaml"
+    assert lookup.config("gml.yaml") == HOME / "gml.yaml"
+    assert lookup.config("configs/gml.yaml") == HOME / "gml.yaml"
     (tmp_path / "gml.yaml").write_text("# mine")
-    assert shipped.config("gml.yaml") == Path("gml.yaml")
+    assert lookup.config("gml.yaml") == Path("gml.yaml")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ltr import shipped
-from ltr.errors import InputError
+from ltr.errors import InputError, did_you_mean
 from ltr.recipe import GROUPS, Recipe
+from ltr.run import lookup
 
 
 def methods() -> dict[str, str]:
     """Return the configs that train, by the sentence that each says of itself."""
-    home = shipped.folder("configs")
+    home = lookup.folder("configs")
     read = [Recipe.read(path, home / "base.yaml") for path in sorted(home.glob("*.yaml")) if path.stem != "base"]
     order = list(GROUPS.values())
     found = sorted((one for one in read if one.group != GROUPS["test"]), key=lambda one: order.index(one.group))
@@ -20,7 +20,7 @@ def methods() -> dict[str, str]:
 
 def others(folder: str) -> dict[str, str]:
     """Return the configs of a folder, `data` or `recipes`, by the sentence that each says of itself."""
-    home = shipped.folder("configs")
+    home = lookup.folder("configs")
     read = [Recipe.read(path, home / "base.yaml") for path in sorted((home / folder).glob("*.yaml"))]
     return {label(one): f"{folder}/{one.name}" for one in read}
 
@@ -37,5 +37,5 @@ def known(name: str, names: Iterable[str], what: str = "config") -> str:
         InputError: where it is not.
     """
     if name not in (there := list(names)):
-        raise InputError(f"there is no {what} {name}{shipped.nearest(str(name), there)}")
+        raise InputError(f"there is no {what} {name}{did_you_mean(str(name), there)}")
     return name

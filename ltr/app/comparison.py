@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ltr import files, plots, shipped
+from ltr import files, plots
 from ltr.app.drawing import drawing
 from ltr.app.heads import curve_of, heads_of
 from ltr.app.place import Place
@@ -22,8 +22,9 @@ from ltr.metrics import NINE
 from ltr.report import figures
 from ltr.report.about import method
 from ltr.report.compared import clash, names, splits_differ
-from ltr.report.finished import Evaluated, Finished
 from ltr.report.measures import NOTE, title, written
+from ltr.run import lookup
+from ltr.run.folder import Evaluated, Finished
 
 OLD, NEW, ADJUSTED = "before", "after", "control"
 MOST = 12
@@ -189,6 +190,6 @@ def of_runs(place: Place, chosen: Sequence[str]) -> Comparison:
     if len(rows) < len(runs):
         raise InputError(f"{min(runs.keys() - rows.keys())} was never tested: `ltr test` brings its figures.")
     tuned = (name for name, one in rows.items() if "old_recall" in one.metrics)
-    weighed = next((name for name in tuned if (runs[name].folder / shipped.LAST).is_file()), None)
+    weighed = next((name for name in tuned if (runs[name].folder / lookup.LAST).is_file()), None)
     found = Comparison("_".join(rows), rows, list(rows)[: figures.SERIES])
     return found if weighed is None else replace(found, tuned=runs[weighed].folder, whose=f"{weighed}, ")

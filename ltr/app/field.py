@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from ltr.errors import InputError
-from ltr.hub import harmless
+from ltr.run.hub import harmless
 
 Kind = Literal["switch", "number", "whole", "choice", "part", "text"]
 NONE = "none"

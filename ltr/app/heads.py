@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 import ltr
-from ltr import shipped
 from ltr.callbacks.temperature_ensemble import averaged
 from ltr.errors import InputError
 from ltr.methods import Tuning
 from ltr.metrics import Recall, Report, Scores, harmonic_mean, lowest
+from ltr.run import lookup
 
 KEPT = 3  # runs, 8 MB each on CIFAR-100
 REACH, STEP = 4.25, 0.25  # of the temperatures, as powers of two: .05 to 19
@@ -75,7 +75,7 @@ def heads_of(folder: Path) -> Heads:
     Raises:
         InputError: where the run has no old head, or cannot be read.
     """
-    checkpoint = shipped.checkpoint(str(folder))
+    checkpoint = lookup.checkpoint(str(folder))
     with LOCK:
         return _heads(checkpoint, checkpoint.stat().st_mtime_ns)
 
@@ -83,7 +83,7 @@ def heads_of(folder: Path) -> Heads:
 def curve_of(folder: Path, t_new: float) -> list[dict[str, float]]:
     """Return the `curve` of a run; the last few are remembered."""
     heads_of(folder)
-    checkpoint = shipped.checkpoint(str(folder))
+    checkpoint = lookup.checkpoint(str(folder))
     with LOCK:
         return _curve(checkpoint, checkpoint.stat().st_mtime_ns, t_new)
 

@@ -14,7 +14,7 @@ import torch
 import yaml
 from lightning.pytorch import Trainer
 
-from ltr import backbones, callbacks, data, hub, safe, shipped, weights
+from ltr import backbones, callbacks, data
 from ltr.app.answering import Look, Network
 from ltr.backbones import Pretrained
 from ltr.callbacks import Adjustment
@@ -26,6 +26,7 @@ from ltr.contracts import Backbone
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.run import hub, lookup, safetensors_files, weights
 
 KEPT = 4  # networks in memory
 LARGEST = 1024  # height and width of an image that a checkpoint may ask for
@@ -191,7 +192,7 @@ def _ready(
     who.precision_plugin.convert_module(method).to(who.strategy.root_device).eval()
     classes = len(method.counts)
     named = len(names) == classes
-    name = path.parent.name if path.name == shipped.LAST else path.name
+    name = path.parent.name if path.name == lookup.LAST else path.name
     return Network(name, method, shown, names if named else list(map(str, range(classes))), named, who, unused or [])
 
 
@@ -219,7 +220,7 @@ def _kept_names(path: Path, *, trusted: bool) -> list[str]:
     if trusted and test.is_file():
         return list(json.loads(test.read_text(encoding="utf-8")).get("classes") or [])
     if path.suffix == ".safetensors":
-        return list(map(str, json.loads(safe.about(path).get("classes", "[]"))))
+        return list(map(str, json.loads(safetensors_files.about(path).get("classes", "[]"))))
     return []
 
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import gradio as gr
 
-from ltr import shipped
 from ltr.app.job import Job
 from ltr.app.place import Place
 from ltr.app.tuning_form import OWN
+from ltr.run import lookup
 
 
 def bases(place: Place) -> list[str]:
     """Return the runs that have weights, without those that keep what a base was."""
     from ltr.app.tuning import BEFORE
 
-    return [name for name in place.having(shipped.LAST) if not name.endswith(BEFORE)]
+    return [name for name in place.having(lookup.LAST) if not name.endswith(BEFORE)]
 
 
 def tunable(place: Place) -> Any:

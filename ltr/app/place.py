@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ltr import shipped
-from ltr.errors import InputError
+from ltr.errors import InputError, did_you_mean
+from ltr.run import lookup
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,79}")
 # What a folder has that is a run: it was trained, or its results were kept.
-SIGNS = (shipped.LAST, "config.yaml", "metrics.csv", "test/metrics.json")
+SIGNS = (lookup.LAST, "config.yaml", "metrics.csv", "test/metrics.json")
 DEPTH = 3  # of a study of several data sets: study, data, run
 
 
@@ -71,7 +71,7 @@ class Place:
         if not name:
             raise InputError("choose a run first.")
         if name not in (known := self.names()):
-            raise InputError(f"there is no run {name}{shipped.nearest(name, known)}")
+            raise InputError(f"there is no run {name}{did_you_mean(name, known)}")
         return self._at(name)
 
     def having(self, sign: str) -> list[str]:
@@ -80,7 +80,7 @@ class Place:
 
     def trusts(self, path: Path) -> bool:
         """Tell whether a file was written by a training here, or is shipped; any other may be a stranger's."""
-        ours = (self.runs.resolve(), shipped.folder("checkpoints").resolve())
+        ours = (self.runs.resolve(), lookup.folder("checkpoints").resolve())
         return any(map(path.is_relative_to, ours)) and not path.is_relative_to(self.own.resolve())
 
     def new(self, name: str) -> Path:
@@ -98,7 +98,7 @@ class Place:
     def _at(self, name: str) -> Path:
         """Return the folder of a run that there is."""
         own = self.runs / name
-        return own if own.is_dir() else shipped.folder("checkpoints") / name
+        return own if own.is_dir() else lookup.folder("checkpoints") / name
 
     def _folders(self, folder: Path, depth: int) -> list[Path]:
         """Return the folders of runs below a folder."""
@@ -117,4 +117,4 @@ def changed(path: Path) -> float:
 
 def _shipped() -> list[Path]:
     """Return the checkpoints that come with the package."""
-    return sorted(shipped.folder("checkpoints").glob(f"*/{shipped.LAST}"))
+    return sorted(lookup.folder("checkpoints").glob(f"*/{lookup.LAST}"))

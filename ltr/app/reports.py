@@ -19,8 +19,8 @@ def reports(place: Place) -> Callable[[str], HTMLResponse]:
 
     def report(name: str) -> HTMLResponse:
         from ltr.app.drawing import drawing
-        from ltr.report.finished import Finished
         from ltr.report.report import write
+        from ltr.run.folder import Finished
 
         try:
             run = Finished.read(str(place.run(name)))

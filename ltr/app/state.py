@@ -85,7 +85,7 @@ def curves(place: Place, name: str) -> str:
     """Return loss, top-1, GM, HM and lowest recall in the course of a run, empty where there is no epoch yet."""
     from ltr.app.drawing import drawing
     from ltr.report import figures
-    from ltr.report.finished import read_curves
+    from ltr.run.folder import read_curves
 
     path = place.runs / name / "metrics.csv"
     if not path.is_file():

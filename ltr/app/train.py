@@ -17,7 +17,7 @@ from ltr.app.training import Training
 from ltr.app.watch import choices, watch
 from ltr.errors import InputError
 from ltr.html.markup import sentence
-from ltr.shipped import LAST
+from ltr.run.lookup import LAST
 
 FIRST = {"method": "ce.yaml", "data": "data/digits.yaml", "recipes": ["recipes/short.yaml"]}
 

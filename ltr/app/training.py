@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ltr import shipped
 from ltr.app.catalogue import known, methods, others
 from ltr.app.field import Field
 from ltr.app.job import Job
 from ltr.app.place import Place
-from ltr.errors import InputError
+from ltr.errors import InputError, did_you_mean
+from ltr.run import lookup
 
 EPOCHS = 100_000
 CLASS = re.compile(r"[A-Za-z]\w*")
@@ -87,7 +87,7 @@ class Training:
         words: list[str] = []
         for option, value in self.values.items():
             if option not in options:
-                raise InputError(f"there is no option {option} here{shipped.nearest(option, list(options))}")
+                raise InputError(f"there is no option {option} here{did_you_mean(option, list(options))}")
             said = options[option].word(value)
             if said is not None:
                 if options[option].kind == "text":
@@ -167,11 +167,11 @@ def further(place: Place, name: str) -> tuple[list[list[str]], list[Path]]:
     job = Job.of(place, name)
     if not job.known:
         run = place.run(name)
-        if not (run / shipped.LAST).is_file():
+        if not (run / lookup.LAST).is_file():
             raise InputError(f"the run {name} has no checkpoint to go on from.")
-        return [["fit", "--ckpt_path", str(run / shipped.LAST)], ["test", "--ckpt_path", str(run)]], []
+        return [["fit", "--ckpt_path", str(run / lookup.LAST)], ["test", "--ckpt_path", str(run)]], []
     first, *others = job.commands[job.step :]
-    checkpoint = place.runs / name / shipped.LAST
+    checkpoint = place.runs / name / lookup.LAST
     if first[0] == "fit" and checkpoint.is_file():
         first = ["fit", "--ckpt_path", str(checkpoint)]
     return [first, *others], job.unwanted

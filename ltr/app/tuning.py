@@ -15,7 +15,7 @@ from typing import Any, get_args
 import torch
 import yaml
 
-from ltr import backbones, data, heads, hub, losses, shipped, weights
+from ltr import backbones, data, heads, losses
 from ltr.app.catalogue import known
 from ltr.app.networks import architectures
 from ltr.app.place import SIGNS, Place
@@ -25,6 +25,7 @@ from ltr.counts import Profile, imbalance_factor
 from ltr.data import HubLT, Listed, LongTailed, Synthetic
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
+from ltr.run import hub, lookup, weights
 from ltr.runs import word
 
 BEFORE = "_before"  # after the name of a tuning: the network as it was, a run of its own
@@ -118,10 +119,10 @@ class Wish:
             config = own_config(path)
             return str(path), config if place.trusts(path) else harmless(place, path, config)
         folder = place.run(self.base)
-        if not (folder / shipped.LAST).is_file():
+        if not (folder / lookup.LAST).is_file():
             raise InputError(f"the run {self.base} has no weights, only results: choose another one.")
         own = place.runs / self.base
-        return str(own) if own.is_dir() else self.base, own_config(folder / shipped.LAST)
+        return str(own) if own.is_dir() else self.base, own_config(folder / lookup.LAST)
 
     def criterion(self, head: Part) -> list[str]:
         """Return the words for the loss, on each expert where the head has several."""
@@ -152,7 +153,7 @@ class Wish:
 def own_config(path: Path) -> dict[str, Any]:
     """Return the config of a run by its checkpoint: the file beside it, else the text in it; empty where none is."""
     beside = path.parent / "config.yaml"
-    text = beside.read_text(encoding="utf-8") if path.name == shipped.LAST and beside.is_file() else None
+    text = beside.read_text(encoding="utf-8") if path.name == lookup.LAST and beside.is_file() else None
     config = yaml.safe_load(text or weights.read(str(path)).get("config") or "")
     return config if isinstance(config, dict) else {}
 

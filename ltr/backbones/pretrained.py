@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ltr import weights
 from ltr.backbones.bilateral import Bilateral
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
 from ltr.contracts import Backbone
 from ltr.errors import InputError
-from ltr.exposure import Exposure
+from ltr.run import weights
+from ltr.run.exposure import Exposure
 
 PREFIXES = ("module.", "encoder_q.", "model.", "backbone.")
 CLASSIFIERS = ("fc", "linear", "classifier")

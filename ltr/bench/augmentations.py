@@ -15,10 +15,10 @@ from torch import Tensor
 from torchvision import transforms
 from torchvision.transforms import AutoAugmentPolicy, InterpolationMode
 
-from ltr import shipped
 from ltr.contracts import Transform
 from ltr.data import LongTailed
 from ltr.data.transforms import normalise
+from ltr.run import lookup
 
 NORMALISED: list[Any] = [transforms.ToTensor(), transforms.Normalize(LongTailed.mean, LongTailed.std)]
 BASIC: list[Any] = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
@@ -94,7 +94,7 @@ def augmentations(*, rounds: int, batch: int = 128, batches: int = 4) -> list[di
 
 def recipe(name: str) -> Transform:
     """Build the augmentation of `configs/recipes/NAME.yaml`."""
-    said = yaml.safe_load(shipped.config(f"recipes/{name}.yaml").read_text(encoding="utf-8"))
+    said = yaml.safe_load(lookup.config(f"recipes/{name}.yaml").read_text(encoding="utf-8"))
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--augment", type=Transform)
     built: Transform = parser.instantiate_classes(

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ltr import files, shipped
+from ltr import files
 from ltr.bench.loops import LOOPS, Loop
 from ltr.contracts import Batch
 from ltr.data import LongTailed
-from ltr.errors import InputError
+from ltr.errors import InputError, did_you_mean
 
 
 class Contest(Callback):
@@ -36,7 +36,7 @@ class Contest(Callback):
         super().__init__()
         unknown = [name for name in against or () if name not in LOOPS]
         if unknown:
-            raise InputError(f"there is no loop {unknown[0]} to compare with{shipped.nearest(unknown[0], list(LOOPS))}")
+            raise InputError(f"there is no loop {unknown[0]} to compare with{did_you_mean(unknown[0], list(LOOPS))}")
         self.path, self.rounds, self.against = Path(report), rounds, against or []
         self.threads = torch.get_num_threads()  # a tuning takes fewer
         self.loops: dict[str, Loop] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ltr import __version__
+from ltr.version import __version__
 
 VERBS = {
     "profile": "look at a set of images: its tail, what is wrong with it, and the recipe to start from",
@@ -74,9 +74,9 @@ def main(args: Sequence[str] | None = None) -> None:
 
         run(verb, arguments[1:])
     else:
-        from ltr.shipped import nearest
+        from ltr.errors import did_you_mean
 
-        sys.exit(_fail(f"there is no verb {verb}{nearest(verb, list(VERBS))}"))
+        sys.exit(_fail(f"there is no verb {verb}{did_you_mean(verb, list(VERBS))}"))
 
 
 def _fail(sentence: str) -> int:

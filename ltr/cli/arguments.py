@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ltr import shipped, weights
 from ltr.errors import InputError
-from ltr.hub import harmless, repository
+from ltr.run import lookup, weights
+from ltr.run.hub import harmless, repository
 
 CONFIG = ("--config", "-c")
 
@@ -45,7 +45,7 @@ def expand(verb: str, arguments: list[str]) -> list[str]:
     resolved: list[str] = []
     position = 0
     for start, end, name in option(arguments, *CONFIG):
-        resolved += [*arguments[position:start], "--config", str(shipped.config(name))]
+        resolved += [*arguments[position:start], "--config", str(lookup.config(name))]
         position = end
     arguments = [*resolved, *arguments[position:]]
     given = option(arguments, "--ckpt_path")
@@ -53,7 +53,7 @@ def expand(verb: str, arguments: list[str]) -> list[str]:
         if verb != "fit" and not {"-h", "--help"} & set(arguments) and not option(arguments, "--print_config"):
             raise InputError(f"{verb} needs the run to work on: `--ckpt_path checkpoints/<name>/last.ckpt`.")
         return arguments
-    path = _last(arguments) if given[-1][2] == "last" else shipped.checkpoint(given[-1][2])
+    path = _last(arguments) if given[-1][2] == "last" else lookup.checkpoint(given[-1][2])
     resolved = replace(arguments, str(path), "--ckpt_path")
     if verb == "fit" and option(arguments, *CONFIG):  # the command that began the run, said again
         return resolved
@@ -71,7 +71,7 @@ def _last(arguments: list[str]) -> Path:
     """Return the last checkpoint of the run that the arguments name."""
     runs, names = option(arguments, "--runs"), option(arguments, "--name")
     name = names[-1][2] if names else run_name([config for *_, config in option(arguments, *CONFIG)])
-    path = Path(runs[-1][2] if runs else "checkpoints") / name / shipped.LAST
+    path = Path(runs[-1][2] if runs else "checkpoints") / name / lookup.LAST
     if not path.is_file():
         raise InputError(f"there is nothing to resume: {path} does not exist. Leave out `--ckpt_path` to start anew.")
     return path

@@ -11,26 +11,15 @@ import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from ltr import (
-    backbones,
-    callbacks,
-    heads,
-    hub,
-    losses,
-    mixes,
-    optimizers,
-    samplers,
-    schedules,
-    shipped,
-    weights,
-)
+from ltr import backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules
 from ltr.callbacks import Evaluation, Progress, Run
-from ltr.callbacks.run import WholeFiles
 from ltr.cli.arguments import expand, run_name
 from ltr.cli.parser import Parser
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.run import hub, lookup, weights
+from ltr.run.checkpoint_io import WholeFiles
 
 # Imported so that short class names are known.
 PARTS = (backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules)
@@ -59,7 +48,7 @@ class Command(LightningCLI):
 
     def __init__(self, verb: str, arguments: Sequence[str], *, tell: bool = True) -> None:
         self.verb, self.tell = verb, tell
-        defaults = {"default_config_files": [str(shipped.folder("configs") / "base.yaml")]}
+        defaults = {"default_config_files": [str(lookup.folder("configs") / "base.yaml")]}
         super().__init__(
             Method,
             LongTailed,
@@ -107,7 +96,7 @@ class Command(LightningCLI):
         self.folder = Path(config.runs) / config.name
         if self.subcommand == "fit":
             resumed = config.ckpt_path and Path(config.ckpt_path).resolve().parent == self.folder.resolve()
-            signs = (shipped.LAST, "config.yaml", "test/metrics.json")
+            signs = (lookup.LAST, "config.yaml", "test/metrics.json")
             taken = any((self.folder / sign).exists() for sign in signs)
             if taken and not resumed and not config.overwrite:
                 raise InputError(
@@ -117,7 +106,7 @@ class Command(LightningCLI):
         else:
             weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
             home = Path(config.ckpt_path).parent
-            shipped_home = shipped.folder("checkpoints").resolve()
+            shipped_home = lookup.folder("checkpoints").resolve()
             foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
             evaluation = config.evaluation or str(self.subcommand)
             fetched = hub.repository(Path(config.ckpt_path))
@@ -187,13 +176,13 @@ class Command(LightningCLI):
             return
         if self.trainer.max_epochs == 0:
             self.run.begin()
-            self.trainer.save_checkpoint(self.folder / shipped.LAST)
+            self.trainer.save_checkpoint(self.folder / lookup.LAST)
         if self.trainer.is_global_zero:
             for logger in wandb_loggers(self.trainer.loggers):
                 from ltr.report.wandb_run import log_training
 
                 log_training(logger, self.folder)
-        self.say(f"{self.folder / shipped.LAST}; next: ltr test --ckpt_path {self.folder / shipped.LAST}")
+        self.say(f"{self.folder / lookup.LAST}; next: ltr test --ckpt_path {self.folder / lookup.LAST}")
 
     def after_validate(self) -> None:
         """Print the measures of the splits."""

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from ltr import shipped
 from ltr.cli.arguments import CONFIG, option
 from ltr.cli.parser import Parser, causes
 from ltr.data import LongTailed
 from ltr.errors import InputError
+from ltr.run import lookup
 
 # What a set is that is named by its path alone: a folder, or a file by its ending.
 KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".tsv": "TableLT", ".parquet": "TableLT"}
@@ -93,7 +93,7 @@ def configured(arguments: Sequence[str], put: Callable[[str, dict[str, Any]], li
     words: list[str] = []
     position = 0
     for start, end, name in option(list(arguments), *CONFIG):
-        content = yaml.safe_load(shipped.config(name).read_text(encoding="utf-8")) or {}
+        content = yaml.safe_load(lookup.config(name).read_text(encoding="utf-8")) or {}
         words += [*arguments[position:start], *put(name, content)]
         position = end
     return [*words, *arguments[position:]]

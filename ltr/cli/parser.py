@@ -15,9 +15,8 @@ from torch.optim import Optimizer
 
 from ltr.contracts import Backbone, Head, Loss, Mix, Sampler, Schedule, Transform
 from ltr.data import LongTailed
-from ltr.errors import InputError
+from ltr.errors import InputError, did_you_mean
 from ltr.methods import Method
-from ltr.shipped import nearest
 
 BASES = (Backbone, Head, Loss, Mix, Sampler, Schedule, Transform, LongTailed, Method, Callback, Optimizer)
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
@@ -53,7 +52,7 @@ def readable(message: str, own: Sequence[str] = ()) -> str:
         if kind and unknown in known:
             return f"{kind[1]} has no option {option}: say which class does before it (`--{where} CLASS`)."
         place = f" of {where}" if where else ""
-        return f"there is no option {option}{place}{nearest(unknown, known)}"
+        return f"there is no option {option}{place}{did_you_mean(unknown, known)}"
     given = re.search(r"Got value: (.+)|val='([^']*)'|Given value: (.+)", message)
     value = next((part for part in given.groups() if part), "") if given else ""
     missing = re.search(r"dot import path string: (\S+)", message)
@@ -63,7 +62,7 @@ def readable(message: str, own: Sequence[str] = ()) -> str:
         name, known = missing[1].rpartition(".")[2], sorted(set(parts()))
         if name in known:
             return f"{where} cannot be {name}, which is of the kind {' or '.join(kinds_of(name))}."
-        return f"there is no {missing[1]} for {where}{nearest(name, known)}"
+        return f"there is no {missing[1]} for {where}{did_you_mean(name, known)}"
     if found := re.search(r"Literal\[([^\]]+)\]", message):
         return f"{where} is one of {found[1].replace(chr(39), '')}; it cannot be {value}."
     tried = message.partition("Given value type")[0]

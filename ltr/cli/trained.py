@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
-from ltr import hub, shipped, weights
 from ltr.cli.arguments import option, own_config
 from ltr.cli.dataset import configured
 from ltr.cli.parser import Parser, causes
 from ltr.data import LongTailed
 from ltr.export import Trained
 from ltr.methods import Method
+from ltr.run import hub, lookup, weights
 
 
 def trained_parser(verb: str, description: str) -> Parser:
@@ -46,7 +46,7 @@ def read_trained(parser: Parser, arguments: Sequence[str]) -> tuple[Trained, Any
     given = option(list(arguments), "--ckpt_path")
     if not given or {"-h", "--help"} & set(arguments):
         parser.parse_args(list(arguments))  # which says what is missing, or the help
-    path = shipped.checkpoint(given[-1][2])
+    path = lookup.checkpoint(given[-1][2])
     config = own_config(path)
     if hub.repository(path):
         config = hub.harmless(config, path)

@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from ltr import __version__
 from ltr.contracts import Backbone
 from ltr.data.contents import contents
 from ltr.export.trained import Trained
 from ltr.markdown import first, markdown_table, plural
+from ltr.version import __version__
 
 MEASURES = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest recall", "zero_recall": "zero-recall classes"}
 GROUPS = {"many": "many", "medium": "medium", "few": "few", "ece": "ECE"}

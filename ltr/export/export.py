@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 import yaml
 
-from ltr import files, shipped
+from ltr import files
 from ltr.errors import InputError
 from ltr.export import formats
 from ltr.export.formats import Format
 from ltr.export.network import Network, apart
 from ltr.export.trained import Trained
+from ltr.run import lookup
 
 WRITERS: dict[Format, tuple[Callable[[Trained, Path], formats.Answer], str]] = {
     "safetensors": (formats.safetensors, ".safetensors"),
@@ -72,11 +73,11 @@ def light_run(trained: Trained, folder: Path) -> float:
         InputError: as `export` does, and where there is a run in the folder.
     """
     home = trained.path.parent
-    if (folder / shipped.LAST).exists():
+    if (folder / lookup.LAST).exists():
         raise InputError(f"the run {folder} exists already: remove it, or name another `--output`.")
     config = yaml.safe_dump(trained.config | {"name": folder.name}, sort_keys=False)
     renamed = trained._replace(content=trained.content | {"config": config})
-    largest = export(renamed, "checkpoint", folder / shipped.LAST)
+    largest = export(renamed, "checkpoint", folder / lookup.LAST)
     files.write_text(folder / "config.yaml", config)
     for pattern in BESIDE:
         for path in home.glob(pattern):

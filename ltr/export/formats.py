@@ -12,10 +12,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ltr import safe, weights
 from ltr.errors import InputError
 from ltr.export.network import Network
 from ltr.export.trained import Trained
+from ltr.run import safetensors_files, weights
 
 Format = Literal["safetensors", "onnx", "torch", "checkpoint"]
 NAMED: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"], "verbose": False}
@@ -24,7 +24,7 @@ Answer = Callable[[Tensor], Tensor]
 
 def safetensors(trained: Trained, path: Path) -> Answer:
     """Write the checkpoint without the state of the optimizer as tensors, with what must be known of them."""
-    safe.write(path, trained.content, trained.about)
+    safetensors_files.write(path, trained.content, trained.about)
     return reread(trained, path)
 
 

@@ -14,7 +14,7 @@ from ltr.errors import InputError
 from ltr.export.card import card
 from ltr.export.export import export
 from ltr.export.trained import Trained
-from ltr.hub import MISSING, WEIGHTS
+from ltr.run.hub import MISSING, WEIGHTS
 
 
 def folder(trained: Trained, home: Path, *, repository: str, license: str, datasets: Sequence[str] = ()) -> None:

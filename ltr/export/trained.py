@@ -9,14 +9,15 @@ import torch
 import yaml
 from torch import Tensor
 
-from ltr import __version__, hub
 from ltr.callbacks.unseen import trained_splits
 from ltr.counts import fingerprint
 from ltr.data import LongTailed
 from ltr.data.base import Split
 from ltr.data.contents import contents
-from ltr.exposure import KEY, Exposure
 from ltr.methods import Method
+from ltr.run import hub
+from ltr.run.exposure import KEY, Exposure
+from ltr.version import __version__
 
 # Of a checkpoint, what a training does not need to go on with but everybody else does.
 KEPT = ("epoch", "global_step", "pytorch-lightning_version", "state_dict", "config", "seconds", KEY, "teacher")

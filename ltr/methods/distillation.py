@@ -11,10 +11,10 @@ from torch import Tensor
 from ltr.contracts import Backbone, Batch, HeadFactory, Output, Target
 from ltr.data import LongTailed
 from ltr.errors import InputError
-from ltr.exposure import Exposure
 from ltr.heads import Linear
 from ltr.methods.method import Method
 from ltr.methods.teacher import Teacher
+from ltr.run.exposure import Exposure
 
 
 class Distillation(Method):

@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
-from ltr import distributed, seeds, weights
+from ltr import distributed, seeds
 from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target, Timed
 from ltr.data import LongTailed
 from ltr.errors import InputError
-from ltr.exposure import Exposure
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
 from ltr.methods.measured import Measured
 from ltr.methods.rates import scaled
+from ltr.run import weights
+from ltr.run.exposure import Exposure
 from ltr.schedules import Steps
 
 

@@ -13,12 +13,13 @@ from torch.nn import functional as F
 from torch.optim import SGD
 from torch.utils.flop_counter import FlopCounterMode
 
-from ltr import distributed, weights
+from ltr import distributed
 from ltr.backbones import MultiExpert
 from ltr.contracts import Backbone, Batch, HeadFactory, Loss, Output, Schedule, Target
 from ltr.errors import InputError
 from ltr.heads import Cosine, Router
 from ltr.methods.cached import Cached
+from ltr.run import weights
 from ltr.schedules import Cosine as CosineSchedule
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltr import weights
 from ltr.contracts import Backbone, Head
+from ltr.run import weights
 
 
 class Teacher:

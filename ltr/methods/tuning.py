@@ -9,12 +9,12 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import SGD
 
-from ltr import weights
 from ltr.contracts import Backbone, HeadFactory, LossFactory, Schedule
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.losses import GML
 from ltr.methods.cached import Cached
+from ltr.run import weights
 from ltr.schedules import Cosine
 
 

@@ -8,8 +8,8 @@ from ltr.html.markup import command, folded, picture, sentence, table
 from ltr.html.page import Section
 from ltr.report import figures
 from ltr.report.about import facts, method
-from ltr.report.finished import Evaluated, Finished
 from ltr.report.single import classes_table, figures_table
+from ltr.run.folder import Evaluated, Finished
 
 
 def sections(runs: Sequence[Finished]) -> list[Section]:

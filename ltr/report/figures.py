@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ltr import plots
 from ltr.counts import shot_groups
 from ltr.plots import Bins
-from ltr.report.finished import Evaluated, Row
+from ltr.run.folder import Evaluated, Row
 
 HEAD, OLD = "head", "old head"
 SERIES = 5

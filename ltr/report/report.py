@@ -8,11 +8,12 @@ from pathlib import Path
 
 import matplotlib
 
-from ltr import __version__, files
+from ltr import files
 from ltr.html.page import page
 from ltr.report import compared, single
 from ltr.report.figures import STYLE
-from ltr.report.finished import Finished
+from ltr.run.folder import Finished
+from ltr.version import __version__
 
 DESCRIPTION = """Write one HTML file about a finished run, or about several side by side: figures, curves, the recall of
 every class, confusion, calibration, the classifier, features, the worst classes, config. Nothing is loaded from

@@ -10,9 +10,9 @@ from ltr.html.page import Section
 from ltr.report import figures
 from ltr.report.about import facts, method
 from ltr.report.figures import recalls
-from ltr.report.finished import Evaluated, Finished
 from ltr.report.measures import NOTE, percent, title, written
 from ltr.report.worst import worst
+from ltr.run.folder import Evaluated, Finished
 
 
 def sections(run: Finished) -> list[Section]:

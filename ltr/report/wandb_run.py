@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ltr import files
 from ltr.report.figures import STYLE, drawn, training
-from ltr.report.finished import Evaluated, read_curves
+from ltr.run.folder import Evaluated, read_curves
 
 KEPT = "wandb.json"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ltr.html.markup import escape, photograph, sentence
 from ltr.report.figures import answered, rows_of
-from ltr.report.finished import Evaluated
 from ltr.report.measures import percent
+from ltr.run.folder import Evaluated
 
 MISTAKEN = 3
 

@@ -11,9 +11,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from ltr import files, shipped
+from ltr import files
 from ltr.markdown import markdown_table
 from ltr.recipe import GROUPS, Recipe
+from ltr.run import lookup
 from ltr.studies.cell import Cell
 from ltr.studies.job import Entry, Job
 from ltr.studies.plan import Plan
@@ -66,7 +67,7 @@ def write(results: Iterable[Path]) -> str:
     Raises:
         InputError: where a recipe has no proper header.
     """
-    home = shipped.folder("configs")
+    home = lookup.folder("configs")
     recipes = [Recipe.read(path, home / "base.yaml") for path in sorted(home.glob("*.yaml")) if path.stem != "base"]
     aside = [Recipe.read(path, home / "base.yaml") for path in sorted((home / "recipes").glob("*.yaml"))]
     studies = [Plan.read(path.name) for path in sorted((home / "studies").glob("*.yaml"))]

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from ltr import shipped
-from ltr.errors import InputError
+from ltr.errors import InputError, did_you_mean
+from ltr.run import lookup
 from ltr.studies.job import Entry, Job, Key, Setting
 
 KEYS = ("title", "fit", "of", "test", "seeds", "reported")
@@ -56,8 +56,8 @@ class Plan:
         Raises:
             InputError: where there is no such file, or it does not say what a study is.
         """
-        home = shipped.folder("configs") / "studies"
-        path = home / file if not Path(file).is_file() and (home / file).is_file() else shipped.config(file)
+        home = lookup.folder("configs") / "studies"
+        path = home / file if not Path(file).is_file() and (home / file).is_file() else lookup.config(file)
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
@@ -66,7 +66,7 @@ class Plan:
             raise InputError(f"{path} is no study: it needs `runs`, a mapping of names to `fit:` or `of:` and `test:`.")
         unknown = sorted(set(content) - set(STUDY_KEYS))
         if unknown:
-            raise InputError(f"{path}: a study has no key {unknown[0]}{shipped.nearest(unknown[0], list(STUDY_KEYS))}")
+            raise InputError(f"{path}: a study has no key {unknown[0]}{did_you_mean(unknown[0], list(STUDY_KEYS))}")
         seeds = _seeds(f"{path}: `seeds`", content.get("seeds", [0]))
         recipes = _axis(path, "recipes", content)
         entries: list[Entry] = []
@@ -126,7 +126,7 @@ class Plan:
         waiting = []
         for name in names:
             if name not in jobs:
-                raise InputError(f"the study {self.name} has no run {name}{shipped.nearest(name, list(jobs))}")
+                raise InputError(f"the study {self.name} has no run {name}{did_you_mean(name, list(jobs))}")
             waiting.append(jobs[name])
         while waiting:
             job = waiting.pop()
@@ -182,7 +182,7 @@ def _rows(path: Path, key: str, names: list[str], entries: list[Entry]) -> tuple
     known = [entry.name for entry in entries]
     wrong = [name for name in names if name not in known]
     if wrong:
-        raise InputError(f"{path}: the {key} names {wrong[0]}{shipped.nearest(wrong[0], known)}")
+        raise InputError(f"{path}: the {key} names {wrong[0]}{did_you_mean(wrong[0], known)}")
     return tuple(dict.fromkeys(names))
 
 
@@ -195,7 +195,7 @@ def _entry(path: Path, name: str, said: Any, earlier: Mapping[str, Entry], all_s
         raise InputError(f"{where} needs either `fit:` (train it) or `of:` (test the training of an earlier run).")
     unknown = [str(key) for key in said if key not in KEYS]
     if unknown:
-        raise InputError(f"{where} has no key {unknown[0]}{shipped.nearest(unknown[0], list(KEYS))}")
+        raise InputError(f"{where} has no key {unknown[0]}{did_you_mean(unknown[0], list(KEYS))}")
     fit = _words(said["fit"]) if "fit" in said else None
     test, of = _words(said.get("test")), str(said.get("of", name))
     named = set(re.findall(r"{(\w+)}", " ".join([*(fit or ()), *test]))) | ({of} - {name})
@@ -203,7 +203,7 @@ def _entry(path: Path, name: str, said: Any, earlier: Mapping[str, Entry], all_s
     missing = sorted(needs - set(earlier))
     if missing:
         raise InputError(
-            f"{where} needs {missing[0]}, which does not come before it{shipped.nearest(missing[0], list(earlier))}"
+            f"{where} needs {missing[0]}, which does not come before it{did_you_mean(missing[0], list(earlier))}"
         )
     seeds = _seeds(f"{where}: `seeds`", said.get("seeds", list(earlier[of].seeds if of in earlier else all_seeds)))
     known = set(all_seeds).intersection(*(earlier[need].seeds for need in needs))

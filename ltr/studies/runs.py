@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from ltr import shipped
 from ltr.errors import InputError
+from ltr.run import lookup
 from ltr.studies.job import Job
 from ltr.studies.kept import kept, note
 from ltr.studies.plan import Plan
@@ -93,7 +93,7 @@ class Runs:
 
     def _missed(self, job: Job) -> bool:
         """Tell whether a run has its result but not its weights, and another run needs them for its own."""
-        if job.entry.fit is None or (self.home(job) / shipped.LAST).is_file():
+        if job.entry.fit is None or (self.home(job) / lookup.LAST).is_file():
             return False
         waiting = (other for other in self.plan.jobs if not (self.folder / other.result).is_file())
         return any(job in self.plan.needs(other) for other in waiting)
@@ -107,13 +107,13 @@ class Runs:
         home, arguments = self.home(job), self._arguments(job)
         if arguments["fit"] is not None:
             named = ["--runs", str(home.parent), "--name", home.name, "--seed_everything", str(job.seed)]
-            if (home / shipped.LAST).is_file():
+            if (home / lookup.LAST).is_file():
                 named += ["--ckpt_path", "last"]
             elif home.is_dir():  # interrupted within its first epoch, or a result whose weights are needed again
                 named.append("--overwrite")
             bar = [] if self.bars else ["--trainer.enable_progress_bar", "false"]
             self.perform("fit", [*arguments["fit"], *bar, *named], tell=False)
         result = self.folder / job.result
-        tested = ["--ckpt_path", str(home / shipped.LAST), "--evaluation", result.parent.name, *arguments["test"]]
+        tested = ["--ckpt_path", str(home / lookup.LAST), "--evaluation", result.parent.name, *arguments["test"]]
         self.perform("test", tested, tell=False)
         note(result, arguments)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from ltr import __version__
 from ltr.html.markup import command, folded, picture, sentence, table
 from ltr.html.page import Section as Part
 from ltr.html.page import page
 from ltr.studies.job import Setting
 from ltr.studies.plan import Plan
 from ltr.studies.table import Section, Table, differences, provenance, results
+from ltr.version import __version__
 
 
 def web(plan: Plan, sections: Sequence[Section], *, said: str, pictures: Mapping[Setting, Mapping[str, Figure]]) -> str:

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import yaml
 
-from ltr.errors import InputError
+from ltr.errors import InputError, did_you_mean
 from ltr.seeds import derive
-from ltr.shipped import nearest
 
 
 class Wanted(NamedTuple):
@@ -78,5 +77,7 @@ def wording(names: list[str], template: str, file: str | None) -> dict[str, str]
         raise InputError(f"{file} has a line per class with its name and its prompt, such as `tench: a tench, a fish`.")
     for name in own:
         if name not in words:
-            raise InputError(f"{file} has a prompt for {name}, which is no class of the data{nearest(name, names)}")
+            raise InputError(
+                f"{file} has a prompt for {name}, which is no class of the data{did_you_mean(name, names)}"
+            )
     return words | own

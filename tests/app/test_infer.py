@@ -13,7 +13,6 @@ from PIL import Image
 from tiny import TINY
 from torch import Tensor, nn
 
-from ltr import weights
 from ltr.app import networks
 from ltr.app.asked import Asked
 from ltr.app.infer import again, choose, from_file, from_run
@@ -26,6 +25,7 @@ from ltr.cli import main
 from ltr.data import CIFAR100LT, DigitsLT
 from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.run import weights
 
 SHOWN = 20
 DIGITS = (

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from ltr import shipped
 from ltr.backbones import ResNet20
+from ltr.run import lookup
 
 pytestmark = pytest.mark.browser
 
@@ -51,7 +51,7 @@ def ask(tab: Page, images: list[str]) -> None:
 def test_a_tuned_run_answers_with_both_heads(site: Any, tab: Page, images: list[str], width: int) -> None:
     tab.set_viewport_size({"width": width, "height": 900})
     name = f"tuned_{width}"  # it was not there when the page was made
-    shutil.copytree(shipped.folder("checkpoints") / TUNED, site.folder / "checkpoints" / name)
+    shutil.copytree(lookup.folder("checkpoints") / TUNED, site.folder / "checkpoints" / name)
     choose(tab, "run", name)
     ask(tab, images)
     expect(tab.locator(".asked")).to_have_count(2)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from ltr import shipped
 from ltr.app.fields import resolved
 from ltr.app.importing import swiftly
 from ltr.app.serve import listen, loopback, open_to_others
 from ltr.app.staying import staying
 from ltr.errors import InputError
+from ltr.run import lookup
 
 ENDPOINTS = [
     f"/{name}" for name in ("run_config", "run_report", "ask_to_delete_run", "delete_run", "stop_run", "resume_run")
@@ -112,10 +112,10 @@ def test_no_config_that_is_read_moves_the_other_threads(monkeypatch: pytest.Monk
     """Gradio answers in threads: a run looked up, or started, while another answer reads a config was elsewhere."""
     went: list[Any] = []
     monkeypatch.setattr(os, "chdir", went.append)
-    resolved(["--config", str(shipped.config("gml.yaml"))])
+    resolved(["--config", str(lookup.config("gml.yaml"))])
     assert went, "jsonargparse stays by itself: `staying` can go"
     went.clear()
     with staying():
-        resolved(["--config", str(shipped.config("gml.yaml"))])
+        resolved(["--config", str(lookup.config("gml.yaml"))])
     assert not went
     assert os.chdir == went.append

@@ -14,7 +14,7 @@ from ltr.app.fields import fields, resolved
 from ltr.app.place import Place
 from ltr.app.training import Training, further
 from ltr.errors import InputError
-from ltr.shipped import folder
+from ltr.run.lookup import folder
 
 
 @pytest.fixture

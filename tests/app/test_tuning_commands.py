@@ -15,7 +15,7 @@ from ltr.app.place import Place
 from ltr.app.tuning import BEFORE, CONTROL, Wish, architectures, brief, data_sets, proposed, tuning_losses
 from ltr.cli import main
 from ltr.errors import InputError
-from ltr.report.finished import Evaluated
+from ltr.run.folder import Evaluated
 
 Run = Callable[..., int]
 

@@ -17,7 +17,7 @@ from torchvision import datasets
 from ltr.data import CIFAR10LT, CIFAR100LT
 from ltr.data.base import Split
 from ltr.errors import InputError
-from ltr.shipped import PACKAGE
+from ltr.run.lookup import PACKAGE
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "references" / "cifar100_lt_indices.json").read_text())
 OFFICIAL = PACKAGE.parent / "data"

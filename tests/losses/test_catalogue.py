@@ -23,7 +23,7 @@ from ltr.losses import (
     FeatureBalanced,
     VectorScaling,
 )
-from ltr.shipped import folder
+from ltr.run.lookup import folder
 
 COUNTS = torch.tensor([300, 80, 40, 9, 3, 1])
 CLASSES = len(COUNTS)

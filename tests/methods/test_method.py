@@ -19,9 +19,9 @@ from ltr.errors import InputError
 from ltr.heads import Cosine, Linear, Projection
 from ltr.losses import GML, CrossEntropy
 from ltr.methods import Method
+from ltr.run.weights import load_head
 from ltr.samplers import Power
 from ltr.schedules import Cosine as CosineSchedule
-from ltr.weights import load_head
 
 Make = Callable[..., Trainer]
 

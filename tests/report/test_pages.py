@@ -12,8 +12,8 @@ from pages import CLASSES, COUNTS, Page, make_metrics, make_predictions, make_ru
 
 from ltr.report.about import method
 from ltr.report.figures import calibration
-from ltr.report.finished import Evaluated, Finished
 from ltr.report.report import write
+from ltr.run.folder import Evaluated, Finished
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ltr import shipped
 from ltr.errors import InputError
 from ltr.recipe import GROUPS, Recipe
+from ltr.run import lookup
 from ltr.studies.gallery import write
 
-HOME = shipped.folder("configs")
+HOME = lookup.folder("configs")
 BASE = HOME / "base.yaml"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ltr.exposure import Exposure
+from ltr.run.exposure import Exposure
 
 
 def images(*numbers: int) -> torch.Tensor:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ltr import safe, shipped
 from ltr.errors import InputError
+from ltr.run import lookup, safetensors_files
 
 # What the reader raises, depending on where a file breaks off.
 UNREADABLE = (
@@ -40,9 +40,9 @@ def read(name: str) -> dict[str, Any]:
     Raises:
         InputError: where it is missing, truncated, no file of weights, or one that would run code when read.
     """
-    path = shipped.checkpoint(name)
+    path = lookup.checkpoint(name)
     if path.suffix == ".safetensors":
-        return safe.read(path)
+        return safetensors_files.read(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on the pickle protocol of what it then refuses

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from ltr import shipped, weights
 from ltr.errors import InputError
+from ltr.run import lookup, weights
 
 ASIDE = ("seed", "params", "seconds", "floor")
 USUAL = "test"
@@ -119,7 +119,7 @@ class Finished:
         Raises:
             InputError: where there is none, or its files are damaged.
         """
-        folder = shipped.run(name)
+        folder = lookup.run(name)
         found = sorted(folder.glob("*/metrics.json"), key=lambda path: (path.parent.name != USUAL, path.parent.name))
         evaluations = tuple(Evaluated.read(path.parent) for path in found)
         config, curves = folder / "config.yaml", folder / "metrics.csv"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Literal
 
-from ltr import hub
-from ltr.errors import InputError
+from ltr.errors import InputError, did_you_mean
+from ltr.run import hub
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent.parent
 LAST = "last.ckpt"
-FEW = 12  # names that an error sentence lists
 
 
 def folder(kind: Literal["configs", "checkpoints"]) -> Path:
@@ -33,7 +31,7 @@ def config(name: str) -> Path:
     if (home / inner).is_file():
         return home / inner
     known = [path.relative_to(home).as_posix() for path in sorted(home.rglob("*.yaml"))]
-    raise InputError(f"there is no config {name}{nearest(inner, known)}")
+    raise InputError(f"there is no config {name}{did_you_mean(inner, known)}")
 
 
 def checkpoint(name: str) -> Path:
@@ -52,7 +50,7 @@ def checkpoint(name: str) -> Path:
         if path.is_file():
             return path
     known = [path.parent.name for path in [*home.glob(f"*/{LAST}"), *Path("checkpoints").glob(f"*/{LAST}")]]
-    raise InputError(f"there is no checkpoint {name}{nearest(name, known)}")
+    raise InputError(f"there is no checkpoint {name}{did_you_mean(name, known)}")
 
 
 def run(name: str) -> Path:
@@ -69,20 +67,9 @@ def run(name: str) -> Path:
         if _has_results(path):
             return path
     known = [path.name for home in homes for path in home.glob("*") if _has_results(path)]
-    raise InputError(f"there is no run {name} with curves or an evaluation{nearest(name, known)}")
+    raise InputError(f"there is no run {name} with curves or an evaluation{did_you_mean(name, known)}")
 
 
 def _has_results(path: Path) -> bool:
     """Tell whether a folder is that of a run."""
     return (path / "metrics.csv").is_file() or any(path.glob("*/metrics.json"))
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """Return the end of an error sentence: what the user may have meant, or what there is."""
-    known = sorted(set(known))
-    folded = {item.lower(): item for item in known}
-    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {folded[close[0]]}?"
-    more = f" and {len(known) - FEW} more" if len(known) > FEW else ""
-    return f"; there are {', '.join(known[:FEW])}{more}." if known else "."

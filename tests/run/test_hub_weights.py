@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ltr import hub, shipped
 from ltr.errors import InputError
+from ltr.run import hub, lookup
 
 CACHED = Path("cache/models--me--mine/snapshots/0123/model.safetensors")
 
@@ -29,7 +29,7 @@ def test_a_name_is_fetched_with_its_revision(monkeypatch: pytest.MonkeyPatch) ->
         return str(CACHED)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
-    assert shipped.checkpoint("hf://me/mine") == shipped.checkpoint("hf://me/mine@v1") == CACHED
+    assert lookup.checkpoint("hf://me/mine") == lookup.checkpoint("hf://me/mine@v1") == CACHED
     assert asked == [("me/mine", "model.safetensors", None), ("me/mine", "model.safetensors", "v1")]
 
 

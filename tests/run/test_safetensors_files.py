@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ltr import safe
 from ltr.errors import InputError
+from ltr.run import safetensors_files
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -25,8 +25,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         "epoch": 3,
         "seconds": 1.5,
     }
-    safe.write(tmp_path / "a.safetensors", content, {"classes": ["a", "b"], "note": "text"})
-    found = safe.read(tmp_path / "a.safetensors")
+    safetensors_files.write(tmp_path / "a.safetensors", content, {"classes": ["a", "b"], "note": "text"})
+    found = safetensors_files.read(tmp_path / "a.safetensors")
     assert list(found) == list(content)
     assert torch.equal(found["exposure"].pop("images"), torch.tensor([-5, 7]))
     assert found["exposure"] == {"whole": True}
@@ -45,18 +45,18 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_weights_in_another_order_of_memory_are_the_same(tmp_path: Path) -> None:
     weight = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
-    safe.write(tmp_path / "a.safetensors", {"state_dict": {"w": weight}}, {})
-    assert torch.equal(safe.read(tmp_path / "a.safetensors")["state_dict"]["w"], weight)
+    safetensors_files.write(tmp_path / "a.safetensors", {"state_dict": {"w": weight}}, {})
+    assert torch.equal(safetensors_files.read(tmp_path / "a.safetensors")["state_dict"]["w"], weight)
 
 
 def test_a_file_of_others_is_its_tensors(tmp_path: Path) -> None:
     save_file({"w": torch.ones(2)}, tmp_path / "a.safetensors", {"format": "pt"})
-    assert list(safe.read(tmp_path / "a.safetensors")) == ["w"]
+    assert list(safetensors_files.read(tmp_path / "a.safetensors")) == ["w"]
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
-    safe.write(tmp_path / "a.safetensors", {"state_dict": {"w": torch.ones(200)}}, {})
+    safetensors_files.write(tmp_path / "a.safetensors", {"state_dict": {"w": torch.ones(200)}}, {})
     whole = (tmp_path / "a.safetensors").read_bytes()
     (tmp_path / "b.safetensors").write_bytes(whole[:-100])
     with pytest.raises(InputError, match=r"b\.safetensors is truncated or no safetensors file"):
-        safe.read(tmp_path / "b.safetensors")
+        safetensors_files.read(tmp_path / "b.safetensors")

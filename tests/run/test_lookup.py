@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ltr import shipped
-from ltr.errors import InputError
+from ltr.errors import InputError, did_you_mean
+from ltr.run import lookup
 
 
 @pytest.fixture(autouse=True)
@@ -17,23 +17,23 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["gml.yaml", "data/digits.yaml", "configs/gml.yaml"])
 def test_a_recipe_by_its_bare_name(name: str) -> None:
-    assert shipped.config(name).is_file()
+    assert lookup.config(name).is_file()
 
 
 def test_a_file_here_comes_first(tmp_path: Path) -> None:
     (tmp_path / "gml.yaml").write_text("model: {}", encoding="utf-8")
-    assert shipped.config("gml.yaml").read_text(encoding="utf-8") == "model: {}"
+    assert lookup.config("gml.yaml").read_text(encoding="utf-8") == "model: {}"
 
 
 @pytest.mark.parametrize("name", ["glm.yaml", "GML.yaml"])
 def test_a_misspelt_recipe_names_the_nearest(name: str) -> None:
     with pytest.raises(InputError, match=r"there is no config .*; did you mean gml\.yaml\?"):
-        shipped.config(name)
+        lookup.config(name)
 
 
 def test_a_long_list_says_how_much_it_leaves_out() -> None:
-    assert shipped.nearest("?", ["b", "a"]) == "; there are a, b."
-    assert shipped.nearest("?", [f"{number:02}" for number in range(15)]).endswith(", 10, 11 and 3 more.")
+    assert did_you_mean("?", ["b", "a"]) == "; there are a, b."
+    assert did_you_mean("?", [f"{number:02}" for number in range(15)]).endswith(", 10, 11 and 3 more.")
 
 
 @pytest.mark.parametrize("name", ["checkpoints/mine/last.ckpt", "checkpoints/mine", "mine"])
@@ -41,15 +41,15 @@ def test_a_run_by_file_folder_or_name(name: str, tmp_path: Path) -> None:
     file = tmp_path / "checkpoints" / "mine" / "last.ckpt"
     file.parent.mkdir(parents=True)
     file.touch()
-    assert shipped.checkpoint(name).resolve() == file.resolve()
+    assert lookup.checkpoint(name).resolve() == file.resolve()
     with pytest.raises(InputError, match="there is no checkpoint nine; did you mean mine"):
-        shipped.checkpoint("nine")
+        lookup.checkpoint("nine")
 
 
 def test_an_empty_folder_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="there is no checkpoint empty"):
-        shipped.checkpoint("empty")
+        lookup.checkpoint("empty")
 
 
 @pytest.mark.parametrize("result", ["metrics.csv", "test/metrics.json"])
@@ -59,12 +59,12 @@ def test_the_folder_of_a_run_that_has_results(name: str, result: str, tmp_path: 
     file.parent.mkdir(parents=True)
     file.touch()
     (tmp_path / "checkpoints" / "mine" / "last.ckpt").touch()
-    assert shipped.run(name).resolve() == tmp_path / "checkpoints" / "mine"
+    assert lookup.run(name).resolve() == tmp_path / "checkpoints" / "mine"
     with pytest.raises(InputError, match="there is no run nine with curves or an evaluation; did you mean mine"):
-        shipped.run("nine")
+        lookup.run("nine")
     with pytest.raises(InputError, match="there is no run mine/other"):
-        shipped.run("mine/other")
+        lookup.run("mine/other")
 
 
 def test_a_shipped_run_by_its_name() -> None:
-    assert (shipped.run("ce_resnet32_cifar100_lt100") / "test" / "metrics.json").is_file()
+    assert (lookup.run("ce_resnet32_cifar100_lt100") / "test" / "metrics.json").is_file()
