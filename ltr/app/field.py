@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from ltr import trust
 from ltr.errors import InputError
-from ltr.run.hub import harmless
 
 Kind = Literal["switch", "number", "whole", "choice", "part", "text"]
 NONE = "none"
@@ -28,6 +27,7 @@ class Field:
         kind: how it is asked for.
         choices: what it can be; empty where that is no list.
         about: one line on it.
+        hint: its type hint.
     """
 
     option: str
@@ -36,6 +36,7 @@ class Field:
     kind: Kind
     choices: tuple[str, ...] = ()
     about: str = ""
+    hint: Any = str
 
     @property
     def label(self) -> str:
@@ -61,7 +62,7 @@ class Field:
             text = str(value).strip()
             if text == shown(self.value):
                 return None
-            harmless(yaml.safe_dump({"model": loaded(self.option, text)}), Path(self.option))
+            trust.value(loaded(self.option, text), self.hint, self.option)
             return text
         try:
             number = float(value)

@@ -119,7 +119,7 @@ def field(option: str, value: Any, hint: Any, about: str, group: str) -> Field:
     numbers = {int, float} & set(kinds)
     if (isinstance(value, int | float) and numbers) or (value is None and numbers == set(kinds)):
         return Field(option, group, value, "number" if float in numbers else "whole", (), about)
-    return Field(option, group, plain(value), "text", (), about)
+    return Field(option, group, plain(value), "text", (), about, hint)
 
 
 def parameters(kind: type[Any]) -> dict[str, tuple[Any, str]]:

@@ -26,7 +26,7 @@ from ltr.contracts import Backbone
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
-from ltr.run import hub, lookup, safetensors_files, weights
+from ltr.run import lookup, safetensors_files, weights
 
 KEPT = 4  # networks in memory
 LARGEST = 1024  # height and width of an image that a checkpoint may ask for
@@ -54,20 +54,28 @@ def data_sets() -> dict[str, type[LongTailed]]:
     return {kind.name: kind for kind in found if issubclass(kind, LongTailed) and kind.name}
 
 
-def network(path: Path, *, trusted: bool, architecture: str | None = None, data_set: str | None = None) -> Network:
+def network(
+    path: Path,
+    *,
+    trusted: bool,
+    architecture: str | None = None,
+    data_set: str | None = None,
+    packages: tuple[str, ...] = (),
+) -> Network:
     """Return the network of a file, which is read once as long as it stays as it is.
 
     Args:
         path: the file.
-        trusted: whether a training here wrote it; the config of any other may name nothing but parts of `ltr`.
+        trusted: whether a training here wrote it, so that it is of this machine and its data may be opened.
         architecture: one of `architectures`, for a file that does not say.
         data_set: one of `data_sets`, likewise.
+        packages: names of the packages whose classes its config may name.
 
     Raises:
         InputError: where it cannot be read, does not fit, or does not say what it is of.
     """
     status = path.stat()
-    source = Source(path, status.st_mtime_ns, status.st_size, trusted, architecture, data_set)
+    source = Source(path, status.st_mtime_ns, status.st_size, trusted, architecture, data_set, packages)
     with LOADING:
         try:
             return _read(source)
@@ -85,6 +93,7 @@ class Source(NamedTuple):
         trusted: whether a training here wrote it.
         architecture: what it is said to be of.
         data_set: what it is said to be trained on.
+        packages: names of the packages whose classes its config may name.
     """
 
     path: Path
@@ -93,6 +102,7 @@ class Source(NamedTuple):
     trusted: bool
     architecture: str | None
     data_set: str | None
+    packages: tuple[str, ...]
 
 
 @lru_cache(KEPT)
@@ -105,19 +115,18 @@ def _read(source: Source) -> Network:
     try:
         with apart():
             if said and "counts" in state:
-                return _run(path, {**content, "state_dict": state}, trusted=source.trusted)
+                return _run(path, {**content, "state_dict": state}, trusted=source.trusted, packages=source.packages)
             return _foreign(path, source.architecture, source.data_set)
     except weights.UNREADABLE as error:
         raise InputError(f"{path} is of no network that `ltr` can build ({weights.first_line(error)}).") from error
 
 
-def _run(path: Path, content: dict[str, Any], *, trusted: bool) -> Network:
+def _run(path: Path, content: dict[str, Any], *, trusted: bool, packages: tuple[str, ...]) -> Network:
     """Return the network of a checkpoint of a run."""
-    text = own_config(path)
-    config = yaml.safe_load(text if trusted else hub.harmless(text, path))
+    config = yaml.safe_load(own_config(path, packages))
     if not {"model", "data"} <= config.keys():
         raise InputError(f"the config of {path} does not say what its network is.")
-    state, trainer = content["state_dict"], yaml.safe_load(text).get("trainer") or {}
+    state, trainer = content["state_dict"], config.get("trainer") or {}
     kept = ("accelerator", "precision") if trusted else ("precision",)  # a stranger has another machine
     counts = {"counts": state["counts"].tolist()}
     model = Part(Method, {**config["model"], "init_args": config["model"].get("init_args", {}) | counts})

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +15,7 @@ from typing import Any, get_args
 import torch
 import yaml
 
-from ltr import backbones, data, heads, losses
+from ltr import backbones, data, heads, losses, trust
 from ltr.app.catalogue import known
 from ltr.app.networks import architectures
 from ltr.app.place import SIGNS, Place
@@ -25,7 +25,7 @@ from ltr.counts import Profile, imbalance_factor
 from ltr.data import HubLT, Listed, LongTailed, Synthetic
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
-from ltr.run import hub, lookup, weights
+from ltr.run import lookup, weights
 from ltr.runs import word
 
 BEFORE = "_before"  # after the name of a tuning: the network as it was, a run of its own
@@ -117,7 +117,9 @@ class Wish:
             if not path.is_file():
                 raise InputError(f"{self.file} is a folder: name the file of weights in it.")
             config = own_config(path)
-            return str(path), config if place.trusts(path) else harmless(place, path, config)
+            for text in () if place.trusts(path) else texts(config.get("data")):
+                within(place, text)
+            return str(path), config
         folder = place.run(self.base)
         if not (folder / lookup.LAST).is_file():
             raise InputError(f"the run {self.base} has no weights, only results: choose another one.")
@@ -151,23 +153,27 @@ class Wish:
 
 
 def own_config(path: Path) -> dict[str, Any]:
-    """Return the config of a run by its checkpoint: the file beside it, else the text in it; empty where none is."""
-    beside = path.parent / "config.yaml"
-    text = beside.read_text(encoding="utf-8") if path.name == lookup.LAST and beside.is_file() else None
-    config = yaml.safe_load(text or weights.read(str(path)).get("config") or "")
-    return config if isinstance(config, dict) else {}
+    """Return what the config of a run says of network and data: the file beside its checkpoint, else the text in it.
 
-
-def harmless(place: Place, path: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Return what a stranger's config says of network and data.
+    It is empty where there is none.
 
     Raises:
-        InputError: where it names code that is not ours, or files that this page does not open.
+        InputError: where it names what may not be built.
     """
-    kept: dict[str, Any] = yaml.safe_load(hub.harmless(yaml.safe_dump(config), path)) if config else {}
-    for text in hub.words(kept.get("data")):
-        within(place, text)
-    return kept
+    beside = path.parent / "config.yaml"
+    text = beside.read_text(encoding="utf-8") if path.name == lookup.LAST and beside.is_file() else None
+    text = text or weights.read(str(path)).get("config")
+    config: dict[str, Any] = yaml.safe_load(trust.checked(text, path, keys=trust.NETWORK)) if text else {}
+    return config
+
+
+def texts(content: Any) -> Iterator[str]:
+    """Yield all texts in nested content."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict | list):
+        for item in content.values() if isinstance(content, dict) else content:
+            yield from texts(item)
 
 
 def network(config: Mapping[str, Any], architecture: str) -> tuple[Part, Part]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
+from ltr import trust
 from ltr.errors import InputError
-from ltr.run import lookup, weights
-from ltr.run.hub import harmless, repository
+from ltr.run import hub, lookup, weights
 
 CONFIG = ("--config", "-c")
 
@@ -57,8 +58,12 @@ def expand(verb: str, arguments: list[str]) -> list[str]:
     resolved = replace(arguments, str(path), "--ckpt_path")
     if verb == "fit" and option(arguments, *CONFIG):  # the command that began the run, said again
         return resolved
-    config = own_config(path)
-    return ["--config", harmless(config, path) if repository(path) else config, *resolved]
+    return ["--config", own_config(path, trusted(arguments)), *resolved]
+
+
+def trusted(arguments: list[str]) -> list[str]:
+    """Return the packages whose classes the config of a run may name."""
+    return [name for *_, name in option(arguments, "--trust")]
 
 
 def run_name(configs: list[str]) -> str:
@@ -77,15 +82,25 @@ def _last(arguments: list[str]) -> Path:
     return path
 
 
-def own_config(path: Path) -> str:
-    """Return the config of a run as YAML: the file beside its checkpoint, else the text in it."""
+def own_config(path: Path, packages: Collection[str] = ()) -> str:
+    """Return what may be built of the config of a run, as YAML: the file beside its checkpoint, else the text in it.
+
+    Args:
+        path: the checkpoint. Of one of the Hub, the trainer is left out: it was that of another machine.
+        packages: names of the top-level packages that this command line trusts.
+
+    Raises:
+        InputError: where there is no config, or it names what may not be built.
+    """
     beside = path.parent / "config.yaml"
+    keys = trust.NETWORK if hub.repository(path) else trust.WHOLE
     if beside.is_file():
-        return beside.read_text(encoding="utf-8")
+        with beside.open(encoding="utf-8", errors="replace") as file:
+            return trust.checked(file.read(trust.LARGEST + 1), beside, packages, keys)
     config = weights.read(str(path)).get("config")
     if not isinstance(config, str):
         raise InputError(
             f"{path} is no run of `ltr`: there is no config in it or beside it. Start from its weights with "
             "`ltr fit --config pretrained.yaml --model.backbone.checkpoint`."
         )
-    return config
+    return trust.checked(config, path, packages, keys)

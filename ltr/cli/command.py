@@ -14,7 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from ltr import backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules
 from ltr.callbacks import Evaluation, Progress, Run
 from ltr.cli.arguments import expand, run_name
-from ltr.cli.parser import Parser
+from ltr.cli.parser import Parser, trust_argument
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
@@ -23,7 +23,7 @@ from ltr.run.checkpoint_io import WholeFiles
 
 # Imported so that short class names are known.
 PARTS = (backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules)
-PASSING = ("ckpt_path", "overwrite", "evaluation", "config")
+PASSING = ("ckpt_path", "overwrite", "evaluation", "config", "trust")
 
 
 def precision() -> str:
@@ -83,6 +83,7 @@ class Command(LightningCLI):
         parser.add_argument("--runs", type=str, default="checkpoints", help="Folder in which the runs are kept.")
         parser.add_argument("--overwrite", action="store_true", help="Replace a run of the same name.")
         parser.add_argument("--evaluation", type=str | None, default=None, help="Folder of a test or prediction.")
+        trust_argument(parser)
         parser.link_arguments("data.counts", "model.init_args.counts", apply_on="instantiate")
 
     def _parse_ckpt_path(self) -> None:

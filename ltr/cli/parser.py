@@ -32,6 +32,12 @@ class Parser(LightningArgumentParser):
         raise InputError(readable(message, [action.dest for action in self._actions])) from ex
 
 
+def trust_argument(parser: LightningArgumentParser) -> None:
+    """Add the packages whose classes the config of a run may name."""
+    about = "Package whose classes the config of the run may name; repeatable."
+    parser.add_argument("--trust", action="append", type=str, default=[], help=about)
+
+
 def readable(message: str, own: Sequence[str] = ()) -> str:
     """Turn an error of jsonargparse into a sentence.
 

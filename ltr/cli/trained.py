@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
-from ltr.cli.arguments import option, own_config
+from ltr.cli.arguments import option, own_config, trusted
 from ltr.cli.dataset import configured
-from ltr.cli.parser import Parser, causes
+from ltr.cli.parser import Parser, causes, trust_argument
 from ltr.data import LongTailed
 from ltr.export import Trained
 from ltr.methods import Method
-from ltr.run import hub, lookup, weights
+from ltr.run import lookup, weights
 
 
 def trained_parser(verb: str, description: str) -> Parser:
@@ -27,6 +27,7 @@ def trained_parser(verb: str, description: str) -> Parser:
     parser = Parser(prog=f"ltr {verb}", description=description)
     parser.add_argument("--config", action="config", help="A recipe for the data, where they are not those of the run.")
     parser.add_argument("--ckpt_path", type=str, required=True, help="The run: its folder, name or checkpoint.")
+    trust_argument(parser)
     parser.add_subclass_arguments(LongTailed, "data", required=True)
     parser.add_subclass_arguments(Method, "model", required=True)
     parser.link_arguments("data.counts", "model.init_args.counts", apply_on="instantiate")
@@ -47,9 +48,7 @@ def read_trained(parser: Parser, arguments: Sequence[str]) -> tuple[Trained, Any
     if not given or {"-h", "--help"} & set(arguments):
         parser.parse_args(list(arguments))  # which says what is missing, or the help
     path = lookup.checkpoint(given[-1][2])
-    config = own_config(path)
-    if hub.repository(path):
-        config = hub.harmless(config, path)
+    config = own_config(path, trusted(list(arguments)))
     own = yaml.safe_load(config)
     words = configured(arguments, lambda _, content: ["--config", json.dumps({"data": content.get("data")})])
     with causes():

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from ltr.errors import InputError
 
 PREFIX = "hf://"
 WEIGHTS = "model.safetensors"
 MISSING = 'the Hugging Face Hub needs the library `huggingface_hub`: pip install "ltr[hub]".'
-PARTS = ("ltr.", "torch.optim.")
 
 
 def download(name: str) -> Path:
@@ -47,36 +39,3 @@ def repository(path: Path) -> str | None:
     """Return the name under which a fetched file's evaluations are kept, `user--name`; None for any other file."""
     *_, home, snapshots, _, _ = ("", "", "", "", *path.parts)
     return home.removeprefix("models--") if snapshots == "snapshots" and home.startswith("models--") else None
-
-
-def harmless(config: str, origin: Path) -> str:
-    """Return what the config of a stranger's run says of the network and its data, as YAML.
-
-    Args:
-        config: the whole, as YAML.
-        origin: where it is from, for the error.
-
-    Raises:
-        InputError: where it names code that is no part of `ltr`, or is no config.
-    """
-    try:
-        content = yaml.safe_load(config)
-    except yaml.YAMLError as error:
-        raise InputError(f"{origin} is refused: its config is no YAML.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{origin} is refused: its config does not say what its network is.")
-    kept = {key: content[key] for key in ("seed_everything", "model", "data", "name") if key in content}
-    for word in words(kept):
-        dotted = re.fullmatch(r"(\w+)(\.\w+)+", word)
-        if dotted and not word.startswith(PARTS) and (dotted[1] in sys.modules or importlib.util.find_spec(dotted[1])):
-            raise InputError(f"{origin} is refused: its config names {word}, which is no part of `ltr`.")
-    return yaml.safe_dump(kept, sort_keys=False)
-
-
-def words(content: Any) -> Iterator[str]:
-    """Yield all texts in nested content."""
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, (dict, list)):
-        for item in content.values() if isinstance(content, dict) else content:
-            yield from words(item)

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from ltr.errors import InputError
 from ltr.run import hub, lookup
@@ -49,22 +48,3 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(InputError, match=r'pip install "ltr\[hub\]"'):
         hub.download("hf://me/mine")
-
-
-def test_of_a_strangers_config_network_and_data_are_kept() -> None:
-    config = {
-        "model": {"class_path": "ltr.methods.Method", "init_args": {"optimizer": {"class_path": "torch.optim.SGD"}}},
-        "data": {"class_path": "ltr.data.FolderLT", "init_args": {"root": "images.v2"}},
-        "trainer": {"default_root_dir": "/etc"},
-        "runs": "/etc",
-        "name": "mine",
-    }
-    kept = yaml.safe_load(hub.harmless(yaml.safe_dump(config), CACHED))
-    assert kept == {key: config[key] for key in ("model", "data", "name")}
-
-
-@pytest.mark.parametrize("where", ["class_path", "init_args"])
-def test_code_that_is_none_of_ours_is_refused(where: str) -> None:
-    value = "subprocess.Popen" if where == "class_path" else {"optimizer": ["os.system"]}
-    with pytest.raises(InputError, match=r"its config names (subprocess\.Popen|os\.system), which is no part of `ltr`"):
-        hub.harmless(yaml.safe_dump({"model": {where: value}}), CACHED)
