@@ -53,7 +53,7 @@ LIGHTNING = {
     lightning_callbacks: (
         "BatchSizeFinder DeviceStatsMonitor EarlyStopping EMAWeightAveraging GradientAccumulationScheduler "
         "LearningRateFinder LearningRateMonitor ModelCheckpoint ModelSummary OnExceptionCheckpoint RichModelSummary "
-        "SpikeDetection StochasticWeightAveraging Timer TQDMProgressBar WeightAveraging"
+        "SpikeDetection TQDMProgressBar WeightAveraging"
     ),
     loggers: "CSVLogger TensorBoardLogger WandbLogger",
     profilers: "AdvancedProfiler PassThroughProfiler PyTorchProfiler SimpleProfiler",

@@ -26,7 +26,7 @@ from ltr.run import lookup, safetensors_files, weights
 from tests.tiny import TINY
 
 SHIPPED = lookup.folder("checkpoints")
-NAMES = ("os.system", "ltr.files.os.system", "evil.function", "evil.Thing", "evil")
+NAMES = ("os.system", "ltr.files.os.system", "evil.function", "evil.Thing")
 RAN: list[str] = []
 EVIL = """
 def function(*_, **__): pass
@@ -252,7 +252,6 @@ def test_every_part_of_lightning_passes_as_a_run_keeps_it() -> None:
         "EarlyStopping": "monitor=x",
         "GradientAccumulationScheduler": "scheduling={0: 1}",
         "OnExceptionCheckpoint": "dirpath=x",
-        "StochasticWeightAveraging": "swa_lrs=0.1",
         "CSVLogger": "save_dir=x",
         "TensorBoardLogger": "save_dir=x",
     }
