@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from ltr.app.place import Place
 from ltr.app.told import told
 from ltr.errors import InputError
 from ltr.html.markup import escape
+from ltr.run.folder import RunFolder
 
 
 def runs(place: Place, like: gr.Dropdown) -> None:
@@ -73,7 +73,7 @@ def runs(place: Place, like: gr.Dropdown) -> None:
     @told
     def ask(run: str) -> Any:
         folder = deletable(place, run)
-        inside = [path for path in folder.rglob("*") if path.is_file()]
+        inside = RunFolder(folder).files
         size = sum(path.stat().st_size for path in inside) / 2**20
         words = f"<p>Delete <b>{escape(run)}</b>, {len(inside)} files, {size:.1f} MiB? This cannot be undone.</p>"
         return words, gr.Group(visible=True)
@@ -82,7 +82,7 @@ def runs(place: Place, like: gr.Dropdown) -> None:
     def remove(run: str) -> Any:
         folder = deletable(place, run)
         Job.of(place, run).forget()
-        shutil.rmtree(folder)
+        RunFolder(folder).delete()
         return "", gr.Group(visible=False), rows()
 
     @told

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from ltr import files
 from ltr.callbacks.provenance import provenance
 from ltr.methods import Method
+from ltr.run.folder import RunFolder
 
 
 class Run(ModelCheckpoint):
@@ -77,8 +77,9 @@ class Run(ModelCheckpoint):
 
     def begin(self) -> None:
         """Take the folder: an input that turns out to be bad before the first epoch is over leaves it as it was."""
-        if self.replaces and self.folder.exists():
-            shutil.rmtree(self.folder)
+        run = RunFolder(self.folder)
+        if self.replaces and run.exists:
+            run.delete()
         self.replaces = False
         files.write_text(self.folder / "config.yaml", self.config)
 

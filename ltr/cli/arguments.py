@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ltr.errors import InputError
 from ltr.run import lookup, weights
+from ltr.run.folder import RunFolder
 from ltr.run.hub import harmless, repository
 
 CONFIG = ("--config", "-c")
@@ -71,7 +72,7 @@ def _last(arguments: list[str]) -> Path:
     """Return the last checkpoint of the run that the arguments name."""
     runs, names = option(arguments, "--runs"), option(arguments, "--name")
     name = names[-1][2] if names else run_name([config for *_, config in option(arguments, *CONFIG)])
-    path = Path(runs[-1][2] if runs else "checkpoints") / name / lookup.LAST
+    path = RunFolder.of(runs[-1][2] if runs else "checkpoints", name).checkpoint
     if not path.is_file():
         raise InputError(f"there is nothing to resume: {path} does not exist. Leave out `--ckpt_path` to start anew.")
     return path

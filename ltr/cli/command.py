@@ -16,10 +16,10 @@ from ltr.callbacks import Evaluation, Progress, Run
 from ltr.cli.arguments import expand, run_name
 from ltr.cli.parser import Parser
 from ltr.data import LongTailed
-from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.run import hub, lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
+from ltr.run.folder import RunFolder, plain_name
 
 # Imported so that short class names are known.
 PARTS = (backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules)
@@ -93,22 +93,19 @@ class Command(LightningCLI):
         config = self.config[self.subcommand]
         if config.name is None:
             config.name = run_name([str(path) for path in config.config or []])
-        self.folder = Path(config.runs) / config.name
         if self.subcommand == "fit":
-            resumed = config.ckpt_path and Path(config.ckpt_path).resolve().parent == self.folder.resolve()
-            signs = (lookup.LAST, "config.yaml", "test/metrics.json")
-            taken = any((self.folder / sign).exists() for sign in signs)
-            if taken and not resumed and not config.overwrite:
-                raise InputError(
-                    f"the run {self.folder} exists already: choose another `--name`, resume it with `--ckpt_path "
-                    "last`, or replace it with `--overwrite`."
-                )
+            run = RunFolder.of(config.runs, config.name)
+            self.folder = run.path
+            if not config.ckpt_path or Path(config.ckpt_path).resolve().parent != self.folder.resolve():
+                run.check_writable(overwrite=config.overwrite)
         else:
             weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
             home = Path(config.ckpt_path).parent
             shipped_home = lookup.folder("checkpoints").resolve()
             foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
-            evaluation = config.evaluation or str(self.subcommand)
+            evaluation = str(self.subcommand)
+            if config.evaluation is not None:
+                evaluation = plain_name(config.evaluation, "--evaluation")
             fetched = hub.repository(Path(config.ckpt_path))
             name = home.name if foreign else fetched
             self.folder = (Path(config.runs) / name if name else home) / evaluation

@@ -1,9 +1,10 @@
-"""What a finished run has left in its folder."""
+"""A run is a folder: the names of its files, what counts as a run, what may be replaced, what is read from it."""
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,126 @@ import yaml
 from ltr.errors import InputError
 from ltr.run import lookup, weights
 
+CHECKPOINT, CONFIG, CURVES = "last.ckpt", "config.yaml", "metrics.csv"
+METRICS, PREDICTIONS, PREDICTIONS_TABLE = "metrics.json", "predictions.pt", "predictions.csv"
+ARGUMENTS = "arguments.json"
+WANDB = "wandb.json"
+# Everything that `ltr` writes into the folder of a run, and into the folder of each evaluation in it.
+RUN_FILES = (CHECKPOINT, CONFIG, CURVES, WANDB, "grid.csv", "front.png")
+EVALUATION_FILES = (
+    *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, "confusion.png", "recall.png", ARGUMENTS),
+    *("conformal.json", "sets.pt", "shifts.csv", "shifts.md", "shifts.png"),
+)
+# A folder in a run that has one of these is an evaluation.
+RESULTS = (METRICS, PREDICTIONS, "conformal.json", "shifts.csv")
+PLAIN_NAME = re.compile(r"[^\s./\\][^/\\\x00-\x1f]{0,199}(?<!\s)")
+
 ASIDE = ("seed", "params", "seconds", "floor")
 USUAL = "test"
 
 Row = Mapping[str, float]
+
+
+def plain_name(name: str, what: str) -> str:
+    """Return the name of a run, an evaluation or a study, which names one folder.
+
+    Args:
+        name: as the user gave it.
+        what: the option or key that gives it, for the error.
+
+    Raises:
+        InputError: for an empty name, a path, or a name that begins with a dot.
+    """
+    if not PLAIN_NAME.fullmatch(name):
+        raise InputError(
+            f"{what} cannot be {name!r}: give the name of one folder, without slashes and with no dot at its beginning "
+            "(`--runs` takes a path)."
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of a run, whether it is there or not.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, runs: str | Path, name: str) -> RunFolder:
+        """Return the folder of the run of a name.
+
+        Args:
+            runs: the folder in which runs are kept.
+            name: of the run, one plain name.
+
+        Raises:
+            InputError: where the name is empty or a path.
+        """
+        return cls(Path(runs) / plain_name(name, "--name"))
+
+    @property
+    def checkpoint(self) -> Path:
+        """Path of its last checkpoint."""
+        return self.path / CHECKPOINT
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder is a run: it has a checkpoint, curves, or the metrics of an evaluation."""
+        own = (self.checkpoint, self.path / CURVES)
+        return any(path.is_file() for path in own) or any(self.path.glob(f"*/{METRICS}"))
+
+    def check_writable(self, *, overwrite: bool) -> None:
+        """Refuse to begin a run where another one, or something else, would be lost.
+
+        Args:
+            overwrite: whether a run may be replaced.
+
+        Raises:
+            InputError: where there is a run and it may not be replaced, or the folder is no run.
+        """
+        if self.exists and not overwrite:
+            raise InputError(
+                f"the run {self.path} exists already: choose another `--name`, resume it with `--ckpt_path "
+                "last`, or replace it with `--overwrite`."
+            )
+        if self.exists or not self.path.exists():
+            return
+        if not self.path.is_dir() or (self.path / CONFIG).exists():
+            what = f"has a {CONFIG} and is no run of `ltr`" if self.path.is_dir() else "is a file"
+            raise InputError(f"{self.path} {what}: remove it, or choose another `--name`.")
+        if overwrite and any(self.path.iterdir()):
+            raise InputError(
+                f"{self.path} is no run of `ltr`, so `--overwrite` does not replace it: choose another `--name`, or "
+                "leave out `--overwrite` to add a run to what is in the folder."
+            )
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that `ltr` wrote: of the run, then of its evaluations. Files of others are not among them."""
+        inner = [path for path in sorted(self.path.glob("*/")) if not path.is_symlink()]
+        evaluations = [path for path in inner if any((path / name).is_file() for name in RESULTS)]
+        own = [self.path / name for name in RUN_FILES]
+        own += [path / name for path in evaluations for name in EVALUATION_FILES]
+        return [path for path in own if path.is_file()]
+
+    def delete(self) -> None:
+        """Delete the files of the run, then its folders where nothing else is in them.
+
+        Raises:
+            InputError: where the folder is no run.
+        """
+        if not self.exists:
+            raise InputError(f"{self.path} is no run of `ltr`, so nothing in it is deleted.")
+        files = self.files
+        for path in files:
+            path.unlink()
+        for folder in sorted({path.parent for path in files} | {self.path}, reverse=True):  # evaluations first
+            if not folder.is_symlink() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from ltr import files, plots
 from ltr.errors import InputError
 from ltr.markdown import markdown_table
+from ltr.run.folder import RunFolder
 from ltr.studies.kept import kept, note
 from ltr.studies.runs import Perform
 
@@ -41,7 +42,7 @@ def tune_grid(arguments: Sequence[str], perform: Perform) -> None:
     parser.add_argument("--runs", default="checkpoints", help="folder in which the folder of the grid is kept")
     parser.add_argument("--name", default="tune_grid", help="the folder of the grid")
     said, common = parser.parse_known_args(arguments)
-    folder = Path(said.runs) / said.name
+    folder = RunFolder.of(said.runs, said.name).path
     found = _tables(folder, said.seeds, ["--config", said.config, *common], perform, separate=said.separate)
     rows = plots.over_seeds(found)
     files.write_csv(folder / "front.csv", rows)

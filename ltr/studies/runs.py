@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from ltr.errors import InputError
 from ltr.run import lookup
+from ltr.run.folder import RunFolder
 from ltr.studies.job import Job
 from ltr.studies.kept import kept, note
 from ltr.studies.plan import Plan
@@ -109,7 +110,7 @@ class Runs:
             named = ["--runs", str(home.parent), "--name", home.name, "--seed_everything", str(job.seed)]
             if (home / lookup.LAST).is_file():
                 named += ["--ckpt_path", "last"]
-            elif home.is_dir():  # interrupted within its first epoch, or a result whose weights are needed again
+            elif RunFolder(home).exists:  # interrupted in its first epoch, or a result whose weights are needed again
                 named.append("--overwrite")
             bar = [] if self.bars else ["--trainer.enable_progress_bar", "false"]
             self.perform("fit", [*arguments["fit"], *bar, *named], tell=False)
