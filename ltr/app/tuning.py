@@ -18,14 +18,15 @@ import yaml
 from ltr import backbones, data, heads, losses
 from ltr.app.catalogue import known
 from ltr.app.networks import architectures
-from ltr.app.place import SIGNS, Place
+from ltr.app.place import Place
 from ltr.app.training import within
 from ltr.contracts import Output
 from ltr.counts import Profile, imbalance_factor
 from ltr.data import HubLT, Listed, LongTailed, Synthetic
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
-from ltr.run import hub, lookup, weights
+from ltr.run import hub
+from ltr.run.folder import RunFolder, config_text
 from ltr.runs import word
 
 BEFORE = "_before"  # after the name of a tuning: the network as it was, a run of its own
@@ -86,7 +87,7 @@ class Wish:
             InputError: where something cannot be used.
         """
         for folder in (place.new(self.name), place.new(self.name + BEFORE)):
-            if any((folder / sign).exists() for sign in SIGNS):
+            if RunFolder(folder).exists:
                 raise InputError(f"the run {folder.name} exists already: choose another name.")
         checkpoint, config = self.start(place)
         backbone, head = network(config, known(self.architecture, architectures(), "architecture"))
@@ -116,13 +117,14 @@ class Wish:
             path = place.inside(self.file)
             if not path.is_file():
                 raise InputError(f"{self.file} is a folder: name the file of weights in it.")
-            config = own_config(path)
+            config = config_of(path)
             return str(path), config if place.trusts(path) else harmless(place, path, config)
         folder = place.run(self.base)
-        if not (folder / lookup.LAST).is_file():
+        checkpoint = RunFolder(folder).checkpoint
+        if not checkpoint.is_file():
             raise InputError(f"the run {self.base} has no weights, only results: choose another one.")
         own = place.runs / self.base
-        return str(own) if own.is_dir() else self.base, own_config(folder / lookup.LAST)
+        return str(own) if own.is_dir() else self.base, config_of(checkpoint)
 
     def criterion(self, head: Part) -> list[str]:
         """Return the words for the loss, on each expert where the head has several."""
@@ -150,11 +152,9 @@ class Wish:
         return ["--data", name, *(part for option in options for part in option)]
 
 
-def own_config(path: Path) -> dict[str, Any]:
-    """Return the config of a run by its checkpoint: the file beside it, else the text in it; empty where none is."""
-    beside = path.parent / "config.yaml"
-    text = beside.read_text(encoding="utf-8") if path.name == lookup.LAST and beside.is_file() else None
-    config = yaml.safe_load(text or weights.read(str(path)).get("config") or "")
+def config_of(checkpoint: Path) -> dict[str, Any]:
+    """Return the config that belongs to a checkpoint, empty where there is none."""
+    config = yaml.safe_load(config_text(checkpoint))
     return config if isinstance(config, dict) else {}
 
 

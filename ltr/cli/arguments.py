@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ltr.errors import InputError
-from ltr.run import lookup, weights
-from ltr.run.folder import RunFolder
+from ltr.run import lookup
+from ltr.run.folder import RunFolder, own_config
 from ltr.run.hub import harmless, repository
 
 CONFIG = ("--config", "-c")
@@ -76,17 +76,3 @@ def _last(arguments: list[str]) -> Path:
     if not path.is_file():
         raise InputError(f"there is nothing to resume: {path} does not exist. Leave out `--ckpt_path` to start anew.")
     return path
-
-
-def own_config(path: Path) -> str:
-    """Return the config of a run as YAML: the file beside its checkpoint, else the text in it."""
-    beside = path.parent / "config.yaml"
-    if beside.is_file():
-        return beside.read_text(encoding="utf-8")
-    config = weights.read(str(path)).get("config")
-    if not isinstance(config, str):
-        raise InputError(
-            f"{path} is no run of `ltr`: there is no config in it or beside it. Start from its weights with "
-            "`ltr fit --config pretrained.yaml --model.backbone.checkpoint`."
-        )
-    return config

@@ -19,7 +19,7 @@ from ltr.data import LongTailed
 from ltr.methods import Method
 from ltr.run import hub, lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
-from ltr.run.folder import RunFolder, plain_name
+from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, RunFolder, plain_name
 
 # Imported so that short class names are known.
 PARTS = (backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules)
@@ -173,13 +173,14 @@ class Command(LightningCLI):
             return
         if self.trainer.max_epochs == 0:
             self.run.begin()
-            self.trainer.save_checkpoint(self.folder / lookup.LAST)
+            self.trainer.save_checkpoint(RunFolder(self.folder).checkpoint)
         if self.trainer.is_global_zero:
             for logger in wandb_loggers(self.trainer.loggers):
                 from ltr.report.wandb_run import log_training
 
                 log_training(logger, self.folder)
-        self.say(f"{self.folder / lookup.LAST}; next: ltr test --ckpt_path {self.folder / lookup.LAST}")
+        checkpoint = RunFolder(self.folder).checkpoint
+        self.say(f"{checkpoint}; next: ltr test --ckpt_path {checkpoint}")
 
     def after_validate(self) -> None:
         """Print the measures of the splits."""
@@ -197,7 +198,7 @@ class Command(LightningCLI):
 
     def after_predict(self) -> None:
         """Print where the predictions are."""
-        self.say(f"{self.folder}: predictions.csv, predictions.pt")
+        self.say(f"{self.folder}: {PREDICTIONS_TABLE}, {PREDICTIONS}")
 
     def say(self, sentence: str) -> None:
         """Print a result, once over all processes."""

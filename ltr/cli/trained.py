@@ -8,13 +8,14 @@ from typing import Any
 
 import yaml
 
-from ltr.cli.arguments import option, own_config
+from ltr.cli.arguments import option
 from ltr.cli.dataset import configured
 from ltr.cli.parser import Parser, causes
 from ltr.data import LongTailed
 from ltr.export import Trained
 from ltr.methods import Method
 from ltr.run import hub, lookup, weights
+from ltr.run.folder import own_config
 
 
 def trained_parser(verb: str, description: str) -> Parser:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
+from pages import make_metrics, make_run
 
 from ltr.errors import InputError
-from ltr.run.folder import RunFolder, plain_name
+from ltr.run.folder import RunFolder, made_with, own_config, plain_name, write_arguments
 
 
 def write(home: Path, *names: str) -> None:
@@ -93,3 +97,77 @@ def test_files_of_others_survive_where_a_run_is_deleted(tmp_path: Path) -> None:
     run.delete()
     assert left(run.path) == mine
     assert (tmp_path / "elsewhere" / "metrics.json").is_file()
+
+
+def test_every_file_that_a_command_writes_is_known(tiny, ltr) -> None:
+    assert tiny("--name a --data.val_per_class 2") == 0
+    assert ltr("test --ckpt_path a") == 0
+    assert ltr("predict --ckpt_path a") == 0
+    assert ltr("test --ckpt_path a --config conformal.yaml --evaluation sets") == 0
+    assert ltr("test --ckpt_path a --config shifts.yaml --evaluation shifts --trainer.callbacks.factors [2]") == 0
+    run = RunFolder(Path("checkpoints/a"))
+    assert sorted(run.files) == sorted(path for path in run.path.rglob("*") if path.is_file())
+    assert [one.name for one in run.evaluations] == ["test", "sets", "shifts"]
+    run.delete()
+    assert not run.path.exists()
+
+
+def test_what_is_read_of_a_run(tmp_path: Path) -> None:
+    run = RunFolder(make_run(tmp_path / "a"))
+    assert (run.name, run.main, run.evaluations) == ("a", None, ())
+    assert run.config["seed_everything"] == 3
+    assert [row["epoch"] for row in run.rows] == ["0", "1"]
+    assert [row.get("test/top1") for row in run.curves] == [None, 0.3], "what was not measured is not there"
+    assert run.fit_command == f"ltr fit --config {run.path}/config.yaml --name a_again"
+    assert run.test_command(None) == f"ltr test --ckpt_path {run.path}"
+    for name in ("a_first", "test", "z"):
+        make_metrics(run.path / name)
+    run = RunFolder(run.path)
+    assert [one.name for one in run.evaluations] == ["test", "a_first", "z"]
+    assert run.main is not None
+    assert run.main.name == "test"
+    assert run.tested("z")
+    assert not run.tested("y")
+
+
+def test_the_config_is_the_file_else_what_the_checkpoint_holds_else_what_was_tested(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    make_metrics(tmp_path / "test", config={"name": "tested"})
+    assert RunFolder(tmp_path).config == {"name": "tested"}
+    torch.save({"state_dict": {}, "config": "name: inside"}, run.checkpoint)
+    assert RunFolder(tmp_path).config == {"name": "inside"}
+    assert own_config(run.checkpoint) == "name: inside"
+    run.config_file.write_text("name: beside")
+    assert RunFolder(tmp_path).config == {"name": "beside"}
+    assert own_config(run.checkpoint) == "name: beside"
+    torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
+    with pytest.raises(InputError, match=r"is no run of `ltr`: there is no config in it or beside it"):
+        own_config(tmp_path / "foreign.pt")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "what"),
+    [
+        ("metrics.csv", "epoch,train/loss\n0,no number\n", "curves"),
+        ("config.yaml", "a: [", "config"),
+        ("test/metrics.json", "{", "evaluations"),
+        ("test/metrics.json", '{"counts": [1]}', "main"),
+    ],
+)
+def test_damaged_files_get_a_sentence(file: str, content: str, what: str, tmp_path: Path) -> None:
+    write(tmp_path, file)
+    (tmp_path / file).write_text(content)
+    with pytest.raises(InputError, match=r"(is damaged: delete it|is no YAML)"):
+        getattr(RunFolder(tmp_path), what)
+
+
+def test_a_result_knows_its_arguments(tmp_path: Path) -> None:
+    assert made_with(tmp_path, {"fit": ["--a"]}), "nothing is known of it"
+    write_arguments(tmp_path, {"fit": ["--a"], "test": []})
+    assert made_with(tmp_path, {"fit": ["--a"], "test": []})
+    assert not made_with(tmp_path, {"fit": ["--b"], "test": []})
+
+
+def test_a_run_is_read_without_torch() -> None:
+    code = "import sys, ltr.run.folder, ltr.run.lookup; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
