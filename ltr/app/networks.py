@@ -26,7 +26,7 @@ from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.run import hub, safetensors_files, weights
-from ltr.run.folder import CHECKPOINT, TEST, EvaluationResult, RunFolder, config_text, own_config
+from ltr.run.folder import CHECKPOINT, TEST, EvaluationResult, RunFolder, config_text
 
 KEPT = 4  # networks in memory
 LARGEST = 1024  # height and width of an image that a checkpoint may ask for
@@ -103,16 +103,15 @@ def _read(source: Source) -> Network:
     state = weights.tensors(content, path.name)
     try:
         with apart():
-            if "counts" in state and config_text(path):
-                return _run(path, {**content, "state_dict": state}, trusted=source.trusted)
+            if "counts" in state and (config := config_text(path)):
+                return _run(path, {**content, "state_dict": state}, config, trusted=source.trusted)
             return _foreign(path, source.architecture, source.data_set)
     except weights.UNREADABLE as error:
         raise InputError(f"{path} is of no network that `ltr` can build ({weights.first_line(error)}).") from error
 
 
-def _run(path: Path, content: dict[str, Any], *, trusted: bool) -> Network:
+def _run(path: Path, content: dict[str, Any], text: str, *, trusted: bool) -> Network:
     """Return the network of a checkpoint of a run."""
-    text = own_config(path)
     config = yaml.safe_load(text if trusted else hub.harmless(text, path))
     if not {"model", "data"} <= config.keys():
         raise InputError(f"the config of {path} does not say what its network is.")

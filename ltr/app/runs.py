@@ -72,10 +72,9 @@ def runs(place: Place, like: gr.Dropdown) -> None:
 
     @told
     def ask(run: str) -> Any:
-        folder = deletable(place, run)
-        inside = RunFolder(folder).files
-        size = sum(path.stat().st_size for path in inside) / 2**20
-        words = f"<p>Delete <b>{escape(run)}</b>, {len(inside)} files, {size:.1f} MiB? This cannot be undone.</p>"
+        found = RunFolder(deletable(place, run))
+        size = f"{len(found.files)} files, {found.size / 2**20:.1f} MiB"
+        words = f"<p>Delete <b>{escape(run)}</b>, {size}? This cannot be undone.</p>"
         return words, gr.Group(visible=True)
 
     @told

@@ -82,8 +82,8 @@ class EvaluationResult:
         path = folder / METRICS
         try:
             metrics = json.loads(path.read_text(encoding="utf-8"))
-            lists = {key: [*metrics[key]] for key in ("counts", "recall", "classes")}
-            return cls(folder.name, folder, {**metrics, **lists})
+            lists = {key: [*metrics[key]] for key in ("counts", "recall", "classes", "adjustments")}
+            return cls(folder.name, folder, {**metrics, **lists, "config": dict(metrics["config"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged: delete it, or test the run again.") from error
 
@@ -301,6 +301,11 @@ class RunFolder:
         own = [self.path / name for name in RUN_FILES]
         own += [path / name for path in evaluations for name in EVALUATION_FILES]
         return [path for path in own if path.is_file()]
+
+    @property
+    def size(self) -> int:
+        """The size of its files in bytes."""
+        return sum(path.stat().st_size for path in self.files)
 
     def delete(self) -> None:
         """Delete the files of the run, then its folders where nothing else is in them.
