@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.metrics import Report
 from ltr.run import lookup
+from ltr.run.folder import RunFolder
 
 Part = str | PathLike[str] | Mapping[str, object]
 
@@ -53,7 +53,7 @@ def build(
         command.datamodule.trainer = command.trainer  # which knows the device
         command.datamodule.prepare_data()
         command.datamodule.setup()
-    return Run(command, command.folder / lookup.LAST)
+    return Run(command, RunFolder(command.folder).checkpoint)
 
 
 def load(run: str | PathLike[str], *parts: Part) -> Run:
@@ -150,8 +150,7 @@ class Run:
     @property
     def curves(self) -> dict[str, list[float]]:
         """What was measured in every epoch, by `split/measure`, from `metrics.csv`; NaN where it was not measured."""
-        with (self.folder / "metrics.csv").open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines))
+        rows = RunFolder(self.folder).rows
         return {key: [float(row[key] or math.nan) for row in rows] for key in rows[0]}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ltr.errors import InputError, did_you_mean
-from ltr.recipe import GROUPS, Recipe
 from ltr.run import lookup
+from ltr.run.recipe import GROUPS, Recipe
 
 
 def methods() -> dict[str, str]:

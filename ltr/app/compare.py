@@ -17,6 +17,7 @@ from ltr.app.told import told
 from ltr.app.tuning_form import OWN, form, slider
 from ltr.errors import InputError
 from ltr.html.markup import sentence
+from ltr.run.folder import RunFolder
 
 TUNE, RUNS = "Tune and compare", "Compare finished runs"
 PULSE = 1.5  # seconds between two looks at a job
@@ -165,7 +166,7 @@ def compared(place: Place, mode: str, name: str | None, runs: Sequence[str] | No
     from ltr.app.comparison import of_runs, of_tuning
 
     if mode == TUNE:
-        there = name and (place.new(name) / "test" / "metrics.json").is_file()
+        there = name and RunFolder(place.new(name)).tested()
         return of_tuning(place, name or "") if there and not Job.of(place, name or "").running else None
     return of_runs(place, runs or ()) if runs and len(runs) > 1 else None
 

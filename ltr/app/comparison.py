@@ -20,11 +20,10 @@ from ltr.errors import InputError
 from ltr.html.markup import picture, sentence, table
 from ltr.metrics import NINE
 from ltr.report import figures
-from ltr.report.about import method
 from ltr.report.compared import clash, names, splits_differ
 from ltr.report.measures import NOTE, title, written
-from ltr.run import lookup
-from ltr.run.folder import Evaluated, Finished
+from ltr.run import description
+from ltr.run.folder import METRICS, TEST, EvaluationResult, RunFolder
 
 OLD, NEW, ADJUSTED = "before", "after", "control"
 MOST = 12
@@ -46,15 +45,15 @@ class Comparison:
     """
 
     title: str
-    rows: Mapping[str, Evaluated]
+    rows: Mapping[str, EvaluationResult]
     drawn: Sequence[str]
     tuned: Path | None = None
     whose: str = ""
-    ensemble: tuple[str, Evaluated] | None = None
+    ensemble: tuple[str, EvaluationResult] | None = None
     curve: Sequence[Mapping[str, float]] = ()
 
     @property
-    def all(self) -> dict[str, Evaluated]:
+    def all(self) -> dict[str, EvaluationResult]:
         """The evaluations, the ensemble included."""
         return dict([*self.rows.items(), *([self.ensemble] if self.ensemble else [])])
 
@@ -68,7 +67,7 @@ class Comparison:
             return self
         measures = heads_of(self.tuned).at(t_new, t_old)
         name = f"{self.whose}both heads (t_new {t_new:.3g}, t_old {t_old:.3g})"
-        ensemble = name, Evaluated("ensemble", self.tuned, measures)
+        ensemble = name, EvaluationResult("ensemble", self.tuned, measures)
         return replace(self, ensemble=ensemble, curve=curve_of(self.tuned, t_new))
 
     def table(self) -> str:
@@ -165,11 +164,11 @@ def of_tuning(place: Place, name: str) -> Comparison:
     """
     after = place.new(name)
     before = place.runs / (name + BEFORE)
-    homes = {OLD: before / "test", NEW: after / "test", ADJUSTED: before / CONTROL}
-    found = {row: Evaluated.read(home) for row, home in homes.items() if (home / "metrics.json").is_file()}
+    homes = {OLD: before / TEST, NEW: after / TEST, ADJUSTED: before / CONTROL}
+    found = {row: EvaluationResult.read(home) for row, home in homes.items() if (home / METRICS).is_file()}
     if NEW not in found:
         raise InputError(f"the tuning {name} has no result yet.")
-    loss = dict(method(found[NEW].metrics.get("config") or {})).get("loss", "tuned").partition("(")[0]
+    loss = dict(description.method(found[NEW].metrics.get("config") or {})).get("loss", "tuned").partition("(")[0]
     named = {OLD: "before: old head", NEW: f"after: {loss}", ADJUSTED: "control: old head, logit adjustment (tau 1)"}
     rows = {named[row]: one for row, one in found.items()}
     drawn = [named[row] for row in (OLD, NEW) if row in found]
@@ -185,11 +184,11 @@ def of_runs(place: Place, chosen: Sequence[str]) -> Comparison:
     chosen = list(dict.fromkeys(chosen))
     if not 2 <= len(chosen) <= MOST:
         raise InputError(f"choose 2 to {MOST} runs; these are {len(chosen)}.")
-    runs = names([Finished.read(str(place.run(name))) for name in chosen])
+    runs = names([RunFolder(place.run(name)) for name in chosen])
     rows = {name: run.main for name, run in runs.items() if run.main is not None}
     if len(rows) < len(runs):
         raise InputError(f"{min(runs.keys() - rows.keys())} was never tested: `ltr test` brings its figures.")
     tuned = (name for name, one in rows.items() if "old_recall" in one.metrics)
-    weighed = next((name for name in tuned if (runs[name].folder / lookup.LAST).is_file()), None)
+    weighed = next((name for name in tuned if runs[name].checkpoint.is_file()), None)
     found = Comparison("_".join(rows), rows, list(rows)[: figures.SERIES])
-    return found if weighed is None else replace(found, tuned=runs[weighed].folder, whose=f"{weighed}, ")
+    return found if weighed is None else replace(found, tuned=runs[weighed].path, whose=f"{weighed}, ")

@@ -9,7 +9,7 @@ import gradio as gr
 from ltr.app.place import Place
 from ltr.app.told import told
 from ltr.errors import InputError
-from ltr.run import lookup
+from ltr.run.folder import CHECKPOINT, RunFolder
 
 if TYPE_CHECKING:
     from ltr.app.answering import Network
@@ -33,7 +33,7 @@ def infer(place: Place) -> None:
                 [RUN, FILE], value=RUN, label="Ask", info="Where the weights are.", elem_id="infer-source"
             )
             run = gr.Dropdown(
-                place.having(lookup.LAST),
+                place.having(CHECKPOINT),
                 value=None,
                 label="Run",
                 info="All that have weights, the latest first.",
@@ -79,7 +79,7 @@ def infer(place: Place) -> None:
         return asked, gr.Slider(label=label), gr.Slider(visible=network.tuned), asked.html(t_new, t_old)
 
     source.change(choose, source, [run, file, architecture, data_set], show_progress="hidden")
-    run.focus(lambda: gr.Dropdown(choices=place.having(lookup.LAST)), None, run, show_progress="hidden")
+    run.focus(lambda: gr.Dropdown(choices=place.having(CHECKPOINT)), None, run, show_progress="hidden")
     button.click(
         ask,
         [images, t_new, t_old, source, run, path, upload, architecture, data_set],
@@ -119,7 +119,7 @@ def from_run(place: Place, name: str | None) -> Network:
     """
     from ltr.app.networks import network
 
-    weights = place.run(name or "") / lookup.LAST
+    weights = RunFolder(place.run(name or "")).checkpoint
     if not weights.is_file():
         raise InputError(f"the run {name} has no weights: choose one that was trained here, or upload a file.")
     return network(weights.resolve(), trusted=True)
@@ -132,7 +132,7 @@ def from_file(
 
     Args:
         place: where files may be.
-        path: of the file, or of a folder with a `last.ckpt`.
+        path: of the file, or of a folder of a run.
         upload: the path of one that was uploaded, which goes first.
         architecture: for a file that does not say.
         data_set: likewise.
@@ -147,7 +147,7 @@ def from_file(
         raise InputError("name a file of weights, or upload one.")
     weights = place.inside(said)
     if weights.is_dir():
-        weights = place.inside(str(weights / lookup.LAST))
+        weights = place.inside(str(RunFolder(weights).checkpoint))
     if not weights.is_file():
         raise InputError(f"{weights} is no file.")
     return network(weights, trusted=place.trusts(weights), architecture=architecture, data_set=data_set)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
-
-import yaml
 
 from ltr.app.job import Job
 from ltr.app.place import Place
+from ltr.errors import InputError
+from ltr.run import description
+from ltr.run.folder import RunFolder
 
 FIGURES = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest recall"}
 COLUMNS = ("run", "state", *FIGURES.values(), "method", "data", "epochs", "when")
@@ -19,8 +20,7 @@ COLUMNS = ("run", "state", *FIGURES.values(), "method", "data", "epochs", "when"
 def row(place: Place, name: str) -> list[str]:
     """Return what the list of the runs says of one."""
     folder, job = place.run(name), Job.of(place, name)
-    config, metrics = read(folder / "config.yaml"), measured(folder)
-    config = config or metrics.get("config") or {}
+    config, metrics = described(RunFolder(folder))
     figures = [f"{100 * metrics[key]:.1f}" if metrics.get(key) is not None else "" for key in FIGURES]
     said = config.get("model") or {}
     parts = [said.get("class_path"), (said.get("init_args") or {}).get("loss")]
@@ -28,37 +28,24 @@ def row(place: Place, name: str) -> list[str]:
         name,
         job.state if job.known else ("trained" if metrics else "not tested"),
         *figures,
-        ", ".join(filter(None, map(last, parts))),
-        data(metrics.get("data") or {}, config.get("data") or {}),
+        ", ".join(filter(None, map(description.class_name, parts))),
+        description.data_set(metrics.get("data") or {}, config.get("data") or {}),
         str((config.get("trainer") or {}).get("max_epochs", "")),
         time.strftime("%Y-%m-%d %H:%M", time.localtime(folder.stat().st_mtime)),
     ]
 
 
-def measured(folder: Path) -> dict[str, Any]:
-    """Return the measures of the usual evaluation of a run, else of another one; nothing where there is none."""
-    found = sorted(folder.glob("*/metrics.json"), key=lambda path: path.parent.name != "test")
-    return read(found[0]) if found else {}
+def described(run: RunFolder) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the config of a run and the measures of its main evaluation, each empty where it is damaged or missing."""
+    config: Mapping[str, Any] = {}
+    with suppress(InputError):
+        config = run.config
+    return config, measured(run)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return what a JSON or YAML file holds; nothing where it is damaged or not there."""
+def measured(run: RunFolder) -> Mapping[str, Any]:
+    """Return the measures of the main evaluation of a run, empty where they are damaged or missing."""
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.load(text, yaml.CSafeLoader)
-    except (OSError, ValueError, yaml.YAMLError):
+        return run.main.metrics if run.main else {}
+    except InputError:
         return {}
-    return content if isinstance(content, dict) else {}
-
-
-def data(measured: dict[str, Any], config: dict[str, Any]) -> str:
-    """Return on what a run was trained."""
-    name = measured.get("name") or last(config) or ""
-    imbalance = measured.get("imbalance") or (config.get("init_args") or {}).get("imbalance")
-    return f"{name}, IF {imbalance:g}" if isinstance(imbalance, int | float) else str(name)
-
-
-def last(part: Any) -> str | None:
-    """Return the name of the class of a part."""
-    path = part.get("class_path") if isinstance(part, dict) else part
-    return str(path).rpartition(".")[2] if path else None

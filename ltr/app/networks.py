@@ -26,7 +26,8 @@ from ltr.contracts import Backbone
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
-from ltr.run import lookup, safetensors_files, weights
+from ltr.run import safetensors_files, weights
+from ltr.run.folder import CHECKPOINT, TEST, EvaluationResult, RunFolder, config_text
 
 KEPT = 4  # networks in memory
 LARGEST = 1024  # height and width of an image that a checkpoint may ask for
@@ -111,10 +112,9 @@ def _read(source: Source) -> Network:
     path = source.path
     content = weights.read(str(path))
     state = weights.tensors(content, path.name)
-    said = "config" in content or (path.parent / "config.yaml").is_file()
     try:
         with apart():
-            if said and "counts" in state:
+            if "counts" in state and config_text(path):
                 return _run(path, {**content, "state_dict": state}, trusted=source.trusted, packages=source.packages)
             return _foreign(path, source.architecture, source.data_set)
     except weights.UNREADABLE as error:
@@ -201,7 +201,7 @@ def _ready(
     who.precision_plugin.convert_module(method).to(who.strategy.root_device).eval()
     classes = len(method.counts)
     named = len(names) == classes
-    name = path.parent.name if path.name == lookup.LAST else path.name
+    name = path.parent.name if path.name == CHECKPOINT else path.name
     return Network(name, method, shown, names if named else list(map(str, range(classes))), named, who, unused or [])
 
 
@@ -225,9 +225,9 @@ def _adjustments(said: Any) -> list[str]:
 
 def _kept_names(path: Path, *, trusted: bool) -> list[str]:
     """Return the names of the classes that a test has written beside a file, or an export into it; else none."""
-    test = path.parent / "test" / "metrics.json"
-    if trusted and test.is_file():
-        return list(json.loads(test.read_text(encoding="utf-8")).get("classes") or [])
+    run = RunFolder(path.parent)
+    if trusted and run.tested():
+        return EvaluationResult.read(run.path / TEST).classes
     if path.suffix == ".safetensors":
         return list(map(str, json.loads(safetensors_files.about(path).get("classes", "[]"))))
     return []

@@ -10,14 +10,15 @@ import gradio as gr
 from ltr.app.job import Job
 from ltr.app.place import Place
 from ltr.app.tuning_form import OWN
-from ltr.run import lookup
+from ltr.run import description
+from ltr.run.folder import CHECKPOINT, METRICS, TEST
 
 
 def bases(place: Place) -> list[str]:
     """Return the runs that have weights, without those that keep what a base was."""
     from ltr.app.tuning import BEFORE
 
-    return [name for name in place.having(lookup.LAST) if not name.endswith(BEFORE)]
+    return [name for name in place.having(CHECKPOINT) if not name.endswith(BEFORE)]
 
 
 def tunable(place: Place) -> Any:
@@ -27,7 +28,7 @@ def tunable(place: Place) -> Any:
 
 def tested(place: Place) -> Any:
     """Offer the runs that have results."""
-    return gr.Dropdown(place.having("test/metrics.json"), interactive=True)
+    return gr.Dropdown(place.having(f"{TEST}/{METRICS}"), interactive=True)
 
 
 def tunings(place: Place) -> list[Job]:
@@ -75,7 +76,6 @@ def offered(place: Place, base: str | None, name: str | None) -> list[Any]:
 def filled(place: Place, base: str | None, file: str, loss: str | None) -> list[Any]:
     """Propose a name and a batch size, and say what the base was trained on."""
     from ltr.app.tuning import Wish, proposed, proposed_batch
-    from ltr.report.about import last
 
     if not (base or file):
         return [gr.skip()] * 3
@@ -83,7 +83,7 @@ def filled(place: Place, base: str | None, file: str, loss: str | None) -> list[
     own = config.get("data") or {}
     said = own.get("init_args") or {}
     words = [
-        last(own.get("class_path")),
+        description.class_name(own),
         *(f"{key} {said[key]}" for key in ("imbalance", "profile", "tail") if key in said),
     ]
     about = f"{', '.join(words)}." if own else "The file does not say what it was trained on."

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from ltr.errors import InputError, did_you_mean
 from ltr.run import lookup
+from ltr.run.folder import CHECKPOINT, RunFolder
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,79}")
-# What a folder has that is a run: it was trained, or its results were kept.
-SIGNS = (lookup.LAST, "config.yaml", "metrics.csv", "test/metrics.json")
 DEPTH = 3  # of a study of several data sets: study, data, run
 
 
@@ -103,7 +102,7 @@ class Place:
     def _folders(self, folder: Path, depth: int) -> list[Path]:
         """Return the folders of runs below a folder."""
         inner = [path for path in folder.glob("*/") if not path.name.startswith(".")] if depth else []
-        runs = [path for path in inner if any((path / sign).is_file() for sign in SIGNS)]
+        runs = [path for path in inner if RunFolder(path).exists]
         return runs + [found for path in inner if path not in runs for found in self._folders(path, depth - 1)]
 
 
@@ -117,4 +116,4 @@ def changed(path: Path) -> float:
 
 def _shipped() -> list[Path]:
     """Return the checkpoints that come with the package."""
-    return sorted(lookup.folder("checkpoints").glob(f"*/{lookup.LAST}"))
+    return sorted(lookup.folder("checkpoints").glob(f"*/{CHECKPOINT}"))

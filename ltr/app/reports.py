@@ -20,10 +20,10 @@ def reports(place: Place) -> Callable[[str], HTMLResponse]:
     def report(name: str) -> HTMLResponse:
         from ltr.app.drawing import drawing
         from ltr.report.report import write
-        from ltr.run.folder import Finished
+        from ltr.run.folder import RunFolder
 
         try:
-            run = Finished.read(str(place.run(name)))
+            run = RunFolder(place.run(name))
         except InputError as error:
             return HTMLResponse(sentence(str(error)), 404, HEADERS)
         with drawing():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from ltr.app.place import Place
 from ltr.app.told import told
 from ltr.errors import InputError
 from ltr.html.markup import escape
+from ltr.run.folder import CONFIG, RunFolder
 
 
 def runs(place: Place, like: gr.Dropdown) -> None:
@@ -49,7 +49,7 @@ def runs(place: Place, like: gr.Dropdown) -> None:
             yes = gr.Button("Yes, delete it", variant="stop", elem_id="yes")
             no = gr.Button("Keep it", elem_id="no")
     written = gr.HTML(elem_id="report-link")
-    config = gr.Code(label="config.yaml", language="yaml", max_lines=20, elem_id="config", visible=False)
+    config = gr.Code(label=CONFIG, language="yaml", max_lines=20, elem_id="config", visible=False)
 
     @told
     def choose(event: gr.SelectData) -> str:
@@ -60,8 +60,8 @@ def runs(place: Place, like: gr.Dropdown) -> None:
         hidden = [gr.Code(visible=False), "", gr.Group(visible=False)]
         if not run:
             return hidden
-        file = place.run(run) / "config.yaml"
-        text = file.read_text(encoding="utf-8") if file.is_file() else "# this run kept no config.yaml"
+        file = RunFolder(place.run(run)).config_file
+        text = file.read_text(encoding="utf-8") if file.is_file() else f"# this run kept no {CONFIG}"
         return [gr.Code(text, visible=True), "", gr.Group(visible=False)]
 
     @told
@@ -72,17 +72,16 @@ def runs(place: Place, like: gr.Dropdown) -> None:
 
     @told
     def ask(run: str) -> Any:
-        folder = deletable(place, run)
-        inside = [path for path in folder.rglob("*") if path.is_file()]
-        size = sum(path.stat().st_size for path in inside) / 2**20
-        words = f"<p>Delete <b>{escape(run)}</b>, {len(inside)} files, {size:.1f} MiB? This cannot be undone.</p>"
+        found = RunFolder(deletable(place, run))
+        size = f"{len(found.files)} files, {found.size / 2**20:.1f} MiB"
+        words = f"<p>Delete <b>{escape(run)}</b>, {size}? This cannot be undone.</p>"
         return words, gr.Group(visible=True)
 
     @told
     def remove(run: str) -> Any:
         folder = deletable(place, run)
         Job.of(place, run).forget()
-        shutil.rmtree(folder)
+        RunFolder(folder).delete()
         return "", gr.Group(visible=False), rows()
 
     @told

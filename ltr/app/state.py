@@ -8,6 +8,7 @@ from ltr.app.job import Job
 from ltr.app.listing import FIGURES, measured
 from ltr.app.place import Place
 from ltr.html.markup import escape, picture, sentence
+from ltr.run.folder import RunFolder
 
 VERBS = {"fit": "training", "test": "testing"}
 
@@ -73,7 +74,7 @@ def bar(percent: float) -> str:
 
 def results(place: Place, name: str) -> str:
     """Return the figures of the test of a run."""
-    if not (metrics := measured(place.run(name))):
+    if not (metrics := measured(RunFolder(place.run(name)))):
         return "<p>It was not tested.</p>"
     cells = "".join(
         f"<div><b>{100 * metrics[key]:.1f}</b><span>{title} (%)</span></div>" for key, title in FIGURES.items()
@@ -85,11 +86,7 @@ def curves(place: Place, name: str) -> str:
     """Return loss, top-1, GM, HM and lowest recall in the course of a run, empty where there is no epoch yet."""
     from ltr.app.drawing import drawing
     from ltr.report import figures
-    from ltr.run.folder import read_curves
 
-    path = place.runs / name / "metrics.csv"
-    if not path.is_file():
-        return ""
     with drawing():
-        figure = figures.training(read_curves(path), columns=2)
+        figure = figures.training(RunFolder(place.runs / name).curves, columns=2)
         return "" if figure is None else picture(figure, "loss, top-1, GM, HM and lowest recall per epoch")

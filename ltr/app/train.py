@@ -17,7 +17,7 @@ from ltr.app.training import Training
 from ltr.app.watch import choices, watch
 from ltr.errors import InputError
 from ltr.html.markup import sentence
-from ltr.run.lookup import LAST
+from ltr.run.folder import RunFolder
 
 FIRST = {"method": "ce.yaml", "data": "data/digits.yaml", "recipes": ["recipes/short.yaml"]}
 
@@ -110,7 +110,8 @@ def train(place: Place) -> gr.Dropdown:
                 wish = training(*values)
                 name, made = wish.commands(place, found)
                 resolved(made[0][1:])
-                Job.of(place, name).start(made, unwanted=() if wish.keep else (place.runs / name / LAST,))
+                checkpoint = RunFolder(place.runs / name).checkpoint
+                Job.of(place, name).start(made, unwanted=() if wish.keep else (checkpoint,))
                 return gr.Dropdown(choices=choices(place), value=name)
 
             def preview(*values: Any) -> str:

@@ -13,7 +13,7 @@ from ltr.app.field import Field
 from ltr.app.job import Job
 from ltr.app.place import Place
 from ltr.errors import InputError, did_you_mean
-from ltr.run import lookup
+from ltr.run.folder import CONFIG, RunFolder
 
 EPOCHS = 100_000
 CLASS = re.compile(r"[A-Za-z]\w*")
@@ -62,9 +62,9 @@ class Training:
         from ltr.app.fields import blanks
 
         if self.like:
-            config = place.run(self.like) / "config.yaml"
+            config = RunFolder(place.run(self.like)).config_file
             if not config.is_file():
-                raise InputError(f"the run {self.like} has no config.yaml: choose another one.")
+                raise InputError(f"the run {self.like} has no {CONFIG}: choose another one.")
             words = ["--config", str(config)]
         else:
             names = [known(self.method, methods().values()), known(self.data, others("data").values())]
@@ -166,12 +166,12 @@ def further(place: Place, name: str) -> tuple[list[list[str]], list[Path]]:
     """
     job = Job.of(place, name)
     if not job.known:
-        run = place.run(name)
-        if not (run / lookup.LAST).is_file():
+        run = RunFolder(place.run(name))
+        if not run.checkpoint.is_file():
             raise InputError(f"the run {name} has no checkpoint to go on from.")
-        return [["fit", "--ckpt_path", str(run / lookup.LAST)], ["test", "--ckpt_path", str(run)]], []
+        return [["fit", "--ckpt_path", str(run.checkpoint)], ["test", "--ckpt_path", str(run.path)]], []
     first, *others = job.commands[job.step :]
-    checkpoint = place.runs / name / lookup.LAST
+    checkpoint = RunFolder(place.runs / name).checkpoint
     if first[0] == "fit" and checkpoint.is_file():
         first = ["fit", "--ckpt_path", str(checkpoint)]
     return [first, *others], job.unwanted

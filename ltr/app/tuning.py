@@ -18,14 +18,14 @@ import yaml
 from ltr import backbones, data, heads, losses, trust
 from ltr.app.catalogue import known
 from ltr.app.networks import architectures
-from ltr.app.place import SIGNS, Place
+from ltr.app.place import Place
 from ltr.app.training import within
 from ltr.contracts import Output
 from ltr.counts import Profile, imbalance_factor
 from ltr.data import HubLT, Listed, LongTailed, Synthetic
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
-from ltr.run import lookup, weights
+from ltr.run.folder import RunFolder, config_text
 from ltr.runs import word
 
 BEFORE = "_before"  # after the name of a tuning: the network as it was, a run of its own
@@ -86,7 +86,7 @@ class Wish:
             InputError: where something cannot be used.
         """
         for folder in (place.new(self.name), place.new(self.name + BEFORE)):
-            if any((folder / sign).exists() for sign in SIGNS):
+            if RunFolder(folder).exists:
                 raise InputError(f"the run {folder.name} exists already: choose another name.")
         checkpoint, config = self.start(place)
         backbone, head = network(config, known(self.architecture, architectures(), "architecture"))
@@ -116,15 +116,16 @@ class Wish:
             path = place.inside(self.file)
             if not path.is_file():
                 raise InputError(f"{self.file} is a folder: name the file of weights in it.")
-            config = own_config(path)
+            config = config_of(path)
             for text in () if place.trusts(path) else texts(config.get("data")):
                 within(place, text)
             return str(path), config
         folder = place.run(self.base)
-        if not (folder / lookup.LAST).is_file():
+        checkpoint = RunFolder(folder).checkpoint
+        if not checkpoint.is_file():
             raise InputError(f"the run {self.base} has no weights, only results: choose another one.")
         own = place.runs / self.base
-        return str(own) if own.is_dir() else self.base, own_config(folder / lookup.LAST)
+        return str(own) if own.is_dir() else self.base, config_of(checkpoint)
 
     def criterion(self, head: Part) -> list[str]:
         """Return the words for the loss, on each expert where the head has several."""
@@ -152,18 +153,16 @@ class Wish:
         return ["--data", name, *(part for option in options for part in option)]
 
 
-def own_config(path: Path) -> dict[str, Any]:
-    """Return what the config of a run says of network and data: the file beside its checkpoint, else the text in it.
+def config_of(checkpoint: Path) -> dict[str, Any]:
+    """Return what the config that belongs to a checkpoint says of network and data.
 
     It is empty where there is none.
 
     Raises:
         InputError: where it names what may not be built.
     """
-    beside = path.parent / "config.yaml"
-    text = beside.read_text(encoding="utf-8") if path.name == lookup.LAST and beside.is_file() else None
-    text = text or weights.read(str(path)).get("config")
-    config: dict[str, Any] = yaml.safe_load(trust.checked(text, path, keys=trust.NETWORK)) if text else {}
+    text = config_text(checkpoint)
+    config: dict[str, Any] = yaml.safe_load(trust.checked(text, checkpoint, keys=trust.NETWORK)) if text else {}
     return config
 
 

@@ -13,6 +13,7 @@ from ltr.app.state import curves, standing
 from ltr.app.told import told
 from ltr.errors import InputError
 from ltr.html.markup import sentence
+from ltr.run.folder import RunFolder
 
 EVERY = 1.5  # seconds
 LINES = 400
@@ -55,7 +56,7 @@ def watch(place: Place) -> gr.Dropdown:
         job = Job.of(place, name)
         lines = "\n".join(job.log.splitlines()[-LINES:])
         drawn = curves(place, name) if not before or now[:3] != tuple(before)[:3] else gr.skip()
-        state = job.state if job.known else ("finished" if measured(place.run(name)) else "stopped")
+        state = job.state if job.known else ("finished" if measured(RunFolder(place.run(name))) else "stopped")
         return [standing(place, name), drawn, lines, *buttons(state), now]
 
     @told
@@ -89,7 +90,7 @@ def trace(place: Place, name: str | None) -> tuple[Any, ...]:
         return ("",)
     job = Job.of(place, name)
     marks = []
-    for path in (place.runs / name / "metrics.csv", job.folder / "log.txt", job.folder / "state.json"):
+    for path in (RunFolder(place.runs / name).curves_file, job.folder / "log.txt", job.folder / "state.json"):
         stat = path.stat() if path.is_file() else None
         marks += [(stat.st_mtime_ns, stat.st_size) if stat else None]
     return (name, *marks[:2], marks[2], job.running)

@@ -19,6 +19,7 @@ from ltr.callbacks.unseen import count_seen
 from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.methods import Method
+from ltr.run.folder import METRICS, PREDICTIONS, PREDICTIONS_TABLE, RunFolder
 
 TOP = 5
 
@@ -86,10 +87,10 @@ class Evaluation(Answers):
         report = pl_module.reports["test"]
         predictions, labels = answers["probabilities"].argmax(1), answers["labels"]
         answers |= examples(data, labels, predictions, indices=answers["indices"], recall=report.recall)
-        write_predictions(self.folder / "predictions.pt", answers, data)
+        write_predictions(self.folder / PREDICTIONS, answers, data)
         self._draw(answers, data, report.recall, report.counts)
         files.write_json(
-            self.folder / "metrics.json",
+            self.folder / METRICS,
             {
                 **report.to_json(),
                 **old_recall(answers, len(data.classes)),
@@ -109,11 +110,8 @@ class Evaluation(Answers):
 
     def _oracle_best(self, method: Method) -> float | None:
         """Return the best top-1 on the test split that the curves of the run have; None after adjustments."""
-        curves = self.folder.parent / "metrics.csv"
-        if method.adjustments or not curves.is_file():
-            return None
-        rows = csv.DictReader(io.StringIO(curves.read_text(encoding="utf-8")))
-        return max((float(row["test/top1"]) for row in rows if row.get("test/top1")), default=None)
+        curves = () if method.adjustments else RunFolder(self.folder.parent).curves
+        return max((row["test/top1"] for row in curves if "test/top1" in row), default=None)
 
     def _draw(self, answers: dict[str, Tensor], data: LongTailed, recall: list[float], counts: list[int]) -> None:
         """Draw the confusion matrix and the recall of every class."""
@@ -131,7 +129,7 @@ class Evaluation(Answers):
         if not trainer.is_global_zero:
             return
         data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
-        write_predictions(self.folder / "predictions.pt", answers, data)
+        write_predictions(self.folder / PREDICTIONS, answers, data)
         top = answers["probabilities"].topk(min(TOP, len(data.classes)))
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
@@ -145,7 +143,7 @@ class Evaluation(Answers):
                 for cell in (data.classes[item], f"{value:.4f}")
             ]
             table.writerow([image, data.classes[label], *pairs])
-        files.write_text(self.folder / "predictions.csv", text.getvalue())
+        files.write_text(self.folder / PREDICTIONS_TABLE, text.getvalue())
 
 
 def old_recall(answers: dict[str, Tensor], classes: int) -> dict[str, list[float | None]]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from ltr import files
 from ltr.callbacks.provenance import provenance
 from ltr.methods import Method
+from ltr.run.folder import CHECKPOINT, RunFolder
 
 
 class Run(ModelCheckpoint):
@@ -37,23 +35,21 @@ class Run(ModelCheckpoint):
     def __init__(self, folder: str | Path, config: str = "", *, replaces: bool = False) -> None:
         super().__init__(
             dirpath=folder,
-            filename="last",
+            filename=Path(CHECKPOINT).stem,
             save_top_k=1,
             every_n_epochs=1,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
-        self.folder, self.config, self.replaces = Path(folder), config, replaces
+        self.run, self.config, self.replaces = RunFolder(Path(folder)), config, replaces
         self.rows: list[dict[str, str]] = []
         self.written: float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take up the rows of the epochs that a resumed run does not train again."""
         super().on_train_start(trainer, pl_module)
-        curves = self.folder / "metrics.csv"
-        if trainer.current_epoch > 0 and curves.is_file():
-            rows = csv.DictReader(io.StringIO(curves.read_text(encoding="utf-8")))
-            self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
+        if trainer.current_epoch > 0:
+            self.rows = [row for row in self.run.rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the row of the epoch, then the checkpoint."""
@@ -64,7 +60,7 @@ class Run(ModelCheckpoint):
             return
         if trainer.is_global_zero:
             self.begin()
-            files.write_csv(self.folder / "metrics.csv", self.rows)
+            files.write_csv(self.run.curves_file, self.rows)
         super().on_train_epoch_end(trainer, pl_module)
         self.written = time.monotonic()
 
@@ -77,10 +73,10 @@ class Run(ModelCheckpoint):
 
     def begin(self) -> None:
         """Take the folder: an input that turns out to be bad before the first epoch is over leaves it as it was."""
-        if self.replaces and self.folder.exists():
-            shutil.rmtree(self.folder)
+        if self.replaces and self.run.exists:
+            self.run.delete()
         self.replaces = False
-        files.write_text(self.folder / "config.yaml", self.config)
+        files.write_text(self.run.config_file, self.config)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the config into the checkpoint, and where it is from."""

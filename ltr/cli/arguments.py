@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ltr import trust
 from ltr.errors import InputError
-from ltr.run import hub, lookup, weights
+from ltr.run import folder, hub, lookup
+from ltr.run.folder import RunFolder
 
 CONFIG = ("--config", "-c")
 
@@ -76,14 +77,14 @@ def _last(arguments: list[str]) -> Path:
     """Return the last checkpoint of the run that the arguments name."""
     runs, names = option(arguments, "--runs"), option(arguments, "--name")
     name = names[-1][2] if names else run_name([config for *_, config in option(arguments, *CONFIG)])
-    path = Path(runs[-1][2] if runs else "checkpoints") / name / lookup.LAST
+    path = RunFolder.of(runs[-1][2] if runs else "checkpoints", name).checkpoint
     if not path.is_file():
         raise InputError(f"there is nothing to resume: {path} does not exist. Leave out `--ckpt_path` to start anew.")
     return path
 
 
 def own_config(path: Path, packages: Collection[str] = ()) -> str:
-    """Return what may be built of the config of a run, as YAML: the file beside its checkpoint, else the text in it.
+    """Return what may be built of the config of a run, as YAML.
 
     Args:
         path: the checkpoint. Of one of the Hub, the trainer is left out: it was that of another machine.
@@ -92,15 +93,5 @@ def own_config(path: Path, packages: Collection[str] = ()) -> str:
     Raises:
         InputError: where there is no config, or it names what may not be built.
     """
-    beside = path.parent / "config.yaml"
     keys = trust.NETWORK if hub.repository(path) else trust.WHOLE
-    if beside.is_file():
-        with beside.open(encoding="utf-8", errors="replace") as file:
-            return trust.checked(file.read(trust.LARGEST + 1), beside, packages, keys)
-    config = weights.read(str(path)).get("config")
-    if not isinstance(config, str):
-        raise InputError(
-            f"{path} is no run of `ltr`: there is no config in it or beside it. Start from its weights with "
-            "`ltr fit --config pretrained.yaml --model.backbone.checkpoint`."
-        )
-    return trust.checked(config, path, packages, keys)
+    return trust.checked(folder.own_config(path), path, packages, keys)

@@ -16,10 +16,10 @@ from ltr.callbacks import Evaluation, Progress, Run
 from ltr.cli.arguments import expand, run_name
 from ltr.cli.parser import Parser, trust_argument
 from ltr.data import LongTailed
-from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.run import hub, lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
+from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, RunFolder, plain_name
 
 # Imported so that short class names are known.
 PARTS = (backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules)
@@ -94,22 +94,19 @@ class Command(LightningCLI):
         config = self.config[self.subcommand]
         if config.name is None:
             config.name = run_name([str(path) for path in config.config or []])
-        self.folder = Path(config.runs) / config.name
         if self.subcommand == "fit":
-            resumed = config.ckpt_path and Path(config.ckpt_path).resolve().parent == self.folder.resolve()
-            signs = (lookup.LAST, "config.yaml", "test/metrics.json")
-            taken = any((self.folder / sign).exists() for sign in signs)
-            if taken and not resumed and not config.overwrite:
-                raise InputError(
-                    f"the run {self.folder} exists already: choose another `--name`, resume it with `--ckpt_path "
-                    "last`, or replace it with `--overwrite`."
-                )
+            run = RunFolder.of(config.runs, config.name)
+            self.folder = run.path
+            if not config.ckpt_path or Path(config.ckpt_path).resolve().parent != self.folder.resolve():
+                run.check_writable(overwrite=config.overwrite)
         else:
             weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
             home = Path(config.ckpt_path).parent
             shipped_home = lookup.folder("checkpoints").resolve()
             foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
-            evaluation = config.evaluation or str(self.subcommand)
+            evaluation = str(self.subcommand)
+            if config.evaluation is not None:
+                evaluation = plain_name(config.evaluation, "--evaluation")
             fetched = hub.repository(Path(config.ckpt_path))
             name = home.name if foreign else fetched
             self.folder = (Path(config.runs) / name if name else home) / evaluation
@@ -177,13 +174,14 @@ class Command(LightningCLI):
             return
         if self.trainer.max_epochs == 0:
             self.run.begin()
-            self.trainer.save_checkpoint(self.folder / lookup.LAST)
+            self.trainer.save_checkpoint(RunFolder(self.folder).checkpoint)
         if self.trainer.is_global_zero:
             for logger in wandb_loggers(self.trainer.loggers):
                 from ltr.report.wandb_run import log_training
 
                 log_training(logger, self.folder)
-        self.say(f"{self.folder / lookup.LAST}; next: ltr test --ckpt_path {self.folder / lookup.LAST}")
+        checkpoint = RunFolder(self.folder).checkpoint
+        self.say(f"{checkpoint}; next: ltr test --ckpt_path {checkpoint}")
 
     def after_validate(self) -> None:
         """Print the measures of the splits."""
@@ -201,7 +199,7 @@ class Command(LightningCLI):
 
     def after_predict(self) -> None:
         """Print where the predictions are."""
-        self.say(f"{self.folder}: predictions.csv, predictions.pt")
+        self.say(f"{self.folder}: {PREDICTIONS_TABLE}, {PREDICTIONS}")
 
     def say(self, sentence: str) -> None:
         """Print a result, once over all processes."""

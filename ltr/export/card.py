@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from ltr.contracts import Backbone
 from ltr.data.contents import contents
 from ltr.export.trained import Trained
 from ltr.markdown import first, markdown_table, plural
+from ltr.run import description
 from ltr.version import __version__
 
 MEASURES = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest recall", "zero_recall": "zero-recall classes"}
@@ -93,6 +93,7 @@ def card(
     evaluation, main = next(iter(evaluations.items()))
     epochs = trained.content["epoch"] + 1 if trained.content.get("global_step") else 0
     largest, smallest = counts.index(max(counts)), counts.index(min(counts))
+    architecture = description.architecture(trained.config["model"]["init_args"]["backbone"])
     return CARD.format(
         metadata=yaml.safe_dump(
             metadata(trained, evaluations, repository=repository, license=license, datasets=datasets), sort_keys=False
@@ -108,7 +109,7 @@ def card(
         version=__version__,
         method=f"`{type(method).__name__}`",
         loss=f"`{type(method.loss).__name__}`",
-        network=f"`{kind(method.backbone)}` and a `{type(method.head).__name__}` head",
+        network=f"`{architecture}` and a `{type(method.head).__name__}` head",
         size=trained.images.shape[-2:],
         parameters=sum(parameter.numel() for parameter in method.parameters()),
         figures=figures(evaluations),
@@ -162,29 +163,16 @@ def metadata(
     }
 
 
-def kind(backbone: Backbone) -> str:
-    """Return the name of an architecture, with that of the network in it."""
-    inner = getattr(backbone, "backbone", None)
-    own = type(backbone).__name__
-    return f"{own}({kind(inner)})" if isinstance(inner, Backbone) else own
-
-
 def figures(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table of the evaluations."""
     rows = [
         [
-            ", ".join([evaluation, *(adjustment(item) for item in metrics["adjustments"])]),
+            ", ".join(filter(None, [evaluation, description.adjustments(metrics["adjustments"])])),
             *(str(metrics[key]) if key == "zero_recall" else percent(metrics[key]) for key in {**MEASURES, **GROUPS}),
         ]
         for evaluation, metrics in evaluations.items()
     ]
     return markdown_table(["evaluation", *MEASURES.values(), *GROUPS.values()], rows)
-
-
-def adjustment(settings: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the name and the settings of an adjustment."""
-    (name, values), *_ = settings.items()
-    return " ".join([name, *(f"{key} {value}" for key, value in values.items() if not isinstance(value, list))])
 
 
 def percent(value: float | None) -> str:

@@ -14,7 +14,7 @@ from ltr.export import formats
 from ltr.export.formats import Format
 from ltr.export.network import Network, apart
 from ltr.export.trained import Trained
-from ltr.run import lookup
+from ltr.run.folder import CURVES, PREDICTIONS, PREDICTIONS_TABLE, RunFolder
 
 WRITERS: dict[Format, tuple[Callable[[Trained, Path], formats.Answer], str]] = {
     "safetensors": (formats.safetensors, ".safetensors"),
@@ -22,7 +22,7 @@ WRITERS: dict[Format, tuple[Callable[[Trained, Path], formats.Answer], str]] = {
     "torch": (formats.program, ".pt2"),
     "checkpoint": (formats.checkpoint, ".ckpt"),
 }
-BESIDE = ("metrics.csv", "*/*.json", "*/*.png", "*/*.csv", "*/*.md")
+BESIDE = (CURVES, "*/*.json", "*/*.png", "*/*.csv", "*/*.md")
 
 
 def usual_path(trained: Trained, to: Format) -> Path:
@@ -73,14 +73,15 @@ def light_run(trained: Trained, folder: Path) -> float:
         InputError: as `export` does, and where there is a run in the folder.
     """
     home = trained.path.parent
-    if (folder / lookup.LAST).exists():
+    new = RunFolder(folder)
+    if new.exists:
         raise InputError(f"the run {folder} exists already: remove it, or name another `--output`.")
     config = yaml.safe_dump(trained.config | {"name": folder.name}, sort_keys=False)
     renamed = trained._replace(content=trained.content | {"config": config})
-    largest = export(renamed, "checkpoint", folder / lookup.LAST)
-    files.write_text(folder / "config.yaml", config)
+    largest = export(renamed, "checkpoint", new.checkpoint)
+    files.write_text(new.config_file, config)
     for pattern in BESIDE:
         for path in home.glob(pattern):
-            if path.stem != "predictions":  # of single images, large, and had again by a test
+            if path.name not in (PREDICTIONS, PREDICTIONS_TABLE):  # of single images, large, and had again by a test
                 files.copy(path, folder / path.relative_to(home))
     return largest

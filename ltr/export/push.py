@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from ltr.errors import InputError
 from ltr.export.card import card
 from ltr.export.export import export
 from ltr.export.trained import Trained
+from ltr.run.folder import CONFIG, METRICS, RunFolder
 from ltr.run.hub import MISSING, WEIGHTS
 
 
@@ -30,17 +30,17 @@ def folder(trained: Trained, home: Path, *, repository: str, license: str, datas
     Raises:
         InputError: where the run was never tested.
     """
-    results = sorted(trained.path.parent.glob("*/metrics.json"), key=lambda path: (path.parent.name != "test", path))
-    evaluations = {path.parent.name: placeless(json.loads(path.read_text(encoding="utf-8"))) for path in results}
+    results = RunFolder(trained.path.parent).evaluations
+    evaluations = {one.name: placeless(one.metrics) for one in results}
     if not evaluations:
         raise InputError(f"{trained.path} was never tested, so there are no figures: `ltr test --ckpt_path` it first.")
     config = placeless(trained.config)
     text = yaml.safe_dump(config, sort_keys=False)
     public = trained._replace(content=trained.content | {"config": text}, config=config)
     export(public, "safetensors", home / WEIGHTS)
-    files.write_text(home / "config.yaml", text)
+    files.write_text(home / CONFIG, text)
     for name, metrics in evaluations.items():
-        files.write_json(home / name / "metrics.json", metrics)
+        files.write_json(home / name / METRICS, metrics)
         for picture in trained.path.parent.glob(f"{name}/*.png"):
             files.copy(picture, home / name / picture.name)
     described = card(public, evaluations, repository=repository, license=license, datasets=datasets)

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from ltr.html.markup import command, folded, picture, sentence, table
 from ltr.html.page import Section
 from ltr.report import figures
-from ltr.report.about import facts, method
-from ltr.report.single import classes_table, figures_table
-from ltr.run.folder import Evaluated, Finished
+from ltr.report.single import classes_table, facts, figures_table
+from ltr.run import description
+from ltr.run.folder import CONFIG, CURVES, EvaluationResult, RunFolder
 
 
-def sections(runs: Sequence[Finished]) -> list[Section]:
+def sections(runs: Sequence[RunFolder]) -> list[Section]:
     """Return the page of several runs, section by section.
 
     Every run stands there with its first evaluation, `test` where there is one; the table of figures has all.
@@ -28,13 +28,13 @@ def sections(runs: Sequence[Finished]) -> list[Section]:
     ]
 
 
-def names(runs: Sequence[Finished]) -> dict[str, Finished]:
+def names(runs: Sequence[RunFolder]) -> dict[str, RunFolder]:
     """Name the runs, by their folders where two have one name."""
     own = [run.name for run in runs]
-    return {run.name if own.count(run.name) == 1 else str(run.folder): run for run in runs}
+    return {run.name if own.count(run.name) == 1 else str(run.path): run for run in runs}
 
 
-def clash(mains: Mapping[str, Evaluated]) -> str:
+def clash(mains: Mapping[str, EvaluationResult]) -> str:
     """Say why recalls of classes cannot share a figure, empty where they can."""
     (first, one), *others = mains.items()
     for name, other in others:
@@ -45,24 +45,24 @@ def clash(mains: Mapping[str, Evaluated]) -> str:
     return ""
 
 
-def splits_differ(evaluations: Iterable[Evaluated]) -> str:
+def splits_differ(evaluations: Iterable[EvaluationResult]) -> str:
     """Say that evaluations are of several test splits, empty where they are of one."""
     tests = {one.metrics.get("data", {}).get("fingerprints", {}).get("test") for one in evaluations}
     return "The test splits differ, so no figure of one run can be held against that of another." * (len(tests) > 1)
 
 
-def head(named: Mapping[str, Finished]) -> str:
+def head(named: Mapping[str, RunFolder]) -> str:
     """Return what the runs are, in columns."""
-    columns = [dict([*method(run.config), *facts(run)]) for run in named.values()]
+    columns = [dict([*description.method(run.config), *facts(run)]) for run in named.values()]
     keys = dict.fromkeys(key for column in columns for key in column)
     text = table(["", *named], [[key, *(column.get(key, "-") for column in columns)] for key in keys], figures=False)
     if differ := splits_differ([run.main for run in named.values() if run.main]):
         text += sentence(differ)
-    again = [command(run.again) for run in named.values() if run.again]
+    again = [command(run.fit_command) for run in named.values() if run.fit_command]
     return text + (sentence("The runs again:") if again else "") + "".join(again)
 
 
-def measures(named: Mapping[str, Finished]) -> str:
+def measures(named: Mapping[str, RunFolder]) -> str:
     """Return the table of all figures."""
     rows = {}
     for name, run in named.items():
@@ -71,15 +71,15 @@ def measures(named: Mapping[str, Finished]) -> str:
     return figures_table(rows) if rows else sentence("None of the runs was tested: `ltr test`.", kind="missing")
 
 
-def curves(named: Mapping[str, Finished]) -> str:
+def curves(named: Mapping[str, RunFolder]) -> str:
     """Return the curves on the test split."""
     if (figure := figures.tests({name: run.curves for name, run in named.items()})) is None:
-        return sentence("None of the folders has a metrics.csv, which every `ltr fit` writes.", kind="missing")
+        return sentence(f"None of the folders has a {CURVES}, which every `ltr fit` writes.", kind="missing")
     note = "On the test split, as far as each training followed it; nothing is selected on it."
     return picture(figure, "top-1, GM, HM and lowest recall on the test split per epoch") + sentence(note, kind="note")
 
 
-def recall(mains: Mapping[str, Evaluated]) -> str:
+def recall(mains: Mapping[str, EvaluationResult]) -> str:
     """Return the recalls of every class, and what the second run changes against the first."""
     if why := clash(mains):
         return sentence(why, kind="missing")
@@ -95,7 +95,7 @@ def recall(mains: Mapping[str, Evaluated]) -> str:
     return text + folded("The same as a table", classes_table(of, found))
 
 
-def groups(mains: Mapping[str, Evaluated]) -> str:
+def groups(mains: Mapping[str, EvaluationResult]) -> str:
     """Return the recalls of the shot groups."""
     if why := clash(mains):
         return sentence(why, kind="missing")
@@ -103,6 +103,6 @@ def groups(mains: Mapping[str, Evaluated]) -> str:
     return picture(figures.groups(found, next(iter(mains.values()))), "mean recall of the shot groups")
 
 
-def configs(named: Mapping[str, Finished]) -> str:
+def configs(named: Mapping[str, RunFolder]) -> str:
     """Return the resolved configs, folded away."""
-    return "\n".join(folded(name, command(run.text or "no config.yaml")) for name, run in named.items())
+    return "\n".join(folded(name, command(run.config_text or f"no {CONFIG}")) for name, run in named.items())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ltr import plots
 from ltr.counts import shot_groups
 from ltr.plots import Bins
-from ltr.run.folder import Evaluated, Row
+from ltr.run.folder import EvaluationResult, Row
 
 HEAD, OLD = "head", "old head"
 SERIES = 5
@@ -24,7 +24,7 @@ STYLE: Any = {"text.parse_math": False, "svg.fonttype": "path", "svg.hashsalt": 
 Recalls = Mapping[str, Sequence[float | None]]
 
 
-def drawn(evaluation: Evaluated) -> dict[str, Figure]:
+def drawn(evaluation: EvaluationResult) -> dict[str, Figure]:
     """Return every figure of an evaluation that can be drawn, by name."""
     figures = {
         "recall": recall(recalls([evaluation]), evaluation),
@@ -68,19 +68,19 @@ def tests(runs: Mapping[str, Sequence[Row]]) -> Figure | None:
     )
 
 
-def recalls(evaluations: Sequence[Evaluated]) -> dict[str, Sequence[float | None]]:
+def recalls(evaluations: Sequence[EvaluationResult]) -> dict[str, Sequence[float | None]]:
     """Return the recalls of the head that a tuning replaced, where there is one, and of the evaluations of a run."""
     old = [evaluation.metrics["old_recall"] for evaluation in evaluations if "old_recall" in evaluation.metrics]
     found = {OLD: old[0]} if old else {}
     return found | {evaluation.name: evaluation.metrics["recall"] for evaluation in evaluations}
 
 
-def recall(found: Recalls, of: Evaluated) -> Figure:
+def recall(found: Recalls, of: EvaluationResult) -> Figure:
     """Draw the recall of every class, of five models at most."""
     return plots.per_class_recall(dict(list(found.items())[:SERIES]), of.counts, classes=of.classes)
 
 
-def change(evaluation: Evaluated) -> Figure | None:
+def change(evaluation: EvaluationResult) -> Figure | None:
     """Draw what a tuning changed for every class."""
     old = evaluation.metrics.get("old_recall")
     if old is None:
@@ -89,7 +89,7 @@ def change(evaluation: Evaluated) -> Figure | None:
     return plots.recall_change(old, new, evaluation.counts, classes=evaluation.classes, names=names)
 
 
-def difference(first: tuple[str, Evaluated], second: tuple[str, Evaluated]) -> Figure:
+def difference(first: tuple[str, EvaluationResult], second: tuple[str, EvaluationResult]) -> Figure:
     """Draw what the second of two named models changes for every class."""
     (before, one), (after, other) = first, second
     return plots.recall_change(
@@ -97,7 +97,7 @@ def difference(first: tuple[str, Evaluated], second: tuple[str, Evaluated]) -> F
     )
 
 
-def groups(found: Recalls, of: Evaluated) -> Figure:
+def groups(found: Recalls, of: EvaluationResult) -> Figure:
     """Draw the recalls of the shot groups, models side by side."""
     members = shot_groups(of.counts)
     rows = {
@@ -113,7 +113,7 @@ def mean(recalls: Sequence[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
-def answered(evaluation: Evaluated) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]] | None:
+def answered(evaluation: EvaluationResult) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]] | None:
     """Return labels, predictions and confidences (N,) of the images, None where they were not kept."""
     if not evaluation.predictions:
         return None
@@ -121,7 +121,7 @@ def answered(evaluation: Evaluated) -> tuple[NDArray[np.int64], NDArray[np.int64
     return evaluation.predictions["labels"].numpy(), best.indices.numpy(), best.values.double().numpy()
 
 
-def confusion(evaluation: Evaluated) -> Figure | None:
+def confusion(evaluation: EvaluationResult) -> Figure | None:
     """Draw the confusion matrix."""
     if (found := answered(evaluation)) is None:
         return None
@@ -129,7 +129,7 @@ def confusion(evaluation: Evaluated) -> Figure | None:
     return plots.confusion(labels, predictions, classes=evaluation.classes, counts=evaluation.counts)
 
 
-def calibration(evaluation: Evaluated) -> dict[str, Bins] | None:
+def calibration(evaluation: EvaluationResult) -> dict[str, Bins] | None:
     """Return the confidences of all images and of those of the classes of each shot group, None where not kept."""
     if (found := answered(evaluation)) is None:
         return None
@@ -140,7 +140,7 @@ def calibration(evaluation: Evaluated) -> dict[str, Bins] | None:
     return {name: Bins.of(confidences[part], hits[part]) for name, part in parts.items() if part.any()}
 
 
-def reliability(evaluation: Evaluated) -> Figure | None:
+def reliability(evaluation: EvaluationResult) -> Figure | None:
     """Draw how far confidence lies from accuracy, for each shot group of the true classes."""
     if (bins := calibration(evaluation)) is None:
         return None
@@ -150,7 +150,7 @@ def reliability(evaluation: Evaluated) -> Figure | None:
     return plots.reliability({titles[name]: part for name, part in bins.items()})
 
 
-def lengths(evaluation: Evaluated) -> Figure | None:
+def lengths(evaluation: EvaluationResult) -> Figure | None:
     """Draw the lengths of the classifier's weights, of the old one too, a line for each expert."""
     heads = {}
     new = f"new {HEAD}" if "old_lengths" in evaluation.predictions else HEAD
@@ -161,7 +161,7 @@ def lengths(evaluation: Evaluated) -> Figure | None:
     return plots.lengths(heads, evaluation.counts, classes=evaluation.classes) if heads else None
 
 
-def projection(evaluation: Evaluated) -> Figure | None:
+def projection(evaluation: EvaluationResult) -> Figure | None:
     """Draw the features that were kept on their two first principal components."""
     if "features" not in evaluation.predictions:
         return None
@@ -178,7 +178,7 @@ def projection(evaluation: Evaluated) -> Figure | None:
     return plots.projection(points, labels, evaluation.counts, classes=evaluation.classes, axes_names=names)
 
 
-def rows_of(evaluation: Evaluated, key: str) -> NDArray[np.int64]:
+def rows_of(evaluation: EvaluationResult, key: str) -> NDArray[np.int64]:
     """Return in which rows of the predictions the images are whose positions in the split are kept under a key."""
     order, positions = (evaluation.predictions[name].numpy() for name in ("indices", key))
     return np.asarray(np.searchsorted(order, positions), dtype=np.int64)

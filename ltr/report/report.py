@@ -12,7 +12,8 @@ from ltr import files
 from ltr.html.page import page
 from ltr.report import compared, single
 from ltr.report.figures import STYLE
-from ltr.run.folder import Finished
+from ltr.run import lookup
+from ltr.run.folder import RunFolder
 from ltr.version import __version__
 
 DESCRIPTION = """Write one HTML file about a finished run, or about several side by side: figures, curves, the recall of
@@ -33,12 +34,12 @@ def report(arguments: Sequence[str]) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="name, folder or checkpoint of a run")
     parser.add_argument("--output", default="report.html", help="the file to write")
     said = parser.parse_args(arguments)
-    runs = [Finished.read(name) for name in dict.fromkeys(said.runs)]
+    runs = [lookup.run(name) for name in dict.fromkeys(said.runs)]
     files.write_text(Path(said.output), write(runs))
     print(said.output)
 
 
-def write(runs: Sequence[Finished]) -> str:
+def write(runs: Sequence[RunFolder]) -> str:
     """Return the page of one run, or of several compared."""
     with matplotlib.rc_context(STYLE):
         parts = single.sections(runs[0]) if len(runs) == 1 else compared.sections(runs)

@@ -8,14 +8,14 @@ from ltr.counts import by_count, per_class
 from ltr.html.markup import command, folded, picture, sentence, table
 from ltr.html.page import Section
 from ltr.report import figures
-from ltr.report.about import facts, method
 from ltr.report.figures import recalls
 from ltr.report.measures import NOTE, percent, title, written
 from ltr.report.worst import worst
-from ltr.run.folder import Evaluated, Finished
+from ltr.run import description
+from ltr.run.folder import CONFIG, CURVES, EvaluationResult, RunFolder
 
 
-def sections(run: Finished) -> list[Section]:
+def sections(run: RunFolder) -> list[Section]:
     """Return the page of a run, section by section."""
     found = [Section(run.name, head(run)), Section("Figures", measures(run))]
     found.append(Section("Training", curves(run)))
@@ -32,23 +32,40 @@ def sections(run: Finished) -> list[Section]:
     return [*found, Section("Config", config(run))]
 
 
-def head(run: Finished) -> str:
+def head(run: RunFolder) -> str:
     """Return what the run is, and how to have it again."""
-    rows = [*method(run.config), *facts(run)]
+    rows = [*description.method(run.config), *facts(run)]
     text = table(("", ""), rows, figures=False)
-    if run.again:
-        text += sentence("The run again, with the same config and seed:") + command(run.again)
+    if run.fit_command:
+        text += sentence("The run again, with the same config and seed:") + command(run.fit_command)
     return text
 
 
-def measures(run: Finished) -> str:
+def facts(run: RunFolder) -> list[tuple[str, str]]:
+    """Return the data, the seed and the cost of a run."""
+    measures = run.main.metrics if run.main else {}
+    rows = []
+    if data := measures.get("data"):
+        rows += [("data", description.split(data))]
+        rows += [(f"{split} split", value) for split, value in data["fingerprints"].items()]
+    known = {
+        "seed": measures.get("seed", run.config.get("seed_everything")),
+        "parameters": f"{measures['params']:,}" if measures else None,
+        "epochs": (run.config.get("trainer") or {}).get("max_epochs"),
+        "seconds": f"{measures['seconds']:,}" if measures else None,
+        "folder": run.path,
+    }
+    return rows + [(name, str(value)) for name, value in known.items() if value is not None]
+
+
+def measures(run: RunFolder) -> str:
     """Return the table of the figures of every evaluation."""
     if not run.evaluations:
         return missing("This run was never tested", run, None)
     return figures_table({one.name: one for one in run.evaluations})
 
 
-def figures_table(evaluations: Mapping[str, Evaluated]) -> str:
+def figures_table(evaluations: Mapping[str, EvaluationResult]) -> str:
     """Return a table with a row per evaluation and a column per measure that one of them has."""
     keys = list(dict.fromkeys(key for one in evaluations.values() for key in one.scalars))
     rows = [[name, *(written(key, one.scalars.get(key)) for key in keys)] for name, one in evaluations.items()]
@@ -56,17 +73,17 @@ def figures_table(evaluations: Mapping[str, Evaluated]) -> str:
     return table(["", *map(title, keys)], rows) + "".join(adjusted) + sentence(NOTE, kind="note")
 
 
-def curves(run: Finished) -> str:
+def curves(run: RunFolder) -> str:
     """Return the curves of the training."""
     if (figure := figures.training(run.curves)) is None:
-        return sentence("The folder has no metrics.csv, which every `ltr fit` writes.", kind="missing")
+        return sentence(f"The folder has no {CURVES}, which every `ltr fit` writes.", kind="missing")
     note = (
         "Train: the running answers to the augmented training batches of the epoch. Nothing is selected on any split."
     )
     return picture(figure, "loss, top-1, GM, HM and lowest recall per epoch") + sentence(note, kind="note")
 
 
-def recall(run: Finished, main: Evaluated) -> str:
+def recall(run: RunFolder, main: EvaluationResult) -> str:
     """Return the recall of every class, against the old head where there was one."""
     found = recalls(run.evaluations)
     text = picture(figures.recall(found, main), "recall of every class, by training images")
@@ -80,7 +97,7 @@ def recall(run: Finished, main: Evaluated) -> str:
     return text + folded("The same as a table", classes_table(main, found))
 
 
-def classes_table(of: Evaluated, found: figures.Recalls) -> str:
+def classes_table(of: EvaluationResult, found: figures.Recalls) -> str:
     """Return the recall of every class as a table, from the most to the fewest training images."""
     tested = per_class(of.predictions["labels"], len(of.counts)).tolist() if of.predictions else None
     rows = [
@@ -93,21 +110,21 @@ def classes_table(of: Evaluated, found: figures.Recalls) -> str:
     return table(head, rows)
 
 
-def groups(run: Finished, main: Evaluated) -> str:
+def groups(run: RunFolder, main: EvaluationResult) -> str:
     """Return the recalls of the shot groups of every evaluation."""
     note = "Classes with more than 100, 20 to 100, and fewer than 20 training images: the mean of their recalls."
     shown = figures.groups(recalls(run.evaluations), main)
     return picture(shown, "mean recall of the shot groups") + sentence(note, kind="note")
 
 
-def confusion(run: Finished, main: Evaluated) -> str:
+def confusion(run: RunFolder, main: EvaluationResult) -> str:
     """Return the confusion matrix."""
     if (figure := figures.confusion(main)) is None:
         return missing("A confusion matrix needs the predictions, which are not here", run, main)
     return picture(figure, "confusion matrix, classes by training images") + sentence(f"Of `{main.name}`.", kind="note")
 
 
-def calibration(run: Finished, main: Evaluated) -> str:
+def calibration(run: RunFolder, main: EvaluationResult) -> str:
     """Return how far confidence lies from accuracy."""
     if (figure := figures.reliability(main)) is None:
         return missing("Calibration needs the predictions, which are not here", run, main)
@@ -122,7 +139,7 @@ def calibration(run: Finished, main: Evaluated) -> str:
     return text + table(["ECE", *names], rows) + sentence(note, kind="note")
 
 
-def lengths(run: Finished, main: Evaluated) -> str:
+def lengths(run: RunFolder, main: EvaluationResult) -> str:
     """Return the lengths of the classifier's weights."""
     if (figure := figures.lengths(main)) is not None:
         note = "As the run keeps them: what is adjusted at test time is not in them."
@@ -132,7 +149,7 @@ def lengths(run: Finished, main: Evaluated) -> str:
     return missing("The lengths of the weights are not here", run, main)
 
 
-def features(run: Finished, main: Evaluated) -> str:
+def features(run: RunFolder, main: EvaluationResult) -> str:
     """Return the features of some classes in the plane."""
     if (figure := figures.projection(main)) is None:
         return missing("Features of some test images are not here", run, main)
@@ -143,7 +160,7 @@ def features(run: Finished, main: Evaluated) -> str:
     return picture(figure, "features of some classes in the plane") + sentence(note, kind="note")
 
 
-def examples(run: Finished, main: Evaluated) -> str:
+def examples(run: RunFolder, main: EvaluationResult) -> str:
     """Return the worst classes with some of their images."""
     if (found := worst(main)) is None:
         return missing("Images of the worst classes are not here", run, main)
@@ -151,13 +168,13 @@ def examples(run: Finished, main: Evaluated) -> str:
     return sentence(note, kind="note") + found
 
 
-def config(run: Finished) -> str:
+def config(run: RunFolder) -> str:
     """Return the resolved config, folded away."""
-    if not run.text:
-        return sentence("The folder has no config.yaml, which every `ltr fit` writes.", kind="missing")
-    return folded("config.yaml, everything resolved", command(run.text))
+    if not run.config_text:
+        return sentence(f"The folder has no {CONFIG}, which every `ltr fit` writes.", kind="missing")
+    return folded(f"{CONFIG}, everything resolved", command(run.config_text))
 
 
-def missing(what: str, run: Finished, evaluation: Evaluated | None) -> str:
+def missing(what: str, run: RunFolder, evaluation: EvaluationResult | None) -> str:
     """Say what is missing, and which command brings it."""
-    return sentence(f"{what}: `{run.test(evaluation)}` brings them.", kind="missing")
+    return sentence(f"{what}: `{run.test_command(evaluation)}` brings them.", kind="missing")

@@ -14,9 +14,7 @@ from matplotlib.figure import Figure
 
 from ltr import files
 from ltr.report.figures import STYLE, drawn, training
-from ltr.run.folder import Evaluated, read_curves
-
-KEPT = "wandb.json"
+from ltr.run.folder import EvaluationResult, RunFolder
 
 
 def log_training(logger: WandbLogger, folder: Path) -> None:
@@ -27,11 +25,11 @@ def log_training(logger: WandbLogger, folder: Path) -> None:
         folder: of the run.
     """
     experiment = logger.experiment
-    curves = folder / "metrics.csv"
+    run = RunFolder(folder)
     with matplotlib.rc_context(STYLE):
-        figure = training(read_curves(curves)) if curves.is_file() else None
+        figure = training(run.curves)
     _log(experiment, "training", {"curves": figure} if figure else {})
-    files.write_json(folder / KEPT, {"id": experiment.id, "project": experiment.project})
+    files.write_json(run.wandb_file, {"id": experiment.id, "project": experiment.project})
     experiment.finish()
 
 
@@ -43,11 +41,11 @@ def log_test(logger: WandbLogger, run: Path, evaluation: Path) -> None:
         run: folder of the checkpoint that was tested.
         evaluation: folder of the test.
     """
-    kept = run / KEPT
-    if not kept.is_file():
+    id_file = RunFolder(run).wandb_file
+    if not id_file.is_file():
         return
-    logger._wandb_init |= {"resume": "allow", **json.loads(kept.read_text(encoding="utf-8"))}
-    one = Evaluated.read(evaluation)
+    logger._wandb_init |= {"resume": "allow", **json.loads(id_file.read_text(encoding="utf-8"))}
+    one = EvaluationResult.read(evaluation)
     measures = {key: value for key, value in one.scalars.items() if value is not None}
     with matplotlib.rc_context(STYLE):
         _log(logger.experiment, one.name, drawn(one), measures)

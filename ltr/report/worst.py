@@ -5,12 +5,12 @@ from __future__ import annotations
 from ltr.html.markup import escape, photograph, sentence
 from ltr.report.figures import answered, rows_of
 from ltr.report.measures import percent
-from ltr.run.folder import Evaluated
+from ltr.run.folder import EvaluationResult
 
 MISTAKEN = 3
 
 
-def worst(evaluation: Evaluated) -> str | None:
+def worst(evaluation: EvaluationResult) -> str | None:
     """Return, as HTML, the classes of which a test kept images: the worst ones; None where it kept none."""
     found = answered(evaluation)
     if found is None or "examples" not in evaluation.predictions:

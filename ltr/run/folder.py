@@ -1,11 +1,13 @@
-"""What a finished run has left in its folder."""
+"""A run is a folder: the names of its files, what counts as a run, what may be replaced, what is read from it."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,23 +15,57 @@ from typing import Any
 
 import yaml
 
+from ltr import files
 from ltr.errors import InputError
-from ltr.run import lookup, weights
+from ltr.run import description
 
-ASIDE = ("seed", "params", "seconds", "floor")
-USUAL = "test"
+CHECKPOINT, CONFIG, CURVES = "last.ckpt", "config.yaml", "metrics.csv"
+METRICS, PREDICTIONS, PREDICTIONS_TABLE = "metrics.json", "predictions.pt", "predictions.csv"
+ARGUMENTS = "arguments.json"
+WANDB = "wandb.json"
+# Everything that `ltr` writes into the folder of a run, and into the folder of each evaluation in it.
+RUN_FILES = (CHECKPOINT, CONFIG, CURVES, WANDB, "grid.csv", "front.png")
+EVALUATION_FILES = (
+    *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, "confusion.png", "recall.png", ARGUMENTS),
+    *("conformal.json", "sets.pt", "shifts.csv", "shifts.md", "shifts.png"),
+)
+# A folder in a run that has one of these is an evaluation.
+RESULTS = (METRICS, PREDICTIONS, "conformal.json", "shifts.csv")
+PLAIN_NAME = re.compile(r"[^\s./\\][^/\\\x00-\x1f]{0,199}(?<!\s)")
+
+TEST = "test"  # the evaluation that stands for a run
+NO_MEASURES = ("seed", "params", "seconds", "floor")  # numbers beside the measures of an evaluation
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is there
 
 Row = Mapping[str, float]
 
 
+def plain_name(name: str, what: str) -> str:
+    """Return the name of a run, an evaluation or a study, which names one folder.
+
+    Args:
+        name: as the user gave it.
+        what: the option or key that gives it, for the error.
+
+    Raises:
+        InputError: for an empty name, a path, or a name that begins with a dot.
+    """
+    if not PLAIN_NAME.fullmatch(name):
+        raise InputError(
+            f"{what} cannot be {name!r}: give the name of one folder, without slashes and with no dot at its beginning "
+            "(`--runs` takes a path)."
+        )
+    return name
+
+
 @dataclass(frozen=True)
-class Evaluated:
-    """An evaluation of a run.
+class EvaluationResult:
+    """The result of a test.
 
     Attributes:
-        name: of its folder.
-        folder: where its `metrics.json` is.
-        metrics: what it holds.
+        name: of the evaluation, which is that of its folder.
+        folder: where its files are.
+        metrics: the content of its `metrics.json`.
     """
 
     name: str
@@ -37,17 +73,18 @@ class Evaluated:
     metrics: Mapping[str, Any]
 
     @classmethod
-    def read(cls, folder: Path) -> Evaluated:
-        """Read an evaluation.
+    def read(cls, folder: Path) -> EvaluationResult:
+        """Read the result of a test.
 
         Raises:
-            InputError: where its metrics are damaged.
+            InputError: where its metrics are missing or damaged.
         """
-        path = folder / "metrics.json"
+        path = folder / METRICS
         try:
             metrics = json.loads(path.read_text(encoding="utf-8"))
-            return cls(folder.name, folder, {**metrics, "counts": [*metrics["counts"]], "recall": [*metrics["recall"]]})
-        except (ValueError, KeyError, TypeError) as error:
+            lists = {key: [*metrics[key]] for key in ("counts", "recall", "classes", "adjustments")}
+            return cls(folder.name, folder, {**metrics, **lists, "config": dict(metrics["config"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged: delete it, or test the run again.") from error
 
     @property
@@ -57,7 +94,7 @@ class Evaluated:
         return {
             key: value
             for key, value in self.metrics.items()
-            if isinstance(value, kinds) and not isinstance(value, bool) and key not in ASIDE
+            if isinstance(value, kinds) and not isinstance(value, bool) and key not in NO_MEASURES
         }
 
     @property
@@ -67,15 +104,13 @@ class Evaluated:
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes; their numbers in an old file without names."""
-        return [str(name) for name in self.metrics.get("classes", range(len(self.counts)))]
+        """Names of the classes."""
+        return list(map(str, self.metrics["classes"]))
 
     @property
     def adjustments(self) -> str:
-        """What was varied at test time, in words."""
-        each = [(name, settings) for part in self.metrics.get("adjustments", []) for name, settings in part.items()]
-        words = [f"{name}({', '.join(f'{key} {value}' for key, value in said.items())})" for name, said in each]
-        return ", ".join(words)
+        """The adjustments at test time, in words."""
+        return description.adjustments(self.metrics["adjustments"])
 
     @cached_property
     def predictions(self) -> dict[str, Any]:
@@ -84,91 +119,256 @@ class Evaluated:
         Raises:
             InputError: where it is damaged.
         """
-        path = self.folder / "predictions.pt"
+        from ltr.run import weights  # torch, which the page must not wait for
+
+        path = self.folder / PREDICTIONS
         return weights.read(str(path)) if path.is_file() else {}
 
     @property
-    def arguments(self) -> Mapping[str, Sequence[str] | None]:
-        """With which words a study trained and tested it; empty where none did."""
-        note = self.folder / "arguments.json"
-        return dict(json.loads(note.read_text(encoding="utf-8"))) if note.is_file() else {}
+    def arguments(self) -> Mapping[str, Any]:
+        """The arguments with which a study trained and tested it, empty where none did."""
+        return read_arguments(self.folder) or {}
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A run.
+class RunFolder:
+    """The folder of a run, whether it is there or not.
 
     Attributes:
-        name: what it is called on the page.
-        folder: where it is.
-        evaluations: all of them, the usual one first.
-        curves: the measures of each epoch, those that were measured.
-        text: its resolved config as YAML.
+        path: the folder.
     """
 
-    name: str
-    folder: Path
-    evaluations: tuple[Evaluated, ...]
-    curves: tuple[Row, ...]
-    text: str
+    path: Path
 
     @classmethod
-    def read(cls, name: str) -> Finished:
-        """Read a run by its name or folder.
+    def of(cls, runs: str | Path, name: str) -> RunFolder:
+        """Return the folder of the run of a name.
+
+        Args:
+            runs: the folder in which runs are kept.
+            name: of the run, one plain name.
 
         Raises:
-            InputError: where there is none, or its files are damaged.
+            InputError: where the name is empty or a path.
         """
-        folder = lookup.run(name)
-        found = sorted(folder.glob("*/metrics.json"), key=lambda path: (path.parent.name != USUAL, path.parent.name))
-        evaluations = tuple(Evaluated.read(path.parent) for path in found)
-        config, curves = folder / "config.yaml", folder / "metrics.csv"
-        text = config.read_text(encoding="utf-8") if config.is_file() else ""
-        if not text and evaluations and evaluations[0].metrics.get("config"):
-            text = yaml.safe_dump(evaluations[0].metrics["config"], sort_keys=False)
-        return cls(folder.resolve().name, folder, evaluations, read_curves(curves) if curves.is_file() else (), text)
+        return cls(Path(runs) / plain_name(name, "--name"))
 
     @property
-    def main(self) -> Evaluated | None:
-        """The evaluation that stands for the run: `test`, else the first; None where it was never tested."""
-        return self.evaluations[0] if self.evaluations else None
+    def name(self) -> str:
+        """Its name."""
+        return self.path.resolve().name
+
+    @property
+    def checkpoint(self) -> Path:
+        """Path of its last checkpoint."""
+        return self.path / CHECKPOINT
+
+    @property
+    def config_file(self) -> Path:
+        """Path of its resolved config."""
+        return self.path / CONFIG
+
+    @property
+    def curves_file(self) -> Path:
+        """Path of the measures of its epochs."""
+        return self.path / CURVES
+
+    @property
+    def wandb_file(self) -> Path:
+        """Path of the id of its Weights & Biases run."""
+        return self.path / WANDB
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder is a run: it has a checkpoint, curves, or the metrics of an evaluation."""
+        return self.checkpoint.is_file() or self.curves_file.is_file() or any(self.path.glob(f"*/{METRICS}"))
+
+    def tested(self, evaluation: str = TEST) -> bool:
+        """Return whether it has the metrics of an evaluation."""
+        return (self.path / evaluation / METRICS).is_file()
+
+    @cached_property
+    def config_text(self) -> str:
+        """Its resolved config as YAML; empty where the folder does not have it.
+
+        It is the file of the run, else the text in its checkpoint, else that in the metrics of its main evaluation.
+
+        Raises:
+            InputError: where the file that has it is damaged.
+        """
+        if self.config_file.is_file():
+            return self.config_file.read_text(encoding="utf-8")
+        if self.checkpoint.is_file() and (text := config_text(self.checkpoint)):
+            return text
+        config = self.main.metrics["config"] if self.main else None
+        return yaml.safe_dump(config, sort_keys=False) if config else ""
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The resolved config."""
-        content = yaml.safe_load(self.text) if self.text else {}
+        """Its resolved config, empty where the folder does not have it.
+
+        Raises:
+            InputError: where it is damaged.
+        """
+        try:
+            content = yaml.load(self.config_text, YAML_LOADER)  # noqa: S506, it is a safe loader
+        except yaml.YAMLError as error:
+            raise InputError(f"the config of {self.path} is no YAML: train the run again.") from error
         return content if isinstance(content, dict) else {}
 
     @property
-    def again(self) -> str:
+    def rows(self) -> list[dict[str, str]]:
+        """The rows of its curves as they are written, empty where there are none; what was not measured is empty."""
+        if not self.curves_file.is_file():
+            return []
+        return list(csv.DictReader(io.StringIO(self.curves_file.read_text(encoding="utf-8"))))
+
+    @cached_property
+    def curves(self) -> tuple[Row, ...]:
+        """The measures of each epoch; what was not measured in an epoch is not in its row.
+
+        Raises:
+            InputError: where they are damaged.
+        """
+        try:
+            return tuple({key: float(value) for key, value in row.items() if value} for row in self.rows)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self.curves_file} is damaged: delete it, or train the run again.") from error
+
+    @cached_property
+    def evaluations(self) -> tuple[EvaluationResult, ...]:
+        """Its evaluations, the main one first: `test`, else the first by name.
+
+        Raises:
+            InputError: where one of them is damaged.
+        """
+        folders = sorted((path.parent for path in self.path.glob(f"*/{METRICS}")), key=lambda path: path.name)
+        return tuple(EvaluationResult.read(path) for path in sorted(folders, key=lambda path: path.name != TEST))
+
+    @property
+    def main(self) -> EvaluationResult | None:
+        """The evaluation that stands for the run; None where it was never tested."""
+        return self.evaluations[0] if self.evaluations else None
+
+    @property
+    def fit_command(self) -> str:
         """The command that makes the run again, empty where its folder does not know it."""
         fit = self.main.arguments.get("fit") if self.main else None
         name = ("--name", f"{self.name}_again")
         if fit:
             return _command("fit", *fit, "--seed_everything", str(self.config.get("seed_everything", 0)), *name)
-        if (self.folder / "config.yaml").is_file():
-            return _command("fit", "--config", str(self.folder / "config.yaml"), *name)
+        if self.config_file.is_file():
+            return _command("fit", "--config", str(self.config_file), *name)
         return ""
 
-    def test(self, evaluation: Evaluated | None) -> str:
-        """Return the command that tests the run as it was tested, or for the first time."""
-        name = evaluation.name if evaluation else USUAL
+    def test_command(self, evaluation: EvaluationResult | None) -> str:
+        """Return the command that repeats an evaluation of the run, or tests it for the first time."""
+        name = evaluation.name if evaluation else TEST
         words = [*(evaluation.arguments.get("test") or ())] if evaluation else []
-        named = [] if name == USUAL else ["--evaluation", name]
-        return _command("test", "--ckpt_path", str(self.folder), *named, *words)
+        named = [] if name == TEST else ["--evaluation", name]
+        return _command("test", "--ckpt_path", str(self.path), *named, *words)
+
+    def check_writable(self, *, overwrite: bool) -> None:
+        """Refuse to begin a run where another one, or something else, would be lost.
+
+        Args:
+            overwrite: whether a run may be replaced.
+
+        Raises:
+            InputError: where there is a run and it may not be replaced, or the folder is no run.
+        """
+        if self.exists and not overwrite:
+            raise InputError(
+                f"the run {self.path} exists already: choose another `--name`, resume it with `--ckpt_path "
+                "last`, or replace it with `--overwrite`."
+            )
+        if self.exists or not self.path.exists():
+            return
+        if not self.path.is_dir() or (self.path / CONFIG).exists():
+            what = f"has a {CONFIG} and is no run of `ltr`" if self.path.is_dir() else "is a file"
+            raise InputError(f"{self.path} {what}: remove it, or choose another `--name`.")
+        if overwrite and any(self.path.iterdir()):
+            raise InputError(
+                f"{self.path} is no run of `ltr`, so `--overwrite` does not replace it: choose another `--name`, or "
+                "leave out `--overwrite` to add a run to what is in the folder."
+            )
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that `ltr` wrote: of the run, then of its evaluations. Files of others are not among them."""
+        inner = [path for path in sorted(self.path.glob("*/")) if not path.is_symlink()]
+        evaluations = [path for path in inner if any((path / name).is_file() for name in RESULTS)]
+        own = [self.path / name for name in RUN_FILES]
+        own += [path / name for path in evaluations for name in EVALUATION_FILES]
+        return [path for path in own if path.is_file()]
+
+    @property
+    def size(self) -> int:
+        """The size of its files in bytes."""
+        return sum(path.stat().st_size for path in self.files)
+
+    def delete(self) -> None:
+        """Delete the files of the run, then its folders where nothing else is in them.
+
+        Raises:
+            InputError: where the folder is no run.
+        """
+        if not self.exists:
+            raise InputError(f"{self.path} is no run of `ltr`, so nothing in it is deleted.")
+        written = self.files
+        for path in written:
+            path.unlink(missing_ok=True)  # another process of the same run may have done it
+        for folder in sorted({path.parent for path in written} | {self.path}, reverse=True):  # evaluations first
+            if not folder.is_symlink() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
-def read_curves(path: Path) -> tuple[Row, ...]:
-    """Read curves; what was not measured in an epoch is not in its row.
+def config_text(checkpoint: Path) -> str:
+    """Return the config that belongs to a checkpoint as YAML, empty where there is none.
+
+    That of the last checkpoint of a run is the file beside it. Any other file, and a last checkpoint that was moved
+    without its folder, has its config inside.
 
     Raises:
-        InputError: where the file is damaged.
+        InputError: where the checkpoint cannot be read.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as lines:
-            return tuple({key: float(value) for key, value in row.items() if value} for row in csv.DictReader(lines))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path} is damaged: delete it, or train the run again.") from error
+    from ltr.run import weights  # torch, which the page must not wait for
+
+    beside = checkpoint.with_name(CONFIG)
+    if checkpoint.name == CHECKPOINT and beside.is_file():
+        return beside.read_text(encoding="utf-8")
+    text = weights.read(str(checkpoint)).get("config")
+    return text if isinstance(text, str) else ""
+
+
+def own_config(checkpoint: Path) -> str:
+    """Return the config that belongs to a checkpoint as YAML.
+
+    Raises:
+        InputError: where there is none, or the checkpoint cannot be read.
+    """
+    if not (text := config_text(checkpoint)):
+        raise InputError(
+            f"{checkpoint} is no run of `ltr`: there is no config in it or beside it. Start from its weights with "
+            "`ltr fit --config pretrained.yaml --model.backbone.checkpoint`."
+        )
+    return text
+
+
+def read_arguments(folder: Path) -> dict[str, Any] | None:
+    """Return the arguments that gave the result in a folder, None where it does not have them."""
+    path = folder / ARGUMENTS
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def made_with(folder: Path, arguments: Mapping[str, Any]) -> bool:
+    """Return whether these arguments gave the result in a folder, True where it does not have its arguments."""
+    return read_arguments(folder) in (None, arguments)
+
+
+def write_arguments(folder: Path, arguments: Mapping[str, Any]) -> None:
+    """Write the arguments that gave the result in a folder."""
+    files.write_json(folder / ARGUMENTS, dict(arguments))
 
 
 def _command(*words: str) -> str:

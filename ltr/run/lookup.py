@@ -1,4 +1,4 @@
-"""Find the recipes and weights that come with the package, in a clone, an editable install and a wheel alike."""
+"""Find recipes, runs and weights by name or path; those of the package in a clone, an editable install and a wheel."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Literal
 
 from ltr.errors import InputError, did_you_mean
 from ltr.run import hub
+from ltr.run.folder import CHECKPOINT, RunFolder
 
 PACKAGE = Path(__file__).resolve().parent.parent
-LAST = "last.ckpt"
 
 
 def folder(kind: Literal["configs", "checkpoints"]) -> Path:
@@ -34,6 +34,11 @@ def config(name: str) -> Path:
     raise InputError(f"there is no config {name}{did_you_mean(inner, known)}")
 
 
+def homes() -> tuple[Path, Path]:
+    """Return the folders in which a run is found by its name: that of the user, then that of the package."""
+    return Path("checkpoints"), folder("checkpoints")
+
+
 def checkpoint(name: str) -> Path:
     """Return the weights file of that path, or the last checkpoint of the run of that name.
 
@@ -45,31 +50,25 @@ def checkpoint(name: str) -> Path:
     """
     if name.startswith(hub.PREFIX):
         return hub.download(name)
-    home = folder("checkpoints")
-    for path in (Path(name), Path(name) / LAST, Path("checkpoints") / name / LAST, home / name, home / name / LAST):
-        if path.is_file():
-            return path
-    known = [path.parent.name for path in [*home.glob(f"*/{LAST}"), *Path("checkpoints").glob(f"*/{LAST}")]]
+    for place in (Path(name), *(home / name for home in homes())):
+        for path in (place, RunFolder(place).checkpoint):
+            if path.is_file():
+                return path
+    known = [path.parent.name for home in homes() for path in home.glob(f"*/{CHECKPOINT}")]
     raise InputError(f"there is no checkpoint {name}{did_you_mean(name, known)}")
 
 
-def run(name: str) -> Path:
-    """Return the folder of a run: that folder, that of its checkpoint, one below `checkpoints/` here, or a shipped one.
+def run(name: str) -> RunFolder:
+    """Return the run of that folder, of that checkpoint, or of that name below `checkpoints/` here or shipped.
 
     Its weights need not be there: curves or the metrics of an evaluation are enough.
 
     Raises:
         InputError: where there is none, with the nearest name.
     """
-    homes = (Path("checkpoints"), folder("checkpoints"))
     given = Path(name).parent if Path(name).is_file() else Path(name)
-    for path in (given, *(home / name for home in homes)):
-        if _has_results(path):
-            return path
-    known = [path.name for home in homes for path in home.glob("*") if _has_results(path)]
-    raise InputError(f"there is no run {name} with curves or an evaluation{did_you_mean(name, known)}")
-
-
-def _has_results(path: Path) -> bool:
-    """Tell whether a folder is that of a run."""
-    return (path / "metrics.csv").is_file() or any(path.glob("*/metrics.json"))
+    for found in map(RunFolder, (given, *(home / name for home in homes()))):
+        if found.exists:
+            return found
+    known = [path.name for home in homes() for path in home.glob("*") if RunFolder(path).exists]
+    raise InputError(f"there is no run {name}{did_you_mean(name, known)}")

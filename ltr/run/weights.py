@@ -93,7 +93,7 @@ def listing(keys: list[str], most: int = 4) -> str:
 def misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
     """Say in what found tensors differ from the wanted ones by name and shape; an empty list where they fit.
 
-    The batch counters of batch norm, which old files do not have and inference does not use, may be missing.
+    The batch counters of batch norm, which some files lack and inference does not use, may be missing.
     """
     optional = "num_batches_tracked"
     missing = [key for key in wanted if key not in found and not key.endswith(optional)]

@@ -13,8 +13,9 @@ from typing import Any
 
 from ltr import files
 from ltr.markdown import markdown_table
-from ltr.recipe import GROUPS, Recipe
 from ltr.run import lookup
+from ltr.run.folder import METRICS, TEST, read_arguments
+from ltr.run.recipe import GROUPS, Recipe
 from ltr.studies.cell import Cell
 from ltr.studies.job import Entry, Job
 from ltr.studies.plan import Plan
@@ -49,7 +50,7 @@ def gallery(arguments: Sequence[str]) -> None:
     parser.add_argument("--runs", default="checkpoints", help="folder in which the runs are kept")
     parser.add_argument("--output", default=None, help="the file to write; printed where none is named")
     said = parser.parse_args(arguments)
-    text = write(sorted(Path(said.runs).glob("**/metrics.json")))
+    text = write(sorted(Path(said.runs).glob(f"**/{METRICS}")))
     if said.output:
         files.write_text(Path(said.output), text)
         print(said.output)
@@ -91,8 +92,7 @@ def write(results: Iterable[Path]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     """Read a result, with the arguments that gave it where they lie beside it."""
     measures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    note = path.with_name("arguments.json")
-    return measures | ({"arguments": json.loads(note.read_text(encoding="utf-8"))} if note.is_file() else {})
+    return measures | {"arguments": read_arguments(path.parent)}
 
 
 def _of(read: Mapping[Path, Any], plan: Plan, job: Job) -> Mapping[str, Any] | None:
@@ -107,7 +107,7 @@ def _single(read: Mapping[Path, Any]) -> list[Cell]:
     for path, measures in read.items():
         run, evaluation = path.parent.parent, path.parent.name
         if not re.search(r"-\d+$", run.name):
-            name = run.name if evaluation == "test" else evaluation
+            name = run.name if evaluation == TEST else evaluation
             entry = Entry(name, name, None, (), name, (measures["seed"],))
             cells.append(Cell(entry, {(None, measures["seed"]): measures}, 1))
     return cells

@@ -11,7 +11,7 @@ from typing import Any
 from ltr import files, plots
 from ltr.errors import InputError
 from ltr.markdown import markdown_table
-from ltr.studies.kept import kept, note
+from ltr.run.folder import RunFolder, made_with, write_arguments
 from ltr.studies.runs import Perform
 
 DESCRIPTION = """Tune heads with every seed and every loss and learning rate of a config at once, on features that are
@@ -41,7 +41,7 @@ def tune_grid(arguments: Sequence[str], perform: Perform) -> None:
     parser.add_argument("--runs", default="checkpoints", help="folder in which the folder of the grid is kept")
     parser.add_argument("--name", default="tune_grid", help="the folder of the grid")
     said, common = parser.parse_known_args(arguments)
-    folder = Path(said.runs) / said.name
+    folder = RunFolder.of(said.runs, said.name).path
     found = _tables(folder, said.seeds, ["--config", said.config, *common], perform, separate=said.separate)
     rows = plots.over_seeds(found)
     files.write_csv(folder / "front.csv", rows)
@@ -59,12 +59,16 @@ def _tables(
 ) -> list[dict[str, Any]]:
     """Return the rows of all seeds; those that are not there yet are computed, and kept in a folder for each seed."""
     homes = {seed: folder / str(seed) / "grid.csv" for seed in wanted}
-    remedy = f"delete {folder}, or choose another `--name`"
-    missing = [seed for seed, home in homes.items() if not kept(home, {"fit": [*words]}, remedy=remedy)]
+    missing = [seed for seed, home in homes.items() if not home.is_file()]
+    for seed in homes.keys() - missing:
+        if not made_with(homes[seed].parent, {"fit": [*words]}):
+            raise InputError(
+                f"{homes[seed]} was made with other arguments: delete {folder}, or choose another `--name`."
+            )
     for some in [[seed] for seed in missing] if separate else [missing] if missing else []:
         found = _pass(folder / "run", some, words, perform)
         for seed in some:
-            note(homes[seed], {"fit": [*words]})
+            write_arguments(homes[seed].parent, {"fit": [*words]})
             files.write_csv(homes[seed], [row for row in found if row["seed"] == str(seed)])
     return [_read(row) for home in homes.values() for row in _rows(home)]
 

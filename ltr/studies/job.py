@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ltr.run.folder import METRICS, TEST
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -84,5 +86,5 @@ class Job:
     @property
     def result(self) -> str:
         """Where its metrics are, within the folder of the study."""
-        evaluation = "test" if self.entry.of == self.entry.name else self.entry.name
-        return f"{self.folder}/{evaluation}/metrics.json"
+        evaluation = TEST if self.entry.of == self.entry.name else self.entry.name
+        return f"{self.folder}/{evaluation}/{METRICS}"

@@ -80,5 +80,5 @@ def _rows(sections: Sequence[Section]) -> Iterator[dict[str, Any]]:
                     "seed": seed,
                     "reported": cell.entry.reported,
                     **{key: value for key, value in measures.items() if isinstance(value, int | float | str)},
-                    **(measures.get("provenance") or {}),  # null where a checkpoint is older than that
+                    **(measures.get("provenance") or {}),
                 }

@@ -14,6 +14,7 @@ import yaml
 
 from ltr.errors import InputError, did_you_mean
 from ltr.run import lookup
+from ltr.run.folder import plain_name
 from ltr.studies.job import Entry, Job, Key, Setting
 
 KEYS = ("title", "fit", "of", "test", "seeds", "reported")
@@ -80,7 +81,7 @@ class Plan:
         trained = [entry.name for entry in entries if entry.fit is not None]
         about = takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
         return cls(
-            name=str(content.get("name", path.stem)),
+            name=plain_name(str(content.get("name", path.stem)), f"{path}: `name`"),
             seeds=seeds,
             entries=tuple(entries),
             picture=_rows(path, "picture", content.get("picture") or [trained[0], trained[-1]], entries),

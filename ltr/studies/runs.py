@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from ltr.errors import InputError
-from ltr.run import lookup
+from ltr.run.folder import RunFolder, made_with, write_arguments
 from ltr.studies.job import Job
-from ltr.studies.kept import kept, note
 from ltr.studies.plan import Plan
 
 Perform = Callable[..., None]
@@ -58,7 +57,7 @@ class Runs:
         return self.folder / job.folder
 
     def read(self, job: Job) -> dict[str, Any] | None:
-        """Return the content of metrics.json, None where the run is not finished."""
+        """Return the measures of a run, None where the run is not finished."""
         path = self.folder / job.result
         if not path.is_file():
             return None
@@ -88,12 +87,18 @@ class Runs:
 
     def _kept(self, job: Job) -> bool:
         """Tell whether a run is finished; refuse a result that other arguments gave."""
-        remedy = f"delete {self.home(job)}, or give the row another name"
-        return kept(self.folder / job.result, self._arguments(job), remedy=remedy)
+        result = self.folder / job.result
+        if not result.is_file():
+            return False
+        if not made_with(result.parent, self._arguments(job)):
+            raise InputError(
+                f"{result} was made with other arguments: delete {self.home(job)}, or give the row another name."
+            )
+        return True
 
     def _missed(self, job: Job) -> bool:
         """Tell whether a run has its result but not its weights, and another run needs them for its own."""
-        if job.entry.fit is None or (self.home(job) / lookup.LAST).is_file():
+        if job.entry.fit is None or RunFolder(self.home(job)).checkpoint.is_file():
             return False
         waiting = (other for other in self.plan.jobs if not (self.folder / other.result).is_file())
         return any(job in self.plan.needs(other) for other in waiting)
@@ -105,15 +110,16 @@ class Runs:
     def _train_and_test(self, job: Job) -> None:
         """Train a row where it trains, going on where it was interrupted, then test it."""
         home, arguments = self.home(job), self._arguments(job)
+        run = RunFolder(home)
         if arguments["fit"] is not None:
             named = ["--runs", str(home.parent), "--name", home.name, "--seed_everything", str(job.seed)]
-            if (home / lookup.LAST).is_file():
+            if run.checkpoint.is_file():
                 named += ["--ckpt_path", "last"]
-            elif home.is_dir():  # interrupted within its first epoch, or a result whose weights are needed again
+            elif run.exists:  # interrupted in its first epoch, or a result whose weights are needed again
                 named.append("--overwrite")
             bar = [] if self.bars else ["--trainer.enable_progress_bar", "false"]
             self.perform("fit", [*arguments["fit"], *bar, *named], tell=False)
         result = self.folder / job.result
-        tested = ["--ckpt_path", str(home / lookup.LAST), "--evaluation", result.parent.name, *arguments["test"]]
+        tested = ["--ckpt_path", str(run.checkpoint), "--evaluation", result.parent.name, *arguments["test"]]
         self.perform("test", tested, tell=False)
-        note(result, arguments)
+        write_arguments(result.parent, arguments)

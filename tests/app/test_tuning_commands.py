@@ -15,7 +15,7 @@ from ltr.app.place import Place
 from ltr.app.tuning import BEFORE, CONTROL, Wish, architectures, brief, data_sets, proposed, tuning_losses
 from ltr.cli import main
 from ltr.errors import InputError
-from ltr.run.folder import Evaluated
+from ltr.run.folder import EvaluationResult
 
 Run = Callable[..., int]
 
@@ -205,9 +205,9 @@ def test_the_commands_measure_one_network(ltr: Run, place: Place, config: str, n
     assert ltr("fit", words, "--data.augment Plain --name base") == 0
     for command in Wish(base="base", name="tuned", epochs=1, batch=16).commands(place):
         main([*command, "--trainer.accelerator", "cpu", "--trainer.precision", "32-true"])
-    after = Evaluated.read(place.runs / "tuned" / "test").metrics
-    before = Evaluated.read(place.runs / "tuned_before" / "test").metrics
-    control = Evaluated.read(place.runs / "tuned_before" / CONTROL).metrics
+    after = EvaluationResult.read(place.runs / "tuned" / "test").metrics
+    before = EvaluationResult.read(place.runs / "tuned_before" / "test").metrics
+    control = EvaluationResult.read(place.runs / "tuned_before" / CONTROL).metrics
     assert before["recall"] == after["old_recall"], "the network before is not the one that was tuned"
     for what in ("counts", "classes", "data"):
         assert before[what] == control[what] == after[what]

@@ -128,9 +128,53 @@ def test_an_existing_run_is_refused_or_replaced(tiny, capsys) -> None:
     assert tiny("--name a") == 2
     assert "exists already" in capsys.readouterr().err
     assert (RUN / "last.ckpt").read_bytes() == before
-    (RUN / "left").write_text("over")
-    assert tiny("--name a --overwrite") == 0
-    assert not (RUN / "left").exists()
+    (RUN / "notes.txt").write_text("mine")
+    (RUN / "test").mkdir()
+    (RUN / "test" / "metrics.json").write_text("{}")
+    assert tiny("--name a --overwrite --seed_everything 1") == 0
+    assert (RUN / "last.ckpt").read_bytes() != before
+    assert not (RUN / "test").exists(), "it measured other weights"
+    assert (RUN / "notes.txt").read_text() == "mine", "`ltr` did not write it"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../keep", "a/b", "/elsewhere", ".hidden"])
+def test_a_name_is_one_folder_below_the_runs(name: str, tiny, ltr, capsys) -> None:
+    assert tiny("--name a") == 0
+    keep = Path("keep")
+    keep.mkdir()
+    (keep / "last.ckpt").write_text("a run elsewhere")
+    before = sorted(path for path in Path().rglob("*"))
+    for words in ([f"--name={name}", "--overwrite"], [f"--name={name}"]):
+        assert tiny(*words) == 2
+        assert "--name cannot be" in capsys.readouterr().err
+    assert ltr("test --ckpt_path a", f"--evaluation={name}") == 2
+    assert "--evaluation cannot be" in capsys.readouterr().err
+    assert sorted(path for path in Path().rglob("*")) == before
+
+
+def test_a_folder_that_is_no_run_is_never_replaced(tiny, capsys) -> None:
+    home = Path("checkpoints/thesis")
+    home.mkdir(parents=True)
+    (home / "thesis.txt").write_text("not a run")
+    assert tiny("--name thesis --overwrite") == 2
+    error = capsys.readouterr().err
+    assert "is no run of `ltr`, so `--overwrite` does not replace it" in error
+    assert [path.name for path in home.iterdir()] == ["thesis.txt"]
+    (home / "config.yaml").write_text("of another program")
+    assert tiny("--name thesis") == 2
+    assert "has a config.yaml and is no run of `ltr`" in capsys.readouterr().err
+    assert (home / "config.yaml").read_text() == "of another program"
+
+
+def test_replacing_a_run_keeps_what_other_callbacks_write(tiny) -> None:
+    every_step = "--trainer.callbacks+=ModelCheckpoint --trainer.callbacks.save_top_k -1"
+    every_step += " --trainer.callbacks.every_n_train_steps 1"
+    written = {}
+    for name, overwrite in (("plain", ""), ("over", "--overwrite")):
+        assert tiny(f"--name {name} {overwrite}", every_step) == 0
+        written[name] = sorted(path.name for path in Path(f"checkpoints/{name}").rglob("*"))
+    assert written["plain"] == written["over"]
+    assert len(written["plain"]) > 5
 
 
 @contextmanager

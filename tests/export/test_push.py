@@ -70,7 +70,7 @@ def test_the_card_says_what_the_network_is_not(tmp_path: Path) -> None:
     text = ModelCard.load(tmp_path / "out" / "README.md").text
     wanted = metrics("checkpoints/tuned/test")
     assert f"| test | {100 * wanted['top1']:.1f} |" in text
-    assert "| la, LogitAdjustment tau 1.0 | " in text
+    assert "| la, LogitAdjustment(tau 1.0) | " in text
     order = sorted(range(5), key=lambda label: wanted["recall"][label])
     rows = [f"| class {label} | {wanted['counts'][label]} | {100 * wanted['recall'][label]:.1f} |" for label in order]
     assert "\n".join(rows) in text, "the worst classes, from the lowest recall on"

@@ -10,10 +10,9 @@ import pytest
 import torch
 from pages import CLASSES, COUNTS, Page, make_metrics, make_predictions, make_run
 
-from ltr.report.about import method
 from ltr.report.figures import calibration
 from ltr.report.report import write
-from ltr.run.folder import Evaluated, Finished
+from ltr.run.folder import EvaluationResult, RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(whole: Path) -> Page:
     """Return the page of that run."""
-    return Page(write([Finished.read(str(whole))]))
+    return Page(write([RunFolder(whole)]))
 
 
 def self_contained(page: Page) -> None:
@@ -73,23 +72,6 @@ def test_the_figures_are_those_of_metrics_json(page: Page, whole: Path) -> None:
     assert f"ltr fit --config {whole}/config.yaml --name whole_again" in page.text
 
 
-def test_a_method_is_said_by_its_parts() -> None:
-    inner = {
-        "class_path": "torch.optim.SGD",
-        "init_args": {"lr": 0.1, "nesterov": False, "dampening": 0, "foreach": None},
-    }
-    optimizer = {"class_path": "ltr.optimizers.SAM", "init_args": {"base": inner, "radius": 0.05}}
-    callbacks = [{"class_path": "ltr.callbacks.EMA"}, {"class_path": "mine.Own", "init_args": {"files": ["a", "b"]}}]
-    model = {"class_path": "mine.Method", "init_args": {"loss": "ltr.losses.GML", "mix": None, "optimizer": optimizer}}
-    assert method({"model": model, "trainer": {"callbacks": callbacks}}) == [
-        ("method", "Method"),
-        ("loss", "GML"),
-        ("optimizer", "SAM(SGD(lr 0.1, dampening 0), radius 0.05)"),
-        ("callbacks", "EMA, Own(files ['a', 'b'])"),
-    ]
-    assert method({}) == []
-
-
 def test_the_recall_of_every_class_is_a_table(page: Page) -> None:
     table = page.table("class", "test (%)")
     assert list(table) == CLASSES, "from the most to the fewest training images"
@@ -120,7 +102,7 @@ def test_the_worst_classes_say_what_they_are_taken_for(page: Page, whole: Path) 
 def test_the_error_of_every_group_is_that_of_a_loop(page: Page, whole: Path) -> None:
     kept = torch.load(whole / "test" / "predictions.pt", weights_only=True)
     groups = {"all": range(5), "many": (0, 1), "medium": (2,), "few": (3, 4)}
-    found = calibration(Evaluated.read(whole / "test"))
+    found = calibration(EvaluationResult.read(whole / "test"))
     row = page.table("ECE", "all")["test"]
     for name, members in groups.items():
         rows = [row for row in range(60) if int(kept["labels"][row]) in members]
@@ -222,7 +204,7 @@ def test_the_shipped_run_has_a_page(ltr) -> None:
 def test_a_run_that_is_not_there_gets_a_sentence(ltr, capsys, tmp_path: Path) -> None:
     metrics = make_metrics(tmp_path / "checkpoints" / "mine" / "test") / "metrics.json"
     assert ltr("report mnie") == 2
-    assert "there is no run mnie with curves or an evaluation; did you mean mine?" in capsys.readouterr().err
+    assert "there is no run mnie; did you mean mine?" in capsys.readouterr().err
     metrics.write_text("{")
     assert ltr("report mine") == 2
     assert "metrics.json is damaged" in capsys.readouterr().err

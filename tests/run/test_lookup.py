@@ -59,12 +59,12 @@ def test_the_folder_of_a_run_that_has_results(name: str, result: str, tmp_path: 
     file.parent.mkdir(parents=True)
     file.touch()
     (tmp_path / "checkpoints" / "mine" / "last.ckpt").touch()
-    assert lookup.run(name).resolve() == tmp_path / "checkpoints" / "mine"
-    with pytest.raises(InputError, match="there is no run nine with curves or an evaluation; did you mean mine"):
+    assert lookup.run(name).path.resolve() == tmp_path / "checkpoints" / "mine"
+    with pytest.raises(InputError, match="there is no run nine; did you mean mine"):
         lookup.run("nine")
     with pytest.raises(InputError, match="there is no run mine/other"):
         lookup.run("mine/other")
 
 
 def test_a_shipped_run_by_its_name() -> None:
-    assert (lookup.run("ce_resnet32_cifar100_lt100") / "test" / "metrics.json").is_file()
+    assert lookup.run("ce_resnet32_cifar100_lt100").tested()

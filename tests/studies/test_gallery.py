@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ltr.errors import InputError
-from ltr.recipe import GROUPS, Recipe
 from ltr.run import lookup
+from ltr.run.recipe import GROUPS, Recipe
 from ltr.studies.gallery import write
 
 HOME = lookup.folder("configs")

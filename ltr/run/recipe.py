@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 
 from ltr.errors import InputError
+from ltr.run import description
 
 KEYS = ("Paper", "Code", "Reported", "Deviations", "Notes")
 AXES = ("backbone", "head", "loss", "mix", "sampler", "augment", "optimizer", "schedule", "callbacks")
@@ -92,7 +92,7 @@ def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a config says, axis by axis, and the figures that name a budget."""
     model, data, trainer = (content.get(part) or {} for part in ("model", "data", "trainer"))
     said = {**model.get("init_args", {}), **data.get("init_args", {}), **trainer}
-    method = model.get("class_path", "Method").rsplit(".", 1)[-1]
+    method = description.class_name(model) or "Method"
     return {"method": method, **{key: said[key] for key in (*AXES, "batch_size", "max_epochs") if key in said}}
 
 
@@ -109,28 +109,11 @@ def _changes(said: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, str
     return changes
 
 
-def _words(value: Any, usual: Any = None) -> str:
-    """Write a part as `Name(settings)`: all it says, or what is unusual where only figures are."""
-    if not _is_part(value):
-        return str(value)
-    if isinstance(value, list):
-        return ", ".join(_words(part) for part in value)
-    if isinstance(value, str):
-        return value.rsplit(".", 1)[-1]
-    inside = dict(value.get("init_args", {}))
-    if isinstance(usual, dict) and usual["class_path"] == value["class_path"]:
-        inside = {key: said for key, said in inside.items() if said != usual["init_args"].get(key)}
-    inside.pop("checkpoint", None)
-    figures = [_words(said) if _is_part(said) else f"{key} {said}" for key, said in inside.items()]
-    name = value["class_path"].rsplit(".", 1)[-1]
-    return f"{name}({', '.join(figures)})" if figures else name
-
-
-def _is_part(value: Any) -> bool:
-    """Tell whether a setting names a class, or several."""
-    if isinstance(value, list):
-        return bool(value) and all(_is_part(item) for item in value)
-    return (isinstance(value, dict) and "class_path" in value) or bool(re.match(r"(ltr|torch)\.", str(value)))
+def _words(value: Any, usual: Any) -> str:
+    """Describe a setting: of a part all that the recipe says, but for the file that it starts from."""
+    if isinstance(value, dict) and "init_args" in value:
+        value = {**value, "init_args": {key: said for key, said in value["init_args"].items() if key != "checkpoint"}}
+    return description.part(value, usual, switched_off=True) or str(value)
 
 
 def _group(content: Mapping[str, Any], changes: Mapping[str, str]) -> str:

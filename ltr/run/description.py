@@ -1,0 +1,97 @@
+"""A config in words: its parts, its data, its adjustments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PARTS = ("backbone", "head", "old_head", "loss", "mix", "optimizer", "schedule", "callbacks", "sampler", "augment")
+
+
+def class_name(part: object) -> str:
+    """Return the name of the class of a part, empty for None.
+
+    Args:
+        part: the path of a class, or a mapping with its `class_path`.
+    """
+    path = part.get("class_path") if isinstance(part, Mapping) else part
+    return str(path or "").rpartition(".")[2]
+
+
+def is_part(value: object) -> bool:
+    """Return whether a setting names a class, or several."""
+    if isinstance(value, list):
+        return bool(value) and all(map(is_part, value))
+    return "class_path" in value if isinstance(value, Mapping) else bool(re.match(r"(ltr|torch)\.", str(value)))
+
+
+def part(value: Any, usual: Any = None, *, switched_off: bool = False) -> str:
+    """Return the classes of a part and their settings, `SAM(SGD(lr 0.1), radius 0.05)`; empty where there is none.
+
+    Args:
+        value: the part, or several.
+        usual: the part that holds otherwise: of the same class, only settings that differ are written.
+        switched_off: whether settings that are None or False are written, too.
+    """
+    if not is_part(value):
+        return ""
+    if isinstance(value, list):
+        return ", ".join(part(item, switched_off=switched_off) for item in value)
+    own, known = settings(value), settings(usual) if class_name(usual) == class_name(value) else {}
+    said = [
+        part(item, switched_off=switched_off) if is_part(item) else f"{key} {item}"
+        for key, item in own.items()
+        if (switched_off or not (item is None or item is False)) and (key not in known or item != known[key])
+    ]
+    return f"{class_name(value)}({', '.join(said)})" if said else class_name(value)
+
+
+def settings(part: Any) -> Mapping[str, Any]:
+    """Return the settings of a part, empty where it has none."""
+    return part.get("init_args") or {} if isinstance(part, Mapping) else {}
+
+
+def architecture(backbone: Any) -> str:
+    """Return the name of a backbone, with that of the network in it: `Pretrained(ResNet32)`."""
+    inner = settings(backbone).get("backbone")
+    return f"{class_name(backbone)}({architecture(inner)})" if inner else class_name(backbone)
+
+
+def method(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the parts of a method by their names, those that it has."""
+    model, data, trainer = (config.get(key) or {} for key in ("model", "data", "trainer"))
+    said = {**settings(model), **settings(data), "callbacks": trainer.get("callbacks")}
+    rows = [(key.replace("_", " "), part(said.get(key))) for key in PARTS]
+    return [(key, text) for key, text in (("method", class_name(model)), *rows) if text]
+
+
+def data_set(measured: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Return the name and the imbalance of the data of a run.
+
+    Args:
+        measured: what an evaluation says of its data, empty where there is none.
+        config: the config of the data, empty where it is unknown.
+    """
+    name = measured.get("name") or class_name(config)
+    imbalance = measured.get("imbalance") or settings(config).get("imbalance")
+    return f"{name}, IF {imbalance:g}" if isinstance(imbalance, int | float) else name
+
+
+def split(measured: Mapping[str, Any]) -> str:
+    """Return the data of an evaluation with all that chooses its images."""
+    parts = [str(measured["name"]), f"imbalance {measured['imbalance']:g} ({measured['profile']})"]
+    if measured["subset_seed"] is not None:
+        parts.append(f"subset seed {measured['subset_seed']}")
+    if measured.get("synthetic"):
+        parts.append(f"{sum(measured['synthetic']):,} synthetic training images")
+    return ", ".join([*parts, *([] if measured["official"] else ["not the official split"])])
+
+
+def adjustments(adjusted: Sequence[Mapping[str, Mapping[str, Any]]]) -> str:
+    """Return the names and the settings of adjustments, without settings that are a value for each class."""
+    words = []
+    for name, values in (pair for item in adjusted for pair in item.items()):
+        said = [f"{key} {value}" for key, value in values.items() if not isinstance(value, list)]
+        words.append(f"{name}({', '.join(said)})" if said else name)
+    return ", ".join(words)
