@@ -4,7 +4,7 @@ from ltr.plots.confusion import confusion
 from ltr.plots.counts import class_counts
 from ltr.plots.curves import curves
 from ltr.plots.differences import differences
-from ltr.plots.front import front, over_seeds, undominated
+from ltr.plots.front import front
 from ltr.plots.group_recall import group_recall
 from ltr.plots.lengths import lengths
 from ltr.plots.projection import projection
@@ -24,7 +24,6 @@ __all__ = [
     "front",
     "group_recall",
     "lengths",
-    "over_seeds",
     "per_class_recall",
     "projection",
     "recall_change",
@@ -32,5 +31,4 @@ __all__ = [
     "save",
     "shifts",
     "trade_off",
-    "undominated",
 ]

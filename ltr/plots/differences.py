@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
+from ltr.measures import shown
 from ltr.plots.recall import COLOURS
-
-PANELS = {"top1": "top-1", "gm": "geometric mean", "hm": "harmonic mean", "lowest": "lowest recall"}
 
 
 def differences(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], base: str) -> Figure:
@@ -19,11 +18,12 @@ def differences(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], ba
         base: the title of the row that the others are compared with.
     """
     figure = Figure(figsize=(12, 1.3 + 0.3 * len(rows)), layout="constrained")
-    panels = figure.subplots(1, len(PANELS), sharey=True)
-    for axes, (key, label) in zip(panels, PANELS.items(), strict=True):
+    measures = shown("summary")
+    panels = figure.subplots(1, len(measures), sharey=True)
+    for axes, measure in zip(panels, measures, strict=True):
         for place, row in enumerate(rows.values()):
-            if key in row:
-                mean, margin = row[key]
+            if measure.key in row:
+                mean, margin = row[measure.key]
                 clear = margin is not None and abs(mean) > margin
                 axes.errorbar(
                     mean,
@@ -38,7 +38,7 @@ def differences(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], ba
         axes.axvline(0, color="0.3", linewidth=1)
         axes.grid(axis="x", color="0.92")
         axes.set_axisbelow(True)
-        axes.set(xlabel=f"{label} (points)", ylim=(len(rows) - 0.5, -0.5))
+        axes.set(xlabel=measure.axis("points"), ylim=(len(rows) - 0.5, -0.5))
     panels[0].set_yticks(range(len(rows)), list(rows))
     figure.suptitle(f"minus {base}; filled where the 95 % interval of the paired differences excludes 0", fontsize=10)
     return figure

@@ -7,7 +7,7 @@ from itertools import cycle
 
 from matplotlib.figure import Figure
 
-from ltr.plots.front import PANELS
+from ltr.measures import shown
 from ltr.plots.order import legend
 from ltr.plots.recall import COLOURS
 
@@ -27,7 +27,9 @@ def trade_off(
         here: the name and the measures of the point on the curve that is looked at.
     """
     figure = Figure(figsize=(10, 4.6), layout="constrained")
-    for axes, (key, label) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+    measures = shown("front")
+    for axes, measure in zip(figure.subplots(1, len(measures)), measures, strict=True):
+        key = measure.key
         line = [(100 * row["top1"], 100 * row[key]) for row in curve]
         handles = axes.plot(
             *zip(*line, strict=True), color="0.45", linewidth=1.2, marker=".", label="both heads, a dot per temperature"
@@ -39,7 +41,7 @@ def trade_off(
         place = 100 * row["top1"], 100 * row[key]
         ring = {"markersize": 15, "markerfacecolor": "none", "markeredgecolor": "black", "markeredgewidth": 2}
         handles += axes.plot(*place, "o", **ring, label=name, zorder=4)
-        axes.set(xlabel="top-1 (%)", ylabel=label)
+        axes.set(xlabel="top-1 (%)", ylabel=measure.axis())
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
     legend(figure, handles)

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ltr.measures import measure_of
 from ltr.studies.job import Entry, Key
-
-COUNTED = ("zero_recall",)
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class Cell:
 
     def values(self, key: str) -> dict[Key, float]:
         """Return a measure of every run that has it, in percent where it is a fraction."""
-        unit = 1 if key in COUNTED else 100
-        return {run: unit * found[key] for run, found in self.found.items() if found.get(key) is not None}
+        scale = measure_of(key).scale
+        return {run: scale * found[key] for run, found in self.found.items() if found.get(key) is not None}
 
     def mean(self, key: str) -> float | None:
         """Return the mean of a measure over the runs, None of nothing."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from ltr import files
 from ltr.markdown import markdown_table
+from ltr.measures import shown
 from ltr.recipe import GROUPS, Recipe
 from ltr.run import lookup
 from ltr.studies.cell import Cell
@@ -33,7 +34,6 @@ with the best epoch on the test set; the header of each file says what deviates.
 was made. This file is written by `ltr gallery --output configs/README.md`.
 """
 COLUMNS = ("paper", "what it changes", "config", "command", "reported", "ours")
-FIGURES = ("top1", "gm", "hm", "lowest")
 ALWAYS = "Recipes that combine with every method: `--config recipes/...`"
 ASIDE = ("recipes", "data")
 BUDGET = ("--model.backbone.checkpoint", "--model.teacher.checkpoint", "--trainer.max_epochs", "--data.imbalance")
@@ -149,7 +149,7 @@ def _belongs(recipe: Recipe, cell: Cell) -> bool:
 
 def _ours(study: str, cell: Cell) -> str:
     """Return the figures of a row and where they are from."""
-    figures = " / ".join(cell.figure(key) for key in FIGURES)
+    figures = " / ".join(cell.figure(measure.key) for measure in shown("summary"))
     return f"{figures} ([{study}](#{study}))" if study else f"{figures} (`checkpoints/{cell.entry.name}`)"
 
 

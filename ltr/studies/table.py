@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ltr.metrics import NINE, TITLES
+from ltr.measures import measure_of, shown
 from ltr.studies.cell import Cell
 from ltr.studies.difference import CONFIDENCE, Difference, paired
 from ltr.studies.job import Setting
 
-COLUMNS = {key: TITLES[key] for key in NINE}
-COMPARED = ("top1", "gm", "hm", "lowest", "many", "few")
-LESS_IS_MORE = ("zero_recall", "ece")
 NOTE = (
     "In percent, mean ± standard deviation over seeds; zero-recall counts the classes of which no test image was "
     "recognised. The result of a run is its last epoch."
@@ -120,13 +117,16 @@ class Table:
 
 def results(section: Section) -> Table:
     """Return mean and standard deviation of every measure."""
-    head, note = ["", *COLUMNS.values()], NOTE
-    rows = [[cell.title, *(cell.figure(key) for key in COLUMNS)] for cell in section.cells]
+    measures = shown("main")
+    head, note = ["", *(measure.title for measure in measures)], NOTE
+    rows = [[cell.title, *(cell.figure(measure.key) for measure in measures)] for cell in section.cells]
     if section.upper:
         head, note = [*head, "UA", "RA"], f"{NOTE} {UPPER}"
         for row, cell in zip(rows, section.cells, strict=True):
             row += _relative(cell, section.upper.get(cell.entry.name))
-    bold = frozenset((best, column) for column, key in enumerate(COLUMNS, 1) for best in _ahead(section.cells, key))
+    bold = frozenset(
+        (best, column) for column, one in enumerate(measures, 1) for best in _ahead(section.cells, one.key)
+    )
     return Table(head, rows, f"{note} {BOLD}" if bold else note, bold)
 
 
@@ -138,7 +138,7 @@ def _relative(cell: Cell, upper: float | None) -> list[str]:
 
 def _ahead(cells: Sequence[Cell], key: str) -> Iterator[int]:
     """Yield the row that is ahead of every other one by more than noise, if there is one."""
-    sign = -1 if key in LESS_IS_MORE else 1
+    sign = -1 if measure_of(key).better == "lower" else 1
     some = {row: values for row, cell in enumerate(cells) if (values := cell.values(key))}
     for row, values in some.items():
         others = [paired(values, other) for position, other in some.items() if position != row]
@@ -151,23 +151,23 @@ def differences(section: Section) -> Table | None:
     apart = compared(section)
     if not any(one.margin is not None for row in apart.values() for one in row.values()):
         return None
-    base = section.base.entry.title
-    rows = [(title, *(str(row[key]) if key in row else "-" for key in COMPARED)) for title, row in apart.items()]
+    base, keys = section.base.entry.title, [measure.key for measure in shown("compared")]
+    rows = [(title, *(str(row[key]) if key in row else "-" for key in keys)) for title, row in apart.items()]
     bold = frozenset(
         (place, column)
         for place, row in enumerate(apart.values())
-        for column, key in enumerate(COMPARED, 1)
+        for column, key in enumerate(keys, 1)
         if key in row and row[key].clear
     )
-    head = (f"minus {base}", *(COLUMNS[key] for key in COMPARED))
+    head = (f"minus {base}", *(measure_of(key).title for key in keys))
     return Table(head, rows, f"Against {base}: {INTERVAL}", bold)
 
 
 def compared(section: Section) -> dict[str, dict[str, Difference]]:
     """Return how far each row is from the baseline, by its title and the measures that both have."""
-    found = {}
+    found, keys = {}, [measure.key for measure in shown("compared")]
     for cell in section.cells:
-        row = {key: paired(cell.values(key), section.base.values(key)) for key in COMPARED}
+        row = {key: paired(cell.values(key), section.base.values(key)) for key in keys}
         if cell is not section.base and any(row.values()):
             found[cell.entry.title] = {key: one for key, one in row.items() if one is not None}
     return found
