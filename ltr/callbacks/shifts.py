@@ -9,7 +9,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from ltr import files, priors
+from ltr import files
+from ltr.callbacks import priors
 from ltr.callbacks.answers import Answers
 from ltr.callbacks.retarget import unseen_confusion
 from ltr.counts import per_class
@@ -45,7 +46,7 @@ class Shifts(Answers):
 
     Reference:
         Zhang et al., "Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition",
-        NeurIPS 2022, https://arxiv.org/abs/2107.09249, for such test sets; for the estimates see `ltr.priors`.
+        NeurIPS 2022, https://arxiv.org/abs/2107.09249, for such test sets; for the estimates see `priors`.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ltr import switch
+from ltr import milestones
 from ltr.contracts import LossFactory, Output
 from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.composite import Composite
@@ -53,12 +53,12 @@ class Deferred(Composite):
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start epoch `epoch` (from 0) of `epochs`."""
         super().set_epoch(epoch, epochs)
-        self.started = switch.reached(self.start, epoch, epochs)
+        self.started = milestones.passed(self.start, epoch, epochs)
 
     def check(self, epochs: int) -> None:
         """Raise `InputError` if `epochs` epochs are too few for the switch."""
         super().check(epochs)
-        switch.check(self.start, epochs, "the switch of the loss")
+        milestones.check(self.start, epochs, "the switch of the loss")
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""

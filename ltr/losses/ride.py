@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltr import switch
+from ltr import milestones
 from ltr.contracts import LossFactory, Output
 from ltr.counts import populated
 from ltr.losses.class_balanced import ClassBalanced
@@ -81,7 +81,7 @@ class RIDE(Composite):
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start epoch `epoch` (from 0) of `epochs`."""
         super().set_epoch(epoch, epochs)
-        self.started = switch.reached(self.start, epoch, epochs)
+        self.started = milestones.passed(self.start, epoch, epochs)
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""

@@ -50,9 +50,7 @@ class SupCon(Loss):
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return the value of the batch, expanded to (B,)."""
         if output.embeddings is None:
-            raise InputError(
-                "SupCon contrasts embeddings, and this head has none: pass `--model.head Projection`."
-            )
+            raise InputError("SupCon contrasts embeddings, and this head has none: pass `--model.head Projection`.")
         embeddings = distributed.concatenate(self.precise(output.embeddings))
         views = embeddings.flatten(0, 1)
         classes = distributed.concatenate(labels).repeat_interleave(embeddings.shape[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ltr import switch
+from ltr import milestones
 from ltr.contracts import Backbone, Mix, MixFactory, Target
 from ltr.mixes.mixup import Mixup
 
@@ -38,11 +38,11 @@ class Until(Mix):
         self.mix.attach(backbone)
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
-        self.over = switch.reached(self.end, epoch, epochs)
+        """Start epoch `epoch` (from 0) of `epochs`."""
+        self.over = milestones.passed(self.end, epoch, epochs)
         self.mix.set_epoch(epoch, epochs)
 
     def check(self, epochs: int) -> None:
         """Raise where the mix would not stop within `epochs` epochs."""
-        switch.check(self.end, epochs, "the end of the mix")
+        milestones.check(self.end, epochs, "the end of the mix")
         self.mix.check(epochs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ltr import switch
+from ltr import milestones
 from ltr.contracts import Sampler, SamplerFactory
 from ltr.errors import InputError
 from ltr.samplers.power import Power
@@ -45,18 +45,18 @@ class Deferred(Sampler):
             )
 
     def set_epoch(self, epoch: int, epochs: int | None = None) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
         super().set_epoch(epoch, epochs)
         self.before.set_epoch(epoch, epochs)
         self.after.set_epoch(epoch, epochs)
 
     def check(self, epochs: int) -> None:
         """Raise where the switch, or one of the two samplers' own, would never fire in `epochs` epochs."""
-        switch.check(self.start, epochs, "the switch of the Deferred sampler")
+        milestones.check(self.start, epochs, "the switch of the Deferred sampler")
         self.before.check(epochs)
         self.after.check(epochs)
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Return the indices of the sampler whose turn it is."""
-        late = switch.reached(self.start, self.epoch, self.epochs)
+        late = milestones.passed(self.start, self.epoch, self.epochs)
         return (self.after if late else self.before).draw(generator)
