@@ -52,7 +52,7 @@ def test_a_switch_that_never_fires_is_refused(labels_of) -> None:
 
 
 def test_epochs_of_two_lengths_are_refused(labels_of) -> None:
-    with pytest.raises(InputError, match="Power has 41 images and one of Oversampling 90: the epochs of a run"):
+    with pytest.raises(InputError, match="Power has 41 images and one of Oversampling 90: use samplers"):
         Deferred(labels_of([30, 9, 2]), after=Oversampling)
 
 
