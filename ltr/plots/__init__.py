@@ -1,4 +1,4 @@
-"""Figures, from written results only."""
+"""Figures of written results."""
 
 from ltr.plots.confusion import confusion
 from ltr.plots.counts import class_counts
@@ -11,8 +11,8 @@ from ltr.plots.projection import projection
 from ltr.plots.recall import per_class_recall
 from ltr.plots.recall_change import recall_change
 from ltr.plots.reliability import Bins, reliability
-from ltr.plots.save import save
 from ltr.plots.shifts import shifts
+from ltr.plots.style import save
 from ltr.plots.trade_off import trade_off
 
 __all__ = [

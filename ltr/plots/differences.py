@@ -1,4 +1,4 @@
-"""How far rows of a study are from one of them, and how sure that is."""
+"""Paired differences of the rows of a study from a baseline, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from ltr.measures import shown
-from ltr.plots.recall import COLOURS
+from ltr.plots.style import COLOURS
 
 
 def differences(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], base: str) -> Figure:
-    """Draw paired differences with their intervals, a panel per measure; hollow is what noise may have made.
+    """Plot paired differences with their intervals, one panel per measure; hollow if the interval includes 0.
 
     Args:
         rows: title of a row -> measure -> (mean difference in points, half the width of its interval or None).
-        base: the title of the row that the others are compared with.
+        base: the title of the baseline.
     """
     figure = Figure(figsize=(12, 1.3 + 0.3 * len(rows)), layout="constrained")
     measures = shown("summary")

@@ -11,9 +11,7 @@ from matplotlib.figure import Figure
 
 from ltr.measures import shown
 from ltr.metrics import undominated
-from ltr.plots.recall import COLOURS
-
-MARKERS = "osD^vPX*<>"
+from ltr.plots.style import COLOURS, MARKERS
 
 
 def front(rows: Sequence[Mapping[str, Any]]) -> Figure:

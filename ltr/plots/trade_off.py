@@ -1,4 +1,4 @@
-"""What two heads together give up in the mean for the worst classes."""
+"""Trade-off of an ensemble of two heads between top-1 and the worst classes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from itertools import cycle
 from matplotlib.figure import Figure
 
 from ltr.measures import shown
-from ltr.plots.order import legend
-from ltr.plots.recall import COLOURS
+from ltr.plots.style import COLOURS, legend
 
 MARKERS = "*sD^v"
 
@@ -19,12 +18,12 @@ def trade_off(
     points: Mapping[str, Mapping[str, float]],
     here: tuple[str, Mapping[str, float]],
 ) -> Figure:
-    """Draw top-1 against harmonic mean and lowest recall as a temperature moves, beside what it moves between.
+    """Plot harmonic mean and lowest recall against top-1 over the temperatures of an ensemble of two heads.
 
     Args:
         curve: `top1`, `hm` and `lowest` as fractions, in the order of the temperatures.
-        points: the same measures of other models by their names, a marker each.
-        here: the name and the measures of the point on the curve that is looked at.
+        points: the same measures of other models, by name; one marker each.
+        here: name and measures of the selected point on the curve.
     """
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     measures = shown("front")
