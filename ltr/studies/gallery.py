@@ -19,8 +19,8 @@ from ltr.run import lookup
 from ltr.studies.cell import Cell
 from ltr.studies.job import Entry, Job
 from ltr.studies.plan import Plan
+from ltr.studies.render import markdown
 from ltr.studies.study import collect
-from ltr.studies.text import markdown
 
 DESCRIPTION = """Print the gallery of all recipes as Markdown: paper, what is changed, command, what is reported, and
 what was measured here, as far as results lie in the folder of the runs."""
