@@ -1,4 +1,4 @@
-"""Tables and lists for people who read text."""
+"""Markdown tables, and lists and plurals in sentences."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, figure
     """Return a Markdown table.
 
     Args:
-        head: the titles of the columns.
+        head: titles of the columns.
         rows: their cells.
-        figures: whether all columns but the first are figures, which stand to the right.
+        figures: right-align all columns but the first.
     """
     rule = "|---|" + ("---:|" if figures else "---|") * (len(head) - 1)
     return "\n".join(["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
 def first(names: Sequence[str], shown: int = 10) -> str:
-    """Return the first names, and how many more there are."""
+    """Return the first names and the number of the rest."""
     more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + more
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """Return how many there are of something: `1 file`, `2 files`, or with the plural given."""
+    """Return a count with its noun: `1 file`, `2 files`, or with the given plural."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -18,7 +18,7 @@ from ltr.app.tuning import BEFORE, CONTROL
 from ltr.counts import by_count
 from ltr.errors import InputError
 from ltr.html.markup import picture, sentence, table
-from ltr.metrics import NINE
+from ltr.measures import shown
 from ltr.report import figures
 from ltr.report.compared import clash, names, splits_differ
 from ltr.report.measures import NOTE, title, written
@@ -72,10 +72,11 @@ class Comparison:
 
     def table(self) -> str:
         """Return the nine figures of every row, and a warning where they must not be compared."""
-        rows = [[name, *(written(key, one.metrics.get(key)) for key in NINE)] for name, one in self.all.items()]
+        keys = [measure.key for measure in shown("main")]
+        rows = [[name, *(written(key, one.metrics.get(key)) for key in keys)] for name, one in self.all.items()]
         warning = clash(self.rows) or splits_differ(self.rows.values())
         text = sentence(warning, kind="missing") if warning else ""
-        return text + table(["", *map(title, NINE)], rows) + sentence(NOTE, kind="note")
+        return text + table(["", *map(title, keys)], rows) + sentence(NOTE, kind="note")
 
     def recalls(self) -> Figure:
         """Draw the recall of every class."""

@@ -10,18 +10,19 @@ from typing import Any
 from ltr.app.job import Job
 from ltr.app.place import Place
 from ltr.errors import InputError
+from ltr.measures import shown
 from ltr.run import description
 from ltr.run.folder import RunFolder
 
-FIGURES = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest recall"}
-COLUMNS = ("run", "state", *FIGURES.values(), "method", "data", "epochs", "when")
+COLUMNS = ("run", "state", *(measure.title for measure in shown("summary")), "method", "data", "epochs", "when")
 
 
 def row(place: Place, name: str) -> list[str]:
     """Return what the list of the runs says of one."""
     folder, job = place.run(name), Job.of(place, name)
     config, metrics = described(RunFolder(folder))
-    figures = [f"{100 * metrics[key]:.1f}" if metrics.get(key) is not None else "" for key in FIGURES]
+    values = [(measure, metrics.get(measure.key)) for measure in shown("summary")]
+    figures = ["" if value is None else f"{measure.scale * value:.1f}" for measure, value in values]
     said = config.get("model") or {}
     parts = [said.get("class_path"), (said.get("init_args") or {}).get("loss")]
     return [

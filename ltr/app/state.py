@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ltr.app.job import Job
-from ltr.app.listing import FIGURES, measured
+from ltr.app.listing import measured
 from ltr.app.place import Place
 from ltr.html.markup import escape, picture, sentence
+from ltr.measures import shown
 from ltr.run.folder import RunFolder
 
 VERBS = {"fit": "training", "test": "testing"}
@@ -77,7 +78,8 @@ def results(place: Place, name: str) -> str:
     if not (metrics := measured(RunFolder(place.run(name)))):
         return "<p>It was not tested.</p>"
     cells = "".join(
-        f"<div><b>{100 * metrics[key]:.1f}</b><span>{title} (%)</span></div>" for key, title in FIGURES.items()
+        f"<div><b>{measure.scale * metrics[measure.key]:.1f}</b><span>{measure.title} ({measure.unit})</span></div>"
+        for measure in shown("summary")
     )
     return f'<div class="figures-row">{cells}</div>'
 

@@ -1,4 +1,4 @@
-"""A network whose last block is there twice."""
+"""The two-branch network of BBN."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ BRANCHES = ("cb_block", "rb_block")
 
 
 class Bilateral(Backbone):
-    """Double the last block of the last stage of a backbone: the features of both branches lie side by side.
+    """Duplicate the last block of a backbone and concatenate the features of both branches.
 
-    The conventional branch (`cb_block`) is trained on the set as it is, the re-balancing one (`rb_block`) on the
-    reversed set; all that comes before is shared. `BBN` makes one of the backbone that it is given, and
-    `Pretrained` takes one to read a run of it. The tensors are named as in the official checkpoints.
+    The conventional branch (`cb_block`) is trained on the original class distribution, the re-balancing branch
+    (`rb_block`) on the reversed one; all earlier blocks are shared. `BBN` builds it from the backbone it is given;
+    `Pretrained` needs it to read a BBN run. The tensors have the names of the official checkpoints.
 
     Args:
-        backbone: the plain network, a ResNet-32 where none is named. Its last stage is a chain of blocks.
+        backbone: the plain network; ResNet-32 by default. Its last stage must be a sequence of blocks.
 
     Shape:
-        images (B, 3, H, W) -> features (B, 2 * D), D being the plain network's.
+        images (B, 3, H, W) -> features (B, 2 * D), where D is that of the plain network.
 
     Raises:
-        InputError: for a backbone without such a stage.
+        InputError: if the last stage is not a sequence of blocks.
 
     Reference:
         Zhou et al., "BBN: Bilateral-Branch Network with Cumulative Learning for Long-Tailed Visual Recognition", CVPR
@@ -42,8 +42,8 @@ class Bilateral(Backbone):
         last = getattr(backbone, backbone.stages[-1]) if backbone.stages else None
         if not isinstance(last, nn.Sequential):
             raise InputError(
-                f"the last stage of {type(backbone).__name__} is no chain of blocks, the last of which could be there "
-                "twice: take another backbone, such as ResNet32."
+                f"the last stage of {type(backbone).__name__} is not a sequence of blocks, so its last block cannot be "
+                "duplicated: use another backbone, such as ResNet32."
             )
         self.shared = backbone.stages
         for stage in self.shared[:-1]:
@@ -53,16 +53,16 @@ class Bilateral(Backbone):
         self.dim = 2 * backbone.dim
 
     def forward(self, images: Tensor, branches: Sequence[str] = BRANCHES) -> Tensor:
-        """Map images (B, 3, H, W) to the features of the named branches, side by side."""
+        """Map images (B, 3, H, W) to the concatenated features of the named branches."""
         for stage in self.shared:
             images = getattr(self, stage)(images)
         return torch.cat([self.pool(getattr(self, branch)(images)) for branch in branches], 1)
 
 
 def redrawn(block: nn.Module) -> nn.Module:
-    """Return a copy of a fresh block with other weights, drawn as its own were, whatever its initialisation."""
+    """Return a copy of an untrained block with new weights from the same distribution, whatever its initialisation."""
     copy = deepcopy(block)
     with torch.no_grad():
-        for parameter in copy.parameters():  # independent draws of one distribution are so in any order
+        for parameter in copy.parameters():  # a permutation of i.i.d. draws is i.i.d.
             parameter.copy_(parameter.flatten()[torch.randperm(parameter.numel())].view_as(parameter))
     return copy

@@ -1,4 +1,4 @@
-"""Several networks that begin as one."""
+"""Several experts that share the early stages."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from ltr.errors import InputError
 
 
 class Branches(nn.ModuleList):
-    """The own stages of every expert, side by side."""
+    """The separate stages of all experts."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Map (B, D', h', w') to the maps of all experts, (B, E * D, h, w)."""
+        """Map (B, D', h', w') to the concatenated maps of all experts, (B, E * D, h, w)."""
         return torch.cat([branch(maps) for branch in self], 1)
 
 
 class MultiExpert(Backbone):
-    """Share the early stages of a network between experts; each expert has the later ones to itself.
+    """Share the early stages of a network between experts; each expert has its own later stages.
 
-    The experts differ because each is drawn anew. Their features lie side by side, expert by expert; `ExpertHeads`
-    divides them again. The shared stages keep their names, and the stages of expert e are in `branches.e`.
+    The experts differ in their initialisation. Their features are concatenated; `ExpertHeads` splits them again. The
+    shared stages keep their names, and the stages of expert e are in `branches.e`.
 
     Args:
         backbone: builds one network; called once per expert.
-        experts: how many experts, E.
+        experts: number of experts E.
         shared: the last stage that all experts share.
 
     Shape:
@@ -43,13 +43,13 @@ class MultiExpert(Backbone):
     def __init__(self, backbone: BackboneFactory = ResNet32, *, experts: int = 3, shared: str = "layer1") -> None:
         super().__init__()
         if experts < 1:
-            raise InputError(f"a network has at least one expert; `experts` cannot be {experts}.")
+            raise InputError(f"`experts` must be at least 1, not {experts}.")
         networks = [backbone() for _ in range(experts)]
         first = networks[0]
         if shared not in first.stages[:-1]:
             raise InputError(
-                f"experts of {type(first).__name__} cannot share up to {shared}: the stages before the last one are "
-                f"{', '.join(first.stages[:-1])}."
+                f"experts of {type(first).__name__} cannot share up to {shared}: choose a stage before the last one "
+                f"({', '.join(first.stages[:-1])})."
             )
         end = first.stages.index(shared) + 1
         self.common_stages, own = first.stages[:end], first.stages[end:]

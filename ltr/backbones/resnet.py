@@ -1,4 +1,4 @@
-"""The ResNets of the large sets: torchvision's, with named stages."""
+"""The ResNets of torchvision, for the large data sets."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ltr.contracts import Backbone
 
 
 class ResNet(Backbone):
-    """A ResNet of torchvision, from scratch, without its classifier.
+    """A ResNet of torchvision with random weights, without its classifier.
 
-    The names of its tensors are those of torchvision, so that `Pretrained` reads its files.
+    The tensors have the names of torchvision, so that `Pretrained` reads its files.
 
     Args:
-        blocks: blocks of each of the four stages.
-        bottleneck: whether a block is a bottleneck of three convolutions; else it has two.
-        small_images: whether the stem is one 3 x 3 convolution of stride 1, for images of some 32 pixels; else it
-            makes a map of a quarter of the height and width of the images.
+        blocks: number of blocks in each of the four stages.
+        bottleneck: use bottleneck blocks of three convolutions; else basic blocks of two.
+        small_images: use a stem of one 3 x 3 convolution of stride 1, for images of about 32 pixels; else the stem
+            reduces height and width to a quarter.
         shape: `groups` and `width_per_group` of a ResNeXt.
 
     Shape:

@@ -1,4 +1,4 @@
-"""The ResNets of the CIFAR tables: three stages of basic blocks with parameter-free shortcuts."""
+"""The ResNets for CIFAR: three stages of basic blocks with parameter-free shortcuts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ltr.contracts import Backbone
 
 
 class Shortcut(nn.Module):
-    """Option A: take every second pixel and pad the new channels with zeros, half on each side."""
+    """Shortcut option A: take every second pixel and zero-pad the channels, half on each side."""
 
     def __init__(self, extra: int) -> None:
         super().__init__()
@@ -41,12 +41,12 @@ class BasicBlock(nn.Module):
 class ResNetCIFAR(Backbone):
     """A CIFAR ResNet of 6n + 2 layers with shortcut option A.
 
-    The names of its tensors are those of the public CIFAR-LT checkpoints.
+    The tensors have the names of the public CIFAR-LT checkpoints.
 
     Args:
-        depth: 6n + 2 layers, the classifier counted.
-        width: channels of the first stage; the others have twice and four times as many.
-        slim: a factor of the channels of the others; RIDE's experts have 0.75, that is 24 and 48 for 32 and 64.
+        depth: 6n + 2 layers, including the classifier.
+        width: channels of the first stage; the second and third have twice and four times as many.
+        slim: factor for the channels of the second and third stage; RIDE's experts have 0.75: 24 and 48, not 32 and 64.
 
     Shape:
         images (B, 3, H, W) -> features (B, 4 * width * slim).
@@ -76,7 +76,7 @@ class ResNetCIFAR(Backbone):
 
     @staticmethod
     def _stage(inputs: int, outputs: int, blocks: int, *, stride: int) -> nn.Sequential:
-        """Chain blocks of which only the first changes the size."""
+        """Return a sequence of blocks, of which only the first changes the size."""
         first = BasicBlock(inputs, outputs, stride)
         return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
 
@@ -89,7 +89,7 @@ class ResNet20(ResNetCIFAR):
 
 
 class ResNet32(ResNetCIFAR):
-    """32 layers, 0.46 M parameters: the network of nearly every CIFAR-LT number."""
+    """32 layers, 0.46 M parameters: the network of nearly all published CIFAR-LT results."""
 
     def __init__(self, width: int = 16, slim: float = 1.0) -> None:
         super().__init__(32, width, slim)

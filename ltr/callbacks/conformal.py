@@ -9,7 +9,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from ltr import conformal, files
+from ltr import files
+from ltr.callbacks import split_conformal
 from ltr.callbacks.answers import Answers
 from ltr.callbacks.fitting import unseen_answers
 from ltr.data import LongTailed
@@ -19,7 +20,7 @@ from ltr.metrics import coverage_of, set_measures
 
 
 class Conformal(Answers):
-    """Give every image a set of classes that misses the true one at most as often as said (see `ltr.conformal`).
+    """Give every image a set of classes that misses the true one at most as often as said (see `split_conformal`).
 
     A test or a prediction leaves `sets.pt`, which class is in the set of which image, and a test also `conformal.json`,
     how often sets contain the true class and how large they are. The thresholds are calibrated on the validation split,
@@ -37,12 +38,12 @@ class Conformal(Answers):
             0 for all images, so that these are in the mean; and anything in between, with no promise.
 
     Reference:
-        See `ltr.conformal`.
+        See `split_conformal`.
     """
 
     thresholds: Tensor
 
-    def __init__(self, alpha: float = 0.1, *, score: conformal.Score = "lac", share: float = 1.0) -> None:
+    def __init__(self, alpha: float = 0.1, *, score: split_conformal.Score = "lac", share: float = 1.0) -> None:
         super().__init__()
         if not 0 < alpha < 1 or not 0 <= share <= 1:
             raise InputError(
@@ -50,7 +51,7 @@ class Conformal(Answers):
                 f"and {share:g}."
             )
         self.alpha, self.share = alpha, share
-        self.score: conformal.Score = score
+        self.score: split_conformal.Score = score
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Calibrate, now that every adjustment is prepared."""
@@ -70,8 +71,8 @@ class Conformal(Answers):
             logits: (N, C) of images that the network has not seen, in float64.
             labels: (N,) class indices.
         """
-        own = conformal.scores(logits.softmax(1), self.score).gather(1, labels[:, None]).squeeze(1)
-        self.thresholds = conformal.thresholds(own, labels, self.alpha, classes=logits.shape[1], share=self.share)
+        own = split_conformal.scores(logits.softmax(1), self.score).gather(1, labels[:, None]).squeeze(1)
+        self.thresholds = split_conformal.thresholds(own, labels, self.alpha, classes=logits.shape[1], share=self.share)
 
     def sets(self, logits: Tensor) -> Tensor:
         """Return (N, C) whether the set of an image contains a class.
@@ -79,7 +80,7 @@ class Conformal(Answers):
         Args:
             logits: (N, C), in float64.
         """
-        return conformal.scores(logits.softmax(1), self.score) <= self.thresholds
+        return split_conformal.scores(logits.softmax(1), self.score) <= self.thresholds
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the sets of the test images, and what they are worth."""
@@ -94,7 +95,7 @@ class Conformal(Answers):
             "score": self.score,
             "share": self.share,
             **set_measures(sets, labels, (pl_module.counts - pl_module.synthetic).tolist()),
-            "always": int((self.thresholds >= conformal.EVERYTHING).sum()),
+            "always": int((self.thresholds >= split_conformal.EVERYTHING).sum()),
             "class_coverage": coverage_of(sets, labels).tolist(),
             "thresholds": self.thresholds.tolist(),
             "calibration_images": torch.bincount(data.splits["val"].labels.cpu(), minlength=classes).tolist(),

@@ -21,8 +21,9 @@ from ltr.contracts import LossFactory, Output
 from ltr.data import LongTailed
 from ltr.data.resident import Resident
 from ltr.errors import InputError
+from ltr.measures import shown
 from ltr.methods import Tuning
-from ltr.metrics import NINE, Recall, Report
+from ltr.metrics import Recall, Report, over_seeds
 from ltr.seeds import Stream
 
 
@@ -108,7 +109,7 @@ class HeadGrid(Callback):
         folder = Path(trainer.default_root_dir)
         files.write_csv(folder / "grid.csv", self.rows)
         split = trainer.datamodule.monitored[0]  # type: ignore[attr-defined]
-        means = plots.over_seeds(row for row in self.rows if row["split"] == split)
+        means = over_seeds(row for row in self.rows if row["split"] == split)
         plots.save(plots.front(means), folder / "front.png")
         self.rows = []
 
@@ -175,7 +176,7 @@ class HeadGrid(Callback):
                 recall = Recall(logits.shape[1]).to(logits.device)
                 recall.update(logits.softmax(1), labels)
                 report = Report.of(recall, (method.counts - method.synthetic).tolist()).to_json()
-                return {key: report[key] for key in NINE}
+                return {measure.key: report[measure.key] for measure in shown("main")}
 
             def logits(own: Mapping[str, Tensor], head: nn.Module, features: Tensor = features) -> Tensor:
                 with method.trainer.precision_plugin.forward_context():

@@ -9,6 +9,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
+from ltr.measures import shown
+
 
 class Progress(ProgressBar):
     """Show the epochs of a training in one line: how far, how long still, the loss and the measures of the test split.
@@ -72,9 +74,9 @@ class Progress(ProgressBar):
         measures = trainer.callback_metrics
         words = {"loss": f"{float(measures['train/loss']):.3f}"} if "train/loss" in measures else {}
         words |= {
-            f"test {word}": f"{100 * float(measures[f'test/{key}']):.1f}"
-            for word, key in (("top-1", "top1"), ("HM", "hm"), ("lowest", "lowest"))
-            if f"test/{key}" in measures
+            f"test {row.title}": f"{row.scale * float(measures[f'test/{row.key}']):.1f}"
+            for row in shown("progress")
+            if f"test/{row.key}" in measures
         }
         if self.bar is not None:
             self.bar.set_postfix(words, refresh=False)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from ltr import priors
+from ltr.callbacks import priors
 from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.answers import logits_of
 from ltr.callbacks.unseen import refuse_seen
@@ -32,7 +32,7 @@ class Retarget(Adjustment):
 
     Reference:
         Hong et al., "Disentangling Label Distribution for Long-tailed Visual Recognition", CVPR 2021,
-        https://arxiv.org/abs/2012.00321, for known priors; for the estimates see `ltr.priors`.
+        https://arxiv.org/abs/2012.00321, for known priors; for the estimates see `priors`.
     """
 
     source: Tensor

@@ -9,17 +9,18 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from ltr import files, priors
+from ltr import files
+from ltr.callbacks import priors
 from ltr.callbacks.answers import Answers
 from ltr.callbacks.retarget import unseen_confusion
 from ltr.counts import per_class
 from ltr.data import LongTailed, Shift
 from ltr.errors import InputError
 from ltr.markdown import markdown_table
+from ltr.measures import shown
 from ltr.methods import Method
 from ltr.metrics import geometric_mean, harmonic_mean, lowest
 
-SHOWN = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest"}
 NOTE = """\
 In percent. Top-1 is of the images drawn; GM, HM and lowest recall are of the same predictions on all test images of the
 classes that were drawn, since of a rare class only a few are. L1 is the distance, from 0 to 2, between the prior that
@@ -45,7 +46,7 @@ class Shifts(Answers):
 
     Reference:
         Zhang et al., "Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition",
-        NeurIPS 2022, https://arxiv.org/abs/2107.09249, for such test sets; for the estimates see `ltr.priors`.
+        NeurIPS 2022, https://arxiv.org/abs/2107.09249, for such test sets; for the estimates see `priors`.
     """
 
     def __init__(
@@ -145,9 +146,10 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
             str(Shift(row["distribution"], row["parameter"])),
             row["treatment"],
             str(row["images"]),
-            *(f"{100 * row[key]:.1f}" for key in SHOWN),
+            *(f"{measure.scale * row[measure.key]:.1f}" for measure in shown("summary")),
             f"{row['l1']:.2f}",
         ]
         for row in rows
     ]
-    return f"{markdown_table(['test set', 'predictions', 'images', *SHOWN.values(), 'L1'], cells)}\n{NOTE}"
+    titles = [measure.title for measure in shown("summary")]
+    return f"{markdown_table(['test set', 'predictions', 'images', *titles, 'L1'], cells)}\n{NOTE}"

@@ -16,17 +16,17 @@ from ltr.data.synthetic import Synthetic
 from ltr.data.table import TableLT
 from ltr.data.transforms import (
     AutoAugment,
-    Chain,
     ColorJitter,
+    Compose,
     CropFlip,
     Cutout,
+    MultiView,
     Plain,
     RandAugment,
     ResizedCrop,
     Rotation,
     SADEView,
     SimCLRView,
-    Views,
 )
 
 __all__ = [
@@ -34,8 +34,8 @@ __all__ = [
     "CIFAR100LT",
     "AnnotatedLT",
     "AutoAugment",
-    "Chain",
     "ColorJitter",
+    "Compose",
     "CropFlip",
     "CuiCIFAR10LT",
     "CuiCIFAR100LT",
@@ -47,6 +47,7 @@ __all__ = [
     "ImageNetLT",
     "Listed",
     "LongTailed",
+    "MultiView",
     "PlacesLT",
     "Plain",
     "RandAugment",
@@ -57,5 +58,4 @@ __all__ = [
     "SimCLRView",
     "Synthetic",
     "TableLT",
-    "Views",
 ]

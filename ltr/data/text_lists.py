@@ -16,7 +16,7 @@ from ltr.data.base import Split
 from ltr.data.listed import Listed
 from ltr.data.listing import Listing
 from ltr.data.missing import missing
-from ltr.data.transforms import Chain, ColorJitter, ResizedCrop
+from ltr.data.transforms import ColorJitter, Compose, ResizedCrop
 from ltr.errors import InputError
 
 SHOWN = 3
@@ -67,7 +67,7 @@ class TextLists(Listed):
 
     def usual_augment(self) -> Transform:
         """Return random parts of the image resized, mirror images, and changes of brightness, contrast, saturation."""
-        return Chain([ResizedCrop(self.crop), ColorJitter(hue=0.0)])
+        return Compose([ResizedCrop(self.crop), ColorJitter(hue=0.0)])
 
     @property
     def numbers(self) -> dict[str, int]:

@@ -10,11 +10,10 @@ import yaml
 from ltr.data.contents import contents
 from ltr.export.trained import Trained
 from ltr.markdown import first, markdown_table, plural
+from ltr.measures import shown
 from ltr.run import description
 from ltr.version import __version__
 
-MEASURES = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest recall", "zero_recall": "zero-recall classes"}
-GROUPS = {"many": "many", "medium": "medium", "few": "few", "ece": "ECE"}
 WORST = 10
 TASK = "image-classification"
 CARD = """\
@@ -145,9 +144,13 @@ def metadata(
             "task": {"type": TASK, "name": "Long-tailed image classification"},
             "dataset": dataset,
             "metrics": [
-                {"type": "accuracy" if key == "top1" else key, "value": metrics[key], "name": f"{title} ({evaluation})"}
-                for key, title in MEASURES.items()
-                if metrics[key] is not None
+                {
+                    "type": "accuracy" if measure.key == "top1" else measure.key,
+                    "value": metrics[measure.key],
+                    "name": f"{measure.title} ({evaluation})",
+                }
+                for measure in shown("main")
+                if metrics[measure.key] is not None
             ],
         }
         for evaluation, metrics in evaluations.items()
@@ -168,11 +171,14 @@ def figures(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
         [
             ", ".join(filter(None, [evaluation, description.adjustments(metrics["adjustments"])])),
-            *(str(metrics[key]) if key == "zero_recall" else percent(metrics[key]) for key in {**MEASURES, **GROUPS}),
+            *(
+                percent(metrics[measure.key]) if measure.unit == "%" else str(metrics[measure.key])
+                for measure in shown("main")
+            ),
         ]
         for evaluation, metrics in evaluations.items()
     ]
-    return markdown_table(["evaluation", *MEASURES.values(), *GROUPS.values()], rows)
+    return markdown_table(["evaluation", *(measure.title for measure in shown("main"))], rows)
 
 
 def percent(value: float | None) -> str:

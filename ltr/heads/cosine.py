@@ -12,17 +12,17 @@ from ltr.contracts import Head, Output
 class Cosine(Head):
     """Map features to scaled cosines: logits s * cos(h, w_c), no bias.
 
-    The scale lives here and nowhere else: with s = 1 and a hundred classes no softmax probability exceeds 7 %, so a
-    loss on bare cosines cannot fit. Offsets such as log-priors are added by the losses after the scale; losses with a
-    margin read the scale from the output.
+    Only the head knows the scale. Without one (s = 1), no softmax probability exceeds 7 % with a hundred classes, so a
+    loss on plain cosines cannot fit. Losses add offsets such as log-priors after the scale; losses with a margin read
+    the scale from the output.
 
     Args:
         dim: size D of a feature.
         classes: number of classes C.
-        scale: s; None for the length of the feature, as in SphereFace: ||h|| cos(h, w_c).
+        scale: s; None for the norm of the feature, as in SphereFace: ||h|| cos(h, w_c).
 
     Reference:
-        `NormedLinear` of kaidic/LDAM-DRW, models/resnet_cifar.py, whose weights are (D, C) and whose scale is in the
+        `NormedLinear` of kaidic/LDAM-DRW, models/resnet_cifar.py, with weights (D, C) and the scale in the
         loss; Cao et al., NeurIPS 2019, https://arxiv.org/abs/1906.07413.
     """
 

@@ -13,12 +13,12 @@ from ltr.heads.cosine import Cosine
 
 
 class ExpertHeads(Head):
-    """Give each expert of a `MultiExpert` backbone a classifier of its own; the logits are the mean of theirs.
+    """Give each expert of a `MultiExpert` backbone its own classifier; the logits are the mean over the experts.
 
     Args:
-        dim: size of a feature, the experts' ones side by side: E * D.
+        dim: size of the concatenated features of the experts, E * D.
         classes: number of classes C.
-        experts: how many experts, E, as the backbone has them.
+        experts: number of experts E, the same as in the backbone.
         head: builds the classifier of one expert from (D, C).
 
     Shape:
@@ -33,24 +33,27 @@ class ExpertHeads(Head):
     def __init__(self, dim: int, classes: int, *, experts: int = 3, head: HeadFactory = Cosine) -> None:
         super().__init__(dim, classes)
         if experts < 1 or dim % experts:
-            raise InputError(f"a feature of {dim} numbers cannot be divided between {experts} experts.")
+            raise InputError(
+                f"a feature of {dim} numbers cannot be divided between {experts} experts: set `experts` of the head to "
+                "that of the backbone."
+            )
         self.experts = experts
         heads = [head(dim // experts, classes) for _ in range(experts)]
         self.heads = nn.ModuleList(heads)
         self.added = tuple(f"heads.{number}.{name}" for number, own in enumerate(heads) for name in own.added)
 
     def answers(self, features: Tensor) -> list[Output]:
-        """Return what each expert says of its part of features (B, E * D)."""
+        """Return the output of each expert for its part of features (B, E * D)."""
         return [head(part) for head, part in zip(self.heads, features.chunk(self.experts, 1), strict=True)]
 
     def lengths(self) -> Tensor | None:
-        """Return (E, C) the lengths of the weights of each expert's classifier."""
+        """Return (E, C) the weight norms of each expert's classifier."""
         each = [cast("Head", head).lengths() for head in self.heads]
         known = [lengths for lengths in each if lengths is not None]
         return torch.cat(known) if known else None
 
     def forward(self, features: Tensor) -> Output:
-        """Map features (B, E * D) to the mean logits (B, C) and those of the experts."""
+        """Map features (B, E * D) to the mean logits (B, C) and the logits of the experts."""
         answers = self.answers(features)
         experts = torch.stack([answer.logits for answer in answers])
         return Output(experts.mean(0), features, experts=experts, scale=answers[0].scale)

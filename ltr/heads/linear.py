@@ -8,15 +8,15 @@ from ltr.contracts import Head, Output
 
 
 class Linear(Head):
-    """Map features to logits W h + b, W drawn Kaiming-normal as the CIFAR ResNets of the field do.
+    """Map features to logits W h + b, with W initialised Kaiming-normal.
 
     Args:
         dim: size D of a feature.
         classes: number of classes C.
-        bias: whether b is learned.
+        bias: learn b; without it there is none.
 
     Reference:
-        Initialisation of kaidic/LDAM-DRW, models/resnet_cifar.py.
+        The initialisation is that of kaidic/LDAM-DRW, models/resnet_cifar.py.
     """
 
     def __init__(self, dim: int, classes: int, *, bias: bool = True) -> None:
@@ -25,7 +25,7 @@ class Linear(Head):
         nn.init.kaiming_normal_(self.fc.weight)
 
     def lengths(self) -> Tensor:
-        """Return (1, C) the lengths of the rows of W."""
+        """Return (1, C) the norms of the rows of W."""
         lengths: Tensor = self.fc.weight.norm(dim=1)
         return lengths[None]
 

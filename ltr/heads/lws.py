@@ -1,4 +1,4 @@
-"""A trained classifier whose classes are only scaled."""
+"""Learnable weight scaling of a trained classifier."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from ltr.contracts import Head, Output
 
 
 class LWS(Head):
-    """Learn one scale per class for a classifier that is already trained: logits g * (W h + b).
+    """Learn one scale per class for a trained classifier: logits g * (W h + b).
 
-    W and b are those of the old classifier, as a `Tuning` without `reset` copies them; every g_c starts at 1, so the
-    tuning starts from the old logits.
+    W and b come from the old classifier; `Tuning` without `reset` copies them. Every g_c starts at 1, so tuning starts
+    from the old logits.
 
     Args:
         dim: size D of a feature.
         classes: number of classes C.
-        freeze: whether W and b stay as they are; MiSLAS trains them too.
+        freeze: keep W and b fixed; MiSLAS trains them too.
 
     Reference:
         Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR 2020,
-        https://arxiv.org/abs/1910.09217; official code facebookresearch/classifier-balancing. Scaling b too is the form
-        of zhangyongshun/BagofTricks-LT and of dvlab-research/MiSLAS.
+        https://arxiv.org/abs/1910.09217; official code facebookresearch/classifier-balancing. Scaling b too follows
+        zhangyongshun/BagofTricks-LT and dvlab-research/MiSLAS.
     """
 
     added = ("scale",)
@@ -33,7 +33,7 @@ class LWS(Head):
         self.scale = nn.Parameter(torch.ones(classes))
 
     def lengths(self) -> Tensor:
-        """Return (1, C) the lengths of the rows of W as they are scaled."""
+        """Return (1, C) the norms of the scaled rows of W."""
         lengths: Tensor = self.fc.weight.norm(dim=1)
         return (self.scale * lengths).abs()[None]
 

@@ -1,4 +1,4 @@
-"""A classifier with a projection beside it."""
+"""A classifier with an additional projection for contrastive losses."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ltr.heads.linear import Linear
 
 
 class Projection(Head):
-    """Classify as another head does, and project features to embeddings of length 1 for contrastive losses.
+    """Wrap a classifier, and project features to embeddings of unit length for contrastive losses.
 
-    In a file the classifier's weights have the names that they have without a projection, so that whatever reads a
-    `Linear` or a `Cosine` reads this one too.
+    In a checkpoint the classifier's weights have the same names as without a projection, so code that reads a `Linear`
+    or a `Cosine` head reads this one too.
 
     Args:
         dim: size D of a feature.
         classes: number of classes C.
-        classifier: builds the head whose logits these are from (dim, classes).
+        classifier: builds the wrapped head from (dim, classes).
         size: size P of an embedding.
-        hidden: hidden layers of the projection; 0 makes it linear.
-        units: of a hidden layer, D where none are given.
-        norm: whether batch norm follows each of them.
+        hidden: number of hidden layers of the projection; 0 makes it linear.
+        units: size of a hidden layer; D by default.
+        norm: add batch norm after each hidden layer.
 
     Reference:
         Khosla et al., "Supervised Contrastive Learning", NeurIPS 2020, https://arxiv.org/abs/2004.11362; official code
-        HobbitLong/SupContrast, networks/resnet_big.py, whose classifier is trained afterwards.
+        HobbitLong/SupContrast, networks/resnet_big.py, where the classifier is trained afterwards.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Projection(Head):
         super().__init__(dim, classes)
         self.wrapped = classifier(dim, classes)
         if self.wrapped.classifier is not self.wrapped:
-            raise InputError("a Projection goes around a classifier, not around another Projection.")
+            raise InputError("a Projection wraps a classifier, not another Projection.")
         self.added = self.wrapped.added
         layers: list[nn.Module] = []
         inputs = dim
@@ -60,11 +60,11 @@ class Projection(Head):
 
     @property
     def classifier(self) -> Head:
-        """The head whose logits these are."""
+        """The wrapped head."""
         return self.wrapped
 
     def lengths(self) -> Tensor | None:
-        """Return (E, C) the lengths of the classifier's weights."""
+        """Return (E, C) the weight norms of the classifier."""
         return self.wrapped.lengths()
 
     def forward(self, features: Tensor) -> Output:
@@ -75,13 +75,13 @@ class Projection(Head):
 
 
 def _unwrap(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
-    """Name the weights of the wrapped head, in a state that was just made, as if nothing were around it."""
+    """Rename the weights of the wrapped head in a new state dict, so that they have no prefix `wrapped.`."""
     inner = f"{prefix}wrapped."
     for key in [key for key in state if key.startswith(inner)]:
         state[prefix + key.removeprefix(inner)] = state.pop(key)
 
 
 def _wrap(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
-    """Name the weights of the wrapped head, in a state that is to be loaded, as the modules are nested."""
+    """Restore the prefix `wrapped.` in a state dict before it is loaded."""
     for key in [key for key in state if key.startswith(prefix) and not key.startswith(f"{prefix}projection.")]:
         state[f"{prefix}wrapped.{key.removeprefix(prefix)}"] = state.pop(key)

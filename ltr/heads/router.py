@@ -1,4 +1,4 @@
-"""Classifiers that are asked one after the other."""
+"""Dynamic routing: classifiers that are evaluated one after the other."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ltr.heads.expert_heads import ExpertHeads
 
 
 class Router(ExpertHeads):
-    """Ask trained experts one after the other, as long as a gate sends the sample on; the logits are the mean so far.
+    """Evaluate trained experts one after the other until a gate stops; the logits are the mean so far.
 
-    Gate i looks at the largest logits of the mean of the first i experts and at a small view of the feature of expert
-    i: w . [top-k(mean_{e <= i} z_e); ReLU(V_i h_i / ||h_i|| + b_i)] + a, where w and a are the same for all gates.
-    Above 0, where the probability exceeds one half, expert i + 1 is asked. The classifiers stay as they are.
+    Gate i gets the largest mean logits of the first i experts and a small projection of the feature of expert i:
+    w . [top-k(mean_{e <= i} z_e); ReLU(V_i h_i / ||h_i|| + b_i)] + a, where w and a are shared by all gates. If it is
+    above 0, that is if its probability exceeds one half, expert i + 1 is evaluated. The classifiers are frozen.
 
     Args:
-        dim: size of a feature, the experts' ones side by side: E * D.
+        dim: size of the concatenated features of the experts, E * D.
         classes: number of classes C.
-        experts: how many experts, E, as the backbone has them.
+        experts: number of experts E, the same as in the backbone.
         head: builds the classifier of one expert from (D, C).
-        top: k, how many of the largest logits a gate sees, at most C.
-        hidden: size of its view of the feature.
+        top: k, the number of largest logits a gate gets, at most C.
+        hidden: size of the projection of the feature.
 
     Shape:
-        features (B, E * D) -> logits (B, C) and experts (E, B, C), not a number where an expert is not asked.
+        features (B, E * D) -> logits (B, C) and experts (E, B, C), NaN for experts that are not evaluated.
 
     Reference:
         Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Experts", ICLR 2021,
@@ -56,10 +56,10 @@ class Router(ExpertHeads):
         self.added = (*self.added, *gates)
 
     def ask(self, number: int, logits: Tensor, feature: Tensor) -> Tensor:
-        """Return (B,) what gate `number` (from 0) says.
+        """Return (B,) the logits of gate `number` (from 0).
 
         Args:
-            number: the expert that was asked last.
+            number: the expert that was evaluated last.
             logits: (B, C) mean logits so far.
             feature: (B, D) feature of that expert.
         """
@@ -69,13 +69,13 @@ class Router(ExpertHeads):
         return Loss.precise(gates.squeeze(1))
 
     def everything(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Ask all experts and all gates.
+        """Evaluate all experts and all gates.
 
         Args:
             features: (B, E * D).
 
         Returns:
-            The logits of each expert (E, B, C), their running means (E, B, C), and the gates (E - 1, B).
+            The logits of each expert (E, B, C), their running means (E, B, C), and the logits of the gates (E - 1, B).
         """
         parts = features.chunk(self.experts, 1)
         experts = Loss.precise(torch.stack([answer.logits for answer in self.answers(features)]))
@@ -85,7 +85,7 @@ class Router(ExpertHeads):
         return experts, means, torch.stack(gates) if gates else experts.new_zeros(0, len(features))
 
     def forward(self, features: Tensor) -> Output:
-        """Map features (B, E * D) to the mean logits (B, C) of the experts that are asked."""
+        """Map features (B, E * D) to the mean logits (B, C) of the evaluated experts."""
         experts, means, gates = self.everything(features)
         asked = torch.cat([gates.new_ones(1, len(features)), (gates > 0).to(gates.dtype)]).cumprod(0) > 0
         last = asked.sum(0) - 1

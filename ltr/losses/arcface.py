@@ -1,4 +1,4 @@
-"""ArcFace: a margin between angles."""
+"""ArcFace: an angular margin."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ TINY = 1e-12
 
 
 class ArcFace(Loss):
-    """Ask the angle to the true class for a margin: the cross-entropy of s cos(theta_y + m) and s cos theta_c.
+    """Add a margin to the angle of the true class: the cross-entropy of s cos(theta_y + m) and s cos theta_c.
 
-    Where theta_y + m would exceed pi, s (cos theta_y - m sin m) takes its place, so that the loss keeps rising with the
-    angle. For the logits of a `Cosine` head, from which s is taken. The margin is one of training only.
+    Where theta_y + m would exceed pi, the logit is s (cos theta_y - m sin m), so that the loss keeps rising with the
+    angle. The logits must be those of a `Cosine` head, whose scale is s. The margin applies in training only.
 
     Args:
         counts: (C,) training images per class; not used.
         margin: m, in radians.
-        easy: whether the margin is for angles below pi / 2 only.
+        easy: apply the margin only to angles below pi / 2.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).
@@ -45,7 +45,7 @@ class ArcFace(Loss):
         """Return (B,) values."""
         logits = self.precise(output.logits)
         cosine = logits.gather(1, labels[:, None]) / output.scale
-        # The floor keeps the derivative of the root finite where feature and weight are parallel.
+        # The floor keeps the gradient of the root finite if feature and weight are parallel.
         sine = (1 - cosine.square()).clamp(min=TINY).sqrt()
         beyond = cosine if self.easy else cosine - self.margin * math.sin(self.margin)
         limit = 0.0 if self.easy else -math.cos(self.margin)

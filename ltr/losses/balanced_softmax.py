@@ -1,4 +1,4 @@
-"""Balanced softmax: the softmax of a network that is told how often each class was seen."""
+"""Balanced softmax: the softmax with the class prior of the training set."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ltr.counts import log_prior
 class BalancedSoftmax(Loss):
     """Add the log-prior to the logits before the cross-entropy: -log softmax(z + tau log pi)_y.
 
-    Training only; at test time the plain logits are used. `tau` 1 is balanced softmax, any other value the
-    logit-adjusted loss, 0 plain cross-entropy.
+    The prior is added in training only; at test time the plain logits are used. `tau` 1 is balanced softmax, any other
+    value the logit-adjusted loss, and 0 cross-entropy.
 
     Args:
         counts: (C,) training images per class, N_c; pi_c = N_c / N.

@@ -1,4 +1,4 @@
-"""Class-dependent temperatures: rare classes must shout to be heard."""
+"""Class-dependent temperatures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ltr.losses.vector_scaling import VectorScaling
 class CDT(VectorScaling):
     """Divide the logits by temperatures that rise towards the tail: -log softmax(z / a)_y, a_c = (N_max / N_c)^gamma.
 
-    It is the scaling of `VectorScaling` without its shift. Training only; at test time the plain logits are used.
+    This is `VectorScaling` without the shift. At test time the plain logits are used.
 
     Args:
         counts: (C,) training images per class, N_c.

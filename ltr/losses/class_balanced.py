@@ -1,4 +1,4 @@
-"""Class-balanced re-weighting: by the effective number of samples."""
+"""Class-balanced re-weighting by the effective number of samples."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ClassBalanced(Weighted):
     Args:
         counts: (C,) training images per class, N_c.
         loss: builds the loss whose values are weighted.
-        beta: 0 leaves all weights at 1, and towards 1 they tend to the inverse frequency.
-        weighted_mean: divide by the mean weight of the batch, as class weights of cross-entropy do; off, the mean over
-            the batch is plain, as the official code has it for focal losses.
+        beta: 0 gives all weights 1; towards 1 the weights approach the inverse frequency.
+        weighted_mean: divide by the mean weight of the batch, as the class weights of cross-entropy do. If false, take
+            the plain mean over the batch, as the official code does for focal losses.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).

@@ -1,4 +1,4 @@
-"""Several losses at once."""
+"""A weighted sum of losses."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ltr.losses.cross_entropy import CrossEntropy
 
 
 class Combined(Composite):
-    """Add losses up: sum_j a_j l_j.
+    """Add losses: sum_j a_j l_j.
 
     Args:
         counts: (C,) training images per class.
         losses: build the losses l_j.
-        weights: a_j, one for each loss; 1 each where none are given.
+        weights: a_j, one for each loss; all 1 by default.
 
     Shape:
         output (whatever the losses need), labels (B,) -> (B,).
 
     Reference:
-        A sum has no paper of its own; many losses are one, such as the prior cross-entropy and the regulariser of Hong
-        et al., "Disentangling Label Distribution for Long-tailed Visual Recognition", CVPR 2021,
+        A sum has no paper of its own. Many losses are sums, such as the prior cross-entropy and regulariser of Hong et
+        al., "Disentangling Label Distribution for Long-tailed Visual Recognition", CVPR 2021,
         https://arxiv.org/abs/2012.00321.
 
     Example:

@@ -1,4 +1,4 @@
-"""Losses made of losses."""
+"""The base class of losses that contain other losses."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ltr.contracts import Loss, LossFactory
 
 
 class Composite(Loss):
-    """Hold other losses and tell them the time; batch-level if one of them is, mixable if all of them are.
+    """Hold other losses and pass on the epoch. It is batch-level if any part is, and mixable if all parts are.
 
     Args:
-        counts: (C,) training images per class, handed on to every part.
-        parts: build the losses that it is made of.
+        counts: (C,) training images per class, passed to every part.
+        parts: build the losses.
     """
 
     parts: Sequence[Loss]
@@ -27,11 +27,11 @@ class Composite(Loss):
         self.parts = nn.ModuleList(losses)  # type: ignore[assignment] # of losses only
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
         for part in self.parts:
             part.set_epoch(epoch, epochs)
 
     def check(self, epochs: int) -> None:
-        """Raise `InputError` where a switch of a part would never fire in `epochs` epochs."""
+        """Raise `InputError` if `epochs` epochs are too few for a milestone of a part."""
         for part in self.parts:
             part.check(epochs)

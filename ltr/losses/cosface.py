@@ -1,4 +1,4 @@
-"""CosFace: a margin between cosines."""
+"""CosFace: a cosine margin."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ltr.contracts import Loss, Output
 
 
 class CosFace(Loss):
-    """Ask the cosine of the true class for a margin: the cross-entropy of s (cos theta_y - m) and s cos theta_c.
+    """Subtract a margin from the cosine of the true class: the cross-entropy of s (cos theta_y - m) and s cos theta_c.
 
-    For the logits of a `Cosine` head, from which s is taken. The margin is one of training only. The same loss is known
-    as additive-margin softmax.
+    The logits must be those of a `Cosine` head, whose scale is s. The margin applies in training only. The loss is also
+    known as additive-margin softmax.
 
     Args:
         counts: (C,) training images per class; not used.

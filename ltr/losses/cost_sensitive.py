@@ -1,4 +1,4 @@
-"""Cost-sensitive re-weighting: by a power of the inverse frequency."""
+"""Cost-sensitive re-weighting by a power of the inverse frequency."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class CostSensitive(Weighted):
     Args:
         counts: (C,) training images per class, N_c.
         loss: builds the loss whose values are weighted.
-        power: 1 is cost-sensitive, 0.5 the smooth (square-root) form, 0 leaves all weights at 1.
-        weighted_mean: divide by the mean weight of the batch, as class weights of cross-entropy do; off, the mean over
-            the batch is plain, as the official code has it for focal losses.
+        power: 1 is cost-sensitive, 0.5 the smooth (square-root) form, 0 gives all weights 1.
+        weighted_mean: divide by the mean weight of the batch, as the class weights of cross-entropy do. If false, take
+            the plain mean over the batch, as the official code does for focal losses.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).
 
     Reference:
-        The classical weighting, as in Zhang et al., "Bag of Tricks for Long-Tailed Visual Recognition with Deep
+        The standard weighting, as in Zhang et al., "Bag of Tricks for Long-Tailed Visual Recognition with Deep
         Convolutional Neural Networks", AAAI 2021, https://github.com/zhangyongshun/BagofTricks-LT,
         lib/loss/loss_impl/cost_sensitive_cross_entropy_loss.py.
 

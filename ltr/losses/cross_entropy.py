@@ -1,4 +1,4 @@
-"""Cross-entropy: the baseline."""
+"""Cross-entropy, the baseline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CrossEntropy(Loss):
         output.logits (B, C), labels (B,) -> (B,).
 
     Reference:
-        The textbook loss; the baseline of every long-tailed paper, e.g. Cao et al., NeurIPS 2019,
+        The textbook loss and the baseline of every long-tailed paper, e.g. Cao et al., NeurIPS 2019,
         https://arxiv.org/abs/1906.07413. torch.nn.functional.cross_entropy.
 
     Example:

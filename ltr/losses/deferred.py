@@ -1,10 +1,10 @@
-"""Deferred losses: learn features first, balance later."""
+"""Deferred losses: one loss for most of training, another for the end."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from ltr import switch
+from ltr import milestones
 from ltr.contracts import LossFactory, Output
 from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.composite import Composite
@@ -12,15 +12,15 @@ from ltr.losses.cross_entropy import CrossEntropy
 
 
 class Deferred(Composite):
-    """Change the loss during the run: `before` in the first part of the epochs, `after` in the rest.
+    """Switch the loss during training: `before` in the first epochs, `after` in the rest.
 
     Deferred re-weighting (DRW) of any loss is `before: LOSS` and `after: ClassBalanced` around the same loss.
 
     Args:
         counts: (C,) training images per class.
         before: builds the loss of the first epochs.
-        after: builds the loss of the others.
-        start: the fraction of the run at which `after` takes over; 0.8 is epoch 160 (from 0) of 200.
+        after: builds the loss of the remaining epochs.
+        start: the fraction of training at which `after` starts; 0.8 is epoch 160 (from 0) of 200.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).
@@ -51,14 +51,14 @@ class Deferred(Composite):
         self.start, self.started = start, False
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
         super().set_epoch(epoch, epochs)
-        self.started = switch.reached(self.start, epoch, epochs)
+        self.started = milestones.passed(self.start, epoch, epochs)
 
     def check(self, epochs: int) -> None:
-        """Raise where the switch would never fire."""
+        """Raise `InputError` if `epochs` epochs are too few for the switch."""
         super().check(epochs)
-        switch.check(self.start, epochs, "the switch of the loss")
+        milestones.check(self.start, epochs, "the switch of the loss")
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""

@@ -1,4 +1,4 @@
-"""The feature-balanced loss: rare classes are to have longer features."""
+"""The feature-balanced loss: encourage longer features for rare classes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from ltr.counts import populated
 
 
 class FeatureBalanced(Loss):
-    """Handicap rare classes until features grow: -log softmax(z - kappa A lambda / |h|)_y.
+    """Lower the logits of rare classes less, the longer the feature: -log softmax(z - kappa A lambda / |h|)_y.
 
-    lambda_c = (log N_max - log N_c) / (log N_max - log N_min) runs from 0 (largest) to 1 (smallest class, or 0
-    throughout where all are equal), and the gradient reaches the norm |h| of the feature. The curriculum is
-    kappa = (epoch / (full epochs))^2 with epochs from 0, so the first epoch is cross-entropy. The official code writes
-    (epoch / (epochs - 10))^2: the same in 200 epochs, but undefined in 10. Training only; at test time the plain logits
-    are used.
+    lambda_c = (log N_max - log N_c) / (log N_max - log N_min) runs from 0 (largest class) to 1 (smallest class); it is
+    0 if all counts are equal. The gradient includes the norm |h| of the feature. The curriculum is
+    kappa = (epoch / (full epochs))^2 with epochs from 0, so the first epoch is cross-entropy. The official code uses
+    (epoch / (epochs - 10))^2: the same in 200 epochs, but undefined in 10. At test time the plain logits are used.
 
     Args:
         counts: (C,) training images per class, N_c.
         strength: A; 60 on CIFAR, 150 on larger sets.
-        full: the fraction of the run at which kappa reaches 1.
+        full: the fraction of training at which kappa reaches 1.
 
     Shape:
         output.logits (B, C), output.features (B, D), labels (B,) -> (B,).
@@ -49,7 +48,7 @@ class FeatureBalanced(Loss):
         self.register_buffer("handicaps", strength * ratios.to(torch.get_default_dtype()), persistent=False)
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
         self.curriculum = (epoch / (self.full * epochs)) ** 2
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Focal loss on the softmax."""
+"""Focal loss on softmax probabilities."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from ltr.contracts import Loss, Output
 
 
 class Focal(Loss):
-    """Turn to the hard samples: -(1 - p_y)^gamma log p_y with p = softmax(z).
+    """Focus on hard samples: -(1 - p_y)^gamma log p_y with p = softmax(z).
 
-    To weight the classes, put it into `ClassBalanced` or `CostSensitive` with `weighted_mean` off. The weight then
-    stays outside the modulating factor; kaidic/LDAM-DRW multiplies it into the cross-entropy first, so that its p is no
-    probability and its values are other ones.
+    To weight the classes, wrap it in `ClassBalanced` or `CostSensitive` with `weighted_mean` false. The weight then
+    stays outside the modulating factor. kaidic/LDAM-DRW multiplies it into the cross-entropy first, so its p is not a
+    probability and its values differ.
 
     Args:
         counts: (C,) training images per class; not used.
-        gamma: how much easy samples fade; 0 is cross-entropy.
+        gamma: how strongly easy samples are down-weighted; 0 is cross-entropy.
         detach: treat the modulating factor as a constant, as juyongjiang/FBL and dgme-syz/NOLB do.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).
 
     Reference:
-        Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, https://arxiv.org/abs/1708.02002, which has
-        sigmoids (`SigmoidFocal`); the softmax form is that of kaidic/LDAM-DRW, losses.py.
+        Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, https://arxiv.org/abs/1708.02002, which uses
+        sigmoids (`SigmoidFocal`); the softmax form follows kaidic/LDAM-DRW, losses.py.
 
     Example:
         >>> from ltr.contracts import Output
@@ -42,6 +42,6 @@ class Focal(Loss):
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
         values = F.cross_entropy(self.precise(output.logits), labels, reduction="none")
-        misses = -torch.expm1(-values)  # 1 - p_y, kept from 0, where a power below 1 has no slope
+        misses = -torch.expm1(-values)  # 1 - p_y, above 0, where a power below 1 has an infinite gradient
         factor = misses.clamp(min=torch.finfo(values.dtype).tiny).pow(self.gamma)
         return values * (factor.detach() if self.detach else factor)

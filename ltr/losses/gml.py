@@ -1,4 +1,4 @@
-"""The geometric-mean loss: no class may be left behind, because one near zero drags the whole mean down."""
+"""The geometric-mean loss: a single class near zero lowers the whole mean."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class GML(Loss):
 
     With the re-weighted softmax p_ic = N_c exp(z_ic) / sum_k N_k exp(z_ik) and pbar_c its mean over the samples of
     class c, the loss is -(1 / |present|) sum over the present classes of log pbar_c. It is computed in the log domain,
-    so no probability needs a clamp and no gradient is lost. With an order q other than 1, the mean of the classes'
-    -log pbar_c is the power mean of that order, so that the worst classes weigh more.
+    so no probability needs a clamp and no gradient is lost. With an order q above 1, the mean over the classes is the
+    power mean of that order, which gives the worst classes more weight.
 
-    The value belongs to the batch: every sample gets the same one. In a distributed run it is that of the global batch
-    and so is its gradient. Under gradient accumulation it is another objective, since each part is a batch of its own.
+    This is a batch-level loss: every sample gets the same value. In distributed training, value and gradient are those
+    of the global batch. Gradient accumulation changes the objective, because each part counts as a batch of its own.
 
     Args:
         counts: (C,) training images per class, N_c.
-        clamp: lower bound of p as in the public implementation (1e-5), which zeroes the gradient of harder samples;
-            None for the exact loss.
-        power: q; 1 in the public implementation, and whether the paper uses another one is not verified.
+        clamp: lower bound of p; the public implementation has 1e-5, which zeroes the gradient of harder samples. None
+            for the exact loss.
+        power: q; 1 in the public implementation. Whether the paper uses another value is not verified.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,), all equal.
@@ -51,24 +51,24 @@ class GML(Loss):
     def __init__(self, counts: Tensor, *, clamp: float | None = None, power: float = 1.0) -> None:
         super().__init__(counts)
         if power < 1:
-            raise InputError(f"the order of GML is 1 or more; `power` cannot be {power:g}.")
+            raise InputError(f"`power` of GML must be at least 1, not {power:g}.")
         self.power = power
         self.register_buffer("prior", log_prior(counts), persistent=False)
         self.floor = None if clamp is None else float(torch.tensor(clamp).log())
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
-        """Return (B,) copies of the value of the batch."""
+        """Return the value of the batch, expanded to (B,)."""
         classes = len(self.prior)
         log_p = -F.cross_entropy(self.precise(output.logits) + self.prior, labels, reduction="none")
         if self.floor is not None:
             log_p = log_p.clamp(min=self.floor)
-        # logsumexp per class: the maximum only conditions the sum, so it carries no gradient.
+        # logsumexp per class; the maximum is for numerical stability only and needs no gradient.
         top = log_p.new_full((classes,), -torch.inf).scatter_reduce(0, labels, log_p.detach(), "amax")
         top = distributed.maximum(top).nan_to_num(neginf=0.0)
         sums = log_p.new_zeros(classes).index_add(0, labels, (log_p - top[labels]).exp())
         sums = distributed.differentiable_total(sums)
         present = distributed.total(per_class(labels, classes))
-        # An absent class adds log 1 - log 1 rather than being left out, so that no shape depends on the labels.
+        # An absent class contributes log 1 - log 1 = 0, so that no shape depends on the labels.
         here = present > 0
         log_mean = sums.where(here, 1.0).log() + top - present.clamp(min=1).log()
         value: Tensor = torch.linalg.vector_norm(log_mean, self.power) / here.sum().to(top).pow(1 / self.power)

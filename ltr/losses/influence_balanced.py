@@ -1,4 +1,4 @@
-"""The influence-balanced loss: samples that pull the boundary hardest count least."""
+"""The influence-balanced loss: down-weight samples with a large influence on the decision boundary."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ltr.counts import inverse_frequency
 class InfluenceBalanced(Loss):
     """Divide the weighted cross-entropy by the influence of the sample: w_y alpha / (|p - e_y|_1 |h|_1 + epsilon) CE.
 
-    w_c = 1 / N_c, scaled to sum C; h is the feature. It is meant for the second half of a training that begins with
+    w_c = 1 / N_c, scaled to sum C; h is the feature. The paper uses it for the second half of training, after
     cross-entropy: `Deferred` with `before: CrossEntropy`, `after: InfluenceBalanced`, `start: 0.5`.
 
     Args:
         counts: (C,) training images per class, N_c.
         alpha: scale of the factor.
         epsilon: keeps the denominator from 0.
-        detach: treat the factor as a constant; the public code lets the gradient through it.
+        detach: treat the factor as a constant; in the public code, gradients flow through it.
 
     Shape:
         output.logits (B, C), output.features (B, D), labels (B,) -> (B,).

@@ -1,4 +1,4 @@
-"""The softmax of an expert for the rarest classes."""
+"""The softmax of an expert for a reversed class distribution."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ltr.counts import populated
 
 
 class InverseSoftmax(Loss):
-    """Train for a test set whose distribution is the training one upside down: -log softmax(z + log pi - tau log q)_y.
+    """Train for a test set with the reversed class distribution: -log softmax(z + log pi - tau log q)_y.
 
-    q is the inverse prior: the classes' shares in reverse order, so that the rarest class has that of the most
-    frequent. Classes with equally many images share the mean of what would be theirs, where the official code gives it
-    to them in an arbitrary order. Training only; at test time the plain logits are used.
+    q is the inverse prior: the shares of the classes in reverse order, so the rarest class gets the share of the most
+    frequent. Classes with equal counts get the mean of their shares in q; the official code assigns these in arbitrary
+    order. At test time the plain logits are used.
 
     Args:
         counts: (C,) training images per class, N_c; pi_c = N_c / N.
@@ -50,11 +50,11 @@ class InverseSoftmax(Loss):
 
 
 def inverse(shares: Tensor) -> Tensor:
-    """Return shares (C,) with the smallest and the largest, the next smallest and the next largest ... exchanged."""
+    """Return shares (C,) in reverse order of size: the k-th smallest class gets the k-th largest share."""
     ordered, order = shares.sort()
     exchanged = torch.empty_like(shares)
     exchanged[order] = ordered.flip(0)
-    _, group = torch.unique(shares, return_inverse=True)  # equal classes hear the same
+    _, group = torch.unique(shares, return_inverse=True)  # ties share their mean
     sums = shares.new_zeros(len(shares)).index_add(0, group, exchanged)
     sizes = torch.bincount(group, minlength=len(shares))
     return (sums / sizes)[group]

@@ -1,4 +1,4 @@
-"""Label-aware smoothing: the more images a class has, the less certain its label."""
+"""Label-aware smoothing: smooth the labels of frequent classes more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ltr.counts import populated
 class LabelAwareSmoothing(Loss):
     """Smooth the labels of large classes more: -(1 - e_y) log p_y - (e_y / C) sum_k log p_k.
 
-    e_c = tail + (head - tail) f(r_c) with r_c = (N_c - N_min) / (N_max - N_min), or `head` where all counts are equal.
+    e_c = tail + (head - tail) f(r_c) with r_c = (N_c - N_min) / (N_max - N_min), or `head` if all counts are equal.
     The shapes f are concave sin(pi r / 2), linear r, convex 1 + sin(3 pi / 2 + pi r / 2) and exp r^power.
 
     Args:
@@ -25,8 +25,8 @@ class LabelAwareSmoothing(Loss):
         tail: e of the smallest class.
         shape: f.
         power: the exponent of the shape exp.
-        others: spread e over the other classes only, e / (C - 1) each, as the paper writes; off, over all classes, as
-            the official code does.
+        others: spread e over the other classes only, e / (C - 1) each, as in the paper; if false, over all classes, as
+            in the official code.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).
@@ -62,7 +62,7 @@ class LabelAwareSmoothing(Loss):
             "exp": ratios.pow(power),
         }
         smoothing = tail + (head - tail) * shapes[shape]
-        if others:  # what the true class gets of an even spread is taken from it first
+        if others:  # compensates for the share of an even spread that the true class gets
             smoothing *= len(counts) / (len(counts) - 1)
         self.register_buffer("smoothing", smoothing.to(torch.get_default_dtype()), persistent=False)
 

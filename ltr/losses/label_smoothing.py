@@ -1,4 +1,4 @@
-"""Label smoothing: no label is quite certain."""
+"""Label smoothing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ltr.contracts import Loss, Output
 
 
 class LabelSmoothing(Loss):
-    """Take the cross-entropy to a softened label: (1 - epsilon) e_y + epsilon / C.
+    """Cross-entropy with the smoothed label (1 - epsilon) e_y + epsilon / C.
 
     Args:
         counts: (C,) training images per class; not used.
-        epsilon: mass that is spread evenly over all classes; 0 is cross-entropy.
+        epsilon: probability that is spread evenly over all classes; 0 is cross-entropy.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).

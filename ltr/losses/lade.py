@@ -1,4 +1,4 @@
-"""LADE: logits that know nothing of the training prior."""
+"""LADE: logits disentangled from the training prior."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class LADE(Loss):
     B_c = log sum_i exp(z_ic - log pi_c - log C) - log B over all samples, and the loss is
     -log softmax(z + log pi)_y - alpha sum_c pi_c (A_c - B_c - lambda B_c^2).
 
-    The second term belongs to the batch: in a distributed run it is that of the global batch and so is its gradient.
-    Every class's column is shifted by its own prior, as in the official code; whether the paper shifts each sample by
-    the prior of its label instead is not verified. The guards 1e-9 and 1e-8 of the official code are left out, which
-    changes the loss by less than 1e-7. At test time the plain logits are used (or z + log of another target prior).
+    The second term is batch-level: in distributed training, value and gradient are those of the global batch. Each
+    column is shifted by the prior of its class, as in the official code; whether the paper shifts each sample by the
+    prior of its label instead is not verified. The constants 1e-9 and 1e-8 of the official code are left out, which
+    changes the loss by less than 1e-7. At test time the plain logits are used, or z + log of another target prior.
 
     Args:
         counts: (C,) training images per class, N_c; pi_c = N_c / N.
         alpha: weight of the regulariser; 0 is `BalancedSoftmax`.
-        remine: lambda, weight of the square that keeps B_c near 0.
+        remine: lambda, weight of the squared term, which keeps B_c near 0.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).

@@ -1,4 +1,4 @@
-"""LDAM: rare classes must win by a larger margin."""
+"""LDAM: larger margins for rare classes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ltr.counts import inverse_frequency
 class LDAM(Loss):
     """Lower the cosine of the true class by a margin: -log softmax(s (cos - m_y e_y))_y, m_c = m (N_min / N_c)^(1/4).
 
-    It works on the logits s cos of a `Cosine` head and takes the scale s from the output, so that head and loss cannot
-    disagree. On the logits of another head the margin is one on the logits, s = 1. Training only; at test time the
-    plain logits are used. LDAM-DRW is `Deferred` from `LDAM` to `ClassBalanced` around `LDAM`.
+    It is meant for the logits s cos of a `Cosine` head and reads the scale s from the output, so head and loss cannot
+    disagree. With another head, s = 1 and the margin applies to the logits. At test time the plain logits are used.
+    LDAM-DRW is `Deferred` from `LDAM` to `ClassBalanced` around `LDAM`.
 
     Args:
         counts: (C,) training images per class, N_c.

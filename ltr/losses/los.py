@@ -1,4 +1,4 @@
-"""Label over-smoothing: retrain the classifier with labels that hardly tell."""
+"""Label over-smoothing: retrain the classifier with strongly smoothed labels."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ltr.losses.label_smoothing import LabelSmoothing
 class LOS(LabelSmoothing):
     """Smooth the labels until the true class keeps little more than 1 / C: `LabelSmoothing` with epsilon near 1.
 
-    For the second stage: the classifier is retrained on frozen features. It knows nothing of the counts.
+    For the second stage, which retrains the classifier on frozen features. It does not depend on the counts.
 
     Args:
         counts: (C,) training images per class; not used.
-        epsilon: mass that is spread evenly over all classes; 0.98 is what the official code's readme runs.
+        epsilon: probability that is spread evenly over all classes; 0.98 in the readme of the official code.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).

@@ -1,4 +1,4 @@
-"""Parametric contrastive learning: contrast every sample with class centres and with other samples at once."""
+"""Parametric contrastive learning: contrast every sample with class centres and other samples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Memory(NamedTuple):
 
     Attributes:
         embeddings: (K, P) of unit length.
-        labels: (K,) class indices; -1 where a place is still empty.
+        labels: (K,) class indices; -1 for an empty entry.
     """
 
     embeddings: Tensor
@@ -29,16 +29,16 @@ class Memory(NamedTuple):
 class PaCo(Loss):
     """Balanced softmax whose classes and samples share one denominator.
 
-    The first view v of a sample is an anchor. It is contrasted with all other views of the batch, those of the same
-    image among them, and with the memory: with u_c = z_c + log pi_c and s_a = v v_a / T,
+    The first view v of a sample is the anchor. It is contrasted with all other views in the batch, including those of
+    the same image, and with the memory. With u_c = z_c + log pi_c and s_a = v v_a / T,
 
         log D = log(sum_c exp(u_c) + gamma sum_a exp(s_a)),
         L = sum_c beta t_c (log D - u_c) / (beta + alpha |P|) + sum_{p in P} alpha (log D - s_p) / (beta + alpha |P|),
 
-    where P are the contrasts of the class of the anchor and t is its label, one-hot or smoothed. The class centres are
-    the rows of the classifier. The prior is for the training only; at test time the plain logits are used.
+    where P are the contrasts of the anchor's class and t is its label, one-hot or smoothed. The class centres are the
+    rows of the classifier. The prior is used in training only; at test time the plain logits are used.
 
-    In a distributed run the contrasts are those of the global batch, and value and gradient are those of one process.
+    In distributed training the contrasts are those of the global batch; value and gradient equal those of one process.
 
     Args:
         counts: (C,) training images per class, N_c; pi_c = N_c / N.
@@ -46,7 +46,7 @@ class PaCo(Loss):
         beta: weight of the class centre.
         gamma: weight of the samples in the denominator.
         temperature: T.
-        smoothing: the part of the label that is shared by the other classes.
+        smoothing: the share of the label that is spread over the other classes.
 
     Shape:
         output.logits (B, C), output.embeddings (B, V, P) of unit length, labels (B,) -> (B,).
@@ -55,7 +55,7 @@ class PaCo(Loss):
         Cui et al., "Parametric Contrastive Learning", ICCV 2021, https://arxiv.org/abs/2107.12028, and "Generalized
         Parametric Contrastive Learning", TPAMI 2023, https://arxiv.org/abs/2209.12400 (smoothing); official code
         dvlab-research/Parametric-Contrastive-Learning, PaCo/LT/losses.py and GPaCo/LT/losses.py. Their `supt` is 1
-        here, and what they add within logarithms is left out.
+        here, and the constants in their logarithms are left out.
 
     Example:
         >>> loss = PaCo(torch.tensor([100, 10, 1]), alpha=1, temperature=1)
@@ -94,10 +94,10 @@ class PaCo(Loss):
         Args:
             output: of the batch; the first view is the anchor.
             labels: (B,) class indices.
-            memory: what else to contrast with, without gradient.
+            memory: further embeddings to contrast with, without gradient.
         """
         if output.embeddings is None:
-            raise InputError("PaCo contrasts embeddings, and this head has none: say `--model.head Projection`.")
+            raise InputError("PaCo contrasts embeddings, and this head has none: pass `--model.head Projection`.")
         centres, embeddings = self.precise(output.logits) + self.prior, self.precise(output.embeddings)
         views = embeddings.shape[1]
         contrasts = distributed.concatenate(embeddings).flatten(0, 1)
@@ -110,7 +110,7 @@ class PaCo(Loss):
         others = (torch.arange(len(classes), device=labels.device) != oneself[:, None]) & (classes >= 0)
         positives = others & (classes == labels[:, None])
 
-        with torch.autocast(contrasts.device.type, enabled=False):  # float32 under half precision, too
+        with torch.autocast(contrasts.device.type, enabled=False):  # float32 under autocast
             similarities = embeddings[:, 0] @ contrasts.T / self.temperature
         weight = math.log(self.gamma) if self.gamma else -math.inf
         contrasted = (similarities + weight).masked_fill(~others, -math.inf)

@@ -1,4 +1,4 @@
-"""A loss on every expert."""
+"""A separate loss for every expert."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ltr.losses.cross_entropy import CrossEntropy
 
 
 class PerExpert(Composite):
-    """Add up a loss on the logits of each expert: sum_e l_e(z_e, y), l_e the same loss for all or one for each.
+    """Sum the losses of the experts: sum_e l_e(z_e, y), with one loss for all experts or one for each.
 
-    Each loss sees the logits of its expert and that expert's part of the features. It is a sum, as in the official
-    codes of RIDE and SADE, so that an expert learns as fast as it would alone, whatever the number of the others; the
-    shared stages hear all of them.
+    Each loss gets the logits of its expert and that expert's part of the features. It is a sum, not a mean, as in the
+    official code of RIDE and SADE: an expert learns as fast as it would alone, and the shared stages get the gradients
+    of all experts.
 
     Args:
         counts: (C,) training images per class.
-        losses: build the losses, in the order of the experts; a single one is for all of them.
+        losses: build the losses, in the order of the experts; a single one is used for all.
 
     Shape:
         output.experts (E, B, C), labels (B,) -> (B,).
@@ -44,7 +44,7 @@ class PerExpert(Composite):
     def __init__(self, counts: Tensor, *, losses: Sequence[LossFactory] = (CrossEntropy,)) -> None:
         super().__init__(counts, losses)
         if not losses:
-            raise InputError("PerExpert needs a loss: one for all experts, or one for each.")
+            raise InputError("PerExpert needs at least one loss: give one for all experts, or one for each.")
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
@@ -66,10 +66,10 @@ def logits_of(output: Output) -> Tensor:
     """Return the logits (E, B, C) of the experts.
 
     Raises:
-        InputError: where the head has none.
+        InputError: if the head has no experts.
     """
     if output.experts is None:
         raise InputError(
-            "the loss is one of several experts: take `--model.backbone MultiExpert --model.head ExpertHeads`."
+            "the loss needs several experts: pass `--model.backbone MultiExpert --model.head ExpertHeads`."
         )
     return output.experts

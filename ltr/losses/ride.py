@@ -1,4 +1,4 @@
-"""RIDE: experts that agree on the frequent classes and differ on the rare ones."""
+"""RIDE: diverse experts, most diverse on the rare classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltr import switch
+from ltr import milestones
 from ltr.contracts import LossFactory, Output
 from ltr.counts import populated
 from ltr.losses.class_balanced import ClassBalanced
@@ -19,24 +19,25 @@ from ltr.losses.per_expert import PerExpert, logits_of
 
 
 class RIDE(Composite):
-    """Teach every expert by itself, and let them differ: sum_e (l(z_e, y) + lambda Tm^2 KL(p || p_e)).
+    """Train each expert with its own loss and a diversity term: sum_e (l(z_e, y) + lambda Tm^2 KL(p || p_e)).
 
-    p is the softmax of mean_e z_e / T, through which no gradient flows, p_e that of z_e / T, and Tm the mean of the
-    temperatures T_c. A negative lambda rewards experts for leaving the mean, a positive one holds them to it, and 0
-    leaves the individual losses alone. (In the official code 0 also replaces every expert's logits by the mean, which
-    is another method, a collaborative loss.) In the first part of the run T_c is constant; then it is proportional to
-    1 + rho (C pi_c - 1), with 1 the largest, so that experts differ most on the rare classes, and l is re-weighted.
+    p is the softmax of mean_e z_e / T, without gradient, p_e that of z_e / T, and Tm the mean of the temperatures T_c.
+    A negative lambda rewards experts that differ from the mean, a positive one penalises them, and 0 leaves only the
+    individual losses. (In the official code 0 also replaces the logits of every expert by the mean, which is a
+    different, collaborative method.) In the first part of training T_c is constant. Then it is proportional to
+    1 + rho (C pi_c - 1), scaled so that the largest is 1: experts differ most on the rare classes. From there on l is
+    re-weighted too.
 
     It is a sum over the experts, not a mean, as in the official code.
 
     Args:
         counts: (C,) training images per class, N_c; pi_c = N_c / N.
-        loss: builds the individual loss l; `CrossEntropy` is the other one of the paper.
+        loss: builds the individual loss l; the paper also uses `CrossEntropy`.
         diversity: lambda.
-        start: the fraction of the run at which re-weighting and temperatures set in; 0.8 is epoch 160 (from 0) of 200.
+        start: the fraction of training at which re-weighting and temperatures start; 0.8 is epoch 160 (from 0) of 200.
         beta: of the `ClassBalanced` re-weighting of l.
         spread: rho, how far the temperatures differ, in [0, 1).
-        temperature: the largest T_c, and that of all classes before `start`.
+        temperature: the largest T_c; before `start`, that of all classes.
 
     Shape:
         output.experts (E, B, C), labels (B,) -> (B,).
@@ -78,9 +79,9 @@ class RIDE(Composite):
         self.register_buffer("temperatures", temperatures, persistent=False)
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
         super().set_epoch(epoch, epochs)
-        self.started = switch.reached(self.start, epoch, epochs)
+        self.started = milestones.passed(self.start, epoch, epochs)
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""

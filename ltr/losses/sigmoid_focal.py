@@ -1,4 +1,4 @@
-"""Focal loss on sigmoids: one against the rest."""
+"""Focal loss on sigmoids, one class against the rest."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ltr.contracts import Loss, Output
 
 
 class SigmoidFocal(Loss):
-    """Turn to the hard pairs of sample and class: -sum_k (1 - q_k)^gamma log q_k.
+    """Focus on hard pairs of sample and class: -sum_k (1 - q_k)^gamma log q_k.
 
-    q_k is sigmoid(z_k) for the true class and 1 - sigmoid(z_k) for the others: summed over the classes, with no factor
-    alpha. With gamma 0 it is the binary cross-entropy (BCE). Sigmoids order the classes as the softmax does.
+    q_k is sigmoid(z_k) for the true class and 1 - sigmoid(z_k) for the others. The sum is over the classes, without the
+    factor alpha. With gamma 0 it is the binary cross-entropy (BCE). Sigmoids rank the classes as the softmax does.
 
     Args:
         counts: (C,) training images per class; not used.
-        gamma: how much easy pairs fade.
+        gamma: how strongly easy pairs are down-weighted.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).

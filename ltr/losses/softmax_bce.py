@@ -1,4 +1,4 @@
-"""Binary cross-entropy on the probabilities of a softmax."""
+"""Binary cross-entropy on softmax probabilities."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ltr.contracts import Loss, Output
 
 
 class SoftmaxBCE(Loss):
-    """Judge each class on its own, yet by the softmax: -(log p_y + sum_{k != y} log(1 - p_k)) / C, p = softmax(z).
+    """Binary cross-entropy of each class: -(log p_y + sum_{k != y} log(1 - p_k)) / C, p = softmax(z).
 
-    `ClassBalanced` around it, with `weighted_mean` off, is what the code of weight balancing calls its class-balanced
-    loss, where the paper has cross-entropy: the mean over the classes makes gradients about C times smaller.
+    In `ClassBalanced` with `weighted_mean` false, it is the class-balanced loss in the code of weight balancing,
+    where the paper has cross-entropy. The mean over the classes makes gradients about C times smaller.
 
     Args:
         counts: (C,) training images per class; not used.
@@ -37,8 +37,8 @@ class SoftmaxBCE(Loss):
         """Return (B,) values."""
         own = F.log_softmax(self.precise(output.logits), dim=1)
         top = own.argmax(1, keepdim=True)
-        # 1 - p of the likeliest class is the sum of the other p, where a difference would lose it; that of the others,
-        # whose p is at most a half, loses nothing.
+        # For the most likely class, 1 - p would lose precision, so the other p are summed; for the others, p <= 1/2 and
+        # 1 - p is accurate.
         rest = own.scatter(1, top, -torch.inf).logsumexp(1, keepdim=True)
         others = torch.log1p(-own.exp().scatter(1, top, 0.0)).scatter(1, top, rest)
         here = labels[:, None]

@@ -1,4 +1,4 @@
-"""The softmax equalization loss: rare classes are not always told that they are wrong."""
+"""The softmax equalization loss: rare classes get fewer negative gradients."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ltr.counts import populated
 
 
 class SoftmaxEqualization(Loss):
-    """Leave rare classes out of the softmax of other classes' samples, at random: -log(e^z_y / sum_k u_k e^z_k).
+    """Randomly leave rare classes out of the softmax for samples of other classes: -log(e^z_y / sum_k u_k e^z_k).
 
-    u_k = 0 where k is rare, k is not the true class, and a draw of probability gamma, one per sample and class, says
-    so; else u_k = 1. It is computed in the log domain; the public code exponentiates the bare logits, and its gradient
-    in float32 is wrong from logits of about 44 on. Training only; at test time the plain logits are used.
+    u_k = 0 with probability gamma, drawn per sample and class, if k is rare and not the true class; else u_k = 1. It is
+    computed in the log domain. The public code exponentiates the raw logits, so its float32 gradient is wrong for
+    logits above about 44. At test time the plain logits are used.
 
     Args:
         counts: (C,) training images per class, N_c.
@@ -51,5 +51,5 @@ class SoftmaxEqualization(Loss):
         return F.cross_entropy(logits.masked_fill(ignored, -torch.inf), labels, reduction="none")
 
     def draw(self, logits: Tensor) -> Tensor:
-        """Draw (B, C) from the global generator whether a class is left out if it is rare."""
+        """Draw (B, C) from the global generator: whether to leave a class out if it is rare."""
         return torch.rand_like(logits) < self.gamma

@@ -1,4 +1,4 @@
-"""SphereFace: a multiple of the angle."""
+"""SphereFace: a multiplicative angular margin."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
 
-# lambda = max(LEAST, BASE / (1 + GAMMA * iteration)), as the network of the official code has it.
+# lambda = max(LEAST, BASE / (1 + GAMMA * iteration)), as in the network of the official code.
 BASE, GAMMA, LEAST = 1000.0, 0.12, 5.0
 
 
 class SphereFace(Loss):
-    """Multiply the angle to the true class: ||h|| (lambda cos theta_y + psi(theta_y)) / (1 + lambda) for its logit.
+    """Multiply the angle of the true class: its logit is ||h|| (lambda cos theta_y + psi(theta_y)) / (1 + lambda).
 
-    psi(theta) = (-1)^k cos(m theta) - 2k on the k-th of m segments of [0, pi] falls steadily where cos(m theta) would
-    rise again. For the logits ||h|| cos theta_c of `Cosine(scale=None)`. The margin is one of training only.
+    psi(theta) = (-1)^k cos(m theta) - 2k on the k-th of m segments of [0, pi] extends cos(m theta) monotonically. The
+    logits must be the ||h|| cos theta_c of `Cosine(scale=None)`. The margin applies in training only.
 
-    lambda anneals from the cosine towards psi by the iteration of the training. A loss is told the epoch only, so a run
-    of any length passes through `iterations` of them, evenly and in steps of an epoch.
+    lambda is annealed over the iterations of training, from the cosine towards psi. A loss only knows the epoch, so
+    training of any length is mapped to `iterations` iterations, in steps of an epoch.
 
     Args:
         counts: (C,) training images per class; not used.
-        margin: m, a whole number.
-        iterations: iterations of a whole run, by which lambda anneals; those of the official code by default.
+        margin: m, an integer.
+        iterations: iterations over which lambda is annealed; by default those of the official code.
 
     Shape:
         output.logits (B, C), output.features (B, D), labels (B,) -> (B,).
@@ -49,7 +49,7 @@ class SphereFace(Loss):
         self.set_epoch(0, 1)
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
         self.annealing = max(LEAST, BASE / (1 + GAMMA * self.iterations * epoch / epochs))
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Supervised contrastive learning: embeddings of one class attract each other."""
+"""Supervised contrastive learning."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ltr.errors import InputError
 
 
 class SupCon(Loss):
-    """Contrast every embedded view with all others of the batch, those of its own class being the positives.
+    """Contrast every embedded view with all others in the batch; those of the same class are the positives.
 
     With unit vectors f, the value of anchor i is -(T / T0) times the mean over its positives p of
-    log(exp(f_i f_p / T) / sum over a != i of exp(f_i f_a / T)). An anchor without a positive counts as 0 and stays in
-    the divisor, as in the official code. The classifier learns nothing from this loss; `Tuning` trains it afterwards.
+    log(exp(f_i f_p / T) / sum over a != i of exp(f_i f_a / T)). An anchor without positives contributes 0 and stays in
+    the divisor, as in the official code. This loss does not train the classifier; `Tuning` does so afterwards.
 
-    The value belongs to the batch: every sample gets the same one. In a distributed run every process contrasts its
-    embeddings with those of all others, and value and gradient are those of the global batch. Under gradient
-    accumulation it is another objective, since each part is a batch of its own.
+    This is a batch-level loss: every sample gets the same value. In distributed training every process contrasts its
+    embeddings with those of all processes; value and gradient are those of the global batch. Gradient accumulation
+    changes the objective, because each part counts as a batch of its own.
 
     Args:
         counts: (C,) training images per class; not used.
@@ -48,17 +48,17 @@ class SupCon(Loss):
         self.temperature, self.base_temperature = temperature, base_temperature
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
-        """Return (B,) copies of the value of the batch."""
+        """Return the value of the batch, expanded to (B,)."""
         if output.embeddings is None:
-            raise InputError("SupCon contrasts embeddings, and this head has none: say `--model.head Projection`.")
+            raise InputError("SupCon contrasts embeddings, and this head has none: pass `--model.head Projection`.")
         embeddings = distributed.concatenate(self.precise(output.embeddings))
         views = embeddings.flatten(0, 1)
         classes = distributed.concatenate(labels).repeat_interleave(embeddings.shape[1])
-        with torch.autocast(views.device.type, enabled=False):  # float32 under half precision, too
+        with torch.autocast(views.device.type, enabled=False):  # float32 under autocast
             similarities = views @ views.T / self.temperature
         oneself = torch.eye(len(views), dtype=torch.bool, device=views.device)
         positives = (classes[:, None] == classes) & ~oneself
-        # What has no positive may have no other at all, and the logarithm of nothing must not reach the gradient.
+        # An anchor without positives may have no contrasts at all; log(0) would make its gradient NaN.
         anchors = positives.any(1)
         similarities, positives = similarities[anchors], positives[anchors]
         log_p = similarities - similarities.masked_fill(oneself[anchors], -torch.inf).logsumexp(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""The vector-scaling loss: logits scaled and shifted by class."""
+"""The vector-scaling loss: scale and shift logits by class."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ltr.counts import log_prior, populated
 class VectorScaling(Loss):
     """Shrink the logits of rare classes and add the log-prior: -log softmax(d z + tau log pi)_y.
 
-    The factors are d_c = (N_c / N_max)^gamma. With gamma 0 it is `BalancedSoftmax`, with tau 0 `CDT`, with both
-    cross-entropy. Training only; at test time the plain logits are used.
+    The factors are d_c = (N_c / N_max)^gamma. With gamma 0 it is `BalancedSoftmax`, with tau 0 `CDT`, with both 0
+    cross-entropy. At test time the plain logits are used.
 
     Args:
         counts: (C,) training images per class, N_c; pi_c = N_c / N.

@@ -1,4 +1,4 @@
-"""What contrastive learning needs of the von Mises-Fisher distribution, in closed form.
+"""The von Mises-Fisher distribution: closed forms for contrastive learning.
 
 On the unit sphere in P dimensions it has the density C(kappa) exp(kappa mu z), with 1 / C(kappa) proportional to
 I_v(kappa) / kappa^v, v = P/2 - 1 and I_v the modified Bessel function.
@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-# Coefficients of U_1 ... U_4 in powers of t^2, and what they are divided by: DLMF 10.41.10.
+# Coefficients of U_1 ... U_4 in powers of t^2, and their divisors: DLMF 10.41.10.
 DEBYE = (
     ((3, -5), 24),
     ((81, -462, 385), 1_152),
@@ -19,7 +19,7 @@ DEBYE = (
     ((4_465_125, -94_121_676, 349_922_430, -446_185_740, 185_910_725), 39_813_120),
 )
 
-# From this order on, the expansion is exact to about 1e-10.
+# From this order on, the expansion is accurate to about 1e-10.
 LARGE_ORDER = 40
 
 MOST_CONCENTRATED = 1e5
@@ -28,11 +28,10 @@ MOST_CONCENTRATED = 1e5
 def log_partition(squared: Tensor, dim: int) -> Tensor:
     """Return log(I_v(kappa) / kappa^v), v = dim/2 - 1, finite and smooth down to kappa = 0.
 
-    Large orders are expanded uniformly in kappa, and small ones are reached by the recurrence downwards, which is
-    stable.
+    Large orders use an expansion that is uniform in kappa; small orders follow by downward recurrence, which is stable.
 
     Args:
-        squared: kappa^2, of any shape, in float64 (the values are as large as kappa, their differences are not).
+        squared: kappa^2, of any shape, in float64 (the values grow with kappa, their differences do not).
         dim: P, at least 2.
 
     Reference:
@@ -60,10 +59,10 @@ def _expansion(squared: Tensor, order: float) -> Tensor:
 
 
 def concentration(resultant: Tensor, dim: int) -> Tensor:
-    """Return kappa = P R / (1 - R^2), at most 1e5, of distributions whose mean has the length R.
+    """Return kappa = P R / (1 - R^2), at most 1e5, for distributions whose mean has length R.
 
     Args:
-        resultant: (C,) R, 1 at most but for rounding.
+        resultant: (C,) R, at most 1 up to rounding.
         dim: P.
 
     Reference:

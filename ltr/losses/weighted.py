@@ -1,4 +1,4 @@
-"""Re-weighting: the classes count differently in the mean."""
+"""The base class of losses that are weighted by class."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ltr.losses.composite import Composite
 class Weighted(Composite):
     """Multiply the value of each sample by the weight of its class: w_y l, or w_y l / mean(w_y) over the batch.
 
-    The second form is the weighted mean of torch's cross-entropy, in which the scale of the weights is of no account;
-    its mean weight is that of the global batch in a distributed run. In the first form the scale matters.
+    The second form is the weighted mean of torch's cross-entropy, which does not depend on the scale of the weights; in
+    distributed training the mean weight is that of the global batch. In the first form the scale matters.
 
     Args:
         counts: (C,) training images per class.
         loss: builds the loss whose values are weighted.
         weights: (C,) weights w.
-        weighted_mean: whether values are divided by the mean weight of the batch.
+        weighted_mean: divide values by the mean weight of the batch.
     """
 
     weights: Tensor
@@ -31,7 +31,7 @@ class Weighted(Composite):
     def __init__(self, counts: Tensor, loss: LossFactory, weights: Tensor, *, weighted_mean: bool) -> None:
         super().__init__(counts, [loss])
         if self.batch_level:
-            raise InputError("a loss of the whole batch cannot be weighted by class: weight one of single samples.")
+            raise InputError("a batch-level loss cannot be weighted by class: use a loss with one value per sample.")
         self.batch_level = self.weighted_mean = weighted_mean
         self.register_buffer("weights", weights, persistent=False)
 

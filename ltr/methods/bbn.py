@@ -65,7 +65,7 @@ class BBN(Method):
     def check_views(self, views: int) -> None:
         """Raise `InputError` where there are several views of an image."""
         if views > 1:
-            raise InputError("BBN pairs single images: take an augmentation without Views.")
+            raise InputError("BBN pairs single images: take an augmentation without MultiView.")
 
     def on_train_epoch_start(self) -> None:
         """Move on from the set as it is towards the reversed one."""

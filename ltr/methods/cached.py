@@ -55,7 +55,7 @@ class Cached(Method):
     def check_views(self, views: int) -> None:
         """Raise `InputError` where several views of an image cannot be cached."""
         if views > 1 and self.cache and self.views > 0:
-            raise InputError("cached features are of one view each: take an augmentation without Views.")
+            raise InputError("cached features are of one view each: take an augmentation without MultiView.")
 
     def on_fit_start(self) -> None:
         """Compute the features of the frozen backbone, once."""

@@ -88,8 +88,8 @@ class PaCo(Method):
         """Raise `InputError` where there are no two views."""
         if views != 2:
             raise InputError(
-                f"PaCo contrasts two views of every image, and `data.augment` makes {views}: give it `ltr.data.Views` "
-                "of two transforms, as paco.yaml does."
+                f"PaCo contrasts two views of every image, and `data.augment` makes {views}: give it "
+                "`ltr.data.MultiView` of two transforms, as paco.yaml does."
             )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

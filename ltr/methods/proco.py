@@ -69,7 +69,7 @@ class ProCo(Method):
     def check_views(self, views: int) -> None:
         """Raise `InputError` where there is no view to contrast."""
         if views < 2:
-            raise InputError("ProCo contrasts the views after the first: augment with `ltr.data.Views`.")
+            raise InputError("ProCo contrasts the views after the first: augment with `ltr.data.MultiView`.")
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's estimates."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ltr import switch
+from ltr import milestones
 from ltr.contracts import Loss, Timed
 from ltr.errors import InputError
 from ltr.methods.pooled_conv import PooledConv
@@ -99,11 +99,11 @@ class RareSamples(Timed, nn.Module):
 
     def check(self, epochs: int) -> None:
         """Raise where nothing would ever be generated."""
-        switch.check(self.start, epochs, "the generation of rare samples")
+        milestones.check(self.start, epochs, "the generation of rare samples")
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start to generate when it is time, and hold the contrastive net from then on."""
-        self.generating = switch.reached(self.start, epoch, epochs)
+        self.generating = milestones.passed(self.start, epoch, epochs)
         self.contrast.requires_grad_(not self.generating)
 
     def forward(self, maps: Tensor, labels: Tensor) -> Generated:

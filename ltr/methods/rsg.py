@@ -81,7 +81,7 @@ class RSG(Method):
     def check_views(self, views: int) -> None:
         """Raise `InputError` where there are several views of an image."""
         if views > 1:
-            raise InputError("RSG generates from single images: take an augmentation without Views.")
+            raise InputError("RSG generates from single images: take an augmentation without MultiView.")
 
     @torch.no_grad()
     def channels(self) -> int:

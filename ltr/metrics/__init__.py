@@ -1,13 +1,15 @@
-"""Metrics: probabilities and labels to one state, and from it every number of a report."""
+"""Metrics: states that count probabilities and labels, and the measures computed from them."""
 
 from ltr.metrics.calibration import classwise_calibration_error, expected_calibration_error, shot_calibration
-from ltr.metrics.f1 import macro_f1
+from ltr.metrics.front import over_seeds, undominated
 from ltr.metrics.means import (
     FLOOR,
     geometric_mean,
     harmonic_mean,
     lowest,
     mean_recall,
+    recall_std,
+    shot_recall,
     worst_classes,
     worst_recall,
     zero_recall,
@@ -15,17 +17,11 @@ from ltr.metrics.means import (
 from ltr.metrics.prediction_sets import coverage_of, set_measures
 from ltr.metrics.proper import brier, log_loss
 from ltr.metrics.recall import Recall
-from ltr.metrics.report import NINE, Report
-from ltr.metrics.scores import Scores
-from ltr.metrics.shots import shot_recall
-from ltr.metrics.splits import Recalls
-from ltr.metrics.spread import recall_std
-from ltr.metrics.titles import TITLES
+from ltr.metrics.report import Report
+from ltr.metrics.scores import Recalls, Scores, macro_f1
 
 __all__ = [
     "FLOOR",
-    "NINE",
-    "TITLES",
     "Recall",
     "Recalls",
     "Report",
@@ -40,10 +36,12 @@ __all__ = [
     "lowest",
     "macro_f1",
     "mean_recall",
+    "over_seeds",
     "recall_std",
     "set_measures",
     "shot_calibration",
     "shot_recall",
+    "undominated",
     "worst_classes",
     "worst_recall",
     "zero_recall",

@@ -1,4 +1,4 @@
-"""How far probabilities lie from frequencies."""
+"""Calibration errors: the distance of predicted probabilities from observed frequencies."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ltr.counts import shot_groups
 def expected_calibration_error(hits: Tensor, confidences: Tensor, *, images: int) -> float:
     """Return the expected calibration error from sums per bin, NaN without images.
 
-    ECE = sum_b (n_b / n) |hits_b / n_b - confidences_b / n_b|, where n_b cancels: the size of a bin is not needed.
+    ECE = sum_b (n_b / n) |hits_b / n_b - confidences_b / n_b|. The sizes n_b of the bins cancel.
 
     Args:
-        hits: (bins,) images recognised.
+        hits: (bins,) recognised images.
         confidences: (bins,) sums of the confidences.
         images: n, over all bins.
 
@@ -28,13 +28,13 @@ def expected_calibration_error(hits: Tensor, confidences: Tensor, *, images: int
 def classwise_calibration_error(hits: Tensor, probabilities: Tensor, *, images: int) -> float:
     """Return the class-wise expected calibration error from sums per class and bin, NaN without images.
 
-    For every class, all images are binned by their probability for it, and the share of them that are of the class is
-    compared with the mean of these probabilities: (1 / C) sum_c sum_b |hits_cb - probabilities_cb| / n. Most of an
-    image's C probabilities are near 0, so the figure shrinks as 1 / C: compare it on one data set only.
+    For every class, all images are binned by their probability for it, and in each bin the share of images of the class
+    is compared with the mean probability: (1 / C) sum_c sum_b |hits_cb - probabilities_cb| / n. Most of an image's C
+    probabilities are near 0, so the error shrinks as 1 / C: compare it on one data set only.
 
     Args:
-        hits: (C, bins) images of class c among those whose probability for it lies in bin b.
-        probabilities: (C, bins) sums of these probabilities, over images of all classes.
+        hits: (C, bins) images of class c whose probability for c lies in bin b.
+        probabilities: (C, bins) sums of the probabilities for c in bin b, over images of all classes.
         images: n, over all classes.
 
     Reference:
@@ -46,10 +46,10 @@ def classwise_calibration_error(hits: Tensor, probabilities: Tensor, *, images: 
 
 
 def shot_calibration(hits: Tensor, confidences: Tensor, totals: Tensor, *, counts: Sequence[int]) -> dict[str, float]:
-    """Return the expected calibration error of the images of classes with many, medium and few training images.
+    """Return the expected calibration error of each shot group.
 
     Args:
-        hits: (C, bins) images of each class that were recognised, by confidence.
+        hits: (C, bins) recognised images of each class, by confidence.
         confidences: (C, bins) sums of the confidences of the images of each class.
         totals: (C,) images of each class.
         counts: (C,) *training* images per class, whatever the split.

@@ -1,4 +1,4 @@
-"""What sets of classes are worth that shall contain the true one."""
+"""Coverage and size of prediction sets."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from ltr.counts import per_class, shot_groups
-from ltr.metrics.means import lowest, mean_recall
-from ltr.metrics.shots import shot_recall
+from ltr.metrics.means import lowest, mean_recall, shot_recall
 
 
 def coverage_of(sets: Tensor, labels: Tensor) -> Tensor:
-    """Return (C,) the share of the images of each class whose set contains it, NaN for a class without images.
+    """Return (C,) the share of the images of each class whose set contains the class, NaN without images.
 
     Args:
-        sets: (N, C) whether the set of an image contains a class.
+        sets: (N, C) whether the set of each image contains each class.
         labels: (N,) class indices.
     """
     covered = sets.gather(1, labels[:, None]).squeeze(1)
@@ -25,14 +24,14 @@ def coverage_of(sets: Tensor, labels: Tensor) -> Tensor:
 
 
 def set_measures(sets: Tensor, labels: Tensor, counts: Sequence[int]) -> dict[str, float]:
-    """Return how often the true class is in its set, and how large the sets are; NaN where there is nothing to measure.
+    """Return coverage and size of the sets; NaN where there is nothing to measure.
 
-    `coverage` is over the images, `macro_coverage` the mean over the classes, `lowest_coverage` that of the class with
-    the lowest, `size` and `empty` the mean number of classes in a set and the share of sets without any. By shot group,
-    coverage is the mean over the classes, and size that over the images of these classes.
+    `coverage` is the share of images whose set contains the true class, `macro_coverage` and `lowest_coverage` are mean
+    and minimum over the classes, `size` is the mean number of classes in a set and `empty` the share of empty sets. For
+    each shot group, coverage is the mean over its classes and size the mean over their images.
 
     Args:
-        sets: (N, C) whether the set of an image contains a class.
+        sets: (N, C) whether the set of each image contains each class.
         labels: (N,) class indices.
         counts: (C,) *training* images per class.
     """

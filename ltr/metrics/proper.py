@@ -1,6 +1,6 @@
-"""Proper scores of a distribution of probability: best in the mean for whoever says what they believe.
+"""Proper scoring rules: in expectation, the true probabilities get the best score.
 
-Both are integers for each image, so that their sums know no order. What is not a number counts as probability 0.
+Both return an integer per image, so that sums do not depend on the order. NaN counts as probability 0.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ltr.metrics.units import UNIT, in_units
+from ltr.metrics.recall import UNIT, in_units
 
 LOG_UNIT = 2**32
 
@@ -16,8 +16,8 @@ LOG_UNIT = 2**32
 def log_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
     """Return (B,) the negative log-likelihood -log p_y of each image, in units of 2^-32.
 
-    A probability below 2^-126, the smallest of float32 in full precision, counts as that, so that no image is worth
-    more than 87.34 and a sum has room for 2^24 of the worst.
+    Probabilities are floored at 2^-126, the smallest normal float32, so no image exceeds 87.34 and a sum has room for
+    2^24 of the worst images.
 
     Args:
         probabilities: (B, C).
@@ -36,8 +36,8 @@ def brier(probabilities: Tensor, labels: Tensor) -> Tensor:
         labels: (B,) class indices, y.
 
     Reference:
-        Brier, "Verification of Forecasts Expressed in Terms of Probability", Monthly Weather Review 78(1), 1950, whose
-        sum over the classes this is; others take half of it for two classes.
+        Brier, "Verification of Forecasts Expressed in Terms of Probability", Monthly Weather Review 78(1), 1950, which
+        also sums over the classes; for two classes, others take half of the sum.
     """
     coarse = in_units(probabilities) >> 10  # a square in units of 2^-60 leaves room for the sum
     gaps = coarse.scatter_add(1, labels[:, None], torch.full_like(labels[:, None], -(UNIT >> 10)))

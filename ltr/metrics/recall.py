@@ -1,4 +1,4 @@
-"""The state behind the nine numbers of a report."""
+"""The state behind the main measures, and probabilities as integers, whose sums are exact."""
 
 from __future__ import annotations
 
@@ -8,25 +8,45 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from ltr.metrics.units import bin_of, in_units
+from ltr.metrics.calibration import expected_calibration_error
+
+UNIT = 2**40
+
+
+def in_units(probabilities: Tensor) -> Tensor:
+    """Return probabilities of any floating type and shape as int64 in units of 2^-40, rounded down; 0 for NaN.
+
+    Any float32 above 2^-17 is exact. A sum has room for 2^23 probabilities.
+    """
+    # float16 and bfloat16 are too narrow for the product, which is exact in float32: the unit is a power of two.
+    wide = probabilities.to(torch.promote_types(probabilities.dtype, torch.float32)).nan_to_num()
+    return (wide * UNIT).floor().long()
+
+
+def bin_of(units: Tensor, bins: int) -> Tensor:
+    """Return the bin of each probability in units: bin k holds (k / bins, (k + 1) / bins], and the first also 0.
+
+    A float64 k / bins can exceed the fraction by rounding; rounding down to a unit keeps it in the bin it closes.
+    """
+    return ((units * bins - 1) // UNIT).clamp(0, bins - 1)
 
 
 class Recall(Metric):
-    """Count, over a whole split, what the recalls and the nine numbers of a `Report` are made of.
+    """Count what the main measures of a `Report` need, over a whole split.
 
-    Confidences are kept as integers, in units of 2^-40. Any float32 confidence above 2^-17 is then exact and so is
-    every sum: neither the order of the batches, the number of processes nor a conversion of the model to bfloat16 can
-    change a result, and no float64 is needed on the device. A bin has room for 2^23 images.
+    Confidences are kept as integers in units of 2^-40. Any float32 confidence above 2^-17 is exact, and so is every
+    sum: results do not depend on the order of the batches, the number of processes or a conversion of the model to
+    bfloat16, and the device needs no float64. A bin has room for 2^23 images.
 
     Args:
         classes: number of classes C.
         bins: number of equal-width bins of confidence; bin k holds (k / bins, (k + 1) / bins], and the first also 0.
 
     Attributes:
-        hits: (C,) images of each class that were recognised.
+        hits: (C,) recognised images of each class.
         totals: (C,) images of each class.
-        bin_hits: (bins,) images recognised with a confidence in each bin.
-        bin_totals: (bins,) images with a confidence in each bin.
+        bin_hits: (bins,) recognised images by confidence.
+        bin_totals: (bins,) images by confidence.
         bin_confidences: (bins,) sums of their confidences, in units of 2^-40.
 
     Shape:
@@ -54,17 +74,17 @@ class Recall(Metric):
         self.count(hits=(classes,), totals=(classes,), bin_hits=(bins,), bin_totals=(bins,), bin_confidences=(bins,))
 
     def count(self, **shapes: tuple[int, ...]) -> None:
-        """Begin to count under the given names, in integers of the given shapes."""
+        """Add states of integers of the given shapes, summed over processes."""
         for name, shape in shapes.items():
             self.add_state(name, torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, probabilities: Tensor, labels: Tensor) -> None:
-        """Add a batch: probabilities (B, C) and labels (B,). A probability that is not a number is never a hit."""
+        """Add a batch: probabilities (B, C) and labels (B,). A NaN probability is never a hit."""
         confidences, predictions = probabilities.detach().max(dim=1)
         hits = ((predictions == labels) & ~confidences.isnan()).long()
         units = in_units(confidences)
         bins = bin_of(units, self.bins)
-        # index_add, since bincount waits for the device to learn how long its result is.
+        # Not bincount, which waits for the device to learn the size of its result.
         one = torch.ones_like(hits)
         self.hits = self.hits.index_add(0, labels, hits)
         self.totals = self.totals.index_add(0, labels, one)
@@ -73,13 +93,18 @@ class Recall(Metric):
         self.bin_confidences = self.bin_confidences.index_add(0, bins, units)
 
     def compute(self) -> Tensor:
-        """Return (C,) the recall of each class on the CPU, NaN where the split has no image of the class."""
+        """Return (C,) the recall of each class on the CPU, NaN if the split has no image of the class."""
         return self.hits.cpu().double() / self.totals.cpu()
 
     def scores(self, counts: Sequence[int]) -> dict[str, float]:
-        """Return the measures that need more than the recalls by their names: none of this state.
+        """Return the measures that need more than the recalls, by their keys.
 
         Args:
             counts: (C,) *training* images per class.
         """
-        return {}
+        hits, images = int(self.hits.sum()), int(self.totals.sum())
+        confidences = self.bin_confidences.cpu().double() / UNIT
+        return {
+            "top1": hits / images if images else float("nan"),
+            "ece": expected_calibration_error(self.bin_hits.cpu(), confidences, images=images),
+        }

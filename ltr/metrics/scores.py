@@ -1,24 +1,39 @@
-"""The state of an evaluation that judges whole distributions of probability."""
+"""The state of an evaluation, which measures whole distributions and not only the largest probability."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltr.metrics.calibration import classwise_calibration_error, shot_calibration
-from ltr.metrics.f1 import macro_f1
 from ltr.metrics.proper import LOG_UNIT, brier, log_loss
-from ltr.metrics.recall import Recall
-from ltr.metrics.units import UNIT, bin_of, in_units
+from ltr.metrics.recall import UNIT, Recall, bin_of, in_units
+
+SPLITS = ("train", "val", "test")
+
+
+def macro_f1(hits: Tensor, totals: Tensor, predicted: Tensor) -> float:
+    """Return the mean F1 of the classes that occur or are predicted, NaN without any.
+
+    F1_c = 2 hits_c / (totals_c + predicted_c) is the harmonic mean of recall and precision; as in scikit-learn it is 0
+    for a class that is predicted but does not occur.
+
+    Args:
+        hits: (C,) recognised images of each class.
+        totals: (C,) images of each class.
+        predicted: (C,) images predicted as each class.
+    """
+    either = totals + predicted
+    return float((2 * hits.double() / either)[either > 0].mean())
 
 
 class Scores(Recall):
-    """Count what `Recall` does, and what the measures beyond the nine are made of.
+    """Count what `Recall` does, and what the other measures need.
 
-    These sums are integers too, and as exact. They need every probability of an image, not only the largest, so the
-    running measures of a training do without them.
+    These sums are exact integers too. They need every probability of an image, not only the largest, so the running
+    measures of training leave them out.
 
     Args:
         classes: number of classes C.
@@ -26,9 +41,9 @@ class Scores(Recall):
 
     Attributes:
         predicted: (C,) images predicted as each class.
-        own_hits: (C, bins) images of each class that were recognised, by the bin of the confidence.
+        own_hits: (C, bins) recognised images of each class, by confidence.
         own_confidences: (C, bins) sums of the confidences of the images of each class, in units of 2^-40.
-        class_hits: (C, bins) images of each class, by the bin of their probability for it.
+        class_hits: (C, bins) images of each class, by their probability for it.
         class_probabilities: (C, bins) sums over all images of the probability for each class, in units of 2^-40.
         log_losses: () sum of the negative log-likelihoods, in units of 2^-32.
         briers: () sum of the Brier scores, in units of 2^-40.
@@ -56,7 +71,7 @@ class Scores(Recall):
         self.count(class_hits=table, class_probabilities=table, log_losses=(), briers=())
 
     def update(self, probabilities: Tensor, labels: Tensor) -> None:
-        """Add a batch: probabilities (B, C) and labels (B,). One that is not a number counts as 0 and as no answer."""
+        """Add a batch: probabilities (B, C) and labels (B,). A NaN counts as probability 0 and as no prediction."""
         super().update(probabilities, labels)
         probabilities = probabilities.detach()
         confidences, predictions = probabilities.max(dim=1)
@@ -78,11 +93,11 @@ class Scores(Recall):
 
     @staticmethod
     def _added(table: Tensor, cells: Tensor, values: Tensor) -> Tensor:
-        """Return a table (C, bins) with values (N,) added at cells (N,), counted row by row."""
+        """Return a table (C, bins) with values (N,) added at cells (N,), which are indices of the flattened table."""
         return table.flatten().index_add(0, cells, values).view_as(table)
 
     def scores(self, counts: Sequence[int]) -> dict[str, float]:
-        """Return the measures beyond the nine by their names.
+        """Return the measures that need more than the recalls, by their keys.
 
         Args:
             counts: (C,) *training* images per class.
@@ -90,7 +105,7 @@ class Scores(Recall):
         totals = self.totals.cpu()
         images = int(totals.sum())
         each = images or float("nan")
-        return {
+        return super().scores(counts) | {
             "macro_f1": macro_f1(self.hits.cpu(), totals, self.predicted.cpu()),
             "nll": int(self.log_losses) / LOG_UNIT / each,
             "brier": int(self.briers) / UNIT / each,
@@ -99,3 +114,17 @@ class Scores(Recall):
             ),
             **shot_calibration(self.own_hits.cpu(), self.own_confidences.cpu().double() / UNIT, totals, counts=counts),
         }
+
+
+class Recalls(nn.Module):
+    """The state of each split: `Scores`, and `Recall` for the training batches, which are counted as they are seen."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        # A ModuleDict cannot have the key `train`, which is a method of modules.
+        self.of = nn.ModuleList(Recall(classes) if split == "train" else Scores(classes) for split in SPLITS)
+
+    def __getitem__(self, split: str) -> Recall:
+        recall = self.of[SPLITS.index(split)]
+        assert isinstance(recall, Recall)
+        return recall

@@ -1,9 +1,9 @@
-"""Mixes: a training batch to a blended one."""
+"""Mixes: a training batch to a mixed one."""
 
 from ltr.mixes.cutmix import CutMix
 from ltr.mixes.manifold_mixup import ManifoldMixup
 from ltr.mixes.mixup import Mixup
 from ltr.mixes.remix import Remix
-from ltr.mixes.until import Until
+from ltr.mixes.stop_at import StopAt
 
-__all__ = ["CutMix", "ManifoldMixup", "Mixup", "Remix", "Until"]
+__all__ = ["CutMix", "ManifoldMixup", "Mixup", "Remix", "StopAt"]

@@ -1,4 +1,4 @@
-"""A patch of one image on another."""
+"""CutMix."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Target
-from ltr.mixes.paired import Paired
+from ltr.mixes.pairwise import Pairwise
 
 
-class CutMix(Paired):
-    """Paste a patch of the partner; the weight of a label is the part of the picture that is left to it.
+class CutMix(Pairwise):
+    """Paste a patch of the partner into each image; labels are weighted by area.
 
-    The patch has about 1 - lambda of the area, its centre lies anywhere in the picture and its ends are cut off at the
-    border. It is at the same place in all images of a batch.
+    The patch has about 1 - lambda of the area. Its centre is uniform over the image, and it is cut off at the border.
+    All images of a batch have the patch at the same position.
 
     Args:
         counts: (C,) training images per class; not used.
-        alpha: lambda ~ Beta(alpha, alpha), one for a batch.
-        probability: of blending a batch; the others stay as they are.
+        alpha: lambda ~ Beta(alpha, alpha), one per batch.
+        probability: of mixing a batch; other batches are unchanged.
 
     Reference:
         Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", ICCV 2019,
@@ -30,11 +30,11 @@ class CutMix(Paired):
         self.probability = probability
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:
-        """Blend images (B, 3, H, W) with their partners, or leave the batch as it is."""
+        """Mix images (B, 3, H, W) with their partners, or return the batch unchanged."""
         return super().forward(images, labels) if torch.rand(()) < self.probability else (images, Target(labels))
 
     def blend(self, images: Tensor, partners: Tensor, share: float) -> tuple[Tensor, float]:
-        """Return the images with a patch, and the part of them without it."""
+        """Return the images with the patch, and the share of the area without it."""
         height, width = images.shape[2:]
         rows, columns = (self.span(size, size * (1 - share) ** 0.5) for size in (height, width))
         images = images.clone()
@@ -44,6 +44,6 @@ class CutMix(Paired):
 
     @staticmethod
     def span(size: int, length: float) -> slice:
-        """Return where a side of the patch lies, at most `length` of `size` pixels."""
+        """Draw the position of the patch along one side: at most `length` of `size` pixels."""
         centre, half = int(torch.randint(size, ())), int(length) // 2
         return slice(max(centre - half, 0), min(centre + half, size))

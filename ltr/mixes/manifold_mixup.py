@@ -1,4 +1,4 @@
-"""Mixup of what a stage of the network makes of the images."""
+"""Manifold mixup: mixup of the activations of a stage."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from torch import Tensor, nn
 
 from ltr.contracts import Backbone
 from ltr.errors import InputError
-from ltr.mixes.paired import Paired
+from ltr.mixes.pairwise import Pairwise
 
 
-class ManifoldMixup(Paired):
-    """Blend the maps of a stage, or the pooled features, as `Mixup` blends images; the losses likewise.
+class ManifoldMixup(Pairwise):
+    """Mix the activations of a stage, or the pooled features, as `Mixup` mixes images.
 
-    The images pass unchanged; the blend is made by a forward hook in the first pass through the backbone after the
-    batch was mixed. An evaluation is never mixed, so the hook does nothing there.
+    The images are unchanged. A forward hook mixes the activations in the first pass through the backbone after the
+    batch was drawn. It does nothing in evaluation, where batches are never mixed.
 
     Args:
         counts: (C,) training images per class; not used.
-        alpha: lambda ~ Beta(alpha, alpha), one for a batch.
-        stage: after which stage of the backbone; `pool` for its features, the place of the numbers in "Bag of Tricks".
-            The paper draws another stage for every batch.
+        alpha: lambda ~ Beta(alpha, alpha), one per batch.
+        stage: the stage of the backbone after which to mix; `pool` for the features, as for the numbers in "Bag of
+            Tricks". The paper draws a stage for every batch.
 
     Reference:
         Verma et al., "Manifold Mixup: Better Representations by Interpolating Hidden States", ICML 2019,
@@ -36,21 +36,19 @@ class ManifoldMixup(Paired):
         self.due: tuple[Tensor, Tensor] | None = None
 
     def attach(self, backbone: Backbone) -> None:
-        """Hang the hook on the stage."""
+        """Register the hook on the stage."""
         places = {name: getattr(backbone, name) for name in backbone.stages} | {"pool": backbone}
         if self.stage not in places:
-            raise InputError(
-                f"{type(backbone).__name__} has no stage {self.stage} to mix after: there are {', '.join(places)}."
-            )
+            raise InputError(f"{type(backbone).__name__} has no stage {self.stage}: choose one of {', '.join(places)}.")
         places[self.stage].register_forward_hook(self.mix_maps)
 
     def blend(self, images: Tensor, partners: Tensor, share: float) -> tuple[Tensor, float]:
-        """Leave the images, and keep for the hook what is due."""
+        """Keep partners and share for the hook; the images are unchanged."""
         self.due = partners, torch.tensor(share, device=images.device)
         return images, share
 
     def mix_maps(self, stage: nn.Module, inputs: tuple[Tensor, ...], maps: Tensor) -> Tensor:
-        """Return the maps (B, ...) that a stage made, blended where a blend is due."""
+        """Mix the output (B, ...) of the stage if a batch is due."""
         if self.due is None:
             return maps
         (partners, share), self.due = self.due, None

@@ -1,18 +1,18 @@
-"""Mixup of images."""
+"""Mixup."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from ltr.mixes.paired import Paired
+from ltr.mixes.pairwise import Pairwise
 
 
-class Mixup(Paired):
-    """Blend images and losses: x = lambda x_i + (1 - lambda) x_j and lambda L(y_i) + (1 - lambda) L(y_j).
+class Mixup(Pairwise):
+    """Mix images and losses: x = lambda x_i + (1 - lambda) x_j and lambda L(y_i) + (1 - lambda) L(y_j).
 
     Args:
         counts: (C,) training images per class; not used.
-        alpha: lambda ~ Beta(alpha, alpha), one for a batch.
+        alpha: lambda ~ Beta(alpha, alpha), one per batch.
 
     Reference:
         Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, https://arxiv.org/abs/1710.09412; official

@@ -1,4 +1,4 @@
-"""Mixup whose labels lean to the rarer class."""
+"""Remix: mixup with labels in favour of the rarer class."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from ltr.mixes.mixup import Mixup
 
 
 class Remix(Mixup):
-    """Blend images as `Mixup` does; where one class of a pair is much rarer, let it have the whole label.
+    """Mix images as `Mixup` does; if one class of a pair is much rarer, it gets the whole label.
 
     The weight of y_i is 0 where N_i / N_j >= kappa and lambda < tau, 1 where N_i / N_j <= 1 / kappa and
-    1 - lambda < tau, else lambda. Each pair has its own. The public code multiplies these weights with a loss that is
-    already the mean of the batch, so that only their average acts; here they act pair by pair, as the paper has it.
+    1 - lambda < tau, else lambda. The public code multiplies these weights by the mean loss of the batch, so only their
+    average has an effect; here each pair has its own weight, as in the paper.
 
     Args:
         counts: (C,) training images per class, N_c.
-        alpha: lambda ~ Beta(alpha, alpha), one for a batch.
+        alpha: lambda ~ Beta(alpha, alpha), one per batch.
         kappa: how many times rarer a class must be.
-        tau: below which share the commoner class loses its label.
+        tau: the share below which the more frequent class loses its label.
 
     Reference:
         Chou et al., "Remix: Rebalanced Mixup", ECCV 2020 workshops, https://arxiv.org/abs/2007.03943; public code

@@ -19,13 +19,13 @@ class SAM(Optimizer):
     """Step along the gradient at w + rho g / ||g||, where g is the gradient at w.
 
     Every step takes two passes over its batch, with the same random draws in both. State and parameter groups are those
-    of the optimizer that takes the step, so schedules and checkpoints work as they do for it. In a distributed run g is
-    the synchronised gradient. It cannot be had with gradient accumulation, whose last part alone is passed twice, nor
-    with float16, whose scaler steps without a second pass; bfloat16 is fine.
+    of the base optimizer, so schedules and checkpoints work as usual. In distributed training g is the synchronised
+    gradient. It does not support gradient accumulation, where only the last part would be passed twice, or float16,
+    whose scaler steps without a closure; bfloat16 works.
 
     Args:
         params: the parameters.
-        base: builds the optimizer that takes the step.
+        base: builds the base optimizer, which takes the step.
         rho: radius of the neighbourhood.
 
     Reference:
@@ -47,11 +47,11 @@ class SAM(Optimizer):
         self._share()
 
     def _share(self) -> None:
-        """Have one state and one list of groups with the base."""
+        """Share state and parameter groups with the base optimizer."""
         self.state, self.param_groups = self.base.state, self.base.param_groups
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the state of the base."""
+        """Load the state of the base optimizer."""
         self.base.load_state_dict(state_dict)
         self._share()
 
@@ -60,30 +60,31 @@ class SAM(Optimizer):
         """Take a step.
 
         Args:
-            closure: clears the gradients, computes them anew and returns the loss; called twice.
+            closure: clears the gradients, recomputes them and returns the loss; called twice.
 
         Returns:
-            What the first call returned: the loss at w.
+            The loss at w.
 
         Raises:
-            InputError: where there is no closure.
+            InputError: if there is no closure.
         """
         if closure is None:
-            raise InputError("SAM passes over a batch twice, which a step in float16 cannot: use bf16-mixed.")
-        look = torch.enable_grad()(closure)
+            raise InputError(
+                "SAM needs two passes over a batch, which float16 cannot do: pass `--trainer.precision bf16-mixed`."
+            )
+        evaluate = torch.enable_grad()(closure)
         devices = {parameter.device.index for parameter in self._parameters() if parameter.is_cuda}
         with torch.random.fork_rng(devices):
-            loss = look()
+            loss = evaluate()
         here = [(at, at.clone(), at.grad) for at in self._parameters() if at.grad is not None]
         length = torch.stack([gradient.norm() for _, _, gradient in here]).norm()
         for parameter, _, gradient in here:
             parameter.add_(gradient * (self.rho / (length + TINY)))
-        look()
+        evaluate()
         for parameter, value, _ in here:
             parameter.copy_(value)
         self.base.step()
         return loss
 
     def _parameters(self) -> list[Tensor]:
-        """Return the parameters of all groups."""
         return [parameter for group in self.param_groups for parameter in group["params"]]

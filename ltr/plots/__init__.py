@@ -1,18 +1,18 @@
-"""Figures, from written results only."""
+"""Figures of written results."""
 
 from ltr.plots.confusion import confusion
 from ltr.plots.counts import class_counts
 from ltr.plots.curves import curves
 from ltr.plots.differences import differences
-from ltr.plots.front import front, over_seeds, undominated
+from ltr.plots.front import front
 from ltr.plots.group_recall import group_recall
 from ltr.plots.lengths import lengths
 from ltr.plots.projection import projection
 from ltr.plots.recall import per_class_recall
 from ltr.plots.recall_change import recall_change
 from ltr.plots.reliability import Bins, reliability
-from ltr.plots.save import save
 from ltr.plots.shifts import shifts
+from ltr.plots.style import save
 from ltr.plots.trade_off import trade_off
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "front",
     "group_recall",
     "lengths",
-    "over_seeds",
     "per_class_recall",
     "projection",
     "recall_change",
@@ -32,5 +31,4 @@ __all__ = [
     "save",
     "shifts",
     "trade_off",
-    "undominated",
 ]

@@ -11,17 +11,17 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ltr.counts import by_count
-from ltr.plots.order import group_spans, label_groups, name_ticks
+from ltr.plots.style import group_spans, label_groups, name_ticks
 
 TEXT_CLASSES, CELLS = 20, 500
 
 
 def confusion(labels: ArrayLike, predictions: ArrayLike, *, classes: Sequence[str], counts: Sequence[int]) -> Figure:
-    """Draw how the images of each true class were called, as percentages of the row.
+    """Plot the confusion matrix, in percent of each row.
 
-    Classes go from the most to the fewest training images; thin lines part many, medium and few. The colours grow with
-    the square root, or else the rare confusions could not be seen. A row without images is grey. Above 500 classes
-    neighbours share a cell.
+    Classes are ordered from the most to the fewest training images; thin lines separate many, medium and few. The
+    colour scale is a square root, so that rare confusions are visible. A row without images is grey. Above 500 classes,
+    neighbouring classes share a cell.
 
     Args:
         labels: (N,) true classes.

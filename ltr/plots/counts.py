@@ -1,4 +1,4 @@
-"""The images of every class."""
+"""The number of images per class."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ltr.counts import by_count
-from ltr.plots.order import label_groups, name_ticks, shade_groups
-from ltr.plots.recall import COLOURS
+from ltr.plots.style import COLOURS, label_groups, name_ticks, shade_groups
 
 NAMED = 100
 
 
 def class_counts(train: Sequence[int], test: Sequence[int], *, classes: Sequence[str]) -> Figure:
-    """Draw how many images every class has, from the most to the fewest, on a logarithmic axis.
+    """Plot the number of images per class, from the most to the fewest, on a logarithmic axis.
 
-    The training images are bars, an outline above 100 classes; the test images are points, left out where every class
-    has equally many. A class without an image has no bar or point.
+    Training images are bars, or an outline above 100 classes. Test images are points, left out if the test split is
+    balanced. A class without images has no bar or point.
 
     Args:
         train: (C,) images per class.

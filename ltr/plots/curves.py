@@ -1,4 +1,4 @@
-"""Measures in the course of a training."""
+"""Measures over the epochs of training."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from itertools import cycle
 
 from matplotlib.figure import Figure
 
-from ltr.plots.order import legend
-from ltr.plots.recall import COLOURS
+from ltr.plots.style import COLOURS, legend
 
 MARKED = 40
 
@@ -16,11 +15,11 @@ Line = tuple[Sequence[float], Sequence[float]]
 
 
 def curves(panels: Mapping[str, Mapping[str, Line]], *, columns: int | None = None) -> Figure:
-    """Draw measures over the epochs, a panel each; a line has the same colour in all of them.
+    """Plot measures over the epochs, one panel each; a line has the same colour in all panels.
 
     Args:
-        panels: what is measured, with its unit -> name of a line -> (epochs, values).
-        columns: panels in a row; two or three, by their number, where None.
+        panels: label with unit -> name of a line -> (epochs, values).
+        columns: panels per row; by default two for up to four panels, else three.
     """
     names = dict.fromkeys(name for lines in panels.values() for name in lines)
     colours = dict(zip(names, cycle(COLOURS), strict=False))

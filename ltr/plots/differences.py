@@ -1,4 +1,4 @@
-"""How far rows of a study are from one of them, and how sure that is."""
+"""Paired differences of the rows of a study from a baseline, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from ltr.plots.recall import COLOURS
-
-PANELS = {"top1": "top-1", "gm": "geometric mean", "hm": "harmonic mean", "lowest": "lowest recall"}
+from ltr.measures import shown
+from ltr.plots.style import COLOURS
 
 
 def differences(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], base: str) -> Figure:
-    """Draw paired differences with their intervals, a panel per measure; hollow is what noise may have made.
+    """Plot paired differences with their intervals, one panel per measure; hollow if the interval includes 0.
 
     Args:
         rows: title of a row -> measure -> (mean difference in points, half the width of its interval or None).
-        base: the title of the row that the others are compared with.
+        base: the title of the baseline.
     """
     figure = Figure(figsize=(12, 1.3 + 0.3 * len(rows)), layout="constrained")
-    panels = figure.subplots(1, len(PANELS), sharey=True)
-    for axes, (key, label) in zip(panels, PANELS.items(), strict=True):
+    measures = shown("summary")
+    panels = figure.subplots(1, len(measures), sharey=True)
+    for axes, measure in zip(panels, measures, strict=True):
         for place, row in enumerate(rows.values()):
-            if key in row:
-                mean, margin = row[key]
+            if measure.key in row:
+                mean, margin = row[measure.key]
                 clear = margin is not None and abs(mean) > margin
                 axes.errorbar(
                     mean,
@@ -38,7 +38,7 @@ def differences(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], ba
         axes.axvline(0, color="0.3", linewidth=1)
         axes.grid(axis="x", color="0.92")
         axes.set_axisbelow(True)
-        axes.set(xlabel=f"{label} (points)", ylim=(len(rows) - 0.5, -0.5))
+        axes.set(xlabel=measure.axis("points"), ylim=(len(rows) - 0.5, -0.5))
     panels[0].set_yticks(range(len(rows)), list(rows))
     figure.suptitle(f"minus {base}; filled where the 95 % interval of the paired differences excludes 0", fontsize=10)
     return figure

@@ -1,37 +1,35 @@
-"""What heads give up in the mean for the worst classes, and where that is a choice."""
+"""Top-1 against the worst-class measures of many heads, with the Pareto front."""
 
 from __future__ import annotations
 
-import statistics
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from ltr.plots.recall import COLOURS
-
-MARKERS = "osD^vPX*<>"
-SAID = ("split", "loss", "lr", "t_old")
-PANELS = {"hm": "harmonic mean of the recalls (%)", "lowest": "lowest recall (%)"}
+from ltr.measures import shown
+from ltr.metrics import undominated
+from ltr.plots.style import COLOURS, MARKERS
 
 
 def front(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw top-1 against harmonic mean and lowest recall, a point per head; a line joins those that nothing beats.
+    """Plot harmonic mean and lowest recall against top-1, a point per head; a line joins the Pareto front.
 
-    A head together with the old one is hollow.
+    Ensembles of a head with the old one are hollow.
 
     Args:
-        rows: with `loss`, `lr`, `t_old` and the measures as fractions; the loss `old head` is drawn as a star. Where
-            rows have a spread over seeds, `top1_std` and so on, there are whiskers of one standard deviation.
+        rows: with `loss`, `lr`, `t_old` and the measures as fractions; the loss `old head` is drawn as a star. Error
+            bars show one standard deviation if rows have `top1_std` and so on.
     """
     figure = Figure(figsize=(11, 5), layout="constrained")
-    panels = figure.subplots(1, len(PANELS))
+    measures = shown("front")
+    panels = figure.subplots(1, len(measures))
     names = dict.fromkeys(row["loss"] for row in rows if row["loss"] != "old head")
     styles = dict(zip(names, zip(cycle(COLOURS), cycle(MARKERS), strict=False), strict=False))
-    for axes, (key, label) in zip(panels, PANELS.items(), strict=True):
+    for axes, measure in zip(panels, measures, strict=True):
+        key = measure.key
         edge = sorted(undominated(rows, key), key=lambda row: float(row["top1"]))
         points = [(100 * row["top1"], 100 * row[key]) for row in edge]
         axes.plot(*zip(*points, strict=True), color="0.6", linewidth=1.2, zorder=1, label="not beaten")
@@ -56,7 +54,7 @@ def front(rows: Sequence[Mapping[str, Any]]) -> Figure:
         for row in rows:
             if row["loss"] == "old head":
                 axes.plot(100 * row["top1"], 100 * row[key], "*", color="black", markersize=14, label="old head")
-        axes.set(xlabel="top-1 (%)", ylabel=label)
+        axes.set(xlabel="top-1 (%)", ylabel=measure.axis())
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
     if any(row["t_old"] is not None for row in rows):
@@ -64,34 +62,3 @@ def front(rows: Sequence[Mapping[str, Any]]) -> Figure:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False)
     return figure
-
-
-def undominated(rows: Sequence[Mapping[str, Any]], key: str) -> list[Mapping[str, Any]]:
-    """Return the rows that no other one equals or beats in both top-1 and a measure, beating it in one."""
-
-    def beats(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        apart = (one["top1"] - other["top1"], one[key] - other[key])
-        return bool(min(apart) >= 0 and max(apart) > 0)
-
-    return [row for row in rows if not any(beats(other, row) for other in rows)]
-
-
-def over_seeds(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one row per head with the mean of every measure, and its standard deviation as `{measure}_std`.
-
-    Args:
-        rows: of all heads with all `seed`s.
-    """
-    found: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        found[tuple(row[key] for key in SAID)].append(row)
-    means = []
-    for head, each in found.items():
-        measures: dict[str, Any] = {}
-        for key in each[0]:
-            values = [row[key] for row in each if row[key] is not None]
-            if key not in (*SAID, "seed") and values:
-                measures[key] = statistics.mean(values)
-                measures[f"{key}_std"] = statistics.stdev(values) if len(values) > 1 else 0.0
-        means.append({**dict(zip(SAID, head, strict=True)), **measures, "seeds": len(each)})
-    return means

@@ -1,4 +1,4 @@
-"""The recall of the shot groups."""
+"""Mean recall of the shot groups."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from matplotlib.figure import Figure
 
 from ltr.counts import shot_groups
 from ltr.markdown import plural
-from ltr.plots.order import legend
-from ltr.plots.recall import COLOURS
+from ltr.plots.style import COLOURS, legend
 
 
 def group_recall(rows: Mapping[str, Mapping[str, float | None]], counts: Sequence[int]) -> Figure:
-    """Draw the mean recall of the classes with many, medium and few training images, evaluations side by side.
+    """Plot the mean recall of the classes with many, medium and few training images, as grouped bars.
 
     Args:
-        rows: name of an evaluation -> shot group -> fraction; None or NaN where it was not measured.
+        rows: name of an evaluation -> shot group -> fraction; None or NaN if not measured.
         counts: (C,) training images per class.
     """
     groups = {group: members for group, members in shot_groups(counts).items() if members}

@@ -1,4 +1,4 @@
-"""The lengths of the classifier's weights."""
+"""Weight norms of the classifier."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ltr.counts import by_count
-from ltr.plots.front import MARKERS
-from ltr.plots.order import label_groups, name_ticks, shade_groups
-from ltr.plots.recall import BARS, COLOURS
+from ltr.plots.style import BARS, COLOURS, MARKERS, label_groups, name_ticks, shade_groups
 
 
 def lengths(heads: Mapping[str, Sequence[float]], counts: Sequence[int], *, classes: Sequence[str]) -> Figure:
-    """Draw the length of the weights of every class, from the most to the fewest training images.
+    """Plot the weight norm of every class, from the most to the fewest training images.
 
     Args:
-        heads: name of a classifier -> (C,) lengths.
+        heads: name of a classifier -> (C,) norms.
         counts: (C,) training images per class.
         classes: (C,) names.
 
     Reference:
         Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR 2020,
-        https://arxiv.org/abs/1910.09217, where the lengths fall with the training counts.
+        https://arxiv.org/abs/1910.09217, where the norms fall with the training counts.
     """
     order = by_count(counts)
     figure = Figure(figsize=(8, 3.8) if len(order) <= 30 else (13, 4.4), layout="constrained")

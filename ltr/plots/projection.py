@@ -1,4 +1,4 @@
-"""Features of a few classes in the plane."""
+"""Features of a few classes, projected to two dimensions."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ltr.counts import by_count
-from ltr.plots.front import MARKERS
+from ltr.plots.style import MARKERS
 
 
 def projection(
     points: ArrayLike, labels: ArrayLike, counts: Sequence[int], *, classes: Sequence[str], axes_names: tuple[str, str]
 ) -> Figure:
-    """Draw points in the plane by their class, whose colour is dark for the most images and light for the fewest.
+    """Plot points coloured by class, from dark for the most training images to light for the fewest.
 
     Args:
         points: (M, 2).
-        labels: (M,) classes, of which there should be few.
+        labels: (M,) classes; there should be few.
         counts: (C,) training images per class.
         classes: (C,) names.
-        axes_names: what the two axes are.
+        axes_names: labels of the two axes.
     """
     points, labels = np.asarray(points), np.asarray(labels)
     figure = Figure(figsize=(8.5, 5.6), layout="constrained")

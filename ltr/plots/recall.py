@@ -1,4 +1,4 @@
-"""The recall of every class."""
+"""Per-class recall."""
 
 from __future__ import annotations
 
@@ -11,25 +11,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from ltr.counts import by_count
-from ltr.plots.order import label_groups, legend, name_ticks, shade_groups
-
-# Okabe and Ito: told apart by every kind of colour vision.
-COLOURS = ("#56B4E9", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00")
-BARS = 200
+from ltr.plots.style import BARS, COLOURS, label_groups, legend, name_ticks, shade_groups
 
 
 def per_class_recall(
     recalls: Mapping[str, Sequence[float | None]], counts: Sequence[int], *, classes: Sequence[str] | None = None
 ) -> Figure:
-    """Draw the recalls of one or more models over the classes, from the most to the fewest training images.
+    """Plot the per-class recall of one or more models, from the most to the fewest training images.
 
-    The first model is drawn as bars, every further one as a step line over them, so that what a method gives and takes
-    shows at 10 classes and at 100. The strip underneath holds the training counts.
+    The first model is drawn as bars, the others as step lines over them, readable with 10 classes and with 100.
+    A second panel below has the training counts.
 
     Args:
-        recalls: name of a model -> (C,) fractions, NaN or None for a class that was not measured.
+        recalls: name of a model -> (C,) fractions, NaN or None if not measured.
         counts: (C,) training images per class.
-        classes: (C,) names; the class numbers where None.
+        classes: (C,) names; class indices by default.
     """
     order = by_count(counts)
     names = [str(label) if classes is None else classes[label] for label in order]

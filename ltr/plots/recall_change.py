@@ -1,4 +1,4 @@
-"""What every class gains or loses."""
+"""Change of recall per class."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ltr.counts import by_count
-from ltr.plots.order import label_groups, legend, name_ticks, shade_groups
-from ltr.plots.recall import COLOURS
+from ltr.plots.style import COLOURS, label_groups, legend, name_ticks, shade_groups
 
 
 def recall_change(
@@ -20,14 +19,14 @@ def recall_change(
     classes: Sequence[str],
     names: tuple[str, str] = ("before", "after"),
 ) -> Figure:
-    """Draw the difference of two recalls over the classes, from the most to the fewest training images.
+    """Plot the difference of two per-class recalls, from the most to the fewest training images.
 
     Args:
-        before: (C,) fractions, NaN or None for a class that was not measured.
-        after: (C,) likewise.
+        before: (C,) fractions, NaN or None if not measured.
+        after: (C,) fractions.
         counts: (C,) training images per class.
         classes: (C,) names.
-        names: of the two.
+        names: of the two models.
     """
     order = by_count(counts)
     change = 100 * (np.asarray(after, dtype=float) - np.asarray(before, dtype=float))[order]

@@ -1,4 +1,4 @@
-"""Confidence against accuracy."""
+"""Reliability diagrams: confidence against accuracy."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from ltr.plots.recall import COLOURS
+from ltr.plots.style import COLOURS
 
 
 class Bins(NamedTuple):
-    """Bins of equal width of the confidences of some images: bin k holds (k / bins, (k + 1) / bins], the first also 0.
+    """Equal-width bins of confidence: bin k holds (k / bins, (k + 1) / bins], the first also 0.
 
     Attributes:
-        hits: (bins,) images recognised.
+        hits: (bins,) recognised images.
         totals: (bins,) images.
         confidences: (bins,) sums of their confidences.
     """
@@ -31,8 +31,8 @@ class Bins(NamedTuple):
 
         Args:
             confidences: (N,) in [0, 1].
-            hits: (N,) whether each was recognised.
-            bins: how many.
+            hits: (N,) whether each image was recognised.
+            bins: number of bins.
         """
         sure = np.asarray(confidences, dtype=np.float64)
         where = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
@@ -47,13 +47,13 @@ class Bins(NamedTuple):
 
 
 def reliability(groups: Mapping[str, Bins]) -> Figure:
-    """Draw how many of the images that are answered with a confidence are recognised, a panel per group of images.
+    """Plot accuracy against confidence, one panel per group of images.
 
-    What lies below the diagonal is overconfident. The strip underneath holds the share of the images in each bin; a
-    bin without images has no bar.
+    Below the diagonal the model is overconfident. A second panel has the share of images in each bin; an empty bin has
+    no bar.
 
     Args:
-        groups: title -> its images.
+        groups: title -> bins of its images.
 
     Reference:
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, https://arxiv.org/abs/1706.04599.

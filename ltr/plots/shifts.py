@@ -9,18 +9,16 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ltr.plots.front import MARKERS
-from ltr.plots.recall import COLOURS
+from ltr.plots.style import COLOURS, MARKERS
 
 SIDES = {"backward": -1, "uniform": 0, "forward": 1}
 
 
 def shifts(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw top-1 from the most backward distribution over the uniform to the most forward, a line per treatment.
+    """Plot top-1 over test distributions from backward to uniform to forward, one line per treatment.
 
     Args:
-        rows: with `distribution`, `parameter`, `treatment` and `top1` as a fraction; distributions without an order are
-            left out.
+        rows: with `distribution`, `parameter`, `treatment` and `top1` as a fraction; other distributions are left out.
     """
     figure = Figure(figsize=(8, 4.8), layout="constrained")
     axes = figure.add_subplot()
@@ -40,5 +38,5 @@ def shifts(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def position(row: Mapping[str, Any]) -> float:
-    """Return where a distribution lies: the logarithm of its factor, below 0 where it is backward."""
+    """Return the position of a distribution: the logarithm of its imbalance, negative if backward."""
     return SIDES[row["distribution"]] * math.log(row["parameter"])

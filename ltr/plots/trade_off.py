@@ -1,4 +1,4 @@
-"""What two heads together give up in the mean for the worst classes."""
+"""Trade-off of an ensemble of two heads between top-1 and the worst classes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from itertools import cycle
 
 from matplotlib.figure import Figure
 
-from ltr.plots.front import PANELS
-from ltr.plots.order import legend
-from ltr.plots.recall import COLOURS
+from ltr.measures import shown
+from ltr.plots.style import COLOURS, legend
 
 MARKERS = "*sD^v"
 
@@ -19,15 +18,17 @@ def trade_off(
     points: Mapping[str, Mapping[str, float]],
     here: tuple[str, Mapping[str, float]],
 ) -> Figure:
-    """Draw top-1 against harmonic mean and lowest recall as a temperature moves, beside what it moves between.
+    """Plot harmonic mean and lowest recall against top-1 over the temperatures of an ensemble of two heads.
 
     Args:
         curve: `top1`, `hm` and `lowest` as fractions, in the order of the temperatures.
-        points: the same measures of other models by their names, a marker each.
-        here: the name and the measures of the point on the curve that is looked at.
+        points: the same measures of other models, by name; one marker each.
+        here: name and measures of the selected point on the curve.
     """
     figure = Figure(figsize=(10, 4.6), layout="constrained")
-    for axes, (key, label) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+    measures = shown("front")
+    for axes, measure in zip(figure.subplots(1, len(measures)), measures, strict=True):
+        key = measure.key
         line = [(100 * row["top1"], 100 * row[key]) for row in curve]
         handles = axes.plot(
             *zip(*line, strict=True), color="0.45", linewidth=1.2, marker=".", label="both heads, a dot per temperature"
@@ -39,7 +40,7 @@ def trade_off(
         place = 100 * row["top1"], 100 * row[key]
         ring = {"markersize": 15, "markerfacecolor": "none", "markeredgecolor": "black", "markeredgewidth": 2}
         handles += axes.plot(*place, "o", **ring, label=name, zorder=4)
-        axes.set(xlabel="top-1 (%)", ylabel=label)
+        axes.set(xlabel="top-1 (%)", ylabel=measure.axis())
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
     legend(figure, handles)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ltr import plots
 from ltr.counts import shot_groups
+from ltr.measures import shown
 from ltr.plots import Bins
 from ltr.run.folder import EvaluationResult, Row
 
 HEAD, OLD = "head", "old head"
 SERIES = 5
-PANELS = {"top1": "top-1 (%)", "gm": "GM (%)", "hm": "HM (%)", "lowest": "lowest recall (%)"}
 # A class may be called anything, `$` included; the names within figures shall not differ from one writing to the next.
 STYLE: Any = {"text.parse_math": False, "svg.fonttype": "path", "svg.hashsalt": "ltr"}
 
@@ -50,8 +50,8 @@ def training(rows: Sequence[Row], *, columns: int | None = None) -> Figure | Non
     if not splits:
         return None
     panels = {"loss": {"train": line(rows, "train/loss")}}
-    for key, label in PANELS.items():
-        panels[label] = {split: line(rows, f"{split}/{key}", 100) for split in splits}
+    for measure in shown("summary"):
+        panels[measure.axis()] = {split: line(rows, f"{split}/{measure.key}", measure.scale) for split in splits}
     return plots.curves(panels, columns=columns)
 
 
@@ -62,8 +62,8 @@ def tests(runs: Mapping[str, Sequence[Row]]) -> Figure | None:
         return None
     return plots.curves(
         {
-            label: {name: line(rows, f"test/{key}", 100) for name, rows in followed.items()}
-            for key, label in PANELS.items()
+            measure.axis(): {name: line(rows, f"test/{measure.key}", measure.scale) for name, rows in followed.items()}
+            for measure in shown("summary")
         }
     )
 

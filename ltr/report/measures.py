@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ltr.metrics import TITLES
+from ltr.measures import measure_of
 
-PERCENT = {*TITLES, "mean_recall", "worst", "flops_saved"} - {"zero_recall", "nll", "brier"}
 NOTE = (
     "In percent: recalls, their means, F1 and calibration errors; everything else is as in metrics.json. Zero-recall "
     "counts the classes of which no test image was recognised. The result of a run is its last epoch."
@@ -13,14 +12,14 @@ NOTE = (
 
 def title(key: str) -> str:
     """Return what a measure is called."""
-    return TITLES.get(key, key.replace("_", " "))
+    return measure_of(key).title
 
 
 def written(key: str, value: float | None) -> str:
     """Return a measure as text, in percent where it is a fraction; `-` where there was nothing to measure."""
     if value is None:
         return "-"
-    if key in PERCENT:
+    if measure_of(key).unit == "%":
         return f"{100 * value:.2f}"
     return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
 

@@ -4,9 +4,9 @@ from ltr.samplers.bilateral import Bilateral
 from ltr.samplers.class_aware import ClassAware
 from ltr.samplers.deferred import Deferred
 from ltr.samplers.effective_number import EffectiveNumber
-from ltr.samplers.levelled import Oversampling, Undersampling
 from ltr.samplers.power import Power
 from ltr.samplers.progressive import Progressive
+from ltr.samplers.resampling import Oversampling, Undersampling
 
 __all__ = [
     "Bilateral",

@@ -1,4 +1,4 @@
-"""Two streams in one batch: the set as it is and the set reversed."""
+"""BBN-style sampling: two streams in one batch, with the original and the reversed class distribution."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ltr.samplers.power import Power
 
 
 class Bilateral(Sampler):
-    """Pair every image of an instance-sampled epoch with one of a reversed stream, for one network or for `BBN`.
+    """Pair every image of the data set with one of a reversed stream, for a single network or for `BBN`.
 
-    An epoch has 2N images: at even places the images of the set as it is, at odd places those of the reversed one. A
-    batch of an even size holds as many of either stream, so that 128 stand for the 64 + 64 of the public code. The
-    processes of a distributed run share out whole pairs.
+    An epoch has 2N images: those of the original distribution at even positions, those of the reversed one at odd
+    positions. A batch of even size has the same number of both, so a batch size of 128 is the 64 + 64 of the public
+    code. Distributed processes divide whole pairs between them.
 
     Args:
         labels: (N,) class indices of the training split.
-        q: the power of the count by which the second stream draws classes; -1 reverses the set.
+        q: power of the count in the second stream; -1 reverses the class distribution.
 
     Reference:
         "BBN-style sampling" of Zhang et al., "Bag of Tricks for Long-Tailed Visual Recognition with Deep Convolutional
@@ -34,5 +34,5 @@ class Bilateral(Sampler):
         self.size = 2 * len(labels)
 
     def draw(self, generator: torch.Generator) -> Tensor:
-        """Return (2N,) indices, pair after pair."""
+        """Return (2N,) indices, pair by pair."""
         return torch.stack([stream.draw(generator) for stream in self.halves], 1).flatten()

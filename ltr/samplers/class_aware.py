@@ -1,4 +1,4 @@
-"""Going round the classes, a few images of each."""
+"""Class-aware sampling: cycle through the classes, a few images of each."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ltr.samplers.cycle import cycle, members
 
 
 class ClassAware(Sampler):
-    """Go through all classes in shuffled rounds and take `images` of each; the images of a class come in rounds, too.
+    """Go through the classes in shuffled rounds, `images` of each, and through the images of a class likewise.
 
-    Every class is seen equally often, up to one visit, where `Power` with q 0 gives it so only in the mean.
+    All classes are visited equally often, up to one visit. With `Power` and q 0 this only holds in expectation.
 
     Args:
         labels: (N,) class indices of the training split.
-        images: images of a class in a row.
-        whole: whether an epoch is C * N_max images long, so that every image is seen, as in the code of FBL; else it
-            has N, about as many as MiSLAS lets it have.
+        images: consecutive images of a class.
+        whole: use C * N_max images per epoch, so that every image is seen, as in the code of FBL; else N images, about
+            as many as in MiSLAS.
 
     Reference:
         Shen et al., "Relay Backpropagation for Effective Learning of Deep Convolutional Neural Networks", ECCV 2016,
@@ -38,6 +38,6 @@ class ClassAware(Sampler):
         rounds = -(-self.size // (classes * self.images))
         visits = torch.stack([cycle(part, rounds * self.images, generator) for part in self.members])
         order = torch.rand(rounds, classes, generator=generator, dtype=torch.float64).argsort(1)
-        # (C, rounds, images) by class, gathered in each round's order to (rounds, C, images).
+        # From (C, rounds, images) by class to (rounds, C, images) in the order of each round.
         turns = visits.view(classes, rounds, self.images)[order, torch.arange(rounds)[:, None]]
         return turns.flatten()[: self.size]

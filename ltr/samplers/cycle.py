@@ -1,4 +1,4 @@
-"""Visiting the images of a class in shuffled rounds."""
+"""Shuffled rounds through the images of a class."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 def cycle(members: Tensor, visits: int, generator: torch.Generator) -> Tensor:
-    """Return (visits,) images of one class: as many shuffled rounds through it as are needed, the last one cut.
+    """Return (visits,) images of one class in shuffled rounds; the last round may be incomplete.
 
-    Every image is visited equally often, up to one visit, and which ones gain by it is drawn.
+    All images are visited equally often, up to one visit; which images get one more is random.
 
     Args:
         members: (N_c,) the images of the class.
-        visits: length of the result.
-        generator: what the rounds are drawn from.
+        visits: number of images to return.
+        generator: the random generator.
     """
     rounds = -(-visits // len(members))
     order = torch.rand(rounds, len(members), generator=generator, dtype=torch.float64).argsort(1)

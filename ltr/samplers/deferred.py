@@ -1,24 +1,24 @@
-"""Deferred re-sampling: another sampler for the last part of a run."""
+"""Deferred re-sampling (DRS): another sampler for the last part of training."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from ltr import switch
+from ltr import milestones
 from ltr.contracts import Sampler, SamplerFactory
 from ltr.errors import InputError
 from ltr.samplers.power import Power
 
 
 class Deferred(Sampler):
-    """DRS: draw with one sampler first, and with another from the fraction `start` of the run on.
+    """Use one sampler first, and another one from the fraction `start` of training on.
 
     Args:
         labels: (N,) class indices of the training split.
-        before: the first sampler; instance sampling where none is named.
-        after: the second one; class-balanced sampling where none is named. It hears the epochs of the whole run.
-        start: when it takes over: 0.8 is epoch 160 (from 0) of 200.
+        before: the first sampler; instance sampling by default.
+        after: the second sampler; class-balanced by default. Its epochs are those of the whole training.
+        start: the fraction of training at which `after` starts; 0.8 is epoch 160 (from 0) of 200.
 
     Reference:
         Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS 2019,
@@ -41,22 +41,22 @@ class Deferred(Sampler):
         if self.after.size != self.size:
             raise InputError(
                 f"an epoch of {type(self.before).__name__} has {self.size} images and one of "
-                f"{type(self.after).__name__} {self.after.size}: the epochs of a run are equally long."
+                f"{type(self.after).__name__} {self.after.size}: use samplers with epochs of the same length."
             )
 
     def set_epoch(self, epoch: int, epochs: int | None = None) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
         super().set_epoch(epoch, epochs)
         self.before.set_epoch(epoch, epochs)
         self.after.set_epoch(epoch, epochs)
 
     def check(self, epochs: int) -> None:
-        """Raise where the switch, or one of the two samplers' own, would never fire in `epochs` epochs."""
-        switch.check(self.start, epochs, "the switch of the Deferred sampler")
+        """Raise `InputError` if `epochs` epochs are too few for the switch or for a milestone of a sampler."""
+        milestones.check(self.start, epochs, "the switch of the Deferred sampler")
         self.before.check(epochs)
         self.after.check(epochs)
 
     def draw(self, generator: torch.Generator) -> Tensor:
-        """Return the indices of the sampler whose turn it is."""
-        late = switch.reached(self.start, self.epoch, self.epochs)
+        """Return the indices of the current sampler."""
+        late = milestones.passed(self.start, self.epoch, self.epochs)
         return (self.after if late else self.before).draw(generator)

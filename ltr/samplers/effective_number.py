@@ -1,4 +1,4 @@
-"""Sampling by the weights of the class-balanced loss."""
+"""Sampling by the effective number of samples."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from ltr.samplers.weighted import Weighted
 
 
 class EffectiveNumber(Weighted):
-    """Draw every image in proportion to the class-balanced weight of its class, (1 - beta) / (1 - beta ** N_c).
+    """Draw every image with probability proportional to (1 - beta) / (1 - beta ** N_c) of its class.
 
-    For the usual beta and the counts of CIFAR this is nearly class-balanced sampling.
+    These are the weights of the class-balanced loss. With the usual beta and the counts of CIFAR, this is close to
+    class-balanced sampling.
 
     Args:
         labels: (N,) class indices of the training split.
-        beta: the weight of one more image, in [0, 1); 0 is instance sampling with replacement.
+        beta: in [0, 1); 0 is instance sampling with replacement.
 
     Reference:
         Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019,
         https://arxiv.org/abs/1901.05555; the rule `Resample` of kaidic/LDAM-DRW, utils.py, whose training script builds
-        its loader before the sampler and so never uses it.
+        the loader before the sampler and so never uses it.
     """
 
     def __init__(self, labels: Tensor, *, beta: float = 0.9999) -> None:

@@ -9,7 +9,7 @@ from ltr.samplers.weighted import Weighted
 
 
 class Power(Weighted):
-    """Draw class c with probability proportional to N_c ** q, then an image of it uniformly.
+    """Draw class c with probability proportional to N_c ** q, then one of its images uniformly.
 
     `q` 1 is instance sampling (every image once per epoch, without replacement), 0.5 square-root, 0 class-balanced and
     -1 reversed sampling.

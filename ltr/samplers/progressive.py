@@ -1,4 +1,4 @@
-"""Sampling that moves from instances to classes in the course of a run."""
+"""Progressively balanced sampling, from instance-balanced to class-balanced."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ltr.samplers.weighted import Weighted
 
 
 class Progressive(Weighted):
-    """Progressively balanced sampling: draw class c with probability (1 - t) N_c / N + t / C.
+    """Draw class c with probability (1 - t) N_c / N + t / C.
 
-    t = (e + 1) / E in epoch e (from 0) of E. The public code counts epochs from 1, so that its t = e / E is the same: a
-    run ends class-balanced, and the first epoch is nearly one of instances.
+    t = (e + 1) / E in epoch e (from 0) of E: it starts almost instance-balanced and ends class-balanced. This is the
+    t = e / E of the public code, which counts epochs from 1.
 
     Args:
         labels: (N,) class indices of the training split.
@@ -22,6 +22,6 @@ class Progressive(Weighted):
     """
 
     def shares(self) -> Tensor:
-        """Return (C,) the mixture of this epoch."""
+        """Return (C,) the class probabilities of this epoch."""
         time = (self.epoch + 1) / self.epochs
         return (1 - time) * self.counts / self.counts.sum() + time / len(self.counts)

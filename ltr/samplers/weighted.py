@@ -1,4 +1,4 @@
-"""What the samplers share that draw classes with given shares."""
+"""The base class of samplers that draw classes with given probabilities."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ltr.counts import per_class
 
 
 class Weighted(Sampler):
-    """Draw a class by its share, then an image of it uniformly; with replacement, as many draws as there are images.
+    """Draw a class by its share, then one of its images uniformly: N draws with replacement.
 
-    Such a sampler changes the prior that the network sees, which a loss that knows the counts does not hear of.
+    Such a sampler changes the class prior of the batches. A loss that uses the counts does not know of this.
 
     Args:
         labels: (N,) class indices of the training split.
@@ -30,7 +30,7 @@ class Weighted(Sampler):
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Return (N,) indices."""
-        # Inverting the distribution function has no limit on the number of images, unlike torch.multinomial.
+        # Inverse transform sampling, because torch.multinomial limits the number of images.
         steps = (self.shares() / self.counts)[self.labels].cumsum(0)
         draws = torch.rand(self.size, generator=generator, dtype=torch.float64) * steps[-1]
         return torch.searchsorted(steps, draws, right=True).clamp_(max=len(self.labels) - 1)

@@ -1,4 +1,4 @@
-"""What a row of a study has found."""
+"""The results of a row of a study."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ltr.measures import measure_of
 from ltr.studies.job import Entry, Key
-
-COUNTED = ("zero_recall",)
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,8 @@ class Cell:
     Attributes:
         entry: the row.
         found: the content of metrics.json by subset seed and seed.
-        runs: how many there are to be.
-        failure: why a run of it failed, None where none did.
+        runs: number of planned runs.
+        failure: why a run failed; None if none did.
     """
 
     entry: Entry
@@ -31,18 +30,18 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """Its name in the table, with how much is missing."""
+        """The title in the table, with the number of runs if some are missing."""
         if len(self.found) == self.runs:
             return self.entry.title
         return f"{self.entry.title} ({len(self.found)} of {self.runs} {'seeds' if self.runs > 1 else 'seed'})"
 
     def values(self, key: str) -> dict[Key, float]:
-        """Return a measure of every run that has it, in percent where it is a fraction."""
-        unit = 1 if key in COUNTED else 100
-        return {run: unit * found[key] for run, found in self.found.items() if found.get(key) is not None}
+        """Return a measure of every run that has it, in percent if it is a fraction."""
+        scale = measure_of(key).scale
+        return {run: scale * found[key] for run, found in self.found.items() if found.get(key) is not None}
 
     def mean(self, key: str) -> float | None:
-        """Return the mean of a measure over the runs, None of nothing."""
+        """Return the mean of a measure over the runs, None without any."""
         return mean(list(self.values(key).values()))
 
     def figure(self, key: str) -> str:
@@ -60,5 +59,5 @@ class Cell:
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """Return the mean, None of nothing."""
+    """Return the mean, None for an empty sequence."""
     return math.fsum(values) / len(values) if values else None

@@ -1,4 +1,4 @@
-"""Whether one row is ahead of another by more than noise."""
+"""Paired differences between rows of a study, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Difference:
 
     Attributes:
         mean: over the pairs.
-        margin: half the width of the interval; None where there is one pair only, or pairs that do not vary.
-        pairs: how many there are.
+        margin: half the width of the interval; None with a single pair, or if all pairs are equal.
+        pairs: number of pairs.
     """
 
     mean: float
@@ -43,18 +43,17 @@ class Difference:
 
 
 def paired(ours: Mapping[Key, float], theirs: Mapping[Key, float]) -> Difference | None:
-    """Compare two rows run by run, so that what a seed does to both does not count.
+    """Compare two rows run by run, so that the effect of a seed on both rows cancels.
 
-    The interval is that of the paired t-test, mean ± t_{0.975, n - 1} s / sqrt(n). Where images were chosen in several
-    ways (subset seeds), runs on the same images are no independent witnesses: their differences are averaged first, and
-    n is the number of choices.
+    The interval is that of the paired t-test, mean ± t_{0.975, n - 1} s / sqrt(n). With several subset seeds, runs on
+    the same images are not independent: their differences are averaged first, and n is the number of subset seeds.
 
     Args:
         ours: a measure by subset seed and seed.
-        theirs: the same of the row to compare with.
+        theirs: the same measure of the other row.
 
     Returns:
-        None where the two have no run in common.
+        None if the two have no run in common.
 
     Reference:
         Student, "The Probable Error of a Mean", Biometrika 6(1), 1908; `scipy.stats.ttest_rel` gives the same.
@@ -67,7 +66,7 @@ def paired(ours: Mapping[Key, float], theirs: Mapping[Key, float]) -> Difference
     pairs = [statistics.mean(group) for group in groups.values()] if len(groups) > 1 else [*chain(*groups.values())]
     if not pairs:
         return None
-    # Rows that no seed changes say nothing about noise.
+    # Equal differences give no estimate of the noise.
     if len(pairs) == 1 or max(pairs) - min(pairs) < 1e-9:
         return Difference(statistics.mean(pairs), None, len(pairs))
     quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 1))

@@ -13,14 +13,15 @@ from typing import Any
 
 from ltr import files
 from ltr.markdown import markdown_table
+from ltr.measures import shown
 from ltr.run import lookup
 from ltr.run.folder import METRICS, TEST, read_arguments
 from ltr.run.recipe import GROUPS, Recipe
 from ltr.studies.cell import Cell
 from ltr.studies.job import Entry, Job
 from ltr.studies.plan import Plan
+from ltr.studies.render import markdown
 from ltr.studies.study import collect
-from ltr.studies.text import markdown
 
 DESCRIPTION = """Print the gallery of all recipes as Markdown: paper, what is changed, command, what is reported, and
 what was measured here, as far as results lie in the folder of the runs."""
@@ -34,7 +35,6 @@ with the best epoch on the test set; the header of each file says what deviates.
 was made. This file is written by `ltr gallery --output configs/README.md`.
 """
 COLUMNS = ("paper", "what it changes", "config", "command", "reported", "ours")
-FIGURES = ("top1", "gm", "hm", "lowest")
 ALWAYS = "Recipes that combine with every method: `--config recipes/...`"
 ASIDE = ("recipes", "data")
 BUDGET = ("--model.backbone.checkpoint", "--model.teacher.checkpoint", "--trainer.max_epochs", "--data.imbalance")
@@ -149,7 +149,7 @@ def _belongs(recipe: Recipe, cell: Cell) -> bool:
 
 def _ours(study: str, cell: Cell) -> str:
     """Return the figures of a row and where they are from."""
-    figures = " / ".join(cell.figure(key) for key in FIGURES)
+    figures = " / ".join(cell.figure(measure.key) for measure in shown("summary"))
     return f"{figures} ([{study}](#{study}))" if study else f"{figures} (`checkpoints/{cell.entry.name}`)"
 
 

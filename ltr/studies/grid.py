@@ -11,6 +11,8 @@ from typing import Any
 from ltr import files, plots
 from ltr.errors import InputError
 from ltr.markdown import markdown_table
+from ltr.measures import shown
+from ltr.metrics import over_seeds, undominated
 from ltr.run.folder import RunFolder, made_with, write_arguments
 from ltr.studies.runs import Perform
 
@@ -18,7 +20,6 @@ DESCRIPTION = """Tune heads with every seed and every loss and learning rate of 
 computed once, and draw what they give up in the mean for the worst classes. The seeds of an earlier call are kept.
 Arguments that are not listed here go to the tuning, such as --model.backbone.checkpoint RUN or --data.val_per_class
 5."""
-SHOWN = {"top1": "top-1", "gm": "GM", "hm": "HM", "lowest": "lowest"}
 NOTE = "In percent, mean ± standard deviation over seeds. These are the heads that no other one beats in both columns."
 
 
@@ -43,7 +44,7 @@ def tune_grid(arguments: Sequence[str], perform: Perform) -> None:
     said, common = parser.parse_known_args(arguments)
     folder = RunFolder.of(said.runs, said.name).path
     found = _tables(folder, said.seeds, ["--config", said.config, *common], perform, separate=said.separate)
-    rows = plots.over_seeds(found)
+    rows = over_seeds(found)
     files.write_csv(folder / "front.csv", rows)
     split = rows[0]["split"]
     chosen = [row for row in rows if row["split"] == split]
@@ -106,14 +107,16 @@ def _read(row: Mapping[str, str]) -> dict[str, Any]:
 
 def markdown(rows: Sequence[Mapping[str, Any]], *, split: str, command: str, seeds: Sequence[int]) -> str:
     """Return the old head and the heads that none beats, in top-1 and harmonic mean or in top-1 and lowest recall."""
-    edge = [row for key in ("hm", "lowest") for row in plots.undominated(rows, key)]
+    edge = [row for measure in shown("front") for row in undominated(rows, measure.key)]
     kept = [row for row in rows if row["loss"] == "old head" or row in edge]
     kept.sort(key=lambda row: -row["top1"])
     choice = "" if split == "val" else " To choose one, carve out a validation split: `--data.val_per_class 5`."
+    measures = shown("summary")
     cells = []
     for row in kept:
-        figures = [f"{100 * row[key]:.1f} ± {100 * row[f'{key}_std']:.1f}" for key in SHOWN]
+        figures = [f"{one.scale * row[one.key]:.1f} ± {one.scale * row[f'{one.key}_std']:.1f}" for one in measures]
         settings = ["-" if row[key] is None else f"{row[key]:g}" for key in ("lr", "t_old")]
         cells.append([row["loss"], *settings, *figures])
     text = f"`{command}`, seeds {', '.join(map(str, seeds))}, {len(rows)} rows, on the split `{split}`. {NOTE}{choice}"
-    return f"{text}\n\n{markdown_table(['head', 'learning rate', 't_old', *SHOWN.values()], cells)}"
+    titles = [measure.title for measure in measures]
+    return f"{text}\n\n{markdown_table(['head', 'learning rate', 't_old', *titles], cells)}"

@@ -1,4 +1,4 @@
-"""The files that a study leaves behind."""
+"""The files of a study: tables and figures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ltr import files, plots
-from ltr.studies.latex import latex
 from ltr.studies.plan import Plan
+from ltr.studies.render import html, latex, markdown, provenance_markdown
 from ltr.studies.table import Section, compared
-from ltr.studies.text import made, markdown
-from ltr.studies.web import web
 
 
 def write(folder: Path, plan: Plan, sections: Sequence[Section], *, command: str) -> None:
@@ -34,21 +32,21 @@ def write(folder: Path, plan: Plan, sections: Sequence[Section], *, command: str
         plots.save(figure, path)
     files.write_text(folder / "table.md", markdown(plan, sections, command=command))
     files.write_text(folder / "table.tex", latex(sections, command=command))
-    files.write_text(folder / "provenance.md", made(plan, sections))
+    files.write_text(folder / "provenance.md", provenance_markdown(plan, sections))
     files.write_csv(folder / "table.csv", list(_rows(sections)))
-    files.write_text(folder / "table.html", web(plan, sections, said=command, pictures=pictures))
+    files.write_text(folder / "table.html", html(plan, sections, command=command, pictures=pictures))
     print(f"\ntable: {folder / 'table.md'} (and .csv, .tex, .html), {folder / 'provenance.md'}")
     print(*(f"picture: {path}" for path in paths), sep="\n")
 
 
 def _drawn(plan: Plan, section: Section) -> dict[str, Figure]:
-    """Return the figures that can be drawn, by what they show."""
+    """Return the figures that can be drawn, by name."""
     figures = {"recall": _recalls(plan, section), "differences": _differences(section)}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def _recalls(plan: Plan, section: Section) -> Figure | None:
-    """Draw the recall per class of the chosen rows, mean over the runs; None where one of them has no result."""
+    """Plot the mean per-class recall of the chosen rows; None if one of them has no result."""
     chosen = [cell for cell in section.cells if cell.entry.name in plan.picture]
     runs = [measures for cell in chosen for measures in cell.found.values()]
     if not all(cell.found for cell in chosen) or any(measures["counts"] != runs[0]["counts"] for measures in runs):
@@ -58,7 +56,7 @@ def _recalls(plan: Plan, section: Section) -> Figure | None:
 
 
 def _differences(section: Section) -> Figure | None:
-    """Draw how far rows are from the baseline; None where there is nothing with an interval."""
+    """Plot the differences from the baseline; None if none of them has an interval."""
     drawn = {
         title: {key: (one.mean, one.margin) for key, one in row.items()} for title, row in compared(section).items()
     }
@@ -67,7 +65,7 @@ def _differences(section: Section) -> Figure | None:
 
 
 def _rows(sections: Sequence[Section]) -> Iterator[dict[str, Any]]:
-    """Yield a row for every run, with all that is one number or word."""
+    """Yield a row for every run, with every value that is a number or a string."""
     for section in sections:
         for cell in section.cells:
             for (subset_seed, seed), measures in cell.found.items():

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from ltr.errors import InputError
+from ltr.measures import shown
 from ltr.run.folder import RunFolder, made_with, write_arguments
 from ltr.studies.job import Job
 from ltr.studies.plan import Plan
@@ -81,8 +82,8 @@ class Runs:
             return Outcome(f"FAILED: {failure}", time.perf_counter() - began, failure)
         measures = self.read(job)
         assert measures is not None
-        figures = "  ".join(f"{word} {100 * measures[key]:5.1f}" for word, key in (("top-1", "top1"), ("HM", "hm")))
-        state = f"{figures}  lowest {100 * measures['lowest']:5.1f}" + ("  (kept)" if finished else "")
+        figures = "  ".join(f"{row.title} {row.scale * measures[row.key]:5.1f}" for row in shown("progress"))
+        state = figures + ("  (kept)" if finished else "")
         return Outcome(state, time.perf_counter() - began)
 
     def _kept(self, job: Job) -> bool:

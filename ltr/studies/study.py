@@ -17,11 +17,11 @@ from ltr.studies.cell import Cell
 from ltr.studies.job import Job, Setting
 from ltr.studies.output import write
 from ltr.studies.plan import Plan
+from ltr.studies.render import terminal
 from ltr.studies.runs import Perform, Runs
 from ltr.studies.schedule import run
 from ltr.studies.sweep import tell_sweep, within_sweep, write_sweep
 from ltr.studies.table import Section
-from ltr.studies.terminal import terminal
 from ltr.studies.workers import Here, processes, ray_cluster
 
 DESCRIPTION = """Run the trainings and tests of a study file and compare them in one table. What is finished is not run

@@ -1,4 +1,4 @@
-"""The tables of a study, before anybody has said in which format."""
+"""The tables of a study, independent of the format."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ltr.metrics import NINE, TITLES
+from ltr.measures import measure_of, shown
 from ltr.studies.cell import Cell
 from ltr.studies.difference import CONFIDENCE, Difference, paired
 from ltr.studies.job import Setting
 
-COLUMNS = {key: TITLES[key] for key in NINE}
-COMPARED = ("top1", "gm", "hm", "lowest", "many", "few")
-LESS_IS_MORE = ("zero_recall", "ece")
 NOTE = (
-    "In percent, mean ± standard deviation over seeds; zero-recall counts the classes of which no test image was "
-    "recognised. The result of a run is its last epoch."
+    "In percent, mean ± standard deviation over seeds; zero-recall is the number of classes without a recognised test "
+    "image. The result of a run is its last epoch."
 )
 UPPER = (
     "UA is the upper reference accuracy, the top-1 of the row or of the baseline, whichever is more, when trained on "
@@ -24,8 +21,8 @@ UPPER = (
     "Learning: A Survey, TPAMI 2023)."
 )
 BOLD = (
-    "Bold is the best of a column where it is ahead of every other row by more than noise: the "
-    f"{100 * CONFIDENCE:.0f} % interval of the paired differences excludes 0."
+    "Bold: significantly better than every other row (the "
+    f"{100 * CONFIDENCE:.0f} % interval of the paired differences excludes 0)."
 )
 INTERVAL = (
     f"mean of the differences seed by seed in points, with the {100 * CONFIDENCE:.0f} % interval of the paired t-test, "
@@ -59,11 +56,11 @@ class Section:
     """The rows of a setting.
 
     Attributes:
-        setting: what they share.
+        setting: what the rows share.
         cells: the rows.
-        base: the row with which the others are compared.
-        upper: upper reference accuracy by row, in percent: what the row, or the baseline where that is more, reaches in
-            top-1 when it is trained on the balanced set; empty where the study has none.
+        base: the baseline.
+        upper: upper reference accuracy by row, in percent: the higher top-1 of row and baseline when trained on the
+            balanced set; empty if the study has none.
     """
 
     setting: Setting
@@ -73,13 +70,13 @@ class Section:
 
     @property
     def failures(self) -> list[str]:
-        """A sentence for every row of which a run failed."""
+        """A sentence for every row with a failed run."""
         where = f" ({self.setting.title})" if self.setting.title else ""
         return [f"{cell.entry.title}{where} failed: {cell.failure}" for cell in self.cells if cell.failure]
 
     @property
     def data(self) -> str:
-        """What the results were measured on."""
+        """The data of the results."""
         said = {
             f"{data['name']}, imbalance {data['imbalance']:g} ({data['profile']})"
             + ("" if data["subset_seed"] is None else f", subset seed {data['subset_seed']}")
@@ -91,13 +88,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts.
+    """A table of strings.
 
     Attributes:
         head: the titles of the columns; the first column has the titles of the rows.
         rows: their cells.
-        note: what a reader must know.
-        bold: (row, column) of the cells that stand out.
+        note: an explanation for the reader.
+        bold: (row, column) of the bold cells.
     """
 
     head: Sequence[str]
@@ -106,11 +103,11 @@ class Table:
     bold: frozenset[tuple[int, int]] = frozenset()
 
     def written(self, bold: Callable[[str], str], plain: Callable[[str], str] = str) -> list[list[str]]:
-        """Return the rows in a format.
+        """Return the formatted rows.
 
         Args:
-            bold: writes a cell that stands out.
-            plain: writes any other one.
+            bold: formats a bold cell.
+            plain: formats any other cell.
         """
         return [
             [(bold if (row, column) in self.bold else plain)(cell) for column, cell in enumerate(cells)]
@@ -120,25 +117,28 @@ class Table:
 
 def results(section: Section) -> Table:
     """Return mean and standard deviation of every measure."""
-    head, note = ["", *COLUMNS.values()], NOTE
-    rows = [[cell.title, *(cell.figure(key) for key in COLUMNS)] for cell in section.cells]
+    measures = shown("main")
+    head, note = ["", *(measure.title for measure in measures)], NOTE
+    rows = [[cell.title, *(cell.figure(measure.key) for measure in measures)] for cell in section.cells]
     if section.upper:
         head, note = [*head, "UA", "RA"], f"{NOTE} {UPPER}"
         for row, cell in zip(rows, section.cells, strict=True):
             row += _relative(cell, section.upper.get(cell.entry.name))
-    bold = frozenset((best, column) for column, key in enumerate(COLUMNS, 1) for best in _ahead(section.cells, key))
+    bold = frozenset(
+        (best, column) for column, one in enumerate(measures, 1) for best in _ahead(section.cells, one.key)
+    )
     return Table(head, rows, f"{note} {BOLD}" if bold else note, bold)
 
 
 def _relative(cell: Cell, upper: float | None) -> list[str]:
-    """Return the upper reference accuracy of a row and what part of it the row reaches."""
+    """Return the upper reference accuracy of a row and the relative accuracy."""
     mean = cell.mean("top1")
     return ["-", "-"] if upper is None or mean is None else [f"{upper:.1f}", f"{100 * mean / upper:.1f}"]
 
 
 def _ahead(cells: Sequence[Cell], key: str) -> Iterator[int]:
-    """Yield the row that is ahead of every other one by more than noise, if there is one."""
-    sign = -1 if key in LESS_IS_MORE else 1
+    """Yield the row that is significantly better than every other row, if there is one."""
+    sign = -1 if measure_of(key).better == "lower" else 1
     some = {row: values for row, cell in enumerate(cells) if (values := cell.values(key))}
     for row, values in some.items():
         others = [paired(values, other) for position, other in some.items() if position != row]
@@ -147,34 +147,34 @@ def _ahead(cells: Sequence[Cell], key: str) -> Iterator[int]:
 
 
 def differences(section: Section) -> Table | None:
-    """Return how far each row is from the baseline, None where no row has two runs to compare."""
+    """Return the differences from the baseline; None if no row has two runs to compare."""
     apart = compared(section)
     if not any(one.margin is not None for row in apart.values() for one in row.values()):
         return None
-    base = section.base.entry.title
-    rows = [(title, *(str(row[key]) if key in row else "-" for key in COMPARED)) for title, row in apart.items()]
+    base, keys = section.base.entry.title, [measure.key for measure in shown("compared")]
+    rows = [(title, *(str(row[key]) if key in row else "-" for key in keys)) for title, row in apart.items()]
     bold = frozenset(
         (place, column)
         for place, row in enumerate(apart.values())
-        for column, key in enumerate(COMPARED, 1)
+        for column, key in enumerate(keys, 1)
         if key in row and row[key].clear
     )
-    head = (f"minus {base}", *(COLUMNS[key] for key in COMPARED))
+    head = (f"minus {base}", *(measure_of(key).title for key in keys))
     return Table(head, rows, f"Against {base}: {INTERVAL}", bold)
 
 
 def compared(section: Section) -> dict[str, dict[str, Difference]]:
-    """Return how far each row is from the baseline, by its title and the measures that both have."""
-    found = {}
+    """Return the differences from the baseline by title of the row and by measure."""
+    found, keys = {}, [measure.key for measure in shown("compared")]
     for cell in section.cells:
-        row = {key: paired(cell.values(key), section.base.values(key)) for key in COMPARED}
+        row = {key: paired(cell.values(key), section.base.values(key)) for key in keys}
         if cell is not section.base and any(row.values()):
             found[cell.entry.title] = {key: one for key, one in row.items() if one is not None}
     return found
 
 
 def provenance(section: Section) -> Table:
-    """Return what each row cost and where it is from."""
+    """Return cost and provenance of each row."""
     rows = []
     for cell in section.cells:
         reported = "-" if cell.entry.reported is None else f"{cell.entry.reported:g}"
@@ -184,11 +184,11 @@ def provenance(section: Section) -> Table:
 
 
 def _said(column: Column, cell: Cell) -> str:
-    """Return what the runs of a row say, once where they agree; "-" where they do not say."""
+    """Return the distinct values of the runs of a row; "-" for a missing value."""
     said: dict[str, None] = {}
     for measures in cell.found.values():
         try:
             said[column(measures, measures.get("provenance") or {})] = None
-        except KeyError:  # of a result from before this was written down
+        except KeyError:  # of an older result
             said["-"] = None
     return ", ".join(said) or "-"

@@ -40,7 +40,7 @@ def test_a_training_runs_to_its_end(page: Page, site: Any) -> None:
     page.reload()  # which loses nothing
     expect(page.locator("#status")).to_contain_text("whole")
     expect(page.locator("#status .state")).to_have_text("finished")
-    for title in ("top-1", "GM", "HM", "lowest recall"):
+    for title in ("top-1", "GM", "HM", "lowest"):
         expect(page.locator("#status")).to_contain_text(title)
     picture = page.locator("#curves img")
     expect(picture).to_have_attribute("alt", re.compile("top-1, GM, HM and lowest recall"))

@@ -47,5 +47,5 @@ def test_a_network_without_blocks_is_refused() -> None:
             self.layer = nn.Conv2d(3, 3, 1)
 
     for backbone in (Flat(), Bilateral(ResNet20(width=2))):
-        with pytest.raises(InputError, match=f"last stage of {type(backbone).__name__} is no chain of blocks"):
+        with pytest.raises(InputError, match=f"last stage of {type(backbone).__name__} is not a sequence of blocks"):
             Bilateral(backbone)

@@ -74,7 +74,7 @@ def test_another_place_to_part_and_a_single_expert() -> None:
 def test_something_is_shared_and_something_is_not(shared: str) -> None:
     with pytest.raises(InputError, match=f"cannot share up to {shared}"):
         MultiExpert(SMALL, shared=shared)
-    with pytest.raises(InputError, match="at least one expert"):
+    with pytest.raises(InputError, match="must be at least 1"):
         MultiExpert(SMALL, experts=0)
 
 

@@ -9,7 +9,7 @@ import torch
 from test_runs import GML, interruption, metrics, same_run
 
 VIEWS = (
-    "--data.augment ltr.data.Views "
+    "--data.augment ltr.data.MultiView "
     '--data.augment.transforms [{"class_path":"ltr.data.Plain"},{"class_path":"ltr.data.CropFlip"}]'
 )
 TAUGHT = (

@@ -13,17 +13,17 @@ import ltr.data.transforms
 from ltr.contracts import Transform
 from ltr.data import (
     AutoAugment,
-    Chain,
     ColorJitter,
+    Compose,
     CropFlip,
     Cutout,
+    MultiView,
     Plain,
     RandAugment,
     ResizedCrop,
     Rotation,
     SADEView,
     SimCLRView,
-    Views,
 )
 from ltr.data.transforms import colours
 from ltr.data.transforms.operations import NAMES, operate
@@ -41,7 +41,7 @@ def images(size: int = 64, height: int = 16, width: int = 20) -> Tensor:
 
 def test_every_transform_is_tested() -> None:
     kinds = [value for value in vars(ltr.data.transforms).values() if inspect.isclass(value)]
-    assert {*RANDOM, Chain, Plain, Views} == set(kinds)
+    assert {*RANDOM, Compose, Plain, MultiView} == set(kinds)
 
 
 @every_transform
@@ -188,7 +188,7 @@ def test_a_view_is_blurred_as_often_as_is_said(blur: float, blurred: int, monkey
 
 def test_a_chain_keeps_the_order() -> None:
     torch.manual_seed(3)
-    found = Chain([CropFlip(), Cutout(4)])(images())
+    found = Compose([CropFlip(), Cutout(4)])(images())
     torch.manual_seed(3)
     assert torch.equal(found, Cutout(4)(CropFlip()(images())))
-    assert torch.equal(Chain([Plain()])(images()), images())
+    assert torch.equal(Compose([Plain()])(images()), images())

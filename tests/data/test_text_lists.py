@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from ltr.counts import fingerprint, number
-from ltr.data import AnnotatedLT, Chain, ImageNetLT, INaturalist2018, PlacesLT, ResizedCrop, TableLT
+from ltr.data import AnnotatedLT, Compose, ImageNetLT, INaturalist2018, PlacesLT, ResizedCrop, TableLT
 from ltr.data.text_lists import TextLists
 from ltr.errors import InputError
 
@@ -244,7 +244,7 @@ def test_constants_and_augmentation_are_those_of_the_field(kind: type[TextLists]
         lists = {"ImageNet_LT": IMAGENET, "Places_LT": PLACES, "iNaturalist18": INATURALIST}[kind.prefix]
         data = kind(str(put(tmp_path, lists, kind.prefix)))
     coloured = kind is not INaturalist2018
-    assert isinstance(data.augment, Chain if coloured else ResizedCrop)
+    assert isinstance(data.augment, Compose if coloured else ResizedCrop)
     assert data.augment(torch.zeros(2, 3, 256, 256, dtype=torch.uint8)).shape == (2, 3, 224, 224)
     assert data.mean == ((0.485, 0.456, 0.406) if coloured else (0.466, 0.471, 0.380))
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ltr.backbones import Pretrained, ResNet20
 from ltr.contracts import Output, Transform
-from ltr.data import Chain, CropFlip, Plain, Synthetic, Views
+from ltr.data import Compose, CropFlip, MultiView, Plain, Synthetic
 from ltr.errors import InputError
 from ltr.heads import Projection
 from ltr.losses import SupCon
@@ -31,7 +31,7 @@ class Inverted(Transform):
 
 
 def test_views_lie_side_by_side() -> None:
-    views = Views([Plain(), Inverted(), Plain()])
+    views = MultiView([Plain(), Inverted(), Plain()])
     made = views(IMAGES)
     assert views.views == 3
     assert made.shape == (6, 3, 3, 8, 8)
@@ -40,21 +40,21 @@ def test_views_lie_side_by_side() -> None:
 
 
 def test_a_chain_ends_with_views_or_has_none() -> None:
-    chain = Chain([Inverted(), Views([Plain(), Plain()])])
+    chain = Compose([Inverted(), MultiView([Plain(), Plain()])])
     assert chain.views == 2
     assert torch.equal(chain(IMAGES)[:, 0], 255 - IMAGES)
-    with pytest.raises(InputError, match="let Views come last"):
-        Chain([Views([Plain(), Plain()]), Inverted()])
+    with pytest.raises(InputError, match="let MultiView come last"):
+        Compose([MultiView([Plain(), Plain()]), Inverted()])
 
 
-@pytest.mark.parametrize("wrong", [[Plain()], [Views([Plain(), Plain()]), Plain()]])
+@pytest.mark.parametrize("wrong", [[Plain()], [MultiView([Plain(), Plain()]), Plain()]])
 def test_views_of_one_or_of_views_are_refused(wrong: list[Transform]) -> None:
     with pytest.raises(InputError, match="at least two transforms, each of which makes one view"):
-        Views(wrong)
+        MultiView(wrong)
 
 
 def test_views_are_normalised_as_single_images_are() -> None:
-    data = Synthetic(augment=Views([Plain(), Inverted()]))
+    data = Synthetic(augment=MultiView([Plain(), Inverted()]))
     data.setup()
     both = data.prepare(IMAGES, augment=True)
     torch.testing.assert_close(both[:, 0], data.prepare(IMAGES))
@@ -97,7 +97,7 @@ def fit(trainer: Any, method: Method, data: Synthetic) -> None:
 
 
 def test_a_network_is_trained_on_views_and_measured_on_single_images(trainer) -> None:
-    data = Synthetic(batch_size=16, augment=Views([CropFlip(), CropFlip()]))
+    data = Synthetic(batch_size=16, augment=MultiView([CropFlip(), CropFlip()]))
     method = Method(ResNet20(width=2), data.counts, head=Projection, loss=SupCon, schedule=Cosine(warmup=0))
     before = {name: value.clone() for name, value in method.head.projection.state_dict().items()}
     fit(trainer, method, data)
@@ -105,7 +105,7 @@ def test_a_network_is_trained_on_views_and_measured_on_single_images(trainer) ->
     assert {"train", "test"} <= set(method.reports)
 
 
-@pytest.mark.parametrize("augment", [CropFlip(), Views([CropFlip(), CropFlip()])], ids=["one view", "two views"])
+@pytest.mark.parametrize("augment", [CropFlip(), MultiView([CropFlip(), CropFlip()])], ids=["one view", "two views"])
 def test_weight_decay_does_not_touch_the_classifier_that_supcon_leaves_alone(trainer, augment: Transform) -> None:
     data = Synthetic(batch_size=16, augment=augment)
     method = Method(ResNet20(width=2), data.counts, head=Projection, loss=SupCon, schedule=Cosine(warmup=0))
@@ -118,7 +118,7 @@ def test_weight_decay_does_not_touch_the_classifier_that_supcon_leaves_alone(tra
 
 
 def test_sam_looks_at_views_twice(trainer) -> None:
-    data = Synthetic(batch_size=16, augment=Views([CropFlip(), CropFlip()]))
+    data = Synthetic(batch_size=16, augment=MultiView([CropFlip(), CropFlip()]))
     parts = {"head": Projection, "loss": SupCon, "optimizer": SAM, "schedule": Cosine(warmup=0)}
     method = Method(ResNet20(width=2), data.counts, **parts)
     fit(trainer, method, data)
@@ -126,14 +126,14 @@ def test_sam_looks_at_views_twice(trainer) -> None:
 
 
 def test_a_mix_of_views_is_refused(trainer) -> None:
-    data = Synthetic(batch_size=16, augment=Views([Plain(), Plain()]))
+    data = Synthetic(batch_size=16, augment=MultiView([Plain(), Plain()]))
     method = Method(ResNet20(width=2), data.counts, mix=Mixup)
     with pytest.raises(InputError, match="Mixup blends single images: drop it, or the views of the data"):
         fit(trainer, method, data)
 
 
 def test_views_cannot_be_cached(trainer, run_file) -> None:
-    data = Synthetic(batch_size=16, augment=Views([Plain(), Plain()]))
+    data = Synthetic(batch_size=16, augment=MultiView([Plain(), Plain()]))
     backbone = Pretrained(str(run_file), ResNet20(width=2))
     method = Tuning(backbone, data.counts, views=2, reset=True)
     with pytest.raises(InputError, match="cached features are of one view each"):

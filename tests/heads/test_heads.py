@@ -123,7 +123,7 @@ def test_a_file_does_not_tell_that_a_classifier_is_wrapped(classifier: type[Head
 
 
 def test_projections_do_not_nest() -> None:
-    with pytest.raises(InputError, match="a Projection goes around a classifier, not around another Projection"):
+    with pytest.raises(InputError, match="a Projection wraps a classifier, not another Projection"):
         Projection(8, 5, classifier=Projection)
 
 

@@ -52,9 +52,9 @@ def test_losses_and_experts_are_equally_many(losses: list[type[Loss]]) -> None:
 
 
 def test_it_needs_a_loss_and_experts() -> None:
-    with pytest.raises(InputError, match="PerExpert needs a loss"):
+    with pytest.raises(InputError, match="PerExpert needs at least one loss"):
         PerExpert(TOY, losses=[])
-    with pytest.raises(InputError, match="one of several experts"):
+    with pytest.raises(InputError, match="needs several experts"):
         PerExpert(TOY)(Output(LOGITS, LOGITS), LABELS)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ltr.backbones import ResNet20
 from ltr.contracts import Batch
-from ltr.data import CropFlip, Synthetic, Views
+from ltr.data import CropFlip, MultiView, Synthetic
 from ltr.errors import InputError
 from ltr.losses import GML, BalancedSoftmax
 from ltr.methods import BBN
@@ -108,7 +108,7 @@ def test_what_holds_no_pairs_is_refused(trainer: Make) -> None:
     with pytest.raises(InputError, match="a batch of 15 images cuts a pair in two"):
         trainer(1).fit(method(), datamodule=data(batch_size=15))
     with pytest.raises(InputError, match="BBN pairs single images"):
-        trainer(1).fit(method(), datamodule=data(augment=Views([CropFlip(), CropFlip()])))
+        trainer(1).fit(method(), datamodule=data(augment=MultiView([CropFlip(), CropFlip()])))
     with pytest.raises(InputError, match="drop the mix"):
         method(mix=Mixup)
     with pytest.raises(InputError, match="GML has no meaning for a pair with two labels"):

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ltr.backbones import Pretrained, ResNet20
 from ltr.contracts import Backbone, Batch
-from ltr.data import CropFlip, Plain, Synthetic, Views
+from ltr.data import CropFlip, MultiView, Plain, Synthetic
 from ltr.errors import InputError
 from ltr.heads import Cosine, Projection
 from ltr.losses import BalancedSoftmax, CrossEntropy
@@ -163,7 +163,7 @@ def test_the_teacher_sees_the_mixed_images(run_file: Path) -> None:
 
 
 def test_the_teacher_sees_the_first_of_several_views(run_file: Path, trainer: Make) -> None:
-    data = Synthetic(augment=Views([Plain(), CropFlip(2)]))
+    data = Synthetic(augment=MultiView([Plain(), CropFlip(2)]))
     model = student(run_file, data, head=Projection)
     trainer(1).fit(model, datamodule=data)
     model.teacher = Watching()

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ltr import losses
 from ltr.backbones import Pretrained, ResNet20
 from ltr.contracts import Backbone, Batch, Output
-from ltr.data import CropFlip, Plain, Synthetic, Views
+from ltr.data import CropFlip, MultiView, Plain, Synthetic
 from ltr.errors import InputError
 from ltr.heads import Linear, Projection
 from ltr.losses.paco import Memory
@@ -44,7 +44,7 @@ def method(data: Synthetic, **options: Any) -> PaCo:
 
 def views(**options: Any) -> Synthetic:
     """Return data with two different views."""
-    return Synthetic(**{"batch_size": 16, "augment": Views([Plain(), CropFlip(1)])} | options)
+    return Synthetic(**{"batch_size": 16, "augment": MultiView([Plain(), CropFlip(1)])} | options)
 
 
 class Watch(Callback):
@@ -237,10 +237,10 @@ def test_the_keys_start_where_the_file_does(trainer: Make, run_file: Path) -> No
 # ---- what is refused
 
 
-@pytest.mark.parametrize(("augment", "number"), [(Plain(), 1), (Views([Plain()] * 3), 3)])
+@pytest.mark.parametrize(("augment", "number"), [(Plain(), 1), (MultiView([Plain()] * 3), 3)])
 def test_other_than_two_views_are_refused(trainer: Make, augment: Any, number: int) -> None:
     data = views(augment=augment)
-    with pytest.raises(InputError, match=rf"two views .* `data.augment` makes {number}: give it `ltr.data.Views`"):
+    with pytest.raises(InputError, match=rf"two views .* `data.augment` makes {number}: give it `ltr.data.MultiView`"):
         trainer(1).fit(method(data), datamodule=data)
 
 

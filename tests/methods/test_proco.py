@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ltr.backbones import ResNet20
 from ltr.contracts import Backbone, Batch
-from ltr.data import CropFlip, Plain, Synthetic, Views
+from ltr.data import CropFlip, MultiView, Plain, Synthetic
 from ltr.errors import InputError
 from ltr.heads import Linear, Projection
 from ltr.losses import BalancedSoftmax
@@ -139,7 +139,7 @@ def test_the_estimates_are_the_running_means_of_the_official_code() -> None:
 
 
 def small(**options: Any) -> tuple[ProCo, Synthetic]:
-    data = Synthetic(batch_size=16, augment=Views([Plain(), CropFlip(2), CropFlip(2)]))
+    data = Synthetic(batch_size=16, augment=MultiView([Plain(), CropFlip(2), CropFlip(2)]))
     return ProCo(ResNet20(width=2), data.counts, **{"schedule": Cosine(), **options}), data
 
 
@@ -164,7 +164,7 @@ def test_training_lowers_the_loss(trainer: Make) -> None:
 
 def test_one_view_is_not_enough(trainer: Make) -> None:
     model, _ = small()
-    with pytest.raises(InputError, match=r"ProCo contrasts the views after the first: augment with `ltr\.data\.Views`"):
+    with pytest.raises(InputError, match=r"the views after the first: augment with `ltr\.data\.MultiView`"):
         trainer(1).fit(model, datamodule=Synthetic())
 
 

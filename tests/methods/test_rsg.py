@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ltr.backbones import Bilateral, ResNet20
 from ltr.contracts import Batch, Output
-from ltr.data import CropFlip, Synthetic, Views
+from ltr.data import CropFlip, MultiView, Synthetic
 from ltr.errors import InputError
 from ltr.heads import Projection
 from ltr.losses import LDAM, ClassBalanced, Combined, CrossEntropy, SupCon
@@ -265,6 +265,6 @@ def test_head_classes_are_those_with_most_images() -> None:
 def test_what_has_no_class_is_refused(trainer: Make) -> None:
     with pytest.raises(InputError, match="drop the mix"):
         method(mix=Mixup)
-    data = Synthetic(augment=Views([CropFlip(), CropFlip()]))
+    data = Synthetic(augment=MultiView([CropFlip(), CropFlip()]))
     with pytest.raises(InputError, match="RSG generates from single images"):
         trainer(2).fit(RSG(ResNet20(width=2), data.counts, **SMALL), datamodule=data)

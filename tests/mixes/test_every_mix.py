@@ -17,7 +17,7 @@ from ltr.data import Synthetic
 from ltr.errors import InputError
 from ltr.losses import GML
 from ltr.methods import Method
-from ltr.mixes.paired import Paired
+from ltr.mixes.pairwise import Pairwise
 
 MIXES = [getattr(ltr.mixes, name) for name in ltr.mixes.__all__]
 COUNTS = [30, 9, 2]
@@ -45,7 +45,7 @@ def soft(target: Target, classes: int) -> Tensor:
 
 @every_mix
 def test_a_share_of_one_is_the_identity(kind: type[Mix], monkeypatch) -> None:
-    monkeypatch.setattr(Paired, "draw", lambda _: 1.0)
+    monkeypatch.setattr(Pairwise, "draw", lambda _: 1.0)
     model, (images, labels, *_) = built(kind), batch()
     plain = model(images)
     mixed, target = model.mix(images, labels)
@@ -116,5 +116,5 @@ def test_is_documented(kind: type[Mix]) -> None:
 
 
 def test_alpha_is_positive() -> None:
-    with pytest.raises(InputError, match="alpha of a mix is positive; it cannot be 0"):
+    with pytest.raises(InputError, match="alpha of a mix must be positive, not 0"):
         ltr.mixes.Mixup(torch.tensor(COUNTS), alpha=0.0)

@@ -15,7 +15,7 @@ from ltr.contracts import Batch, Mix, Output, Target
 from ltr.errors import InputError
 from ltr.losses import CrossEntropy
 from ltr.methods import Method
-from ltr.mixes import CutMix, ManifoldMixup, Mixup, Remix, Until
+from ltr.mixes import CutMix, ManifoldMixup, Mixup, Remix, StopAt
 
 CASES = json.loads((Path(__file__).parents[1] / "references" / "remix.json").read_text())["cases"]
 COUNTS = torch.tensor([30, 10, 9, 2])
@@ -144,12 +144,12 @@ def test_manifold_mixup_blends_at_the_stage_and_in_training_only(stage: str) -> 
 
 
 def test_manifold_mixup_names_the_stages_there_are() -> None:
-    with pytest.raises(InputError, match=r"ResNet20 has no stage layer4 to mix after: there are conv1, .*layer3, pool"):
+    with pytest.raises(InputError, match=r"ResNet20 has no stage layer4: choose one of conv1, .*layer3, pool"):
         Method(ResNet20(width=2), [3, 2], mix=lambda counts: ManifoldMixup(counts, stage="layer4"))
 
 
 def test_a_mix_until() -> None:
-    mix = Until(COUNTS, mix=lambda counts: ManifoldMixup(counts, stage="layer2"), end=0.9)
+    mix = StopAt(COUNTS, mix=lambda counts: ManifoldMixup(counts, stage="layer2"), end=0.9)
     backbone = ResNet20(width=2).eval()
     mix.attach(backbone)
     plain = backbone(IMAGES)

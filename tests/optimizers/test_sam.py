@@ -135,5 +135,5 @@ def test_it_trains_in_bfloat16(trainer) -> None:
 
 
 def test_a_step_without_a_closure_is_refused() -> None:
-    with pytest.raises(InputError, match="SAM passes over a batch twice"):
+    with pytest.raises(InputError, match="SAM needs two passes over a batch"):
         sam([nn.Parameter(torch.ones(1))]).step()

@@ -24,7 +24,7 @@ def test_every_loss_has_one_entry_and_the_line_joins_what_is_not_beaten() -> Non
     figure = front([*rows, row("LA", 0.39, 0.25, 2.0)])
     assert sorted(names(figure)) == sorted(["not beaten", "GML", "LA", "old head", "hollow: with the old head"])
     left, right = figure.axes
-    assert (left.get_xlabel(), left.get_ylabel()) == ("top-1 (%)", "harmonic mean of the recalls (%)")
+    assert (left.get_xlabel(), left.get_ylabel()) == ("top-1 (%)", "harmonic mean (%)")
     assert right.get_ylabel() == "lowest recall (%)"
     edge = next(line for line in left.lines if line.get_label() == "not beaten")
     assert [round(value, 6) for value in edge.get_xdata()] == [40, 42]  # type: ignore[union-attr]

@@ -45,14 +45,14 @@ def test_a_switch_that_never_fires_is_refused(labels_of) -> None:
     Deferred(labels, start=0.5).check(2)
     with pytest.raises(InputError, match=r"the switch of the Deferred sampler at 0\.99 of the run never fires in 10"):
         Deferred(labels, start=0.99).check(10)
-    with pytest.raises(InputError, match="at 0 of the run fires before anything happened"):
+    with pytest.raises(InputError, match="at 0 of the run leaves no first part"):
         Deferred(labels, start=0.0).check(10)
     with pytest.raises(InputError, match=r"at 0\.8 of the run never fires in 3"):
         Deferred(labels, before=lambda labels: Deferred(labels), start=0.5).check(3)
 
 
 def test_epochs_of_two_lengths_are_refused(labels_of) -> None:
-    with pytest.raises(InputError, match="Power has 41 images and one of Oversampling 90: the epochs of a run"):
+    with pytest.raises(InputError, match="Power has 41 images and one of Oversampling 90: use samplers"):
         Deferred(labels_of([30, 9, 2]), after=Oversampling)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ltr.plots import over_seeds, undominated
+from ltr.metrics import over_seeds, undominated
 
 SMALL = (
     "--data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone.checkpoint start "

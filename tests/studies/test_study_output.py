@@ -13,7 +13,7 @@ from logged import Logged
 from scipy import stats
 
 from ltr.studies import study
-from ltr.studies.latex import escape
+from ltr.studies.render import escape
 
 STUDY = """
 # Two methods & 50 % of <nothing>.

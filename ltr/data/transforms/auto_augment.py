@@ -8,7 +8,7 @@ from torch import Tensor
 from ltr.contracts import Transform
 from ltr.data.transforms.operations import NAMES, operate
 
-# The sub-policies: twice the operation, its probability in tenths and its level in ninths.
+# Each sub-policy is two times: operation, probability in tenths, level in ninths.
 POLICY = """
     Invert 1 0        Contrast 2 6
     Rotate 7 2        TranslateX 3 9
@@ -39,10 +39,10 @@ POLICY = """
 
 
 class AutoAugment(Transform):
-    """Apply to every image one of 25 pairs of operations, each operation with its probability and level.
+    """Apply one of 25 pairs of operations to every image, each with its own probability and level.
 
-    The policy was found on CIFAR-10 and is the one that long-tailed recipes use for CIFAR-100 as well. What comes in
-    from outside the image is black; LeapLabTHU/ProCo has grey (128) there.
+    The policy was found on CIFAR-10; long-tailed recipes use it for CIFAR-100 too. Pixels from outside the image are
+    black; LeapLabTHU/ProCo fills them with grey (128).
 
     Reference:
         Cubuk et al., "AutoAugment: Learning Augmentation Policies from Data", CVPR 2019,

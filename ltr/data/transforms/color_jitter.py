@@ -10,16 +10,16 @@ from ltr.data.transforms import colours
 
 
 class ColorJitter(Transform):
-    """Change every image's brightness, contrast, saturation and hue by amounts of its own, in an order of the batch.
+    """Change brightness, contrast, saturation and hue: strengths are drawn per image, their order per batch.
 
     Args:
         brightness: factors lie in [1 - brightness, 1 + brightness].
         contrast: likewise.
         saturation: likewise.
-        hue: the largest turn, as a part of the circle, either way.
+        hue: the largest shift in either direction, as a fraction of the colour circle.
 
     Reference:
-        `ColorJitter` of torchvision, which draws an order for every image.
+        `ColorJitter` of torchvision, which draws the order per image.
     """
 
     def __init__(

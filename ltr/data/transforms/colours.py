@@ -1,6 +1,6 @@
-"""Changes of colour, each image of a batch by a strength of its own; all map uint8 (B, 3, H, W) to the same.
+"""Colour operations with a strength per image; all map uint8 (B, 3, H, W) to uint8 of the same shape.
 
-They compute what torchvision computes on uint8 tensors, cut to whole levels where it cuts and rounded where it rounds.
+They are equal to torchvision on uint8 tensors: they truncate and round where it does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 def per_image(values: Tensor) -> Tensor:
-    """Give values (B,) the shape of a batch of images."""
+    """Reshape values (B,) to broadcast over a batch of images."""
     return values.view(-1, 1, 1, 1)
 
 
@@ -22,28 +22,28 @@ def blend(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:
 
 
 def grey(images: Tensor) -> Tensor:
-    """Return (B, 1, H, W) the lightness in whole levels, as float."""
+    """Return (B, 1, H, W) the lightness, rounded down, as float."""
     red, green, blue = images.float().unbind(1)
     return torch.floor(0.2989 * red + 0.587 * green + 0.114 * blue)[:, None]
 
 
 def brightness(images: Tensor, factors: Tensor) -> Tensor:
-    """Multiply every level by a factor (B,)."""
+    """Multiply every pixel by a factor (B,)."""
     return (images * per_image(factors)).clamp_(0, 255).to(torch.uint8)
 
 
 def contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Move away from the mean lightness by a factor (B,)."""
+    """Scale the difference to the mean lightness by a factor (B,)."""
     return blend(images, grey(images).mean((1, 2, 3), keepdim=True), factors)
 
 
 def saturation(images: Tensor, factors: Tensor) -> Tensor:
-    """Move away from the grey image by a factor (B,)."""
+    """Scale the difference to the grey image by a factor (B,)."""
     return blend(images, grey(images), factors)
 
 
 def sharpness(images: Tensor, factors: Tensor) -> Tensor:
-    """Move away from the smoothed image by a factor (B,); the outermost pixels stay."""
+    """Scale the difference to the smoothed image by a factor (B,); border pixels are unchanged."""
     smooth = images.float()
     sums = F.avg_pool2d(smooth, 3, stride=1, divisor_override=1)
     smooth[:, :, 1:-1, 1:-1] = ((sums + 4 * smooth[:, :, 1:-1, 1:-1]) / 13).round_()
@@ -51,7 +51,7 @@ def sharpness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def hue(images: Tensor, turns: Tensor) -> Tensor:
-    """Turn the hue by a part (B,) of the whole circle."""
+    """Shift the hue by a fraction (B,) of the colour circle."""
     red, green, blue = (images / 255).unbind(1)
     value, low = torch.maximum(torch.maximum(red, green), blue), torch.minimum(torch.minimum(red, green), blue)
     chroma = value - low
@@ -62,7 +62,7 @@ def hue(images: Tensor, turns: Tensor) -> Tensor:
         torch.where(value == green, 2 + (blue - red) / span, 4 + (red - green) / span),
     )
     angle = angle + 6 * turns.view(-1, 1, 1)
-    # A channel falls from `value` to `low` with the distance of the angle from the third of the circle that it rules.
+    # A channel falls from `value` to `low` with the distance of the angle from its own third of the circle.
     channels = []
     for start in (5, 3, 1):
         place = (start + angle).remainder(6)
@@ -71,29 +71,29 @@ def hue(images: Tensor, turns: Tensor) -> Tensor:
 
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
-    """Keep the upper bits (B,) of every level."""
+    """Keep the upper bits (B,) of every pixel."""
     return images & per_image(256 - 2 ** (8 - bits.long())).to(torch.uint8)
 
 
 def solarize(images: Tensor, thresholds: Tensor) -> Tensor:
-    """Invert the levels at or above a threshold (B,)."""
+    """Invert the pixels at or above a threshold (B,)."""
     return torch.where(images >= per_image(thresholds), 255 - images, images)
 
 
 def invert(images: Tensor) -> Tensor:
-    """Turn every level round."""
+    """Invert every pixel."""
     return 255 - images
 
 
 def auto_contrast(images: Tensor) -> Tensor:
-    """Stretch every channel to all levels; one of a single level stays."""
+    """Stretch every channel to [0, 255]; a constant channel is unchanged."""
     levels = images.int()
     low, high = levels.amin((2, 3), keepdim=True), levels.amax((2, 3), keepdim=True)
     return torch.where(high == low, levels, 255 * (levels - low) // (high - low).clamp(min=1)).to(torch.uint8)
 
 
 def equalize(images: Tensor) -> Tensor:
-    """Give every channel a flat histogram, as far as whole levels can; one of few levels stays."""
+    """Equalise the histogram of every channel; a channel with too few levels is unchanged."""
     size, channels, height, width = images.shape
     levels = images.reshape(size * channels, height * width).long()
     rows = torch.arange(len(levels), device=images.device)[:, None]
@@ -107,7 +107,7 @@ def equalize(images: Tensor) -> Tensor:
 
 
 def blur(images: Tensor, sigmas: Tensor, *, reach: int = 4) -> Tensor:
-    """Smooth by a Gaussian of a width (B,) in pixels, cut off at `reach` pixels; the border is mirrored."""
+    """Blur with a Gaussian of width sigma (B,) in pixels, truncated at `reach` pixels; the border is reflected."""
     offsets = torch.arange(-reach, reach + 1, device=images.device)
     taps = torch.softmax(-0.5 * (offsets / sigmas[:, None]) ** 2, 1)[:, None, None, None]
     smooth = F.pad(images.float(), (reach,) * 4, mode="reflect")

@@ -1,4 +1,4 @@
-"""Random crops and mirror images."""
+"""Random crops and flips."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ltr.contracts import Transform
 
 
 class CropFlip(Transform):
-    """Zero-pad, crop to the old size at a random place and flip half of the images: the basic CIFAR recipe.
+    """Zero-pad, crop to the original size at a random position and flip half of the images: the basic CIFAR recipe.
 
     Args:
         padding: pixels added on each side.
-        flip: whether images are mirrored.
+        flip: flip half of the images horizontally.
 
     Reference:
         He et al., CVPR 2016, https://arxiv.org/abs/1512.03385, section 4.2.
@@ -35,6 +35,6 @@ class CropFlip(Transform):
             mirrored = (torch.rand(size, device=device) < 0.5).long()
             padded = torch.cat([padded, padded.flip(4)])
             columns = torch.where(mirrored > 0, 2 * self.padding - columns, columns)
-        # All crops are views of the padded images; one index copies those that were drawn.
+        # All possible crops are views of the padded images; the index copies those that were drawn.
         crops = padded.unfold(3, height, 1).unfold(4, width, 1).permute(0, 1, 3, 4, 2, 5, 6)
         return crops[mirrored, torch.arange(size, device=device), rows, columns]

@@ -1,4 +1,4 @@
-"""Black squares."""
+"""Cutout."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ltr.contracts import Transform
 
 
 class Cutout(Transform):
-    """Blacken a square in every image, at a place of its own; the centre lies in the image, the ends may not.
+    """Set a random square in every image to black; its centre lies within the image.
 
-    It is black before the normalisation, as in dvlab-research/Parametric-Contrastive-Learning and LeapLabTHU/ProCo; the
-    paper's code sets zeros after it, which is the mean colour.
+    The square is black before normalisation, as in dvlab-research/Parametric-Contrastive-Learning and LeapLabTHU/ProCo.
+    The paper's code sets it to zero after normalisation, which is the mean colour.
 
     Args:
-        size: the side of the square in pixels, even.
+        size: side of the square in pixels, even.
 
     Reference:
         DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017,
@@ -33,6 +33,6 @@ class Cutout(Transform):
         return images * outside.to(images.dtype)
 
     def span(self, images: int, size: int, device: torch.device) -> Tensor:
-        """Return (images, size) which of `size` pixels along one side lie in the square."""
+        """Return (images, size) whether each of `size` pixels along one side lies in the square."""
         offsets = torch.arange(size, device=device) - torch.randint(size, (images, 1), device=device)
         return (offsets >= -self.reach).logical_and(offsets < self.reach)

@@ -1,4 +1,4 @@
-"""Moving the foreground of images while the background stays."""
+"""Move the foreground of images and keep the background."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ltr.data.transforms.warp import positions, rotation
 
 
 def move(images: Tensor, masks: Tensor, matrices: Tensor) -> Tensor:
-    """Move the foreground of every image; the rest stays as it is, bit for bit.
+    """Move the foreground of every image; all other pixels are unchanged.
 
-    Where the foreground arrives, and where it was, the image is that which moves as a whole: so there is no second
-    foreground, and what it uncovers is filled with the background that lay beside it, or stays where there was none.
+    The whole image is moved, and its pixels are used where the foreground was and where it arrives. So the foreground
+    appears once, and the uncovered pixels get the background that lay beside it, or are unchanged if there was none.
 
     Args:
         images: (B, 3, H, W) uint8.
         masks: (B, H, W) bool, True for the foreground.
-        matrices: (B, 2, 3) from the result to the image, as `warp` has them.
+        matrices: (B, 2, 3) from the result to the image, as for `warp`.
 
     Reference:
-        zhangyongshun/BagofTricks-LT, lib/utils/cam_based_sampling.py, which fills what is uncovered in this way, too.
+        zhangyongshun/BagofTricks-LT, lib/utils/cam_based_sampling.py, which fills uncovered pixels in the same way.
     """
     grid = positions(matrices, list(images.shape))
-    # A mask of whole pixels; between them the image is interpolated, without a dark rim where it ends.
+    # The mask is not interpolated. The image is, with its border repeated to avoid a dark rim.
     inside = torch.stack([masks, torch.ones_like(masks)], 1).float()
     arrived, within = F.grid_sample(inside, grid, mode="nearest", align_corners=False).bool().unbind(1)
     moved = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
@@ -33,15 +33,15 @@ def move(images: Tensor, masks: Tensor, matrices: Tensor) -> Tensor:
 
 
 def draw(masks: Tensor, *, degrees: float = 45.0, scale: float = 0.2) -> Tensor:
-    """Draw one of three movements for every image: turn and scale, shift, mirror.
+    """Draw one of three motions for every image: rotate and scale, shift, or flip.
 
-    It is turned and scaled about the centre of the foreground's box, shifted by whole pixels so that the box stays in
-    the frame, or mirrored with the whole image.
+    Rotation and scaling are about the centre of the foreground's box. Shifts are by whole pixels and keep the box in
+    the image. Flips mirror the whole image.
 
     Args:
         masks: (B, H, W) bool, True for the foreground.
-        degrees: the largest angle, either way.
-        scale: the largest change of size, either way.
+        degrees: the largest angle in either direction.
+        scale: the largest relative change of size.
 
     Returns:
         (B, 2, 3) matrices for `move`.
@@ -68,7 +68,7 @@ def draw(masks: Tensor, *, degrees: float = 45.0, scale: float = 0.2) -> Tensor:
 
 
 def box(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the first and the last (column, row) of each foreground, both (B, 2); a mask has one pixel at least."""
+    """Return the first and the last (column, row) of each foreground, both (B, 2). Masks must not be empty."""
     lines = (masks.any(1), masks.any(2))
     first = [line.int().argmax(1) for line in lines]
     last = [line.shape[1] - 1 - line.flip(1).int().argmax(1) for line in lines]

@@ -1,4 +1,4 @@
-"""The operations of AutoAugment and RandAugment: one for each image of a batch, each of a strength of its own."""
+"""The operations of AutoAugment and RandAugment, with one operation and level per image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltr.data.transforms.warp import rotation, warp
 
 MOVES = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 
-# From uint8 images (b, 3, H, W) and levels (b,) in [-1, 1] to uint8 images; without a sign where there is no direction.
+# From uint8 images (b, 3, H, W) and levels (b,) in [-1, 1] to uint8 images; some ignore the sign of the level.
 COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "Brightness": lambda images, levels: colours.brightness(images, 1 + 0.9 * levels),
     "Color": lambda images, levels: colours.saturation(images, 1 + 0.9 * levels),
@@ -33,7 +33,7 @@ def operate(images: Tensor, kinds: Tensor, levels: Tensor) -> Tensor:
     Args:
         images: (B, 3, H, W) uint8.
         kinds: (B,) positions in `NAMES`.
-        levels: (B,) strengths in [-1, 1].
+        levels: (B,) in [-1, 1].
     """
     images = images.clone()
     moved = ((kinds > 0) & (kinds <= len(MOVES))).nonzero()[:, 0]
@@ -47,10 +47,10 @@ def operate(images: Tensor, kinds: Tensor, levels: Tensor) -> Tensor:
 
 
 def motions(kinds: Tensor, levels: Tensor, height: int, width: int) -> Tensor:
-    """Return (B, 2, 3) the matrices of moves, for `warp`.
+    """Return (B, 2, 3) the matrices of geometric operations, for `warp`.
 
-    A shear is by up to 0.3 and leaves the upper or left edge where it is, a shift by up to 150/331 of the size in whole
-    pixels, a rotation by up to 30 degrees.
+    Shears are up to 0.3 and keep the upper or left edge in place, shifts up to 150/331 of the size in whole pixels, and
+    rotations up to 30 degrees.
     """
     shear_x, shear_y, shift_x, shift_y, turn = (
         torch.where(kinds == kind, levels, 0.0) for kind in range(1, 1 + len(MOVES))

@@ -8,15 +8,15 @@ from torch import Tensor
 from ltr.contracts import Transform
 from ltr.data.transforms.operations import NAMES, operate
 
-KINDS = NAMES.index("Invert")  # all operations but this one, which is the last
+KINDS = NAMES.index("Invert")  # all operations but the last, Invert
 
 
 class RandAugment(Transform):
-    """Apply to every image `number` operations, each drawn from 14, all of the same magnitude.
+    """Apply `number` operations to every image, each drawn from 14, all of the same magnitude.
 
     Args:
-        number: N, operations for an image.
-        magnitude: M of 30.
+        number: N, operations per image.
+        magnitude: M, up to 30.
 
     Reference:
         Cubuk et al., "RandAugment: Practical Automated Data Augmentation with a Reduced Search Space", NeurIPS 2020,

@@ -1,4 +1,4 @@
-"""Random crops of random size, all resized to one."""
+"""Random resized crops."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ TRIES = 10
 
 
 class ResizedCrop(Transform):
-    """Cut a box of random size, ratio and place out of every image, resize it, and mirror half of them.
+    """Crop a box of random size, aspect ratio and position, resize it, and flip half of the images.
 
-    A box has a ratio of its sides within [3/4, 4/3]. The images are of one size here already, in files of larger ones
-    their middle square; that is not quite torchvision's `RandomResizedCrop`, which cuts from the whole image.
+    The aspect ratio lies in [3/4, 4/3]. The images already have a common size: large images from files were cropped to
+    their centre square. torchvision's `RandomResizedCrop` crops from the whole image instead.
 
     Args:
-        size: height and width of the result; None for those of the images.
-        scale: the smallest box, as a part of the area.
-        flip: whether images are mirrored.
+        size: height and width of the result; by default those of the images.
+        scale: the smallest box, as a fraction of the area.
+        flip: flip half of the images horizontally.
 
     Reference:
         Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, https://arxiv.org/abs/1409.4842, section 6.
@@ -42,13 +42,13 @@ class ResizedCrop(Transform):
 
 
 def boxes(images: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Return starts (B, 2) and sizes (B, 2) of crops, rows first: for each image the first of some tries to fit in.
+    """Draw starts (B, 2) and sizes (B, 2) of crops, rows first: for each image the first of 10 draws that fits.
 
-    Where none does, the crop is the whole image.
+    If none fits, the crop is the whole image.
 
     Args:
         images: (B, 3, H, W).
-        scale: the smallest crop, as a part of the area.
+        scale: the smallest crop, as a fraction of the area.
     """
     size, device = len(images), images.device
     whole = torch.tensor(images.shape[2:], device=device)
@@ -63,13 +63,13 @@ def boxes(images: Tensor, scale: float) -> tuple[Tensor, Tensor]:
 
 
 def crop_resize(images: Tensor, starts: Tensor, sizes: Tensor, side: int | None = None) -> Tensor:
-    """Cut a box out of every image and resize it bilinearly as if nothing lay around it.
+    """Crop a box from every image and resize it bilinearly, without pixels from outside the box.
 
     Args:
         images: (B, 3, H, W) uint8.
         starts: (B, 2) first row and column.
         sizes: (B, 2) rows and columns.
-        side: height and width of the result; None for those of the images.
+        side: height and width of the result; by default those of the images.
     """
     axes = []
     for axis, whole in enumerate(images.shape[2:]):

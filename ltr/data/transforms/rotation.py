@@ -10,10 +10,10 @@ from ltr.data.transforms.warp import rotation, warp
 
 
 class Rotation(Transform):
-    """Turn every image about its centre by an angle of its own; the corners become black.
+    """Rotate every image about its centre by a random angle; the corners become black.
 
     Args:
-        degrees: the largest angle, either way.
+        degrees: the largest angle in either direction.
 
     Reference:
         The recipe of Wang et al., "Long-tailed Recognition by Routing Diverse Distribution-Aware Experts", ICLR 2021,

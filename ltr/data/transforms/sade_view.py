@@ -1,4 +1,4 @@
-"""The view of which SADE wants stable predictions."""
+"""The augmented view of SADE's test-time aggregation."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ltr.data.transforms.simclr_view import some
 
 
 class SADEView(Transform):
-    """Crop and mirror as usual, then change colours, drop them, blur: each image at random and by amounts of its own.
+    """Crop and flip as `CropFlip`, then randomly change colours, convert to grey and blur.
 
     80 % of the images change colours (`ColorJitter` 0.4, 0.4, 0.4, 0.1), 20 % become grey, 20 % are blurred with sigma
-    in [0.1, 2]. It is `SimCLRView` with whole objects and less blur.
+    in [0.1, 2]. Compared with `SimCLRView`, it keeps whole objects and blurs less.
 
     Reference:
         Zhang et al., "Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition",
         NeurIPS 2022, https://arxiv.org/abs/2107.09249; official code Vanint/SADE-AgnosticLT, test_training_cifar.py,
-        which mirrors after the blur.
+        which flips after the blur.
     """
 
     def __init__(self) -> None:

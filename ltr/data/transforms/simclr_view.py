@@ -1,4 +1,4 @@
-"""The strong view of contrastive learning."""
+"""The strong augmentation of contrastive learning."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ltr.data.transforms.resized_crop import boxes, crop_resize
 
 
 class SimCLRView(Transform):
-    """Crop and resize, mirror, change colours, drop them, blur: each image at random and by amounts of its own.
+    """Crop and resize, flip, change colours, convert to grey and blur, each at random per image.
 
-    A crop has 20 to 100 % of the area and a ratio of its sides within [3/4, 4/3]; half of the images are mirrored, 80 %
-    change colours (`ColorJitter` 0.4, 0.4, 0.4, 0.1), 20 % become grey, 50 % are blurred with sigma in [0.1, 2], by a
-    Gaussian cut off at 4 pixels. On small images many recipes leave out the blur.
+    A crop has 20 to 100 % of the area and an aspect ratio in [3/4, 4/3]; half of the images are flipped, 80 % change
+    colours (`ColorJitter` 0.4, 0.4, 0.4, 0.1), 20 % become grey, and 50 % are blurred with sigma in [0.1, 2] by a
+    Gaussian truncated at 4 pixels. Many recipes leave out the blur on small images.
 
     Args:
-        scale: the smallest crop, as a part of the area.
-        blur: the part of the images that is blurred.
+        scale: the smallest crop, as a fraction of the area.
+        blur: the share of the images that is blurred.
 
     Reference:
         Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020,
-        https://arxiv.org/abs/2002.05709, as the second view of dvlab-research/Parametric-Contrastive-Learning has it.
+        https://arxiv.org/abs/2002.05709, as in the second view of dvlab-research/Parametric-Contrastive-Learning.
     """
 
     def __init__(self, scale: float = 0.2, blur: float = 0.5) -> None:
@@ -44,6 +44,6 @@ class SimCLRView(Transform):
 
 
 def some(images: Tensor, chance: float, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Change a random part of the images."""
+    """Apply a change to each image with probability `chance`."""
     chosen = (torch.rand(len(images), device=images.device) < chance).nonzero()[:, 0]
     return images.index_copy(0, chosen, change(images[chosen])) if len(chosen) else images

@@ -1,4 +1,4 @@
-"""Reading images at moved positions."""
+"""Affine warps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def warp(images: Tensor, matrices: Tensor) -> Tensor:
-    """Give each pixel the value of the pixel nearest to where its image's matrix points; outside there is black.
+    """Warp images by affine matrices with nearest-pixel sampling; pixels from outside are black.
 
     Args:
         images: (B, C, H, W) uint8.
@@ -19,18 +19,18 @@ def warp(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 def positions(matrices: Tensor, shape: list[int]) -> Tensor:
-    """Return (B, H, W, 2): where `grid_sample` reads for each pixel of images of a shape (B, C, H, W).
+    """Return the (B, H, W, 2) sampling grid of `grid_sample` for images of a shape (B, C, H, W).
 
     Args:
-        matrices: (B, 2, 3) as `warp` has them.
-        shape: that of the images.
+        matrices: (B, 2, 3) as for `warp`.
+        shape: of the images.
     """
     half = matrices.new_tensor([shape[3] / 2, shape[2] / 2])
     return F.affine_grid(matrices * torch.cat([half, half.new_ones(1)]) / half[:, None], shape, align_corners=False)
 
 
 def rotation(angles: Tensor) -> Tensor:
-    """Return (B, 2, 3) matrices that turn images counter-clockwise by angles (B,) in degrees."""
+    """Return (B, 2, 3) matrices that rotate images counter-clockwise by angles (B,) in degrees."""
     angles = angles.deg2rad()
     cosine, sine, zero = angles.cos(), angles.sin(), torch.zeros_like(angles)
     return torch.stack([cosine, -sine, zero, sine, cosine, zero], 1).view(-1, 2, 3)

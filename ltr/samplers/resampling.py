@@ -1,4 +1,4 @@
-"""Random over- and undersampling: as many images of every class."""
+"""Random over- and undersampling: the same number of images for every class."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from ltr.contracts import Sampler
 from ltr.samplers.cycle import cycle, members
 
 
-class Levelled(Sampler):
-    """Show `level` images of every class in an epoch, each image of a class equally often up to one time.
+class Resampled(Sampler):
+    """Resample every class to `images` images per epoch; its images appear equally often, up to one time.
 
     Args:
         labels: (N,) class indices of the training split.
-        level: the images of a class.
+        images: images per class and epoch.
     """
 
-    def __init__(self, labels: Tensor, level: int) -> None:
+    def __init__(self, labels: Tensor, images: int) -> None:
         super().__init__(labels)
-        self.members, self.level = members(labels), level
-        self.size = level * len(self.members)
+        self.members, self.images = members(labels), images
+        self.size = images * len(self.members)
 
     def draw(self, generator: torch.Generator) -> Tensor:
-        """Return (C * level,) indices."""
-        chosen = torch.cat([cycle(part, self.level, generator) for part in self.members])
+        """Return (C * images,) indices."""
+        chosen = torch.cat([cycle(part, self.images, generator) for part in self.members])
         return chosen[torch.randperm(self.size, generator=generator)]
 
 
-class Oversampling(Levelled):
+class Oversampling(Resampled):
     """Random oversampling: repeat the images of every class until it has N_max.
 
-    An epoch has C * N_max images, several times those of the split: the same number of epochs is a longer training.
+    An epoch has C * N_max images, several times those of the split, so the same number of epochs takes longer.
 
     Args:
         labels: (N,) class indices of the training split.
@@ -45,17 +45,17 @@ class Oversampling(Levelled):
         super().__init__(labels, int(labels.bincount().max()))
 
 
-class Undersampling(Levelled):
-    """Random undersampling: leave N_min images of every class, others in each epoch.
+class Undersampling(Resampled):
+    """Random undersampling: use N_min images of every class, new ones in each epoch.
 
-    An epoch has C * N_min images, a small part of the split: the same number of epochs is a shorter training.
+    An epoch has C * N_min images, a small part of the split, so the same number of epochs is shorter.
 
     Args:
         labels: (N,) class indices of the training split.
 
     Reference:
         Buda et al., "A Systematic Study of the Class Imbalance Problem in Convolutional Neural Networks", Neural
-        Networks 2018, https://arxiv.org/abs/1710.05381, which leaves out the same images in all epochs.
+        Networks 2018, https://arxiv.org/abs/1710.05381, which removes the same images in all epochs.
     """
 
     def __init__(self, labels: Tensor) -> None:

@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 from torch import Tensor
 
+from ltr.callbacks.priors import assumed_prior, bbse, confusion_matrix, em, normalised, retarget
 from ltr.errors import InputError
-from ltr.priors import assumed_prior, bbse, confusion_matrix, em, normalised, retarget
 
 SOURCE = torch.tensor([0.7, 0.2, 0.1], dtype=torch.float64)
 TARGET = torch.tensor([0.1, 0.3, 0.6], dtype=torch.float64)

@@ -1,21 +1,21 @@
-"""A mix that stops before the run does."""
+"""A mix that stops before training ends."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from ltr import switch
+from ltr import milestones
 from ltr.contracts import Backbone, Mix, MixFactory, Target
 from ltr.mixes.mixup import Mixup
 
 
-class Until(Mix):
-    """Mix until the fraction `end` of the run, and train on plain images from there on.
+class StopAt(Mix):
+    """Mix until the fraction `end` of training, and use plain images from there on.
 
     Args:
         counts: (C,) training images per class.
         mix: builds the mix from the counts.
-        end: when it stops: 0.9 leaves the last 20 epochs of 200 plain.
+        end: the fraction of training at which mixing stops; with 0.9, the last 20 of 200 epochs are plain.
 
     Reference:
         The last stage of Zhang et al., "Bag of Tricks for Long-Tailed Visual Recognition with Deep Convolutional Neural
@@ -27,22 +27,22 @@ class Until(Mix):
         self.mix, self.end, self.over = mix(counts), end, False
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:
-        """Blend images (B, 3, H, W), or leave them as they are."""
+        """Mix images (B, 3, H, W), or return them unchanged."""
         if self.over:
             return images, Target(labels)
         blended: tuple[Tensor, Target] = self.mix(images, labels)
         return blended
 
     def attach(self, backbone: Backbone) -> None:
-        """Let the mix get at the backbone."""
+        """Pass the backbone to the mix."""
         self.mix.attach(backbone)
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
-        self.over = switch.reached(self.end, epoch, epochs)
+        """Start epoch `epoch` (from 0) of `epochs`."""
+        self.over = milestones.passed(self.end, epoch, epochs)
         self.mix.set_epoch(epoch, epochs)
 
     def check(self, epochs: int) -> None:
-        """Raise where the mix would not stop within `epochs` epochs."""
-        switch.check(self.end, epochs, "the end of the mix")
+        """Raise `InputError` if the mix would not stop within `epochs` epochs."""
+        milestones.check(self.end, epochs, "the end of the mix")
         self.mix.check(epochs)

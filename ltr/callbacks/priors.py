@@ -1,6 +1,6 @@
-"""Class priors at test time: predictions for a known one, and estimates of an unknown one without labels.
+"""Label shift: predictions for a known test prior, and estimates of an unknown one without labels.
 
-A prior is (C,) the share of each class, in float64. *Source* is the prior that the predictions were made for.
+A prior is (C,) the share of each class, in float64. *Source* is the prior that the predictions assume.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ def assumed_prior(assumed: Assumed, counts: Tensor) -> Tensor:
 
 
 def normalised(numbers: Sequence[float], classes: int) -> Tensor:
-    """Return (C,) the prior that shares or counts of the classes stand for.
+    """Normalise shares or counts of the classes to a prior (C,).
 
     Raises:
-        InputError: where they are not one number per class, not negative, and not all 0.
+        InputError: unless there is one number per class, none is negative and one is positive.
     """
     prior = torch.tensor(numbers, dtype=torch.float64)
     if len(prior) != classes:
-        raise InputError(f"a prior has a number for each of the {classes} classes, and this one has {len(prior)}.")
+        raise InputError(f"a prior needs a number for each of the {classes} classes, and this one has {len(prior)}.")
     if not bool((prior >= 0).all() and 0 < prior.sum() < torch.inf):
-        raise InputError("the numbers of a prior are shares or counts: finite, not negative, and not all 0.")
+        raise InputError("a prior needs shares or counts that are finite, not negative, and not all 0.")
     return prior / prior.sum()
 
 
 def retarget(logits: Tensor, source: Tensor, target: Tensor) -> Tensor:
     """Return (N, C) log-probabilities under another prior: log p(c | x) + log target_c - log source_c, normalised.
 
-    This is Bayes' rule where the images of a class stay as they were and only the shares of the classes change. A class
-    with target 0 has minus infinity.
+    This is Bayes' rule under label shift: p(x | c) is fixed and only the class shares change. A class with target 0
+    gets minus infinity.
 
     Args:
         logits: (N, C), or log-probabilities.
@@ -57,12 +57,11 @@ def retarget(logits: Tensor, source: Tensor, target: Tensor) -> Tensor:
 
 
 def em(probabilities: Tensor, source: Tensor) -> Tensor:
-    """Estimate the prior of unlabelled images as the most likely one, by expectation maximisation.
+    """Estimate the prior of unlabelled images by maximum likelihood, with expectation maximisation.
 
-    A step retargets the predictions to the last estimate and takes their mean for the next one, beginning with the
-    source. The likelihood is concave in the prior, so its gradient says how far the best prior can be: the steps end
-    where no prior has a mean log-likelihood higher by more than 1e-7. The estimate is as good as the probabilities are
-    calibrated.
+    Starting from the source, each step retargets the predictions to the current estimate and takes their mean as the
+    next one. The log-likelihood is concave in the prior, so its gradient bounds the distance to the optimum: EM stops
+    when no prior can improve the mean log-likelihood by more than 1e-7. The estimate depends on calibration.
 
     Args:
         probabilities: (N, C) of the unlabelled images.
@@ -87,31 +86,30 @@ def em(probabilities: Tensor, source: Tensor) -> Tensor:
 
 
 def confusion_matrix(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Return (C, C) which share of the images of a class, its row, is predicted as which class.
+    """Return (C, C) the confusion matrix, normalised over each row (true class).
 
     Raises:
-        InputError: where a class has no image.
+        InputError: if a class has no image.
     """
     matrix = torch.zeros(classes, classes, dtype=torch.float64)
     matrix.index_put_((labels, predictions), torch.ones(len(labels), dtype=torch.float64), accumulate=True)
     images = matrix.sum(1, keepdim=True)
     if not bool(images.all()):
         raise InputError(
-            f"class {int(images.argmin())} has no labelled image that says how it is predicted: BBSE needs at least "
-            "one of every class (`--data.val_per_class`, and two training images)."
+            f"class {int(images.argmin())} has no labelled image: BBSE needs at least one of every class "
+            "(`--data.val_per_class`, and two training images)."
         )
     return matrix / images
 
 
 def bbse(confusion: Tensor, predictions: Tensor, source: Tensor) -> Tensor:
-    """Estimate the prior of unlabelled images from how often each class is predicted (black box shift estimation).
+    """Estimate the prior of unlabelled images from predicted classes: black box shift estimation (BBSE).
 
-    It is the q on the simplex with the least ||confusion^T q - shares of the predictions||. Where the predictions tell
-    classes apart too badly for there to be only one, it is the q nearest to the source, by a ridge of 1e-8 towards it:
-    what the images do not say remains as it was.
+    The estimate is the q on the simplex that minimises ||confusion^T q - shares of the predictions||. If the confusion
+    matrix is close to singular, a ridge of 1e-8 towards the source selects the q nearest to it.
 
     Args:
-        confusion: (C, C) as `confusion_matrix` gives it, of labelled images that the network has not seen.
+        confusion: (C, C) from `confusion_matrix`, of labelled images that the network has not seen.
         predictions: (N,) classes predicted for the unlabelled images.
         source: (C,).
 
@@ -120,7 +118,7 @@ def bbse(confusion: Tensor, predictions: Tensor, source: Tensor) -> Tensor:
 
     Reference:
         Lipton, Wang and Smola, "Detecting and Correcting for Label Shift with Black Box Predictors", ICML 2018,
-        https://arxiv.org/abs/1802.03916, where the system is inverted and may leave the simplex.
+        https://arxiv.org/abs/1802.03916, which inverts the system; the result may leave the simplex.
     """
     from scipy.optimize import nnls
 

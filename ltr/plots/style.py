@@ -1,21 +1,27 @@
-"""What the figures share: shot groups, names along an axis, the legend above."""
+"""Shared style: colours, shot groups, class names along an axis, the legend, saving."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
 from matplotlib.figure import Figure
 
+from ltr import files
 from ltr.counts import shot_groups
 
+# The palette of Okabe and Ito, which is safe for colour blindness.
+COLOURS = ("#56B4E9", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00")
+MARKERS = "osD^vPX*<>"
+BARS = 200  # above this many classes, bars become outlines
 SHADES = {"many": "0.98", "medium": "0.94", "few": "0.90"}
 
 
 def group_spans(counts: Sequence[int]) -> dict[str, tuple[int, int]]:
-    """Return where each shot group that has classes starts and ends (exclusive) in the order of `by_count`."""
+    """Return start and end (exclusive) of each non-empty shot group in the order of `by_count`."""
     spans, start = {}, 0
     for group, members in shot_groups(counts).items():
         if members:
@@ -31,7 +37,7 @@ def shade_groups(axes: Axes, counts: Sequence[int]) -> None:
 
 
 def label_groups(axes: Axes, counts: Sequence[int], *, block: int = 1) -> None:
-    """Write the shot groups above the classes, `block` of them a unit wide, unless a group is too narrow."""
+    """Write the shot groups above the axes, unless too narrow; `block` classes are one unit wide."""
     for group, (start, end) in group_spans(counts).items():
         if end - start > 0.06 * len(counts):
             middle = (start + end) / 2 / block - 0.5
@@ -48,7 +54,7 @@ def label_groups(axes: Axes, counts: Sequence[int], *, block: int = 1) -> None:
 
 
 def name_ticks(axis: Axis, names: Sequence[str]) -> None:
-    """Write names along an axis at 0, 1, ...; above a hundred of them, only every n-th."""
+    """Write names along an axis at 0, 1, ...; above a hundred names, only every n-th."""
     step = 1 if len(names) <= 100 else -(-len(names) // 50)
     shown = list(names)[::step]
     crowded = len(shown) > 12 or max(map(len, shown)) > 6
@@ -59,12 +65,17 @@ def name_ticks(axis: Axis, names: Sequence[str]) -> None:
 
 
 def legend(figure: Figure, handles: Sequence[Any]) -> None:
-    """Write the legend above a figure, in as many columns as its names leave room for.
+    """Write the legend above a figure, in as many columns as fit.
 
     Args:
         figure: the figure.
-        handles: what is named, in the order given: matplotlib would put lines before bars.
+        handles: in the order of the legend; matplotlib would put lines before bars.
     """
     longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = max(1, int(figure.get_figwidth() / (0.6 + 0.08 * longest)))  # inches: a sample of it, then letters
+    columns = max(1, int(figure.get_figwidth() / (0.6 + 0.08 * longest)))  # in inches: the symbol, then the letters
     figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), columns), frameon=False)
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure in the format of the suffix; `path` never holds an incomplete file."""
+    files.replace(Path(path), lambda temporary: figure.savefig(temporary, dpi=150))

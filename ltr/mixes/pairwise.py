@@ -1,4 +1,4 @@
-"""What the mixes share that blend every image with another one of its batch."""
+"""The base class of mixes that combine every image with another image of its batch."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from ltr.contracts import Mix, Target
 from ltr.errors import InputError
 
 
-class Paired(Mix):
-    """Give every image a random partner of its batch, and the batch one share lambda ~ Beta(alpha, alpha).
+class Pairwise(Mix):
+    """Draw a random partner in the batch for every image, and one share lambda ~ Beta(alpha, alpha) for the batch.
 
     Args:
         counts: (C,) training images per class.
-        alpha: of the distribution; 1 is uniform, less is nearer to the plain images.
+        alpha: of the Beta distribution; 1 is uniform, smaller values stay closer to the original images.
     """
 
     def __init__(self, counts: Tensor, *, alpha: float = 1.0) -> None:
         super().__init__(counts)
         if alpha <= 0:
-            raise InputError(f"alpha of a mix is positive; it cannot be {alpha:g}.")
+            raise InputError(f"alpha of a mix must be positive, not {alpha:g}.")
         self.alpha = alpha
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:
-        """Blend images (B, 3, H, W) with their partners."""
+        """Mix images (B, 3, H, W) with their partners."""
         partners = torch.randperm(len(labels), device=labels.device)
         images, share = self.blend(images, partners, self.draw())
         others = labels[partners]
         return images, Target(labels, others, self.weigh(labels, others, share))
 
     def draw(self) -> float:
-        """Return the share of the images themselves."""
+        """Draw lambda."""
         return float(Beta(self.alpha, self.alpha).sample())
 
     @abstractmethod
     def blend(self, images: Tensor, partners: Tensor, share: float) -> tuple[Tensor, float]:
-        """Return the blended images and the share that the images themselves have got in them.
+        """Return the mixed images and the share that the original images have in them.
 
         Args:
             images: (B, 3, H, W).
             partners: (B,) positions of the partners in the batch.
-            share: the share asked for.
+            share: lambda.
         """
 
     def weigh(self, labels: Tensor, others: Tensor, share: float) -> Tensor:
-        """Return (B,) the weights of `labels` in the loss: their share in the images."""
+        """Return (B,) the weights of `labels` in the loss: the share of the original images."""
         return torch.full(labels.shape, share, device=labels.device)

@@ -1,0 +1,101 @@
+"""Schedules: (epoch, epochs) to the factor of the learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ltr import milestones
+from ltr.contracts import Schedule
+from ltr.errors import InputError
+
+__all__ = ["Cosine", "Exponential", "Steps"]
+
+
+def warmup_factor(epoch: int, warmup: int) -> float:
+    """Return (epoch + 1) / warmup: 1/warmup in the first epoch (from 0) and 1 in the last one of the warm-up."""
+    return (epoch + 1) / warmup
+
+
+class Cosine(Schedule):
+    """Decay the learning rate along half a cosine, after a linear warm-up.
+
+    Args:
+        warmup: epochs of the linear warm-up.
+
+    Reference:
+        Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017,
+        https://arxiv.org/abs/1608.03983, without restarts.
+    """
+
+    def __init__(self, warmup: int = 0) -> None:
+        self.warmup = warmup
+
+    def __call__(self, epoch: int, epochs: int) -> float:
+        """Return the factor for epoch `epoch` (from 0) of `epochs`."""
+        if epoch < self.warmup:
+            return warmup_factor(epoch, self.warmup)
+        return 0.5 * (1 + math.cos(math.pi * (epoch - self.warmup) / max(epochs - self.warmup, 1)))
+
+    def check(self, epochs: int) -> None:
+        """Raise `InputError` if training ends within the warm-up."""
+        if self.warmup and epochs <= self.warmup:
+            raise InputError(f"a warm-up of {self.warmup} epochs does not end within a run of {epochs}: train longer.")
+
+
+class Exponential(Schedule):
+    """Multiply the learning rate by `gamma` after every epoch.
+
+    `gamma` applies per epoch, not per run: longer training ends at a lower learning rate.
+
+    Args:
+        gamma: the factor, in (0, 1].
+
+    Reference:
+        `ExponentialLR` of torch, https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ExponentialLR.html.
+    """
+
+    def __init__(self, gamma: float = 0.9) -> None:
+        if not 0 < gamma <= 1:
+            raise InputError(f"gamma of the Exponential schedule lies in (0, 1], such as 0.9; it cannot be {gamma:g}.")
+        self.gamma = gamma
+
+    def __call__(self, epoch: int, epochs: int) -> float:
+        """Return `gamma` ** epoch, with epochs from 0."""
+        return float(self.gamma**epoch)
+
+
+class Steps(Schedule):
+    """Multiply the learning rate by `gamma` at every milestone, after a linear warm-up.
+
+    The defaults are the step schedule of the LDAM code, which most papers of the field use. In 200 epochs: 1/5 ... 5/5
+    of the base rate in the first five epochs, x .01 from epoch 160 and x .0001 from epoch 180 (counted from 0).
+
+    Args:
+        milestones: fractions of training, each in (0, 1).
+        gamma: factor at each milestone.
+        warmup: epochs of the linear warm-up.
+
+    Reference:
+        `adjust_learning_rate` of kaidic/LDAM-DRW, cifar_train.py.
+    """
+
+    def __init__(self, milestones: Sequence[float] = (0.8, 0.9), gamma: float = 0.01, warmup: int = 5) -> None:
+        self.milestones, self.gamma, self.warmup = tuple(milestones), gamma, warmup
+
+    def __call__(self, epoch: int, epochs: int) -> float:
+        """Return the factor for epoch `epoch` (from 0) of `epochs`."""
+        if epoch < self.warmup:
+            return warmup_factor(epoch, self.warmup)
+        return float(self.gamma ** sum(milestones.passed(at, epoch, epochs) for at in self.milestones))
+
+    def check(self, epochs: int) -> None:
+        """Raise `InputError` if `epochs` epochs are too few for the warm-up or for a milestone."""
+        last = epochs - 1
+        silent = [at for at in self.milestones if not milestones.passed(at, last, epochs)]
+        if silent or last < self.warmup:
+            what = f"the milestone at {silent[0]:g} of the run" if silent else f"the end of the warm-up ({self.warmup})"
+            raise InputError(
+                f"{epochs} epochs are too short for the Steps schedule: {what} is never reached. Train longer, or pass "
+                "`--model.schedule Cosine`."
+            )
