@@ -1,4 +1,4 @@
-"""What was computed once is kept, with the arguments that gave it."""
+"""Keep results with the arguments that gave them; find those that are part of the repository."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 
 from ltr import files
 from ltr.errors import InputError
+from ltr.run import lookup
 
 NOTE = "arguments.json"
+# The results that are part of the repository, a folder per study. An installed wheel has none.
+COMMITTED = lookup.PACKAGE.parent / "docs" / "results"
 
 
 def kept(result: Path, arguments: Mapping[str, Any], *, remedy: str) -> bool:
@@ -26,10 +29,19 @@ def kept(result: Path, arguments: Mapping[str, Any], *, remedy: str) -> bool:
     """
     if not result.is_file():
         return False
-    note = result.with_name(NOTE)
-    if note.is_file() and json.loads(note.read_text(encoding="utf-8")) != arguments:
+    made = noted(result)
+    if made is not None and made != arguments:
         raise InputError(f"{result} was made with other arguments: {remedy}.")
     return True
+
+
+def noted(result: Path) -> dict[str, Any] | None:
+    """Return the arguments that gave a result, None if they are not noted beside it."""
+    path = result.with_name(NOTE)
+    if not path.is_file():
+        return None
+    arguments: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return arguments
 
 
 def note(result: Path, arguments: Mapping[str, Any]) -> None:

@@ -1,4 +1,9 @@
-"""The runs of a study in their folder: what is finished is kept, what was interrupted goes on."""
+"""The runs of a study: finished ones are kept, interrupted ones resume.
+
+A result is looked up in two places. First in `docs/results/<study>/`, which is part of the repository: it counts if its
+arguments are those that the run has in the default folder, `checkpoints/<study>/`. Then in the folder of the study,
+where new runs are written.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +20,11 @@ from filelock import FileLock
 from ltr.errors import InputError
 from ltr.run import lookup
 from ltr.studies.job import Job
-from ltr.studies.kept import kept, note
+from ltr.studies.kept import COMMITTED, kept, note, noted
 from ltr.studies.plan import Plan
 
 Perform = Callable[..., None]
+RUNS = Path("checkpoints")
 
 
 class Outcome(NamedTuple):
@@ -45,6 +51,7 @@ class Runs:
         perform: runs a verb with its arguments, raising `InputError` where they cannot be used.
         common: arguments of every training.
         bars: whether trainings show their progress.
+        committed: where the results lie that are part of the repository, a folder per study.
     """
 
     plan: Plan
@@ -52,6 +59,7 @@ class Runs:
     perform: Perform
     common: tuple[str, ...] = ()
     bars: bool = False
+    committed: Path = COMMITTED
 
     def home(self, job: Job) -> Path:
         """Return the folder of a training."""
@@ -59,11 +67,18 @@ class Runs:
 
     def read(self, job: Job) -> dict[str, Any] | None:
         """Return the content of metrics.json, None where the run is not finished."""
-        path = self.folder / job.result
+        path = self.result(job)
         if not path.is_file():
             return None
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
+
+    def result(self, job: Job) -> Path:
+        """Return where the metrics of a run are: the committed ones if these arguments gave them, else its own."""
+        committed = self.committed / self.plan.name / job.result
+        if committed.is_file() and noted(committed) == self.plan.arguments(job, RUNS / self.plan.name, self.common):
+            return committed
+        return self.folder / job.result
 
     def attempt(self, job: Job) -> Outcome:
         """Run a row where it is not finished. Who else is at it, in another process, is waited for."""
@@ -89,13 +104,14 @@ class Runs:
     def _kept(self, job: Job) -> bool:
         """Tell whether a run is finished; refuse a result that other arguments gave."""
         remedy = f"delete {self.home(job)}, or give the row another name"
-        return kept(self.folder / job.result, self._arguments(job), remedy=remedy)
+        result = self.result(job)
+        return result.is_relative_to(self.committed) or kept(result, self._arguments(job), remedy=remedy)
 
     def _missed(self, job: Job) -> bool:
         """Tell whether a run has its result but not its weights, and another run needs them for its own."""
         if job.entry.fit is None or (self.home(job) / lookup.LAST).is_file():
             return False
-        waiting = (other for other in self.plan.jobs if not (self.folder / other.result).is_file())
+        waiting = (other for other in self.plan.jobs if not self.result(other).is_file())
         return any(job in self.plan.needs(other) for other in waiting)
 
     def _arguments(self, job: Job) -> dict[str, Any]:
