@@ -118,7 +118,7 @@ def write(results: Iterable[Path]) -> Gallery:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read a result, with the arguments that gave it where they lie beside it."""
+    """Read a result, with its arguments if they are noted beside it."""
     measures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     arguments = noted(path)
     return measures if arguments is None else measures | {"arguments": arguments}
@@ -157,7 +157,7 @@ def _row(recipe: Recipe, cells: Sequence[tuple[str, Cell]]) -> tuple[str, ...]:
 
 
 def _belongs(recipe: Recipe, cell: Cell) -> bool:
-    """Tell whether a row was made with a recipe as it is, budget and starting checkpoints aside."""
+    """Tell whether a row was made with an unchanged recipe, budget and starting checkpoints aside."""
     if not cell.found:
         return False
     measures = next(iter(cell.found.values()))

@@ -22,10 +22,10 @@ def kept(result: Path, arguments: Mapping[str, Any], *, remedy: str) -> bool:
     Args:
         result: the file.
         arguments: what would give it now.
-        remedy: what to do where other ones gave it.
+        remedy: what to do if other arguments made it.
 
     Raises:
-        InputError: where other arguments gave it.
+        InputError: if other arguments made it.
     """
     if not result.is_file():
         return False
@@ -45,5 +45,5 @@ def noted(result: Path) -> dict[str, Any] | None:
 
 
 def note(result: Path, arguments: Mapping[str, Any]) -> None:
-    """Write down beside a result what gave it."""
+    """Write the arguments of a result beside it."""
     files.write_json(result.with_name(NOTE), dict(arguments))

@@ -115,7 +115,7 @@ class Runs:
         return any(job in self.plan.needs(other) for other in waiting)
 
     def _arguments(self, job: Job) -> dict[str, Any]:
-        """Return what a run is told."""
+        """Return the arguments of a run."""
         return self.plan.arguments(job, self.folder, self.common)
 
     def _train_and_test(self, job: Job) -> None:
