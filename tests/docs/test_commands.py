@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ SHORT += ["--trainer.precision", "32-true", "--model.schedule", "Cosine", "--mod
 DIGITS = ["--config", "data/digits.yaml", "--data.val_per_class", "5"]
 NETWORK = "ResNet20"
 
-Run = Callable[..., int]
+Run = Callable[[list[str]], int]
 
 
 class Command(NamedTuple):
@@ -86,10 +86,21 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(ltr: Run, runs: Path, tmp_path: Path) -> Run:
-    """Return the command line in a folder with these runs."""
+def here(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return the command line, quiet and in a folder with these runs; it returns the exit status."""
     shutil.copytree(runs, tmp_path / "checkpoints")
-    return ltr
+    monkeypatch.chdir(tmp_path)
+
+    def run(words: list[str]) -> int:
+        monkeypatch.setattr("sys.argv", ["ltr", *words])
+        try:
+            with redirect_stdout(StringIO()):
+                main(words)
+        except SystemExit as end:
+            return int(end.code or 0) if not isinstance(end.code, str) else 1
+        return 0
+
+    return run
 
 
 def pages(wanted: Callable[[Command], bool]) -> list[Path]:
@@ -109,7 +120,7 @@ def test_the_commands_of_a_page_run_from_top_to_bottom(
         if not needs:
             asked_for_help = any(word.endswith(".help") for word in words)
             short = SHORT if words[0] == "fit" and not asked_for_help else []
-            assert run(here, [*words, *short]) == 0, f"{page.name}: ltr {shlex.join(words)}"
+            assert here([*words, *short]) == 0, f"{page.name}: ltr {shlex.join(words)}"
 
 
 @pytest.mark.parametrize("page", pages(lambda command: bool(command.needs)), ids=lambda page: page.name)
@@ -121,9 +132,9 @@ def test_the_other_commands_of_a_page_have_options_that_exist(page: Path, here: 
             if verb in ("fit", "validate", "test", "predict"):
                 if "--ckpt_path" in rest:
                     rest[rest.index("--ckpt_path") + 1] = "RUN"
-                assert run(here, [verb, *rest, "--print_config"]) == 0, text
+                assert here([verb, *rest, "--print_config"]) == 0, text
             elif verb == "study":
-                assert run(here, [verb, *rest, "--sweep", "sweep.yaml"]) == 0, text
+                assert here([verb, *rest, "--sweep", "sweep.yaml"]) == 0, text
             else:
                 options = {word.partition("=")[0] for word in rest if re.match(r"--\w+(=|$)", word)}
                 assert options <= set(re.findall(r"--\w+", said([verb, "--help"]))), text
@@ -149,16 +160,9 @@ def test_the_readme_is_short() -> None:
     assert len(text.encode()) <= 12_000
 
 
-def run(ltr: Run, words: list[str]) -> int:
-    """Run a command in this process; return its status."""
-    with redirect_stdout(StringIO()):
-        return ltr(*words)
-
-
 def said(words: list[str]) -> str:
     """Return what a command prints."""
     out = StringIO()
-    with redirect_stdout(out), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.exit", lambda *_: None)
+    with redirect_stdout(out), suppress(SystemExit):
         main(words)
     return out.getvalue()
