@@ -66,7 +66,10 @@ def whole() -> dict[str, Any]:
     """Return the config of a shipped run with nested parts, callbacks included."""
     config: dict[str, Any] = yaml.safe_load((SHIPPED / "ldam_drw_resnet32_cifar100_lt100_30ep/config.yaml").read_text())
     flip = {"class_path": "ltr.data.CropFlip", "init_args": {}}
-    config["data"]["init_args"]["augment"] = {"class_path": "ltr.data.Compose", "init_args": {"transforms": [flip, flip]}}
+    config["data"]["init_args"]["augment"] = {
+        "class_path": "ltr.data.Compose",
+        "init_args": {"transforms": [flip, flip]},
+    }
     config["trainer"]["callbacks"] = [
         {"class_path": "ltr.callbacks.EMA", "init_args": {}},
         {"class_path": "ltr.callbacks.ExpertAggregation", "init_args": {"augment": flip}},

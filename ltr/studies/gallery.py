@@ -1,4 +1,4 @@
-"""The gallery: every recipe with what its authors report and what was measured here, in one Markdown file."""
+"""The gallery: every recipe with the reported and the measured figures, and the tables of all studies, as Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ltr import files
 from ltr.markdown import markdown_table
@@ -21,18 +21,30 @@ from ltr.studies.cell import Cell
 from ltr.studies.job import Entry, Job
 from ltr.studies.plan import Plan
 from ltr.studies.render import markdown
+from ltr.studies.runs import COMMITTED
 from ltr.studies.study import collect
 
-DESCRIPTION = """Print the gallery of all recipes as Markdown: paper, what is changed, command, what is reported, and
-what was measured here, as far as results lie in the folder of the runs."""
+DESCRIPTION = """Print all recipes as Markdown: paper, what each changes, its command, what is reported, and what was
+measured here; then the tables of all studies. Results are read from docs/results, then from the folder of the runs."""
 INTRODUCTION = """\
 # The recipes
 
-Every row is a YAML file of this folder, every figure that of a run whose `metrics.json` is in `checkpoints/`: top-1 /
-GM / HM / lowest recall in percent on the balanced test split of CIFAR-100-LT (imbalance 100), last epoch, mean ±
-standard deviation where there are several seeds. An empty cell has not been run. What is reported was often measured
-with the best epoch on the test set; the header of each file says what deviates. The link beside a figure says how it
-was made. This file is written by `ltr gallery --output configs/README.md`.
+Each row is a YAML file in this folder. "Ours" is top-1 / GM / HM / lowest recall in percent on the balanced test split
+of CIFAR-100-LT (imbalance 100), last epoch, mean ± standard deviation if there are several seeds. The link beside a
+figure leads to the table it comes from; an empty cell has not been run. Reported figures are often those of the best
+epoch on the test set; the header of each file lists the deviations.
+
+`ltr gallery --output configs/README.md --results docs/results.md` writes this file and the tables.
+"""
+RESULTS = """\
+# Results
+
+Every figure comes from a `metrics.json` in `docs/results/`, beside the arguments of its run. `ltr study` keeps these
+rows: it trains one again only if another row needs its weights.
+
+`ltr gallery --output configs/README.md --results docs/results.md` writes this page and the
+[list of all recipes](../configs/README.md). More tables: [second stages](methods.md#second-stages-on-one-network),
+[many heads](studies.md#many-heads-at-once), [test time](test_time.md).
 """
 COLUMNS = ("paper", "what it changes", "config", "command", "reported", "ours")
 ALWAYS = "Recipes that combine with every method: `--config recipes/...`"
@@ -40,30 +52,45 @@ ASIDE = ("recipes", "data")
 BUDGET = ("--model.backbone.checkpoint", "--model.teacher.checkpoint", "--trainer.max_epochs", "--data.imbalance")
 
 
+class Gallery(NamedTuple):
+    """Two pages of Markdown.
+
+    Attributes:
+        recipes: every recipe with its figures.
+        studies: the table of every study that has results.
+    """
+
+    recipes: str
+    studies: str
+
+
 def gallery(arguments: Sequence[str]) -> None:
-    """Print the gallery or write it to a file.
+    """Print the gallery or write it to files.
 
     Args:
         arguments: options.
     """
     parser = argparse.ArgumentParser("ltr gallery", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--runs", default="checkpoints", help="folder in which the runs are kept")
-    parser.add_argument("--output", default=None, help="the file to write; printed where none is named")
+    parser.add_argument("--output", default=None, help="write the recipes to this file instead of printing them")
+    parser.add_argument("--results", default=None, help="write the tables of the studies to this file")
     said = parser.parse_args(arguments)
-    text = write(sorted(Path(said.runs).glob(f"**/{METRICS}")))
-    if said.output:
-        files.write_text(Path(said.output), text)
-        print(said.output)
-    else:
-        print(text, end="")
+    folders = (COMMITTED, Path(said.runs))
+    found = write([path for folder in folders for path in sorted(folder.glob(f"**/{METRICS}"))])
+    for path, text in ((said.output, found.recipes), (said.results, found.studies)):
+        if path:
+            files.write_text(Path(path), text)
+            print(path)
+    if not (said.output or said.results):
+        print(found.recipes, found.studies, sep="\n", end="")
 
 
-def write(results: Iterable[Path]) -> str:
+def write(results: Iterable[Path]) -> Gallery:
     """Return the gallery.
 
     Args:
-        results: the metrics.json that count. One belongs to a recipe where the arguments.json beside it names that
-            recipe and nothing else that matters.
+        results: the metrics.json that count, the first of each row of a study. One belongs to a recipe if the
+            arguments.json beside it names that recipe and nothing else that matters.
 
     Raises:
         InputError: where a recipe has no proper header.
@@ -83,16 +110,19 @@ def write(results: Iterable[Path]) -> str:
             parts.append(_table(group, COLUMNS, rows))
     axis = [(f"[{recipe.name}](recipes/{recipe.name})", recipe.title) for recipe in aside]
     parts.append(_table(ALWAYS, ("config", "what it is"), axis))
-    for plan in studies:
-        if in_studies[plan.name]:
-            parts.append(markdown(plan, in_studies[plan.name], command=f"ltr study {plan.name}.yaml", level=2))
-    return "\n".join(parts)
+    tables = [
+        markdown(plan, in_studies[plan.name], command=f"ltr study {plan.name}.yaml", level=2)
+        for plan in studies
+        if in_studies[plan.name]
+    ]
+    return Gallery("\n".join(parts), "\n".join([RESULTS, *tables]))
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read a result, with the arguments that gave it where they lie beside it."""
+    """Read a result, with its arguments if they are noted beside it."""
     measures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return measures | {"arguments": read_arguments(path.parent)}
+    arguments = read_arguments(path.parent)
+    return measures if arguments is None else measures | {"arguments": arguments}
 
 
 def _of(read: Mapping[Path, Any], plan: Plan, job: Job) -> Mapping[str, Any] | None:
@@ -128,7 +158,7 @@ def _row(recipe: Recipe, cells: Sequence[tuple[str, Cell]]) -> tuple[str, ...]:
 
 
 def _belongs(recipe: Recipe, cell: Cell) -> bool:
-    """Tell whether a row was made with a recipe as it is, budget and starting checkpoints aside."""
+    """Tell whether a row was made with an unchanged recipe, budget and starting checkpoints aside."""
     if not cell.found:
         return False
     measures = next(iter(cell.found.values()))
@@ -150,7 +180,8 @@ def _belongs(recipe: Recipe, cell: Cell) -> bool:
 def _ours(study: str, cell: Cell) -> str:
     """Return the figures of a row and where they are from."""
     figures = " / ".join(cell.figure(measure.key) for measure in shown("summary"))
-    return f"{figures} ([{study}](#{study}))" if study else f"{figures} (`checkpoints/{cell.entry.name}`)"
+    source = f"[{study}](../docs/results.md#{study})" if study else f"`checkpoints/{cell.entry.name}`"
+    return f"{figures} ({source})"
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

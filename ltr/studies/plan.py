@@ -112,9 +112,9 @@ class Plan:
         return list(dict.fromkeys(jobs))
 
     def needs(self, job: Job) -> list[Job]:
-        """Return the runs that a run starts from."""
+        """Return the runs that a run starts from: those of its seed, or the only one of a row with one seed."""
         rows = [entry for entry in self.entries if entry.name in job.entry.needs]
-        return [self.job(entry, job.setting, (job.subset_seed, job.seed)) for entry in rows]
+        return [self.job(entry, job.setting, (job.subset_seed, _seed_of(entry, job.seed))) for entry in rows]
 
     def with_needs(self, names: Iterable[str]) -> list[Job]:
         """Return the runs of these names, and all that they need.
@@ -159,6 +159,11 @@ class _Places(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         return "{" + key + "}"
+
+
+def _seed_of(entry: Entry, seed: int) -> int:
+    """Return the seed of the run of a row that a run with this seed starts from."""
+    return entry.seeds[0] if len(entry.seeds) == 1 else seed
 
 
 def _seeds(where: str, said: Any) -> tuple[int, ...]:
@@ -207,7 +212,9 @@ def _entry(path: Path, name: str, said: Any, earlier: Mapping[str, Entry], all_s
             f"{where} needs {missing[0]}, which does not come before it{did_you_mean(missing[0], list(earlier))}"
         )
     seeds = _seeds(f"{where}: `seeds`", said.get("seeds", list(earlier[of].seeds if of in earlier else all_seeds)))
-    known = set(all_seeds).intersection(*(earlier[need].seeds for need in needs))
+    known = set(all_seeds).intersection(
+        *(earlier[need].seeds for need in needs if need == of or len(earlier[need].seeds) > 1)
+    )
     lacking = [seed for seed in seeds if seed not in known]
     if lacking:
         raise InputError(f"{where} has the seed {lacking[0]}, which the study or a run that it needs does not have.")

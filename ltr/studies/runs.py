@@ -1,4 +1,9 @@
-"""The runs of a study in their folder: what is finished is kept, what was interrupted goes on."""
+"""The runs of a study: finished ones are kept, interrupted ones resume.
+
+A result is looked up in two places. First in `docs/results/<study>/`, which is part of the repository: it counts if its
+arguments are those that the run has in the default folder, `checkpoints/<study>/`. Then in the folder of the study,
+where new runs are written.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +19,15 @@ from filelock import FileLock
 
 from ltr.errors import InputError
 from ltr.measures import shown
-from ltr.run.folder import RunFolder, made_with, write_arguments
+from ltr.run import lookup
+from ltr.run.folder import RunFolder, made_with, read_arguments, write_arguments
 from ltr.studies.job import Job
 from ltr.studies.plan import Plan
 
 Perform = Callable[..., None]
+RUNS = Path("checkpoints")
+# The results that are part of the repository, a folder per study. An installed wheel has none.
+COMMITTED = lookup.PACKAGE.parent / "docs" / "results"
 
 
 class Outcome(NamedTuple):
@@ -45,6 +54,7 @@ class Runs:
         perform: runs a verb with its arguments, raising `InputError` where they cannot be used.
         common: arguments of every training.
         bars: whether trainings show their progress.
+        committed: where the results lie that are part of the repository, a folder per study.
     """
 
     plan: Plan
@@ -52,6 +62,7 @@ class Runs:
     perform: Perform
     common: tuple[str, ...] = ()
     bars: bool = False
+    committed: Path = COMMITTED
 
     def home(self, job: Job) -> Path:
         """Return the folder of a training."""
@@ -59,11 +70,20 @@ class Runs:
 
     def read(self, job: Job) -> dict[str, Any] | None:
         """Return the measures of a run, None where the run is not finished."""
-        path = self.folder / job.result
+        path = self.result(job)
         if not path.is_file():
             return None
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
+
+    def result(self, job: Job) -> Path:
+        """Return where the metrics of a run are: the committed ones if these arguments gave them, else its own."""
+        committed = self.committed / self.plan.name / job.result
+        if committed.is_file() and read_arguments(committed.parent) == self.plan.arguments(
+            job, RUNS / self.plan.name, self.common
+        ):
+            return committed
+        return self.folder / job.result
 
     def attempt(self, job: Job) -> Outcome:
         """Run a row where it is not finished. Who else is at it, in another process, is waited for."""
@@ -88,7 +108,9 @@ class Runs:
 
     def _kept(self, job: Job) -> bool:
         """Tell whether a run is finished; refuse a result that other arguments gave."""
-        result = self.folder / job.result
+        result = self.result(job)
+        if result.is_relative_to(self.committed):
+            return True
         if not result.is_file():
             return False
         if not made_with(result.parent, self._arguments(job)):
@@ -101,11 +123,11 @@ class Runs:
         """Tell whether a run has its result but not its weights, and another run needs them for its own."""
         if job.entry.fit is None or RunFolder(self.home(job)).checkpoint.is_file():
             return False
-        waiting = (other for other in self.plan.jobs if not (self.folder / other.result).is_file())
+        waiting = (other for other in self.plan.jobs if not self.result(other).is_file())
         return any(job in self.plan.needs(other) for other in waiting)
 
     def _arguments(self, job: Job) -> dict[str, Any]:
-        """Return what a run is told."""
+        """Return the arguments of a run."""
         return self.plan.arguments(job, self.folder, self.common)
 
     def _train_and_test(self, job: Job) -> None:

@@ -12,7 +12,8 @@ import pytest
 from ltr.errors import InputError
 from ltr.run import lookup
 from ltr.run.recipe import GROUPS, Recipe
-from ltr.studies.gallery import write
+from ltr.studies.gallery import Gallery, write
+from ltr.studies.runs import COMMITTED
 
 HOME = lookup.folder("configs")
 BASE = HOME / "base.yaml"
@@ -47,20 +48,33 @@ def row(text: str, name: str) -> str:
     return found
 
 
-def test_the_file_in_the_repository_is_what_the_command_writes() -> None:
+def test_the_files_in_the_repository_are_what_the_command_writes() -> None:
     root = HOME.parent
     if shutil.which("git") is None or not (root / ".git").exists():
         pytest.skip("which results are part of the repository is known only in a clone of it")
-    listed = subprocess.run(["git", "ls-files", "checkpoints"], cwd=root, capture_output=True, text=True, check=True)
-    results = sorted(root / line for line in listed.stdout.splitlines() if line.endswith("metrics.json"))
+    named = ["git", "ls-files", "docs/results", "checkpoints"]
+    listed = subprocess.run(named, cwd=root, capture_output=True, text=True, check=True)
+    results = [root / line for line in listed.stdout.splitlines() if line.endswith("metrics.json")]
     assert results
-    written = (HOME / "README.md").read_text(encoding="utf-8")
-    assert written == write(results), "run: ltr gallery --output configs/README.md"
+    written = write(sorted(results, key=lambda path: (COMMITTED not in path.parents, path)))
+    command = "run: ltr gallery --output configs/README.md --results docs/results.md"
+    assert (HOME / "README.md").read_text(encoding="utf-8") == written.recipes, command
+    assert (root / "docs/results.md").read_text(encoding="utf-8") == written.studies, command
+
+
+def test_a_committed_result_comes_before_one_of_the_runs(tmp_path: Path) -> None:
+    fit = "--config ce.yaml --config recipes/short.yaml"
+    found = [
+        result(tmp_path / place / "short" / "ce-0" / "test", 0, top1, fit=fit)
+        for place, top1 in (("b", 0.3), ("a", 0.4))
+    ]
+    assert row(write(found).recipes, "ce.yaml").count("30.0 / 20.0") == 1
+    assert "40.0" not in write(found).studies
 
 
 @pytest.fixture(scope="module")
 def without_results() -> str:
-    return write([])
+    return write([]).recipes
 
 
 @pytest.mark.parametrize("path", sorted(HOME.glob("*.yaml")), ids=lambda path: path.name)
@@ -132,20 +146,22 @@ def test_figures_of_seeds_are_put_together(tmp_path: Path) -> None:
     fit = "--config ce.yaml --config recipes/short.yaml"
     found = [result(tmp_path / "short" / f"ce-{seed}" / "test", seed, 0.3 + 0.02 * seed, fit=fit) for seed in (0, 1)]
     text = write(found)
-    assert row(text, "ce.yaml").endswith("| 31.0 ± 1.4 / 20.0 ± 0.0 / 10.0 ± 0.0 / 0.0 ± 0.0 ([short](#short)) |")
-    assert "\n## short\n" in text
-    assert "| CE (2 of 3 seeds) | 31.0 ± 1.4 |" in text
+    assert row(text.recipes, "ce.yaml").endswith(
+        "| 31.0 ± 1.4 / 20.0 ± 0.0 / 10.0 ± 0.0 / 0.0 ± 0.0 ([short](../docs/results.md#short)) |"
+    )
+    assert "\n## short\n" in text.studies
+    assert "| CE (2 of 3 seeds) | 31.0 ± 1.4 |" in text.studies
 
 
 def test_a_budget_and_a_start_are_no_other_recipe(tmp_path: Path) -> None:
     fit = "--config crt.yaml --config recipes/short.yaml --trainer.max_epochs 3 --model.backbone.checkpoint mine"
-    text = write([result(tmp_path / "short" / "crt-0" / "test", 0, 0.4, fit=fit)])
-    assert "40.0 / 20.0 / 10.0 / 0.0 ([short](#short))" in row(text, "crt.yaml")
+    text = write([result(tmp_path / "short" / "crt-0" / "test", 0, 0.4, fit=fit)]).recipes
+    assert "40.0 / 20.0 / 10.0 / 0.0 ([short](../docs/results.md#short))" in row(text, "crt.yaml")
 
 
 def test_an_adjustment_belongs_to_its_own_recipe(tmp_path: Path) -> None:
     found = result(tmp_path / "short" / "ce-0" / "la", 0, 0.4, fit=None, test="--config logit_adjustment.yaml")
-    text = write([found])
+    text = write([found]).recipes
     assert "40.0 / 20.0 / 10.0 / 0.0" in row(text, "logit_adjustment.yaml")
     assert row(text, "ce.yaml").endswith("|  |")
 
@@ -161,15 +177,16 @@ def test_an_adjustment_belongs_to_its_own_recipe(tmp_path: Path) -> None:
     ],
 )
 def test_other_settings_or_data_are_no_figures_of_a_recipe(tmp_path: Path, fit: str, data: dict[str, object]) -> None:
-    text = write([result(tmp_path / "short" / "ce-0" / "test", 0, 0.4, fit=fit, **data)])
+    text = write([result(tmp_path / "short" / "ce-0" / "test", 0, 0.4, fit=fit, **data)]).recipes
     assert row(text, "ce.yaml").endswith("|  |")
 
 
-def test_the_command_writes_a_file(
-    ltr, tmp_path: Path, without_results: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert ltr("gallery --output gallery.md") == 0
-    written = (tmp_path / "gallery.md").read_text(encoding="utf-8")
+def test_the_command_writes_two_files(ltr, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = result(tmp_path / "checkpoints" / "quickstart" / "ce-0" / "test", 0, 0.3, fit="--config ce.yaml")
+    assert ltr("gallery --output recipes.md --results results.md") == 0
+    written = Gallery(*((tmp_path / name).read_text(encoding="utf-8") for name in ("recipes.md", "results.md")))
+    assert written == write([*sorted(COMMITTED.glob("**/metrics.json")), mine])
+    assert "## quickstart" in written.studies
     capsys.readouterr()
     assert ltr("gallery") == 0
-    assert capsys.readouterr().out == written == without_results
+    assert capsys.readouterr().out == f"{written.recipes}\n{written.studies}"

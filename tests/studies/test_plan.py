@@ -72,6 +72,26 @@ def test_the_arguments_of_a_run(plan: Plan) -> None:
     }
 
 
+def test_heads_of_several_seeds_start_from_a_network_with_one(tmp_path: Path) -> None:
+    text = """
+seeds: [0, 1, 2]
+runs:
+  ce: {fit: --config ce.yaml, seeds: [1]}
+  la: {of: ce, test: --config logit_adjustment.yaml}
+  gml: {fit: "--config gml.yaml --model.backbone.checkpoint {ce}"}
+  ensemble: {of: gml, test: --config ensemble.yaml}
+"""
+    (tmp_path / "mine.yaml").write_text(text)
+    plan = Plan.read(str(tmp_path / "mine.yaml"))
+    assert [job.name for job in plan.jobs if job.entry.name in ("ce", "la")] == ["ce-1", "la-1"]
+    for seed in (0, 1, 2):
+        gml = named(plan, f"gml-{seed}")
+        assert [job.name for job in plan.needs(gml)] == ["ce-1"]
+        assert plan.arguments(gml, Path("runs"))["fit"][-1] == "runs/ce-1"
+        assert [job.name for job in plan.needs(named(plan, f"ensemble-{seed}"))] == [f"gml-{seed}"]
+    assert {job.name for job in plan.with_needs(["ensemble-2"])} == {"ce-1", "gml-2", "ensemble-2"}
+
+
 def test_where_results_lie(plan: Plan) -> None:
     assert named(plan, "if10-strong-s7/la-1").result == "if10-strong-s7/ce-1/la/metrics.json"
     assert named(plan, "if10-strong-s7/gml-1").result == "if10-strong-s7/gml-1/test/metrics.json"
@@ -83,9 +103,9 @@ def test_a_study_without_axes_has_plain_folders(tmp_path: Path) -> None:
     assert (job.name, job.result) == ("ce-0", "ce-0/test/metrics.json")
 
 
-def test_the_study_of_the_readme_is_sound(tmp_path: Path) -> None:
-    readme = Path(__file__).parents[2] / "README.md"
-    (tmp_path / "mine.yaml").write_text(readme.read_text().partition("```yaml\n")[2].partition("```")[0])
+def test_the_study_of_the_docs_is_sound(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "studies.md"
+    (tmp_path / "mine.yaml").write_text(page.read_text().partition("```yaml\n")[2].partition("```")[0])
     plan = Plan.read(str(tmp_path / "mine.yaml"))
     assert plan.with_needs(["if10-plain-s0/gml-2"])[0].name == "if10-plain-s0/ce-2"
 

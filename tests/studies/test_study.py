@@ -189,7 +189,14 @@ def test_a_run_may_have_fewer_seeds(fake: Fake) -> None:
         ("runs: {a: {fit: '--x {b}'}, b: {fit: y}}", "needs b, which does not come before it"),
         ("runs: {a-b: {fit: x}}", "no word of letters"),
         ("runs: {a: {fit: x, seeds: [3]}}", "has the seed 3, which the study"),
-        ("seeds: [0, 1]\nruns: {a: {fit: x, seeds: [0]}, b: {fit: '{a}'}}", "has the seed 1, which the study or a run"),
+        (
+            "seeds: [0, 1, 2]\nruns: {a: {fit: x, seeds: [0, 1]}, b: {fit: '{a}'}}",
+            "has the seed 2, which the study or a run",
+        ),
+        (
+            "seeds: [0, 1]\nruns: {a: {fit: x, seeds: [0]}, b: {of: a, seeds: [1]}}",
+            "has the seed 1, which the study or a run",
+        ),
         ("runs: {a: {fit: x}}\npicture: [c]", "the picture names c"),
     ],
 )
