@@ -8,22 +8,10 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ltr.version import __version__
-
-
-def machine() -> dict[str, Any]:
-    """Describe what figures are of."""
-    return {
-        "ltr": __version__,
-        "torch": torch.__version__,
-        "cpu": processor(),
-        "cores": cores(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-    }
 
 
 def cores() -> int:

@@ -10,11 +10,13 @@ import pytest
 import torch
 from browsing import browser, page, site  # noqa: F401, fixtures
 from lightning.pytorch import Trainer
+from matplotlib.figure import Figure
 from quiet import quiet_trainer
 from tiny import TINY
 from torch import Tensor
 from two_processes import two_processes
 
+from ltr import plots
 from ltr.backbones import ResNet20
 from ltr.cli import main
 from ltr.methods import Method
@@ -71,6 +73,20 @@ def seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw the same in every test, whatever ran before it."""
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """Return the figures that are saved from now on, by the names of their files."""
+    figures: dict[str, Figure] = {}
+    save = plots.save
+
+    def keep(figure: Figure, path: Path) -> None:
+        save(figure, path)
+        figures[path.name] = figure
+
+    monkeypatch.setattr(plots, "save", keep)
+    return figures
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ PARTS = ("losses", "heads", "samplers", "mixes", "optimizers", "callbacks")
 NO_CHOICE = {"Adjustment", "Evaluation", "Progress", "Router", "Run"}  # what nobody names: a base class, and own parts
 BEFORE = {"ensemble.yaml": "gml.yaml", "sade_aggregation.yaml": "sade.yaml"}  # whose runs these are for
 VALIDATED = {"conformal.yaml", "post_hoc_vector_scaling.yaml", "temperature_scaling.yaml"}  # which need unseen images
+OF_NO_PAPER = {"base.yaml", "combined.yaml", "pretrained.yaml"}
 STUDIES = sorted(path.name for path in (HOME / "studies").glob("*.yaml"))
 
 
@@ -133,8 +134,11 @@ def test_a_study_is_sound(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_config_says_where_it_is_from(name: str) -> None:
-    assert (HOME / name).read_text().startswith("# ")
+def test_a_config_names_its_source(name: str) -> None:
+    header = re.match(r"(?:# .*\n)+", (HOME / name).read_text())
+    assert header, "it starts with a comment"
+    fields = dict(re.findall(r"^# (\w+): (.*)$", header[0], re.MULTILINE))
+    assert "https://" in fields.get("Paper", "") or "/" in fields.get("Code", "") or name in OF_NO_PAPER
 
 
 def test_configs_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

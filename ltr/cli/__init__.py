@@ -20,7 +20,6 @@ VERBS = {
     "push": "write a network and its model card for the Hugging Face Hub, and upload them",
     "app": "open a web page: train, infer, compare, look after the runs",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
-    "bench": "measure speed and memory: of the training loop, of recipes, of augmentations",
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
     "gallery": "print all recipes with what is reported and what was measured here",
 }

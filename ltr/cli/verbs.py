@@ -42,10 +42,6 @@ def run(verb: str, arguments: list[str]) -> None:
             from ltr.cli.push import push
 
             push(arguments)
-        elif verb == "bench":
-            from ltr.bench import bench
-
-            bench(arguments)
         elif verb == "profile":
             from ltr.cli.profile import profile
 

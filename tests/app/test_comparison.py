@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pages import CLASSES, COUNTS, Page, make_metrics
 
 from ltr.app.comparison import Comparison, of_runs, of_tuning
@@ -79,7 +80,7 @@ def test_both_heads_together_are_what_the_command_line_measures(place: Place, fo
         assert ours[key] == pytest.approx(measured[key], rel=1e-6, nan_ok=True), key
 
 
-def test_the_curve_goes_through_the_point_and_between_the_heads(place: Place) -> None:
+def test_the_curve_goes_through_the_point_that_was_measured(place: Place) -> None:
     heads = heads_of(place.runs / "tuned")
     assert heads_of(place.runs / "tuned") is heads, "the heads were asked again"
     curve = heads.curve(0.5)
@@ -87,9 +88,21 @@ def test_the_curve_goes_through_the_point_and_between_the_heads(place: Place) ->
     measured = metrics(place, "tuned/ensemble")
     for key in ("top1", "hm", "lowest"):
         assert point[key] == pytest.approx(measured[key], rel=1e-9)
-    alone = heads.at(2**-REACH, 2.0**12)
-    assert alone["recall"] == pytest.approx(metrics(place, "tuned/test")["recall"]), "a flat old head still speaks"
     assert [row["t_old"] for row in curve] == sorted(2 ** (step / 4) for step in range(-17, 18))
+
+
+def test_a_flat_old_head_decides_only_between_equals(place: Place) -> None:
+    answers = torch.load(place.runs / "tuned/test/predictions.pt")
+    probabilities, labels = answers["probabilities"], answers["labels"]
+    first, second = probabilities.topk(2).values.T
+    clear = first > 1.01 * second  # the others may be equal, in bf16 and on some processors
+    assert clear.float().mean() > 0.9
+    hits = clear & (probabilities.argmax(1) == labels)
+    recalls = heads_of(place.runs / "tuned").at(2**-REACH, 2.0**12)["recall"]
+    for label, recall in enumerate(recalls):
+        here = labels == label
+        least, most = hits[here].float().mean(), (hits | ~clear)[here].float().mean()
+        assert least - 1e-6 <= recall <= most + 1e-6
 
 
 def test_what_is_kept_is_what_is_shown(place: Place, found: Comparison) -> None:

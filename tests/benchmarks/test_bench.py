@@ -1,14 +1,14 @@
-"""`ltr bench`, whole but small."""
+"""The benchmarks, whole but small."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import augmentations as module
 import pytest
-
-from ltr.bench import augmentations as module
-from ltr.bench.augmentations import USUAL, augmentations, recipe
+from augmentations import USUAL, augmentations, recipe
+from bench import main
 
 SMALL = (
     "--rounds 1 --data Synthetic --data.largest 100 --data.batch_size 16 --model.backbone ResNet20 "
@@ -16,10 +16,16 @@ SMALL = (
 )
 
 
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the results into a folder of the test."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.slow
-def test_the_device_is_measured(ltr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_the_machine_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(module, "USUAL", {"basic": USUAL["basic"]})
-    assert ltr(f"bench {SMALL}") == 0
+    main(SMALL.split())
     found = json.loads((tmp_path / "results/bench.json").read_text())
     loop = found["loop"]
     assert set(loop["seconds"]) == {"ltr", "bare", "usual"}
@@ -33,18 +39,17 @@ def test_the_device_is_measured(ltr, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-def test_recipes_are_compared_and_failures_told(ltr, tmp_path: Path, capsys) -> None:
-    assert ltr(f"bench {SMALL} --recipes nonsense.yaml") == 2
-    said = capsys.readouterr()
-    assert "ltr: error: nonsense.yaml could not be run: there is no config nonsense.yaml" in said.err
+def test_recipes_are_compared_and_failures_shown(tmp_path: Path, capsys) -> None:
+    with pytest.raises(SystemExit, match=r"nonsense\.yaml could not be run: there is no config nonsense\.yaml"):
+        main([*SMALL.split(), "--recipes", "nonsense.yaml"])
     assert json.loads((tmp_path / "results/recipes.json").read_text())["recipes"][0]["recipe"] == "nonsense.yaml"
-    assert "| nonsense.yaml | failed |" in said.out
+    assert "| nonsense.yaml | failed |" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_what_is_learned_is_compared_with_the_usual_stack(ltr, tmp_path: Path) -> None:
+def test_what_is_learned_is_compared_with_the_usual_stack(tmp_path: Path) -> None:
     gently = "--data.batch_size 64 --model.optimizer.lr 0.01"  # on few images more is a matter of luck
-    assert ltr(f"bench --curves 2 {SMALL.replace('--trainer.limit_train_batches 2', gently)}") == 0
+    main(["--curves", "2", *SMALL.replace("--trainer.limit_train_batches 2", gently).split()])
     rows = json.loads((tmp_path / "results/curves.json").read_text())["curves"]
     assert [row["seed"] for row in rows] == [0, 1]
     for row in rows:
@@ -58,10 +63,10 @@ def test_what_is_learned_is_compared_with_the_usual_stack(ltr, tmp_path: Path) -
     assert text[4].split(" | ")[-1].startswith(f"{(first + second) / 2:.1f} ± ")
 
 
-def test_files_are_made_found_and_read(ltr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_made_found_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = []
-    monkeypatch.setattr("ltr.bench.image_files.command", lambda *words: said.append(words[0]))
-    assert ltr("bench --files 150 --output results") == 0
+    monkeypatch.setattr("image_files.command", lambda *words: said.append(words[0]))
+    main(["--files", "150", "--output", "results"])
     found = json.loads((tmp_path / "results/files.json").read_text())["files"]
     assert 150 <= found["files"] <= 190
     assert 0 < found["training"] < found["files"]
@@ -70,8 +75,9 @@ def test_files_are_made_found_and_read(ltr, tmp_path: Path, monkeypatch: pytest.
     assert "| find the files and their classes |" in (tmp_path / "results/files.md").read_text()
 
 
-def test_a_round_is_needed(ltr, capsys) -> None:
-    assert ltr("bench --rounds 0") == 2
+def test_a_round_is_needed(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["--rounds", "0"])
     assert "at least one round" in capsys.readouterr().err
 
 

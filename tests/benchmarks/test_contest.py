@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from contest import Contest
 from lightning.pytorch import Callback, Trainer
+from loops import LOOPS
+from tables import markdown, ratio
 
 from ltr.backbones import ResNet20
-from ltr.bench import Contest
-from ltr.bench.loops import LOOPS
-from ltr.bench.tables import markdown, ratio
 from ltr.data import Plain, Synthetic
-from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.schedules import Cosine
 
@@ -105,15 +104,10 @@ def test_the_loops_learn(name: str) -> None:
     assert not torch.equal(after, before)
 
 
-def test_an_unknown_loop_is_refused() -> None:
-    with pytest.raises(InputError, match="there is no loop brae to compare with; did you mean bare"):
-        Contest("report.json", against=["brae"])
-
-
 def test_the_table_of_recipes_shows_failures() -> None:
     row = {"batch_size": 128, "memory": 2**31, "seconds": {"ltr": [0.002, 0.004, 0.002], "bare": [0.001, 0.001, 0.001]}}
     result = {
-        "command": "ltr bench --recipes a.yaml b.yaml",
+        "command": "bench.py --recipes a.yaml b.yaml",
         "cpu": "a processor",
         "device": "cpu",
         "cores": 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import statistics
 from collections.abc import Callable
 from functools import partial
 from itertools import product
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
+from matplotlib.figure import Figure
 
 from ltr.backbones import Pretrained, ResNet20
 from ltr.callbacks import HeadGrid, TemperatureEnsemble
@@ -90,14 +92,15 @@ def test_the_tuning_goes_on_as_if_there_were_no_grid(run_file: Path, trainer: Ma
     assert all(torch.equal(value, alone.state_dict()[key]) for key, value in beside.state_dict().items())
 
 
-def test_the_table_holds_what_a_test_measures(run_file: Path, trainer: Make, tmp_path: Path) -> None:
+def test_the_table_holds_what_a_test_measures(
+    run_file: Path, trainer: Make, tmp_path: Path, drawn: dict[str, Figure]
+) -> None:
     grid = HeadGrid({"GML": GML}, [0.1], t_old=[2.0], seeds=[4, 5])
     method = tuned(run_file, trainer, GML, 0.1, grid)
     with (tmp_path / "grid.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert [row["seed"] for row in rows] == ["4"] * 3 + ["5"] * 3
     old, new, ensemble = rows[3:]
-    assert (tmp_path / "front.png").stat().st_size > 5000
     assert [(row["loss"], row["t_old"]) for row in (old, new, ensemble)] == [
         ("old head", ""),
         ("GML", ""),
@@ -111,6 +114,13 @@ def test_the_table_holds_what_a_test_measures(run_file: Path, trainer: Make, tmp
     plain.start(plain.backbone.load())
     trainer().test(plain, datamodule=Synthetic(batch_size=16), verbose=False)
     assert float(old["top1"]) == pytest.approx(plain.measures["test/top1"])
+    left, right = drawn["front.png"].axes
+    for axes, key in ((left, "hm"), (right, "lowest")):
+        (star,) = (line for line in axes.lines if line.get_label() == "old head")
+        assert star.get_xydata()[0] == pytest.approx([100 * float(old["top1"]), 100 * float(old[key])])
+        (point,) = (line for line in axes.lines if line.get_marker() == "o" and line.get_markerfacecolor() != "white")
+        means = [100 * statistics.mean(float(row[measure]) for row in rows[1::3]) for measure in ("top1", key)]
+        assert point.get_xydata()[0] == pytest.approx(means), "the mean over the seeds"
 
 
 def test_a_loss_that_draws_is_drawn_for_all_heads_alike(run_file: Path, trainer: Make) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from matplotlib.figure import Figure
 from pixels import network
 from quiet import quiet_trainer
 from torch import Tensor
@@ -85,7 +86,9 @@ def test_a_class_that_was_not_drawn_does_not_count() -> None:
     assert known["lowest"] > 0.05
 
 
-def test_a_test_leaves_table_and_picture_after_one_look_at_the_images(trainer: Make, tmp_path: Path) -> None:
+def test_a_test_leaves_table_and_picture_after_one_look_at_the_images(
+    trainer: Make, tmp_path: Path, drawn: dict[str, Figure]
+) -> None:
     data = Synthetic(test_per_class=10)
     method, looks = network(data), []
     method.backbone.register_forward_hook(lambda *call: looks.append(len(call[-1])))
@@ -102,7 +105,9 @@ def test_a_test_leaves_table_and_picture_after_one_look_at_the_images(trainer: M
     assert known["top1"] != plain["top1"], "the prior matters, or nothing was compared"
     text = (tmp_path / "shifts.md").read_text()
     assert text.count("\n| backward 5 | ") == 3
-    assert (tmp_path / "shifts.png").stat().st_size > 5000
+    (line,) = (line for line in drawn["shifts.png"].axes[0].lines if line.get_label() == "known prior")
+    shifted = [("backward", 5), ("backward", 2), ("uniform", 1), ("forward", 2), ("forward", 5)]
+    assert list(line.get_ydata()) == pytest.approx([100 * float(rows[*at, "known prior"]["top1"]) for at in shifted])
 
 
 def test_adjustments_come_first_wherever_they_stand(trainer: Make, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
 from ltr.metrics import over_seeds, undominated
 
@@ -39,7 +40,7 @@ GRID = {
 
 
 @pytest.mark.slow
-def test_a_grid_over_seeds(tiny, ltr, tmp_path: Path, capsys) -> None:
+def test_a_grid_over_seeds(tiny, ltr, tmp_path: Path, capsys, drawn: dict[str, Figure]) -> None:
     assert tiny("--name start") == 0
     Path("grid.yaml").write_text(yaml.safe_dump(GRID))
     capsys.readouterr()
@@ -47,8 +48,9 @@ def test_a_grid_over_seeds(tiny, ltr, tmp_path: Path, capsys) -> None:
     home = tmp_path / "checkpoints/tune_grid"
     said = capsys.readouterr().out
     assert (home / "front.md").read_text() in said
-    assert (home / "front.png").stat().st_size > 5000
     rows = read(home / "front.csv")
+    (star,) = (line for line in drawn["front.png"].axes[0].lines if line.get_label() == "old head")
+    assert star.get_xydata()[0] == pytest.approx([100 * float(rows[0][key]) for key in ("top1", "hm")])
     each = [read(home / seed / "grid.csv") for seed in ("1", "2")]
     assert len(rows) == len(each[0]) == 1 + 2 * 2 * 2
     for row, one, other in zip(rows, *each, strict=True):

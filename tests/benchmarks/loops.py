@@ -52,7 +52,7 @@ class Bare:
             images = normalise(self.augment(self.images[here]), self.mean, self.std)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 loss = F.cross_entropy(self.network(images), self.labels[here])
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self.optimizer.step()
             self.optimizer.zero_grad()
         return len(order)
@@ -98,7 +98,7 @@ class Usual:
             images, labels = batch.to(self.device, non_blocking=True), classes.to(self.device, non_blocking=True)
             loss = F.cross_entropy(self.network(images), labels)
             self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self.optimizer.step()
             running += loss.item() * len(labels)
             seen += len(labels)

@@ -85,4 +85,4 @@ def timed(act: Callable[[], Any]) -> tuple[float, Any]:
 
 def command(*words: str) -> None:
     """Run `ltr` in a process of its own."""
-    subprocess.run([sys.executable, "-m", "ltr", *words], check=True, capture_output=True)  # noqa: S603 - words of ours
+    subprocess.run([sys.executable, "-m", "ltr", *words], check=True, capture_output=True)

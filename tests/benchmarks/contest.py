@@ -10,12 +10,10 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from loops import LOOPS, Loop
 
 from ltr import files
-from ltr.bench.loops import LOOPS, Loop
 from ltr.contracts import Batch
-from ltr.data import LongTailed
-from ltr.errors import InputError, did_you_mean
 
 
 class Contest(Callback):
@@ -34,9 +32,6 @@ class Contest(Callback):
 
     def __init__(self, report: str, *, rounds: int = 5, against: list[str] | None = None) -> None:
         super().__init__()
-        unknown = [name for name in against or () if name not in LOOPS]
-        if unknown:
-            raise InputError(f"there is no loop {unknown[0]} to compare with{did_you_mean(unknown[0], list(LOOPS))}")
         self.path, self.rounds, self.against = Path(report), rounds, against or []
         self.threads = torch.get_num_threads()  # a tuning takes fewer
         self.loops: dict[str, Loop] = {}
@@ -71,7 +66,7 @@ class Contest(Callback):
         """Set an evaluation apart from the training."""
         took = self._now(pl_module) - self.evaluation
         self.evaluating += took
-        data = self._data(trainer)
+        data = trainer.datamodule
         self.evaluations.append(took / sum(len(data.splits[name].labels) for name in data.monitored))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -88,7 +83,7 @@ class Contest(Callback):
                 "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
                 "threads": self.threads,
                 "precision": trainer.precision,
-                "batch_size": self._data(trainer).batch_size,
+                "batch_size": trainer.datamodule.batch_size,
                 "images": self.images,
                 "first_step": self.first_step,
                 "memory": self.memory,
@@ -113,16 +108,11 @@ class Contest(Callback):
         }
         for name in self.against:
             if name not in self.loops:
-                self.loops[name] = LOOPS[name](self._data(trainer), pl_module.device, **settings)
+                self.loops[name] = LOOPS[name](trainer.datamodule, pl_module.device, **settings)
             start = self._now(pl_module)
             images = self.loops[name](int(trainer.num_training_batches))
             self.seconds.setdefault(name, []).append((self._now(pl_module) - start) / images)
         torch.set_num_threads(threads)
-
-    @staticmethod
-    def _data(trainer: Trainer) -> LongTailed:
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
-        return data
 
     @staticmethod
     def _now(pl_module: LightningModule) -> float:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from loops import Usual, resident
 
 from ltr import files
-from ltr.bench.loops import Usual, resident
 from ltr.data import LongTailed
 from ltr.data.transforms import normalise
 from ltr.methods import Method
@@ -31,7 +31,7 @@ class Curves(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Build the usual stack."""
-        self.data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        self.data: LongTailed = trainer.datamodule
         self.loop = Usual(self.data, pl_module.device, bf16=False, compile=False)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
