@@ -62,7 +62,7 @@ def facts(run: Finished) -> list[tuple[str, str]]:
 
 def description(data: Mapping[str, Any]) -> str:
     """Say what a result was measured on."""
-    parts = [str(data.get("name", "")), f"imbalance {data.get('imbalance', 1):g} ({data.get('profile')})"]
+    parts = [str(data.get("name", "")), f"imbalance {data.get('imbalance', 1):g} ({data.get('tail')})"]
     if data.get("subset_seed") is not None:
         parts.append(f"subset seed {data['subset_seed']}")
     if data.get("synthetic"):

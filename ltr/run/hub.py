@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,13 @@ def repository(path: Path) -> str | None:
     return home.removeprefix("models--") if snapshots == "snapshots" and home.startswith("models--") else None
 
 
-def harmless(config: str, origin: Path) -> str:
+def harmless(config: str, origin: Path, packages: Collection[str] = ()) -> str:
     """Return what the config of a stranger's run says of the network and its data, as YAML.
 
     Args:
         config: the whole, as YAML.
         origin: where it is from, for the error.
+        packages: whose classes it may name, too.
 
     Raises:
         InputError: where it names code that is no part of `ltr`, or is no config.
@@ -66,9 +67,14 @@ def harmless(config: str, origin: Path) -> str:
     if not isinstance(content, dict):
         raise InputError(f"{origin} is refused: its config does not say what its network is.")
     kept = {key: content[key] for key in ("seed_everything", "model", "data", "name") if key in content}
+    allowed = (*PARTS, *(f"{name}." for name in packages))
     for word in words(kept):
         dotted = re.fullmatch(r"(\w+)(\.\w+)+", word)
-        if dotted and not word.startswith(PARTS) and (dotted[1] in sys.modules or importlib.util.find_spec(dotted[1])):
+        if (
+            dotted
+            and not word.startswith(allowed)
+            and (dotted[1] in sys.modules or importlib.util.find_spec(dotted[1]))
+        ):
             raise InputError(f"{origin} is refused: its config names {word}, which is no part of `ltr`.")
     return yaml.safe_dump(kept, sort_keys=False)
 

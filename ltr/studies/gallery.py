@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +20,6 @@ from ltr.studies.plan import Plan
 from ltr.studies.study import collect
 from ltr.studies.text import markdown
 
-DESCRIPTION = """Print the gallery of all recipes as Markdown: paper, what is changed, command, what is reported, and
-what was measured here, as far as results lie in the folder of the runs."""
 INTRODUCTION = """\
 # The recipes
 
@@ -39,20 +36,20 @@ ASIDE = ("recipes", "data")
 BUDGET = ("--model.backbone.checkpoint", "--model.teacher.checkpoint", "--trainer.max_epochs", "--data.imbalance")
 
 
-def gallery(arguments: Sequence[str]) -> None:
-    """Print the gallery or write it to a file.
+def gallery(*, runs: str = "checkpoints", output: str | None = None) -> None:
+    """Print the gallery of all recipes as Markdown.
+
+    Paper, what is changed, command, what is reported, and what was measured here, as far as results lie in the folder
+    of the runs.
 
     Args:
-        arguments: options.
+        runs: folder in which the runs are kept.
+        output: the file to write; printed where none is named.
     """
-    parser = argparse.ArgumentParser("ltr gallery", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("--runs", default="checkpoints", help="folder in which the runs are kept")
-    parser.add_argument("--output", default=None, help="the file to write; printed where none is named")
-    said = parser.parse_args(arguments)
-    text = write(sorted(Path(said.runs).glob("**/metrics.json")))
-    if said.output:
-        files.write_text(Path(said.output), text)
-        print(said.output)
+    text = write(sorted(Path(runs).glob("**/metrics.json")))
+    if output:
+        files.write_text(Path(output), text)
+        print(output)
     else:
         print(text, end="")
 

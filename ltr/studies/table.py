@@ -81,7 +81,7 @@ class Section:
     def data(self) -> str:
         """What the results were measured on."""
         said = {
-            f"{data['name']}, imbalance {data['imbalance']:g} ({data['profile']})"
+            f"{data['name']}, imbalance {data['imbalance']:g} ({data['tail']})"
             + ("" if data["subset_seed"] is None else f", subset seed {data['subset_seed']}")
             for cell in self.cells
             for data in (measures["data"] for measures in cell.found.values())

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from ltr.cli import main
+from ltr.__main__ import main
 from ltr.data import FolderLT, Synthetic
 from ltr.profile.advice import advise
 from ltr.profile.measures import balance, measure
