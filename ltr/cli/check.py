@@ -178,10 +178,10 @@ class Check:
         """Return the class at a place, `Any` where it is not known, None where there is none."""
         if place in self.chosen:
             return self.chosen[place]
-        if isinstance(option.default, type):
-            return option.default
-        nothing = option.default is None or option.default is inspect.Parameter.empty
-        return None if nothing and catalogue.base_of(option.hint) else Any
+        base = catalogue.base_of(option.hint)
+        if option.default is None or option.default is inspect.Parameter.empty:
+            return Any if base is None else base if place in self.top else None
+        return option.default if isinstance(option.default, type) else Any
 
     def names(self) -> Iterator[str]:
         """Yield the full names of all options of the chosen parts."""

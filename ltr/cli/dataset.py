@@ -32,10 +32,11 @@ def call_with_data(function: Verb, arguments: Sequence[str], **given: Any) -> No
     Raises:
         InputError: where the arguments cannot be used.
     """
-    made = parser(function, given)
+    made, options = parser(function, {*given, "data"}), places(function)
+    made.add_subclass_arguments(options["data"].hint, "data", required=False)
     made.add_argument("--config", action="config", help="A recipe or the config of a run, for its data.")
     with sentences():
-        values = made.parse_args(Check(places(function)).arguments(data_only(arguments)))
+        values = made.parse_args(Check(options).arguments(data_only(arguments)))
         if not values.data or values.data.class_path.endswith(".LongTailed"):  # as of a recipe that is for any data
             raise InputError("name the data, such as `--data FolderLT --data.root my_images`.")
         built = made.instantiate_classes(values).as_dict()

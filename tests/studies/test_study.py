@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from calling import study
 
 from ltr.errors import InputError
-from ltr.studies import study
 from ltr.studies.plan import Plan
 
 STUDY = """
