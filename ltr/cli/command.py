@@ -181,10 +181,14 @@ class Command(LightningCLI):
             self.log_test(path)
 
     def fit(self, path: str | None) -> None:
-        """Train; tell the loggers the config and the curves; keep a network of which nothing was trained, too."""
+        """Tell the loggers the config, and train."""
         for logger in self.trainer.loggers:
             logger.log_hyperparams(yaml.safe_load(self.text))
         self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=path, weights_only=True)
+        self.after_fit()
+
+    def after_fit(self) -> None:
+        """Keep a network of which nothing was trained, too; log the curves, and say how to go on."""
         if self.config.trainer.fast_dev_run:
             return
         if self.trainer.max_epochs == 0:
