@@ -137,7 +137,8 @@ class Command(LightningCLI):
             elif self.verb == "test":
                 from ltr.report.wandb_run import kept
 
-                logger.update(kept(Path(config.ckpt_path).parent))
+                for key, value in kept(Path(config.ckpt_path).parent).items():
+                    logger[key] = value
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the callbacks that keep the folder, after those of the config."""

@@ -257,3 +257,13 @@ def test_help_needs_nothing_heavy(capsys) -> None:
     assert out.endswith("[]\n")
     main(["--version"])
     assert capsys.readouterr().out.count(".") == 2
+
+
+@pytest.mark.parametrize("verb", ["fit", "validate", "test", "predict"])
+def test_the_help_fits_on_a_page(verb: str, ltr, capsys) -> None:
+    assert ltr(f"{verb} --help") == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: ltr {verb}")
+    assert text.count("\n") <= 80
+    for option in ("--model.loss", "--data.batch_size", "--trainer.max_epochs", "--ckpt_path", "--model.loss.help GML"):
+        assert option in text
