@@ -1,6 +1,139 @@
-"""`python -m ltr`."""
+"""The verbs of the command line. What is heavy is imported only by the verb that needs it."""
 
-from ltr.cli import main
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from ltr.cli.messages import messages
+from ltr.errors import InputError, did_you_mean
+from ltr.version import __version__
+
+VERBS = {
+    "profile": "look at a set of images: its tail, what is wrong with it, and the recipe to start from",
+    "convert": "write a data set as class folders, a table or annotations",
+    "synthesise": "make images of rare classes with a diffusion model",
+    "fit": "train a method, or tune the classifier of a trained network",
+    "validate": "measure a run on the splits that its training followed",
+    "test": "measure a run on the test split; write metrics, predictions and figures",
+    "predict": "write the predictions of a run",
+    "report": "write a page about a finished run, or several compared",
+    "export": "write a network as ONNX, a torch program, safetensors or a small checkpoint, and compare it",
+    "push": "write a network and its model card for the Hugging Face Hub, and upload them",
+    "app": "open a web page: train, infer, compare, look after the runs",
+    "study": "run the trainings and tests of a YAML file and compare them in one table",
+    "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
+    "gallery": "print all recipes with what is reported and what was measured here",
+}
+HELP = f"""\
+usage: ltr VERB [options]
+
+Long-tailed image recognition.
+
+verbs:
+{chr(10).join(f"  {verb:<11}{what}" for verb, what in VERBS.items())}
+
+  ltr VERB --help            the options of a verb
+  ltr --version              {__version__}
+
+examples:
+  ltr profile my_images
+  ltr fit --config ce.yaml --data.root data
+  ltr fit --config gml.yaml --model.backbone.checkpoint ce
+  ltr test --ckpt_path checkpoints/gml/last.ckpt
+  ltr report gml
+  ltr study quickstart.yaml
+  ltr app
+"""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run a verb.
+
+    Args:
+        args: the arguments; those of the process where none are given.
+
+    Raises:
+        SystemExit: with status 2 where the input cannot be used, after one sentence on what is wrong.
+    """
+    verb, *arguments = list(sys.argv[1:] if args is None else args) or ["--help"]
+    if verb in ("-h", "--help"):
+        print(HELP, end="")
+    elif verb == "--version":
+        print(__version__)
+    else:
+        with messages():
+            run(verb, arguments)
+
+
+def run(verb: str, arguments: list[str]) -> None:
+    """Run a verb with the arguments that follow it.
+
+    Raises:
+        InputError: where there is no such verb, or the arguments cannot be used.
+    """
+    match verb:
+        case "fit" | "validate" | "test" | "predict":
+            from ltr.cli.perform import perform
+
+            perform(verb, arguments)
+        case "study":
+            from ltr.cli.call import call
+            from ltr.cli.perform import perform
+            from ltr.studies import study
+
+            call(study, arguments, perform=perform, command=shlex.join(["ltr", "study", *arguments]))
+        case "tune-grid":
+            from ltr.cli.call import call
+            from ltr.cli.perform import perform
+            from ltr.studies import tune_grid
+
+            call(tune_grid, arguments, perform=perform, command=shlex.join(["ltr", "tune-grid", *arguments]))
+        case "gallery":
+            from ltr.cli.call import call
+            from ltr.studies import gallery
+
+            call(gallery, arguments)
+        case "report":
+            from ltr.cli.call import call
+            from ltr.report import report
+
+            call(report, arguments)
+        case "app":  # which answers before torch is there
+            from ltr.app import app
+            from ltr.cli.call import call
+
+            call(app, arguments)
+        case "profile":
+            from ltr.cli.dataset import call_with_data, named, repeated
+            from ltr.profile import profile
+
+            words = named(arguments)
+            call_with_data(profile, words, words=repeated(words))
+        case "convert":
+            from ltr.cli.dataset import call_with_data
+            from ltr.data.convert import convert
+
+            call_with_data(convert, arguments)
+        case "synthesise":
+            from ltr.cli.dataset import call_with_data
+            from ltr.synthesis import synthesise
+
+            call_with_data(synthesise, arguments)
+        case "export":
+            from ltr.cli.trained import call_with_run
+            from ltr.export import export
+
+            call_with_run(export, arguments)
+        case "push":
+            from ltr.cli.trained import call_with_run
+            from ltr.export import push
+
+            call_with_run(push, arguments)
+        case _:
+            raise InputError(f"there is no verb {verb}{did_you_mean(verb, VERBS)}")
+
 
 if __name__ == "__main__":
     main()

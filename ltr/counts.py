@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ltr.errors import InputError
 
-Profile = Literal["exp", "step", "pareto", "balanced", "none"]
+Tail = Literal["exp", "step", "pareto", "balanced", "none"]
 
 MANY, FEW = 100, 20
 ROUNDING = 1e-9  # of the arithmetic: the last class has N_max / IF images, not one less
@@ -31,7 +31,7 @@ def imbalance_factor(imbalance: float) -> float:
     if not math.isfinite(imbalance) or imbalance <= 0:
         raise InputError(f"imbalance is N_max / N_min, such as 100; it cannot be {imbalance:g}.")
     if imbalance == 1:
-        raise InputError("imbalance 1 is a balanced set: give a factor above 1, or say `--data.profile none`.")
+        raise InputError("imbalance 1 is a balanced set: give a factor above 1, or pass `--data.tail none`.")
     if imbalance < 1:
         factor = round(1 / imbalance, 9)
         warnings.warn(
@@ -41,8 +41,8 @@ def imbalance_factor(imbalance: float) -> float:
     return float(imbalance)
 
 
-def long_tailed(largest: float, classes: int, imbalance: float, profile: Profile = "exp") -> list[int]:
-    """Return the images per class of a long-tailed profile, class 0 the largest.
+def long_tailed(largest: float, classes: int, imbalance: float, tail: Tail = "exp") -> list[int]:
+    """Return the images per class of a long tail, class 0 the largest.
 
     `exp`: N_c = int(N_max * IF ** (-c / (C - 1))), truncated as Cao et al. do. `step`: the first half of the classes
     keep N_max images, the others int(N_max / IF). `pareto`: the density of a Pareto distribution of power a = 6, at C
@@ -55,7 +55,7 @@ def long_tailed(largest: float, classes: int, imbalance: float, profile: Profile
         largest: N_max, images of the largest class.
         classes: C.
         imbalance: N_max / N_min.
-        profile: `exp`, `step`, `pareto`, `balanced` or `none`.
+        tail: `exp`, `step`, `pareto`, `balanced` or `none`.
 
     Raises:
         InputError: where a class would be left without images.
@@ -65,15 +65,15 @@ def long_tailed(largest: float, classes: int, imbalance: float, profile: Profile
         https://arxiv.org/abs/1906.07413; official code kaidic/LDAM-DRW, imbalance_cifar.py. Liu et al., "Large-Scale
         Long-Tailed Recognition in an Open World", CVPR 2019, https://arxiv.org/abs/1904.05160, for the power 6.
     """
-    if profile == "none":
+    if tail == "none":
         return [int(largest)] * classes
-    if profile == "balanced":
+    if tail == "balanced":
         return [sum(long_tailed(largest, classes, imbalance)) // classes] * classes
     ratio = 1 / imbalance_factor(imbalance)
     steps = [label / max(classes - 1.0, 1.0) for label in range(classes)]
-    if profile == "exp":
+    if tail == "exp":
         counts = [int(largest * ratio**step) for step in steps]
-    elif profile == "pareto":
+    elif tail == "pareto":
         reach = ratio ** (-1 / (PARETO + 1)) - 1
         counts = [int(largest * (1 + reach * step) ** -(PARETO + 1) + ROUNDING) for step in steps]
     else:

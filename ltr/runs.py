@@ -35,7 +35,7 @@ def build(
     Args:
         *parts: configs by name or path (`"ce.yaml"`), and mappings of options to values, which are written as on the
             command line and have its order: the class of a part comes before its options, as in
-            `{"model.loss": "LDAM", "model.loss.scale": 20, "trainer.max_epochs": 30}`.
+            `{"model.loss": "LDAM", "model.loss.margin": 0.3, "trainer.max_epochs": 30}`.
         name: of the run; else that of its config.
         runs: folder in which the runs are kept; else `checkpoints`.
         overwrite: whether a run of the same name is replaced, once the first epoch of this one is over.
@@ -143,7 +143,7 @@ class Run:
     @cached_property
     def _trained(self) -> Command:
         """What answers: this run itself where it was loaded, else what its checkpoint holds."""
-        if self._command.subcommand == "predict":
+        if self._command.verb == "predict":
             return self._command
         return answering(str(self.checkpoint), self._said)
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from two_processes import two_processes
 
 from ltr import plots
+from ltr.__main__ import main
 from ltr.backbones import ResNet20
-from ltr.cli import main
 from ltr.methods import Method
 
 Run = Callable[..., int]

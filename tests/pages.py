@@ -85,7 +85,7 @@ def make_metrics(folder: Path, **others: Any) -> Path:
         "top1": 0.51234, "gm": 0.4, "hm": 0.3, "lowest": 0.1, "zero_recall": 0, "many": 0.8, "medium": 0.5, "few": 0.1,
         "ece": 0.123, "nll": 1.23456, "strange_measure": 12345.0, "recall": recall, "counts": COUNTS, "floor": 1e-3,
         "classes": CLASSES, "split": "test", "adjustments": [], "seed": 3, "params": 1234, "seconds": 5.5,
-        "data": {"name": "Synthetic", "imbalance": 50.0, "profile": "exp", "subset_seed": 0, "official": True,
+        "data": {"name": "Synthetic", "imbalance": 50.0, "tail": "exp", "subset_seed": 0, "official": True,
                  "fingerprints": {"train": "ab" * 32, "test": "cd" * 32}},
         "config": {},
     }  # fmt: skip

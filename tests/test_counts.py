@@ -94,10 +94,10 @@ def test_none_keeps_every_image_whatever_the_imbalance() -> None:
 
 
 @pytest.mark.parametrize("imbalance", [0, 1, -10, math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("profile", ["exp", "step", "pareto"])
-def test_impossible_imbalances(imbalance: float, profile: str) -> None:
+@pytest.mark.parametrize("tail", ["exp", "step", "pareto"])
+def test_impossible_imbalances(imbalance: float, tail: str) -> None:
     with pytest.raises(InputError, match="imbalance"):
-        long_tailed(500, 100, imbalance, profile)  # type: ignore[arg-type]
+        long_tailed(500, 100, imbalance, tail)  # type: ignore[arg-type]
 
 
 def test_the_inverse_is_understood_and_said() -> None:

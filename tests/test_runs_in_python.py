@@ -20,8 +20,8 @@ from torch.utils._pytree import tree_leaves
 
 import ltr
 from ltr import build, load
+from ltr.__main__ import main
 from ltr.callbacks import Run
-from ltr.cli import main
 from ltr.data import DigitsLT
 from ltr.errors import InputError
 from ltr.losses import CrossEntropy

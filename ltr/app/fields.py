@@ -14,9 +14,9 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
 from ltr.app.field import NONE, Field
+from ltr.cli import catalogue
 from ltr.cli.apart import apart
 from ltr.cli.command import Command
-from ltr.cli.parser import BASES, below
 from ltr.methods import Method
 
 # Of the trainer, what belongs to a training and not to this machine.
@@ -51,7 +51,7 @@ def resolved(words: Sequence[str]) -> Namespace:
             pass
 
     with apart():
-        config: Namespace = Parsed("fit", words, tell=False).config.fit
+        config: Namespace = Parsed("fit", words, tell=False).config
     return config
 
 
@@ -90,8 +90,7 @@ def blanks(option: str, name: str) -> list[str]:
         option: where the class stands.
         name: of the class.
     """
-    kinds = (kind for base in BASES for kind in (base, *below(base)) if kind.__name__ == name and offered(kind))
-    kind = next(kinds, None)
+    kind = next((parts[name] for parts in map(catalogue.parts, catalogue.ROOMS) if name in parts), None)
     signature = inspect.signature(kind).parameters.values() if kind else ()
     hints = parameters(kind) if kind else {}
     texts = [item.name for item in signature if item.default is item.empty and hints.get(item.name, ("",))[0] is str]
@@ -102,7 +101,7 @@ def part(
     option: str, value: Namespace | None, base: type[Any], group: str, *, optional: bool = False, about: str = ""
 ) -> Field:
     """Return the choice of a class."""
-    names = sorted({kind.__name__ for kind in (base, *below(base)) if offered(kind)})
+    names = sorted(name for name, kind in catalogue.parts(base).items() if offered(kind))
     now = value.class_path.rpartition(".")[2] if value is not None else NONE
     more = [NONE] if optional or value is None else []
     return Field(option, group, now, "part", tuple(dict.fromkeys([*more, *names, now])), about)
@@ -170,7 +169,7 @@ def base_of(hint: Any) -> type[Any] | None:
     """Return the base class of the parts that a type hint takes, themselves or their factory; None for other hints."""
     for kind in typing.get_args(hint) if is_union(hint) else (hint,):
         made = typing.get_args(kind)[-1] if typing.get_args(kind) and callable(kind) else kind
-        if inspect.isclass(made) and issubclass(made, BASES):
+        if inspect.isclass(made) and issubclass(made, tuple(catalogue.ROOMS)):
             return made
     return None
 

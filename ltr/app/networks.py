@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 import yaml
+from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 
 from ltr import backbones, callbacks, data
@@ -21,7 +22,7 @@ from ltr.callbacks import Adjustment
 from ltr.cli.apart import apart
 from ltr.cli.arguments import own_config
 from ltr.cli.command import precision
-from ltr.cli.parser import Parser, causes
+from ltr.cli.sentences import sentences
 from ltr.contracts import Backbone
 from ltr.data import LongTailed
 from ltr.errors import InputError
@@ -175,15 +176,16 @@ class Part:
     """
 
     def __init__(self, base: type[Any], config: Any) -> None:
-        self.base, self.parser = base, Parser(prog="ltr app")
+        self.base, self.parser = base, ArgumentParser(exit_on_error=False)
         self.parser.add_subclass_arguments(base, "part", required=True)
-        self.values = self.parser.parse_object({"part": config})
+        with sentences():
+            self.values = self.parser.parse_object({"part": config})
         self.kind: type[Any] = pkgutil.resolve_name(self.values.part.class_path)
         self.options: dict[str, Any] = self.values.part.init_args.as_dict()
 
     def built(self) -> Any:
         """Return the part itself."""
-        with causes():
+        with sentences():
             return self.parser.instantiate_classes(self.values).part
 
     @property

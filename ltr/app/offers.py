@@ -50,7 +50,7 @@ def offered(place: Place, base: str | None, name: str | None) -> list[Any]:
 
     from ltr.app.networks import architectures
     from ltr.app.tuning import data_sets, tuning_losses
-    from ltr.counts import Profile
+    from ltr.counts import Tail
 
     first = base is None and name is None  # later answers leave alone what was chosen while they were on their way
 
@@ -65,7 +65,7 @@ def offered(place: Place, base: str | None, name: str | None) -> list[Any]:
         choice(runs, next(iter(runs), None)),
         choice(architectures(), "ResNet32"),
         choice([OWN, *data_sets()], OWN),
-        choice(get_args(Profile), "exp"),
+        choice(get_args(Tail), "exp"),
         choice(tuning_losses(), "GML"),
         gr.Button(interactive=True),
         choice(names, next(iter(running + names), None)),
@@ -84,7 +84,7 @@ def filled(place: Place, base: str | None, file: str, loss: str | None) -> list[
     said = own.get("init_args") or {}
     words = [
         description.class_name(own),
-        *(f"{key} {said[key]}" for key in ("imbalance", "profile", "tail") if key in said),
+        *(f"{key} {said[key]}" for key in ("imbalance", "tail") if key in said),
     ]
     about = f"{', '.join(words)}." if own else "The file does not say what it was trained on."
     return [proposed(place, file or base or "", loss or "GML"), proposed_batch(config), gr.Dropdown(info=about)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import ipaddress
 import os
 import socket
 import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +15,30 @@ from ltr.app.place import Place
 from ltr.app.staying import staying
 from ltr.errors import InputError
 
-DESCRIPTION = """Open a page in the browser: train with any recipe, ask a trained network about images, tune a
-classifier and compare, look after the runs. It listens on this machine only, unless told otherwise."""
 LARGEST = "300mb"  # of an upload
 
 
-def app(arguments: Sequence[str]) -> None:
-    """Serve the page until it is interrupted.
+def app(
+    *, runs: str = "checkpoints", folders: list[str] | None = None, host: str = "127.0.0.1", port: int = 7860
+) -> None:
+    """Open a page in the browser, until it is interrupted.
+
+    Train with any recipe, ask a trained network about images, tune a classifier and compare, look after the runs. It
+    listens on this machine only, unless `--host` names another address.
 
     Args:
-        arguments: options.
+        runs: folder in which the runs are kept.
+        folders: what else the page may read, besides this folder.
+        host: address to listen on; 0.0.0.0 is every one.
+        port: port to listen on; 0 takes a free one.
 
     Raises:
         InputError: where the extra is not installed, or the address is taken.
     """
-    parser = argparse.ArgumentParser("ltr app", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("--runs", default="checkpoints", help="folder in which the runs are kept")
-    parser.add_argument("--folders", nargs="*", default=[], help="what else the page may read, besides this folder")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 is every one")
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on; 0 takes a free one")
-    said = parser.parse_args(arguments)
     here = Path.cwd()
-    place = Place(Path(said.runs), (here, here / "data", *map(Path, said.folders)))
+    place = Place(Path(runs), (here, here / "data", *map(Path, folders or ())))
     place.own.mkdir(parents=True, exist_ok=True)
-    listener = listen(said.host, said.port)
+    listener = listen(host, port)
     # Read when gradio is imported: uploads stay within the folders of the page, and nobody is told of its use.
     os.environ |= {"GRADIO_TEMP_DIR": str((place.own / "uploads").resolve()), "GRADIO_ANALYTICS_ENABLED": "False"}
     try:
@@ -49,12 +47,12 @@ def app(arguments: Sequence[str]) -> None:
             import uvicorn
     except ImportError as error:
         raise InputError('the page needs Gradio: pip install "ltr[app]".') from error
-    host, port = listener.getsockname()[:2]
-    served = application(place, host, port)
-    if note := open_to_others(host, port):
+    address, port = listener.getsockname()[:2]
+    served = application(place, address, port)
+    if note := open_to_others(address, port):
         print(f"ltr: note: {note}", file=sys.stderr)
     print(
-        f"http://{said.host if loopback(host) else host}:{port} (Ctrl+C ends the page, not the trainings)", flush=True
+        f"http://{host if loopback(address) else address}:{port} (Ctrl+C ends the page, not the trainings)", flush=True
     )
     # A browser holds its connections open, so they are not waited for.
     server = uvicorn.Server(uvicorn.Config(served, log_level="critical", timeout_graceful_shutdown=1))

@@ -21,7 +21,7 @@ from ltr.app.networks import architectures
 from ltr.app.place import Place
 from ltr.app.training import within
 from ltr.contracts import Output
-from ltr.counts import Profile, imbalance_factor
+from ltr.counts import Tail, imbalance_factor
 from ltr.data import HubLT, Listed, LongTailed, Synthetic
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
@@ -145,10 +145,10 @@ class Wish:
             name = str(own["class_path"]).removeprefix("ltr.data.")
         else:
             name = known(self.kind, list(data_sets()), "data set")
-            profile = known(self.profile, list(get_args(Profile)), "profile")
+            profile = known(self.profile, list(get_args(Tail)), "profile")
             said = {"root": str(place.inside(self.root))} if self.root else {}
             said |= {"imbalance": factor(self.imbalance)} if profile != "none" else {}
-            said["tail" if issubclass(data_sets()[name], Listed) else "profile"] = profile
+            said["tail"] = profile
         options = [(f"--data.{key}", word(key, value)) for key, value in said.items() if value is not None]
         return ["--data", name, *(part for option in options for part in option)]
 

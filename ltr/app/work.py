@@ -6,11 +6,13 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from ltr import files
-from ltr.cli import main
+from ltr.cli.messages import messages
+from ltr.cli.perform import perform
 
 PATIENCE = 2.0  # seconds: who only looks whether the lock is held has it for a moment
 
@@ -44,9 +46,11 @@ def work(folder: Path) -> int:
 
 
 def status(words: list[str]) -> int:
-    """Run a verb, and return its exit status."""
+    """Run one of Lightning's verbs, and return its exit status."""
+    verb: Any = words[0]
     try:
-        main(words)
+        with messages():
+            perform(verb, words[1:])
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

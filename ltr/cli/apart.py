@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from ltr import seeds
-from ltr.cli.parser import causes
-from ltr.errors import InputError
+from ltr.cli.sentences import sentences
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 REMARKS = (
@@ -35,13 +33,8 @@ def apart() -> Iterator[None]:
     """
     threads = torch.get_num_threads()
     try:
-        with causes(), seeds.borrowed(), quiet():
+        with sentences(), seeds.borrowed(), quiet():
             yield
-    except MisconfigurationException as error:
-        sentence = " ".join(str(error).split())
-        if "gpu" in sentence.lower():
-            sentence += " This machine has fewer than asked for: leave out `--trainer.accelerator` and `devices`."
-        raise InputError(sentence) from error
     finally:
         torch.set_num_threads(threads)  # a tuning that fails cannot put them back itself
 

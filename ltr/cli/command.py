@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
-from lightning.pytorch import Trainer
+from jsonargparse import Namespace
+from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger, WandbLogger
 
-from ltr import backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules
 from ltr.callbacks import Evaluation, Progress, Run
-from ltr.cli.arguments import expand, run_name
-from ltr.cli.parser import Parser, trust_argument
+from ltr.cli import catalogue
+from ltr.cli.arguments import expand
+from ltr.cli.catalogue import Option
+from ltr.cli.check import Check
+from ltr.cli.sentences import sentences
 from ltr.data import LongTailed
 from ltr.methods import Method
 from ltr.run import hub, lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
 from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, RunFolder, plain_name
 
-# Imported so that short class names are known.
-PARTS = (backbones, callbacks, heads, losses, mixes, optimizers, samplers, schedules)
-PASSING = ("ckpt_path", "overwrite", "evaluation", "config", "trust")
+Verb = Literal["fit", "validate", "test", "predict"]
+TOP = {
+    "model": Option(Method, None, "the network, its loss, and what happens in a training step"),
+    "data": Option(LongTailed, None, "the data set"),
+    "trainer": Option(Trainer, None, "Lightning's trainer: epochs, devices, precision, loggers, callbacks"),
+    "seed_everything": Option(bool | int, 0, "seed of the training; true draws one"),
+    "name": Option(str | None, None, "name of the run; else that of its config"),
+    "runs": Option(str, "checkpoints", "folder in which the runs are kept"),
+    "overwrite": Option(bool, False, "replace a run of the same name"),
+    "evaluation": Option(str | None, None, "folder of a test or prediction, in that of the run"),
+    "ckpt_path": Option(str | None, None, "the run to work on: its name, folder or checkpoint; for fit also `last`"),
+    "trust": Option(str, None, "a package whose classes the config of a run may name; may be given several times"),
+}
+WRITTEN = ("name", "runs", "overwrite", "evaluation", "ckpt_path", "trust")  # the options of `ltr` itself
+PASSING = ("ckpt_path", "overwrite", "evaluation", "config", "trust")  # what concerns one call only
+PARSED = ("config", "c", "help", "h", "print_config")
 
 
-def precision() -> str:
+def precision() -> Literal["bf16-mixed", "32-true"]:
     """Return bf16 mixed precision where this machine computes in it, else float32."""
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-    return "bf16-mixed" if supported else "32-true"
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch lack it
+    return "bf16-mixed" if capabilities.get("avx512_bf16") else "32-true"
 
 
 class Command(LightningCLI):
-    """Fit, validate, test and predict on run folders: the parts are built first, and work once it is told to `start`.
+    """Fit, validate, test and predict on run folders: the parts are built first, and work begins with `start`.
 
     Args:
         verb: what to do.
@@ -43,58 +60,56 @@ class Command(LightningCLI):
         tell: whether the result is printed.
 
     Raises:
-        InputError: for a recipe or a checkpoint that does not exist, or a run that is there already.
+        InputError: for an option, a class, a recipe or a checkpoint that does not exist, or a run that exists already.
     """
 
-    def __init__(self, verb: str, arguments: Sequence[str], *, tell: bool = True) -> None:
-        self.verb, self.tell = verb, tell
-        defaults = {"default_config_files": [str(lookup.folder("configs") / "base.yaml")]}
-        super().__init__(
-            Method,
-            LongTailed,
-            save_config_callback=None,
-            seed_everything_default=0,
-            parser_class=Parser,
-            parser_kwargs={"fit": defaults} if verb == "fit" else {},
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            trainer_defaults={
-                "precision": precision(),
-                "devices": 1,  # more of them multiply the batch, which nobody should get without asking
-                "logger": False,
-                "num_sanity_val_steps": 0,
-                "use_distributed_sampler": False,
-                "enable_model_summary": False,
-                "log_every_n_steps": 1,
-            },
-            args=[verb, *expand(verb, list(arguments))],
-        )
+    config: Namespace
+    trainer: Trainer
 
-    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        """Know the verb that is said, and nothing that is settled: checkpoints are data, predictions go to files."""
-        settled = {"weights_only", "return_predictions", "verbose"}
-        return {self.verb: LightningCLI.subcommands()[self.verb] | settled}
+    def __init__(self, verb: Verb, arguments: Sequence[str], *, tell: bool = True) -> None:
+        self.verb, self.tell = verb, tell
+        words, self.usual_name = expand(verb, list(arguments))
+        places = TOP | {name: Option(Any, None) for name in PARSED}
+        with sentences():
+            super().__init__(
+                Method,
+                LongTailed,
+                save_config_callback=None,
+                seed_everything_default=0,
+                parser_kwargs={"prog": f"ltr {verb}", "description": None, "exit_on_error": False},
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                trainer_defaults={
+                    "precision": precision(),
+                    "devices": 1,  # more of them multiply the batch, which nobody should get without asking
+                    "logger": False,
+                    "num_sanity_val_steps": 0,
+                    "use_distributed_sampler": False,
+                    "enable_model_summary": False,
+                    "log_every_n_steps": 1,
+                },
+                args=Check(places).arguments(words),
+                run=False,
+            )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run folder, and give the model the counts of the data."""
-        parser.add_argument("--name", type=str | None, default=None, help="Name of the run; else that of its config.")
-        parser.add_argument("--runs", type=str, default="checkpoints", help="Folder in which the runs are kept.")
-        parser.add_argument("--overwrite", action="store_true", help="Replace a run of the same name.")
-        parser.add_argument("--evaluation", type=str | None, default=None, help="Folder of a test or prediction.")
-        trust_argument(parser)
+        for name in WRITTEN:
+            option = TOP[name]
+            how = {"overwrite": {"action": "store_true"}, "trust": {"action": "append"}}.get(
+                name, {"type": option.hint}
+            )
+            parser.add_argument(f"--{name}", default=option.default, help=option.about, **how)
         parser.link_arguments("data.counts", "model.init_args.counts", apply_on="instantiate")
 
-    def _parse_ckpt_path(self) -> None:
-        """Do not merge a checkpoint's hyper-parameters over files and flags, as the stock command line does."""
-
     def before_instantiate_classes(self) -> None:
-        """Settle the folder before anything is built, and refuse a run that is there already."""
-        config = self.config[self.subcommand]
+        """Settle the folder before anything is built, and refuse a run that exists already."""
+        config = self.config
         if config.name is None:
-            config.name = run_name([str(path) for path in config.config or []])
-        if self.subcommand == "fit":
+            config.name = self.usual_name
+        if self.verb == "fit":
             run = RunFolder.of(config.runs, config.name)
             self.folder = run.path
             if not config.ckpt_path or Path(config.ckpt_path).resolve().parent != self.folder.resolve():
@@ -104,102 +119,94 @@ class Command(LightningCLI):
             home = Path(config.ckpt_path).parent
             shipped_home = lookup.folder("checkpoints").resolve()
             foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
-            evaluation = str(self.subcommand)
-            if config.evaluation is not None:
-                evaluation = plain_name(config.evaluation, "--evaluation")
+            evaluation = self.verb if config.evaluation is None else plain_name(config.evaluation, "--evaluation")
             fetched = hub.repository(Path(config.ckpt_path))
             name = home.name if foreign else fetched
             self.folder = (Path(config.runs) / name if name else home) / evaluation
-
-    @property
-    def text(self) -> str:
-        """The resolved config as YAML, without what concerns one call only."""
-        config = self.config[self.subcommand].clone()
+        written = config.clone()
         for key in PASSING:
-            config.pop(key, None)
-        dumped: str = self._parser(self.subcommand).dump(config, skip_none=False, skip_validation=True)
-        return dumped
+            written.pop(key, None)
+        self.text: str = self.parser.dump(written, skip_none=False, skip_validation=True)  # resolved, as YAML
+        for logger in wandb_loggers(config):
+            if self.verb == "fit" and logger.name is None:
+                logger.name = config.name
+            elif self.verb == "test":
+                from ltr.report.wandb_run import kept
+
+                for key, value in kept(Path(config.ckpt_path).parent).items():
+                    logger[key] = value
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Build the trainer with the callbacks that keep the folder."""
-        config = self.config_init[self.subcommand]
-        plugins = config.trainer.plugins or []
-        settings = {
-            **config.trainer.as_dict(),
+        """Build the trainer with the callbacks that keep the folder, after those of the config."""
+        settings = {**self.config_init.trainer.as_dict(), **kwargs}
+        settings |= {
             "default_root_dir": self.folder,
-            "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), WholeFiles()],
+            "plugins": [*several(settings["plugins"]), WholeFiles()],
         }
         own: list[Any] = []
-        if self.subcommand == "fit":
-            name_logger(settings["logger"], config.name)
-            self.run = Run(self.folder, self.text, replaces=config.overwrite and config.ckpt_path is None)
+        if self.verb == "fit":
+            self.run = Run(self.folder, self.text, replaces=self.config.overwrite and self.config.ckpt_path is None)
             own.append(self.run)
+            if settings["enable_progress_bar"] is not False:
+                own.append(Progress(self.config.name))
         else:
-            self.run_loggers, settings["logger"] = settings["logger"], False
-            own.append(Evaluation(self.folder, yaml.safe_load(self.text)))
-        if settings["enable_progress_bar"] is not False and self.subcommand == "fit":
-            own.append(Progress(config.name))
-        elif self.subcommand != "fit":
+            self.run_loggers, settings["logger"] = several(settings["logger"]), False
             settings["enable_progress_bar"] = False
-        if settings["fast_dev_run"]:
-            own = []
-        return self._instantiate_trainer({**settings, **kwargs}, own)
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Wait for `start`, as the stock command line does not."""
+            own.append(Evaluation(self.folder, yaml.safe_load(self.text)))
+        settings["callbacks"] = [*several(settings["callbacks"]), *([] if settings["fast_dev_run"] else own)]
+        return Trainer(**settings)
 
     def start(self) -> None:
         """Do what the verb says, from the seed on, whatever was drawn since the parts were built."""
-        self._set_seed()
-        super()._run_subcommand(str(self.subcommand))
+        if self.config.seed_everything is not False:
+            seed_everything(self.config.seed_everything, workers=True)
+        path = self.config.ckpt_path
+        if self.verb == "fit":
+            self.fit(path)
+        elif self.verb == "predict":
+            self.trainer.predict(
+                self.model, self.datamodule, ckpt_path=path, return_predictions=False, weights_only=True
+            )
+            self.say(f"{self.folder}: {PREDICTIONS_TABLE}, {PREDICTIONS}")
+        elif self.verb == "validate":
+            self.trainer.validate(self.model, self.datamodule, ckpt_path=path, verbose=False, weights_only=True)
+            for name, report in self.model.reports.items():
+                self.say(f"{name}: {report.summary()}")
+        else:
+            self.trainer.test(self.model, self.datamodule, ckpt_path=path, verbose=False, weights_only=True)
+            self.say(f"{self.folder}: {self.model.reports['test'].summary()}")
+            self.log_test(path)
 
-    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        """Add what is settled to what the user said."""
-        settled: dict[str, Any] = {"weights_only": True}
-        if subcommand == "predict":
-            settled["return_predictions"] = False
-        elif subcommand != "fit":
-            settled["verbose"] = False
-        kwargs: dict[str, Any] = super()._prepare_subcommand_kwargs(subcommand)
-        return kwargs | settled
-
-    def before_fit(self) -> None:
-        """Tell the loggers the config."""
+    def fit(self, path: str | None) -> None:
+        """Tell the loggers the config, and train."""
         for logger in self.trainer.loggers:
             logger.log_hyperparams(yaml.safe_load(self.text))
+        self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=path, weights_only=True)
+        self.after_fit()
 
     def after_fit(self) -> None:
-        """Keep a network of which nothing was trained, too; say how to go on."""
-        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+        """Keep a network of which nothing was trained, too; log the curves, and say how to go on."""
+        if self.config.trainer.fast_dev_run:
             return
         if self.trainer.max_epochs == 0:
             self.run.begin()
             self.trainer.save_checkpoint(RunFolder(self.folder).checkpoint)
-        if self.trainer.is_global_zero:
-            for logger in wandb_loggers(self.trainer.loggers):
+        for logger in self.trainer.loggers if self.trainer.is_global_zero else ():
+            if isinstance(logger, WandbLogger):
                 from ltr.report.wandb_run import log_training
 
                 log_training(logger, self.folder)
         checkpoint = RunFolder(self.folder).checkpoint
         self.say(f"{checkpoint}; next: ltr test --ckpt_path {checkpoint}")
 
-    def after_validate(self) -> None:
-        """Print the measures of the splits."""
-        for name, report in self.model.reports.items():
-            self.say(f"{name}: {report.summary()}")
+    def log_test(self, path: str) -> None:
+        """Log the figures of a test to where its training was logged."""
+        if self.trainer.is_global_zero and not self.config.trainer.fast_dev_run:
+            for logger in self.run_loggers:
+                if isinstance(logger, WandbLogger):
+                    from ltr.report.wandb_run import log_test
 
-    def after_test(self) -> None:
-        """Print the measures of the test split."""
-        self.say(f"{self.folder}: {self.model.reports['test'].summary()}")
-        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
-            for logger in wandb_loggers(self.run_loggers):
-                from ltr.report.wandb_run import log_test
-
-                log_test(logger, Path(self.config.test.ckpt_path).parent, self.folder)
-
-    def after_predict(self) -> None:
-        """Print where the predictions are."""
-        self.say(f"{self.folder}: {PREDICTIONS_TABLE}, {PREDICTIONS}")
+                    log_test(logger, Path(path).parent, self.folder)
 
     def say(self, sentence: str) -> None:
         """Print a result, once over all processes."""
@@ -207,16 +214,15 @@ class Command(LightningCLI):
             print(sentence)
 
 
-def name_logger(loggers: Any, name: str) -> None:
-    """Give the loggers that have none the name of the run."""
-    for logger in wandb_loggers(loggers):
-        if not logger._wandb_init.get("name"):
-            logger._wandb_init["name"] = name
+def several(value: Any) -> list[Any]:
+    """Return a setting that may be none, one or several as a list."""
+    return value if isinstance(value, list) else [value] if value else []
 
 
-def wandb_loggers(loggers: Any) -> list[Any]:
-    """Return those of the loggers of a trainer (one, several, or none) that log to Weights & Biases."""
-    from lightning.pytorch.loggers import WandbLogger
-
-    several = loggers if isinstance(loggers, list) else [loggers]
-    return [logger for logger in several if isinstance(logger, WandbLogger)]
+def wandb_loggers(config: Namespace) -> Iterator[Namespace]:
+    """Yield the options of the loggers to Weights & Biases in a config, to which changes can be made."""
+    for logger in several(config.trainer.logger):
+        if isinstance(logger, Namespace):
+            kind = catalogue.find("trainer.logger", Logger, logger.class_path)
+            if issubclass(kind, WandbLogger):
+                yield logger.init_args

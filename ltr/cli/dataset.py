@@ -1,22 +1,71 @@
-"""A data module from the command line, for the verbs that need nothing else."""
+"""Verbs that are functions of a data set."""
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable, Sequence
+import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ltr.cli.arguments import CONFIG, option
-from ltr.cli.parser import Parser, causes
-from ltr.data import LongTailed
+from ltr.cli import words
+from ltr.cli.call import Verb, hand_over, parser
+from ltr.cli.catalogue import Option
+from ltr.cli.check import Check
+from ltr.cli.sentences import sentences
 from ltr.errors import InputError
-from ltr.run import lookup
 
 # What a set is that is named by its path alone: a folder, or a file by its ending.
 KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".tsv": "TableLT", ".parquet": "TableLT"}
+PARSED = {name: Option(Any, None) for name in ("config", "h", "help", "print_config")}
+
+
+def call_with_data(function: Verb, arguments: Sequence[str], **given: Any) -> None:
+    """Call a function of a data set, which is built from `--data` and its options, or as a config has it.
+
+    Args:
+        function: named as its verb, with an argument `data`.
+        arguments: what follows the verb.
+        **given: arguments of the function that are no options.
+
+    Raises:
+        InputError: where the arguments cannot be used.
+    """
+    made, options = parser(function, {*given, "data"}), places(function)
+    made.add_subclass_arguments(options["data"].hint, "data", required=False)
+    made.add_argument("--config", action="config", help="A recipe or the config of a run, for its data.")
+    with sentences():
+        values = made.parse_args(Check(options).arguments(data_only(arguments)))
+        if not values.data or values.data.class_path.endswith(".LongTailed"):  # as of a recipe that is for any data
+            raise InputError("name the data, such as `--data FolderLT --data.root my_images`.")
+        built = made.instantiate_classes(values).as_dict()
+    built.pop("config", None)
+    hand_over(function, built, given)
+
+
+def places(function: Verb) -> dict[str, Option]:
+    """Return the options of a function for `Check`."""
+    kinds = typing.get_type_hints(function)
+    signature = inspect.signature(function).parameters
+    return {**{name: Option(kinds[name], item.default) for name, item in signature.items()}, **PARSED}
+
+
+def data_only(arguments: Sequence[str]) -> list[str]:
+    """Return arguments with what the configs say of the data in their place."""
+    given = list(arguments)
+    found: list[str] = []
+    end = 0
+    for start, stop, name, value in words.options(given):
+        if name in words.CONFIG and value is not None:
+            content = words.read(value)
+            found += [
+                *given[end:start],
+                "--config",
+                words.text({key: content[key] for key in ("data",) if key in content}),
+            ]
+            end = stop
+    return [*found, *given[end:]]
 
 
 def named(arguments: Sequence[str]) -> list[str]:
@@ -40,60 +89,20 @@ def named(arguments: Sequence[str]) -> list[str]:
     return ["--data", KINDS[kind], "--data.root", *arguments]
 
 
-def dataset_parser(verb: str, description: str) -> Parser:
-    """Return a parser for a data module, from `--data` and its arguments, or from what a config says of data.
-
-    Args:
-        verb: what the arguments follow.
-        description: what the verb does.
-    """
-    parser = Parser(prog=f"ltr {verb}", description=description)
-    parser.add_argument("--config", action="config", help="A recipe or the config of a run, for its data.")
-    parser.add_subclass_arguments(LongTailed, "data", required=False)
-    return parser
-
-
-def read_dataset(parser: Parser, arguments: Sequence[str]) -> tuple[LongTailed, Any]:
-    """Return the data module, not yet set up, and all values.
-
-    Args:
-        parser: one of `dataset_parser`.
-        arguments: what follows the verb.
-
-    Raises:
-        InputError: where the arguments cannot be used.
-    """
-    words = configured(arguments, lambda _, content: ["--config", json.dumps({"data": content.get("data")})])
-    with causes():
-        values = parser.parse_args(words)
-        if not values.data or values.data.class_path.endswith(".LongTailed"):  # as of a recipe that is for any data
-            raise InputError("name the data, such as `--data FolderLT --data.root my_images`.")
-        return parser.instantiate_classes(values).data, values
-
-
 def repeated(arguments: Sequence[str]) -> list[str]:
     """Return arguments of the data as `ltr fit` takes them: a config that says more than data gives its data only."""
-
-    def data_only(name: str, content: dict[str, Any]) -> list[str]:
+    given = words.without(list(arguments), "output")
+    found: list[str] = []
+    end = 0
+    for start, stop, name, value in words.options(given):
+        if name not in words.CONFIG or value is None:
+            continue
+        content = words.read(value)
         data = content.get("data") or {}
+        found += given[end:start]
+        end = stop
         if content.keys() == {"data"}:
-            return ["--config", name]
-        return ["--data", json.dumps(data)] if "class_path" in data else []
-
-    return configured(arguments, data_only)
-
-
-def configured(arguments: Sequence[str], put: Callable[[str, dict[str, Any]], list[str]]) -> list[str]:
-    """Return arguments with something else in the place of every config.
-
-    Args:
-        arguments: what follows a verb.
-        put: what to put, given the name of a config and its content.
-    """
-    words: list[str] = []
-    position = 0
-    for start, end, name in option(list(arguments), *CONFIG):
-        content = yaml.safe_load(lookup.config(name).read_text(encoding="utf-8")) or {}
-        words += [*arguments[position:start], *put(name, content)]
-        position = end
-    return [*words, *arguments[position:]]
+            found += ["--config", value]
+        elif "class_path" in data:
+            found += ["--data", json.dumps(data)]
+    return [*found, *given[end:]]

@@ -1,57 +1,59 @@
-"""A finished run from the command line, for the verbs that take it elsewhere."""
+"""Verbs that are functions of a trained run."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
-import yaml
-
-from ltr.cli.arguments import option, own_config, trusted
-from ltr.cli.dataset import configured
-from ltr.cli.parser import Parser, causes, trust_argument
+from ltr.cli import words
+from ltr.cli.arguments import own_config
+from ltr.cli.call import Verb, hand_over, parser
+from ltr.cli.catalogue import Option
+from ltr.cli.check import Check
+from ltr.cli.dataset import data_only, places
+from ltr.cli.sentences import sentences
 from ltr.data import LongTailed
 from ltr.export import Trained
 from ltr.methods import Method
 from ltr.run import lookup, weights
 
-
-def trained_parser(verb: str, description: str) -> Parser:
-    """Return a parser for a run, and for what is said anew of its data.
-
-    Args:
-        verb: what the arguments follow.
-        description: what the verb does.
-    """
-    parser = Parser(prog=f"ltr {verb}", description=description)
-    parser.add_argument("--config", action="config", help="A recipe for the data, where they are not those of the run.")
-    parser.add_argument("--ckpt_path", type=str, required=True, help="The run: its folder, name or checkpoint.")
-    trust_argument(parser)
-    parser.add_subclass_arguments(LongTailed, "data", required=True)
-    parser.add_subclass_arguments(Method, "model", required=True)
-    parser.link_arguments("data.counts", "model.init_args.counts", apply_on="instantiate")
-    return parser
+RUN = {
+    "ckpt_path": Option(str, None),
+    "trust": Option(str, None),
+    "data": Option(LongTailed, None),
+    "model": Option(Method, None),
+}
 
 
-def read_trained(parser: Parser, arguments: Sequence[str]) -> tuple[Trained, Any]:
-    """Return the run, and all values.
+def call_with_run(function: Verb, arguments: Sequence[str]) -> None:
+    """Call a function of a trained run.
 
     Args:
-        parser: one of `trained_parser`.
-        arguments: what follows the verb.
+        function: named as its verb, whose first argument `trained` is the run.
+        arguments: what follows the verb: the run, what is said anew of its data, and options of the function.
 
     Raises:
         InputError: where the arguments cannot be used, or the run cannot be read.
     """
-    given = option(list(arguments), "--ckpt_path")
-    if not given or {"-h", "--help"} & set(arguments):
-        parser.parse_args(list(arguments))  # which says what is missing, or the help
-    path = lookup.checkpoint(given[-1][2])
-    config = own_config(path, trusted(list(arguments)))
-    own = yaml.safe_load(config)
-    words = configured(arguments, lambda _, content: ["--config", json.dumps({"data": content.get("data")})])
-    with causes():
-        values = parser.parse_args(["--config", json.dumps({key: own[key] for key in ("data", "model")}), *words])
-        built = parser.instantiate_classes(values)
-    return Trained.of(path, weights.read(str(path)), config, built.model, built.data), values
+    given = list(arguments)
+    made = parser(function, ("trained",))
+    made.add_argument("--config", action="config", help="A recipe for the data, where they are not those of the run.")
+    made.add_argument("--ckpt_path", type=str, required=True, help="The run: its folder, name or checkpoint.")
+    made.add_argument("--trust", action="append", help="A package whose classes the config of the run may name.")
+    made.add_subclass_arguments(LongTailed, "data", required=True)
+    made.add_subclass_arguments(Method, "model", required=True)
+    made.link_arguments("data.counts", "model.init_args.counts", apply_on="instantiate")
+    named = words.values(given, "ckpt_path")
+    with sentences():
+        if not named or words.asks(given, "h", "help", "print_config"):
+            made.parse_args(given)  # which says what is missing, or the help
+        path = lookup.checkpoint(named[-1])
+        text = own_config(path, words.values(given, "trust"))
+        config = words.load(text, str(path))
+        own = words.text({key: config[key] for key in ("data", "model")})
+        check = Check(places(function) | RUN)
+        values = made.parse_args(check.arguments(["--config", own, *data_only(given)]))
+        built = made.instantiate_classes(values).as_dict()
+    trained = Trained.of(path, weights.read(str(path)), text, built.pop("model"), built.pop("data"))
+    for name in ("config", "ckpt_path", "trust"):
+        built.pop(name, None)
+    hand_over(function, built, {"trained": trained})

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ltr import distributed
 from ltr.contracts import Batch, SamplerFactory, Timed, Transform
-from ltr.counts import Profile, fingerprint, long_tailed, long_tailed_indices, shot_groups
+from ltr.counts import Tail, fingerprint, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
 from ltr.data.resident import Indices, Resident
@@ -52,7 +52,7 @@ class LongTailed(Timed, LightningDataModule):
     Args:
         root: folder of the files.
         imbalance: N_max / N_min; a value below 1 is read as its inverse.
-        profile: `exp` (exponential), `step`, `pareto`, `balanced` (as many images as `exp` has, shared out
+        tail: `exp` (exponential), `step`, `pareto`, `balanced` (as many images as `exp` has, shared out
                 evenly) or `none` (every image).
         subset_seed: which images are kept (`rand_number` of the official code).
         val_per_class: images per class carved out of the training split for validation, at least one image per class
@@ -89,7 +89,7 @@ class LongTailed(Timed, LightningDataModule):
         root: str = "data",
         *,
         imbalance: float = 100,
-        profile: Profile = "exp",
+        tail: Tail = "exp",
         subset_seed: int = 0,
         val_per_class: int = 0,
         batch_size: int = 128,
@@ -102,14 +102,13 @@ class LongTailed(Timed, LightningDataModule):
             raise InputError("val_per_class cannot be negative, and a batch needs at least one image.")
         if val_per_class and self.follows:
             raise InputError("the set has a validation split: leave out `--data.val_per_class`.")
-        self.root, self.subset_seed = root, subset_seed
-        self.profile = profile
+        self.root, self.tail, self.subset_seed = root, tail, subset_seed
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.make_sampler, self.augment = sampler, augment or self.usual_augment()
         sizes = self.sizes()
-        profiled = long_tailed(max(sizes), len(sizes), imbalance, profile)
-        kept = [min(there, wanted) for there, wanted in zip(sizes, profiled, strict=True)]
-        self.imbalance = max(kept) / min(kept) if profile in ("none", "balanced") else imbalance
+        long = long_tailed(max(sizes), len(sizes), imbalance, tail)
+        kept = [min(there, wanted) for there, wanted in zip(sizes, long, strict=True)]
+        self.imbalance = max(kept) / min(kept) if tail in ("none", "balanced") else imbalance
         self.val_counts = [min(val_per_class, count - 1) for count in kept]
         self.counts: list[int] = [count - held for count, held in zip(kept, self.val_counts, strict=True)]
         self.synthetic = [0] * len(kept)
@@ -164,7 +163,7 @@ class LongTailed(Timed, LightningDataModule):
         return {
             "name": self.name,
             "imbalance": self.imbalance,
-            "profile": self.profile,
+            "tail": self.tail,
             "subset_seed": self.subset_seed,
             "official": not any(self.val_counts),
             "fingerprints": self.fingerprints,

@@ -34,7 +34,27 @@ class Item(NamedTuple):
     path: Path
 
 
-def convert(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
+def convert(data: LongTailed, output: str, *, to: Layout = "folders") -> None:
+    """Write the splits of a data set, long-tailed as the arguments make it, in another layout.
+
+    Class folders, which FolderLT and most other code read, a table for TableLT, or the annotations of Bag of Tricks for
+    AnnotatedLT.
+
+    Args:
+        data: the set.
+        output: the folder to write to.
+        to: the layout.
+
+    Raises:
+        InputError: where the set cannot be read, or the files cannot be written.
+    """
+    for path in write(data, Path(output), to):
+        print(path)
+    sizes = ", ".join(f"{len(split.labels)} {name}" for name, split in data.splits.items())
+    print(f"{sizes} images of {len(data.classes)} classes")
+
+
+def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
     """Write the splits of a set in another layout.
 
     As `folders` every image is a file `<split>/<class>/<number>`, in which `FolderLT` finds the fingerprints of the set

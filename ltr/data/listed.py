@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Transform
-from ltr.counts import Profile
+from ltr.counts import Tail
 from ltr.data.base import LongTailed, Split
 from ltr.data.class_folders import synthetic_images
 from ltr.data.divided import divided, keep
@@ -76,7 +76,7 @@ class Listed(LongTailed):
         std: tuple[float, float, float] | None = None,
         synthetic: str | None = None,
         imbalance: float = 100,
-        tail: Profile = "none",
+        tail: Tail = "none",
         subset_seed: int = 0,
         test_share: float = 0.2,
         **others: Any,
@@ -94,7 +94,7 @@ class Listed(LongTailed):
         if unreadable == "skip":
             self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
         self.complete()
-        super().__init__(root, imbalance=imbalance, profile=tail, subset_seed=subset_seed, **others)
+        super().__init__(root, imbalance=imbalance, tail=tail, subset_seed=subset_seed, **others)
         self.made: Listing | None = None
         if synthetic is not None:
             self.made = synthetic_images(Path(synthetic), self.classes)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ltr.contracts import SamplerFactory, Transform
-from ltr.counts import Profile
+from ltr.counts import Tail
 from ltr.data.base import LongTailed, Split
 from ltr.errors import InputError
 from ltr.samplers import Power
@@ -33,7 +33,7 @@ class Synthetic(LongTailed):
         test_per_class: int = 4,
         size: int = 8,
         imbalance: float = 10,
-        profile: Profile = "exp",
+        tail: Tail = "exp",
         subset_seed: int = 0,
         val_per_class: int = 0,
         batch_size: int = 16,
@@ -48,7 +48,7 @@ class Synthetic(LongTailed):
         super().__init__(
             root,
             imbalance=imbalance,
-            profile=profile,
+            tail=tail,
             subset_seed=subset_seed,
             val_per_class=val_per_class,
             batch_size=batch_size,

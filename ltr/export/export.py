@@ -30,8 +30,29 @@ def usual_path(trained: Trained, to: Format) -> Path:
     return Path("exports") / (trained.name + ("" if to == "checkpoint" else WRITERS[to][1]))
 
 
+def export(trained: Trained, *, to: Format = "safetensors", output: str | None = None) -> None:
+    """Write the network of a run as it is tested, the normalisation of its images inside.
+
+    `onnx` and `torch` (a program of torch.export) take `images`, (B, 3, H, W) uint8 of red, green and blue in the size
+    of the data, and give `logits`, (B, C) float32, for any B. `safetensors` are the weights with all that must be known
+    of them, which `ltr` reads like a checkpoint; `checkpoint` is the run in a new folder, without the state of the
+    optimizer. Every file is read again and must answer images of the test split as the network does.
+
+    Args:
+        trained: the run.
+        to: the format.
+        output: the file, or the folder of the new run; else one in `exports`.
+
+    Raises:
+        InputError: where the network has no such form, or the file is another network.
+    """
+    path = Path(output) if output else usual_path(trained, to)
+    largest = light_run(trained, path) if to == "checkpoint" else write(trained, to, path)
+    print(f"{path}: the same network, its logits differ by at most {largest:.1e}")
+
+
 @torch.no_grad()
-def export(trained: Trained, to: Format, output: Path) -> float:
+def write(trained: Trained, to: Format, output: Path) -> float:
     """Write a network to a file, read it again and compare what both say of images of the test split.
 
     Args:
@@ -45,14 +66,14 @@ def export(trained: Trained, to: Format, output: Path) -> float:
     Raises:
         InputError: where the network has no such form, or the file is another network.
     """
-    write, suffix = WRITERS[to]
+    writer, suffix = WRITERS[to]
     if output.suffix != suffix:
-        raise InputError(f"a file for `--to {to}` ends in {suffix}: say `--output {output.with_suffix(suffix)}`.")
+        raise InputError(f"a file for `--to {to}` ends in {suffix}: pass `--output {output.with_suffix(suffix)}`.")
     network, images = Network(trained).eval(), trained.images
     found: list[float] = []
 
     def written(temporary: Path) -> None:
-        answer = write(trained, temporary)
+        answer = writer(trained, temporary)
         found.extend(apart(answer(some), network(some)) for some in (images, images[:1]))
 
     files.replace(output, written)
@@ -67,10 +88,10 @@ def light_run(trained: Trained, folder: Path) -> float:
         folder: where to; its name is that of the new run.
 
     Returns:
-        As `export` does.
+        As `write` does.
 
     Raises:
-        InputError: as `export` does, and where there is a run in the folder.
+        InputError: as `write` does, and where there is a run in the folder.
     """
     home = trained.path.parent
     new = RunFolder(folder)
@@ -78,7 +99,7 @@ def light_run(trained: Trained, folder: Path) -> float:
         raise InputError(f"the run {folder} exists already: remove it, or name another `--output`.")
     config = yaml.safe_dump(trained.config | {"name": folder.name}, sort_keys=False)
     renamed = trained._replace(content=trained.content | {"config": config})
-    largest = export(renamed, "checkpoint", new.checkpoint)
+    largest = write(renamed, "checkpoint", new.checkpoint)
     files.write_text(new.config_file, config)
     for pattern in BESIDE:
         for path in home.glob(pattern):

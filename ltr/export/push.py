@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -11,13 +12,44 @@ import yaml
 from ltr import files
 from ltr.errors import InputError
 from ltr.export.card import card
-from ltr.export.export import export
+from ltr.export.export import write
 from ltr.export.trained import Trained
 from ltr.run.folder import CONFIG, METRICS, RunFolder
 from ltr.run.hub import MISSING, WEIGHTS
 
 
-def folder(trained: Trained, home: Path, *, repository: str, license: str, datasets: Sequence[str] = ()) -> None:
+def push(
+    trained: Trained,
+    *,
+    to: str,
+    license: str,
+    datasets: list[str] | None = None,
+    private: bool = False,
+    folder: str | None = None,
+) -> None:
+    """Publish a run on the Hugging Face Hub.
+
+    Its weights as safetensors, config, metrics and figures of its evaluations, and a model card that says what it is
+    and what it is not. Where files lie on this machine is left out.
+
+    Args:
+        trained: the run.
+        to: the repository, user/name.
+        license: of the weights, as the Hub calls it: apache-2.0.
+        datasets: data sets of the Hub that it was trained on.
+        private: a new repository is for its owner only.
+        folder: write it there, and upload nothing.
+
+    Raises:
+        InputError: where the run was never tested, or the Hub cannot be reached.
+    """
+    with TemporaryDirectory() as temporary:
+        home = Path(folder or temporary)
+        write_folder(trained, home, repository=to, license=license, datasets=datasets or ())
+        print(upload(home, to, private=private) if folder is None else f"{folder}: what would be uploaded to {to}")
+
+
+def write_folder(trained: Trained, home: Path, *, repository: str, license: str, datasets: Sequence[str] = ()) -> None:
     """Write what a repository of a run is made of.
 
     Args:
@@ -37,7 +69,7 @@ def folder(trained: Trained, home: Path, *, repository: str, license: str, datas
     config = placeless(trained.config)
     text = yaml.safe_dump(config, sort_keys=False)
     public = trained._replace(content=trained.content | {"config": text}, config=config)
-    export(public, "safetensors", home / WEIGHTS)
+    write(public, "safetensors", home / WEIGHTS)
     files.write_text(home / CONFIG, text)
     for name, metrics in evaluations.items():
         files.write_json(home / name / METRICS, metrics)

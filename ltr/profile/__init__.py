@@ -1,5 +1,5 @@
 """A set at a glance: its counts, what is wrong with its images, and the recipe to start from."""
 
-from ltr.profile.report import report
+from ltr.profile.report import profile
 
-__all__ = ["report"]
+__all__ = ["profile"]

@@ -12,14 +12,18 @@ from ltr.profile.measures import measure
 from ltr.profile.tables import markdown
 
 
-def report(data: LongTailed, words: Sequence[str], folder: Path) -> None:
-    """Look at a set and report.
+def profile(data: LongTailed, *, output: str = "profile", words: Sequence[str] = ()) -> None:
+    """Look at a set of images before training on it.
+
+    How long its tail is, which files are damaged, which images occur twice, how large they are; and which recipe to
+    start from. The set is a folder, `ltr profile my_images`, or any other one: `ltr profile --data CIFAR100LT`.
 
     Args:
         data: the set, not yet set up.
-        words: what the user said of it on the command line.
-        folder: where `profile.json`, `profile.md` and `profile.png` are written.
+        output: folder where `profile.json`, `profile.md` and `profile.png` are written.
+        words: what the user said of the data on the command line.
     """
+    folder = Path(output)
     data.prepare_data()
     measures = measure(data)
     result = {**measures, **advise(data, measures, words)._asdict()}

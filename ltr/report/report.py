@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,27 +15,23 @@ from ltr.run import lookup
 from ltr.run.folder import RunFolder
 from ltr.version import __version__
 
-DESCRIPTION = """Write one HTML file about a finished run, or about several side by side: figures, curves, the recall of
-every class, confusion, calibration, the classifier, features, the worst classes, config. Nothing is loaded from
-elsewhere when it is opened. What a run lacks is named with the command that brings it."""
 
+def report(runs: list[str], /, *, output: str = "report.html") -> None:
+    """Write one HTML file about a finished run, or about several side by side.
 
-def report(arguments: Sequence[str]) -> None:
-    """Write the page.
+    Figures, curves, the recall of every class, confusion, calibration, the classifier, features, the worst classes,
+    config. Nothing is loaded from elsewhere when it is opened. What a run lacks is named with the command that brings
+    it.
 
     Args:
-        arguments: runs, by name or folder, and options.
+        runs: name, folder or checkpoint of one run or several.
+        output: the file to write.
 
     Raises:
         InputError: where there is no such run, its files are damaged, or the page cannot be written.
     """
-    parser = argparse.ArgumentParser("ltr report", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="name, folder or checkpoint of a run")
-    parser.add_argument("--output", default="report.html", help="the file to write")
-    said = parser.parse_args(arguments)
-    runs = [lookup.run(name) for name in dict.fromkeys(said.runs)]
-    files.write_text(Path(said.output), write(runs))
-    print(said.output)
+    files.write_text(Path(output), write([lookup.run(name) for name in dict.fromkeys(runs)]))
+    print(output)
 
 
 def write(runs: Sequence[RunFolder]) -> str:

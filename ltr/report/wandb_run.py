@@ -33,18 +33,22 @@ def log_training(logger: WandbLogger, folder: Path) -> None:
     experiment.finish()
 
 
+def kept(folder: Path) -> dict[str, str]:
+    """Return the `id` and the `project` of the run of a training, as options of its logger; none where not kept."""
+    path = RunFolder(folder).wandb_file
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
 def log_test(logger: WandbLogger, run: Path, evaluation: Path) -> None:
     """Log the figures and measures of a test to the run of its training; do nothing where the id was not kept.
 
     Args:
-        logger: as the config of the run has it.
+        logger: as the config of the run has it, with the options that `kept` returns.
         run: folder of the checkpoint that was tested.
         evaluation: folder of the test.
     """
-    id_file = RunFolder(run).wandb_file
-    if not id_file.is_file():
+    if not kept(run):
         return
-    logger._wandb_init |= {"resume": "allow", **json.loads(id_file.read_text(encoding="utf-8"))}
     one = EvaluationResult.read(evaluation)
     measures = {key: value for key, value in one.scalars.items() if value is not None}
     with matplotlib.rc_context(STYLE):

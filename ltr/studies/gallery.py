@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +23,6 @@ from ltr.studies.render import markdown
 from ltr.studies.runs import COMMITTED
 from ltr.studies.study import collect
 
-DESCRIPTION = """Print all recipes as Markdown: paper, what each changes, its command, what is reported, and what was
-measured here; then the tables of all studies. Results are read from docs/results, then from the folder of the runs."""
 INTRODUCTION = """\
 # The recipes
 
@@ -64,24 +61,23 @@ class Gallery(NamedTuple):
     studies: str
 
 
-def gallery(arguments: Sequence[str]) -> None:
-    """Print the gallery or write it to files.
+def gallery(*, runs: str = "checkpoints", output: str | None = None, results: str | None = None) -> None:
+    """Print all recipes as Markdown: paper, what each changes, its command, what is reported, what was measured here.
+
+    The tables of all studies follow. Results are read from docs/results, then from the folder of the runs.
 
     Args:
-        arguments: options.
+        runs: folder in which the runs are kept.
+        output: write the recipes to this file instead of printing them.
+        results: write the tables of the studies to this file.
     """
-    parser = argparse.ArgumentParser("ltr gallery", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("--runs", default="checkpoints", help="folder in which the runs are kept")
-    parser.add_argument("--output", default=None, help="write the recipes to this file instead of printing them")
-    parser.add_argument("--results", default=None, help="write the tables of the studies to this file")
-    said = parser.parse_args(arguments)
-    folders = (COMMITTED, Path(said.runs))
+    folders = (COMMITTED, Path(runs))
     found = write([path for folder in folders for path in sorted(folder.glob(f"**/{METRICS}"))])
-    for path, text in ((said.output, found.recipes), (said.results, found.studies)):
+    for path, text in ((output, found.recipes), (results, found.studies)):
         if path:
             files.write_text(Path(path), text)
             print(path)
-    if not (said.output or said.results):
+    if not (output or results):
         print(found.recipes, found.studies, sep="\n", end="")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,40 +15,48 @@ from ltr.metrics import over_seeds, undominated
 from ltr.run.folder import RunFolder, made_with, write_arguments
 from ltr.studies.runs import Perform
 
-DESCRIPTION = """Tune heads with every seed and every loss and learning rate of a config at once, on features that are
-computed once, and draw what they give up in the mean for the worst classes. The seeds of an earlier call are kept.
-Arguments that are not listed here go to the tuning, such as --model.backbone.checkpoint RUN or --data.val_per_class
-5."""
 NOTE = "In percent, mean ± standard deviation over seeds. These are the heads that no other one beats in both columns."
 
 
-def tune_grid(arguments: Sequence[str], perform: Perform) -> None:
-    """Run the tunings of all seeds and print the front.
+def tune_grid(
+    *,
+    config: str = "tune_grid.yaml",
+    seeds: list[int] | None = None,
+    separate: bool = False,
+    runs: str = "checkpoints",
+    name: str = "tune_grid",
+    common: Sequence[str] = (),
+    perform: Perform,
+    command: str = "ltr tune-grid",
+) -> None:
+    """Tune heads with every seed and every loss and learning rate of a config at once.
+
+    On features that are computed once, with a picture of what the heads give up in the mean for the worst classes. The
+    seeds of an earlier call are kept. Options that are not listed here go to the tuning, such as
+    `--model.backbone.checkpoint RUN` or `--data.val_per_class 5`.
 
     Args:
-        arguments: options, and arguments for every tuning.
+        config: a tuning whose last callback is a HeadGrid.
+        seeds: of the heads, all in one pass; 0, 1 and 2 where none are given.
+        separate: a pass for each seed, as heads that start anew need it.
+        runs: folder in which the folder of the grid is kept.
+        name: the folder of the grid.
+        common: arguments for every tuning.
         perform: runs a verb with its arguments, raising `InputError` where they cannot be used.
+        command: how this was called, for the table.
 
     Raises:
         InputError: where a tuning cannot be run, or results of other arguments are in the way.
     """
-    parser = argparse.ArgumentParser("ltr tune-grid", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("--config", default="tune_grid.yaml", help="a tuning whose last callback is a HeadGrid")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the heads, all in one pass")
-    parser.add_argument(
-        "--separate", action="store_true", help="a pass for each seed, as heads that start anew need it"
-    )
-    parser.add_argument("--runs", default="checkpoints", help="folder in which the folder of the grid is kept")
-    parser.add_argument("--name", default="tune_grid", help="the folder of the grid")
-    said, common = parser.parse_known_args(arguments)
-    folder = RunFolder.of(said.runs, said.name).path
-    found = _tables(folder, said.seeds, ["--config", said.config, *common], perform, separate=said.separate)
+    seeds = [0, 1, 2] if seeds is None else seeds
+    folder = RunFolder.of(runs, name).path
+    found = _tables(folder, seeds, ["--config", config, *common], perform, separate=separate)
     rows = over_seeds(found)
     files.write_csv(folder / "front.csv", rows)
     split = rows[0]["split"]
     chosen = [row for row in rows if row["split"] == split]
     plots.save(plots.front(chosen), folder / "front.png")
-    text = markdown(chosen, split=split, command=" ".join(["ltr tune-grid", *arguments]), seeds=said.seeds)
+    text = markdown(chosen, split=split, command=command, seeds=seeds)
     files.write_text(folder / "front.md", text)
     print(text, end="")
     print(f"\nall heads: {folder / 'front.csv'}\npicture: {folder / 'front.png'}")
@@ -83,7 +90,7 @@ def _pass(run: Path, seeds: list[int], words: Sequence[str], perform: Perform) -
     try:
         perform("fit", [*config, *ours, *others, "--runs", str(run.parent), "--name", run.name, "--overwrite"])
     except InputError as error:
-        if "option seeds" not in str(error):
+        if "seeds" not in str(error):
             raise
         raise InputError(
             f"{config[1]} trains no grid: its last callback has to be a HeadGrid, as that of tune_grid.yaml is."

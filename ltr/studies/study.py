@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -22,59 +20,64 @@ from ltr.studies.runs import Perform, Runs
 from ltr.studies.schedule import run
 from ltr.studies.sweep import tell_sweep, within_sweep, write_sweep
 from ltr.studies.table import Section
-from ltr.studies.workers import Here, processes, ray_cluster
-
-DESCRIPTION = """Run the trainings and tests of a study file and compare them in one table. What is finished is not run
-again; an interrupted training goes on from its last checkpoint. Arguments that are not listed here go to every
-training, such as --data.root data."""
+from ltr.studies.workers import Here, ray_cluster
+from ltr.studies.workers import processes as worker_processes
 
 
-def study(arguments: Sequence[str], perform: Perform) -> None:
-    """Run a study and print its table.
+def study(
+    file: str,
+    /,
+    *,
+    runs: str = "checkpoints",
+    only: list[str] | None = None,
+    processes: int = 1,
+    ray: str | None = None,
+    gpus: float | None = None,
+    cpus: float = 1.0,
+    sweep: str | None = None,
+    common: Sequence[str] = (),
+    perform: Perform,
+    command: str = "ltr study",
+) -> None:
+    """Run the trainings and tests of a study file and compare them in one table.
+
+    What is finished is not run again; an interrupted training goes on from its last checkpoint. Options that are not
+    listed here go to every training, such as `--data.root data`.
 
     Args:
-        arguments: the study file, options, and arguments for every training.
+        file: a study file, or the name of a shipped one such as quickstart.yaml.
+        runs: folder in which the study's folder is kept.
+        only: runs such as ce-0, and what they need, in place of all.
+        processes: runs at once on this machine, a GPU each where there are.
+        ray: run on a Ray cluster: its address, auto, or local to start one.
+        gpus: GPUs of each run on Ray, as a share; else one or none.
+        cpus: cores of each run on Ray.
+        sweep: a file: only write the study as a sweep of Weights & Biases there.
+        common: arguments for every training.
         perform: runs a verb with its arguments, raising `InputError` where they cannot be used.
+        command: how this was called, for the table.
 
     Raises:
         InputError: where the file is no study, or after the table where a run failed.
     """
-    parser = argparse.ArgumentParser("ltr study", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("file", help="a study file, or the name of a shipped one such as quickstart.yaml")
-    parser.add_argument("--runs", default="checkpoints", help="folder in which the study's folder is kept")
-    parser.add_argument(
-        "--only", nargs="+", metavar="RUN", help="runs such as ce-0, and what they need, in place of all"
-    )
-    parser.add_argument(
-        "--processes", type=int, default=1, help="runs at once on this machine, a GPU each where there are"
-    )
-    parser.add_argument(
-        "--ray", metavar="ADDRESS", help="run on a Ray cluster: its address, auto, or local to start one"
-    )
-    parser.add_argument(
-        "--gpus", type=float, default=None, help="GPUs of each run on Ray, as a share; else one or none"
-    )
-    parser.add_argument("--cpus", type=float, default=1.0, help="cores of each run on Ray")
-    parser.add_argument("--sweep", metavar="FILE", help="only write the study as a sweep of Weights & Biases")
-    said, common = parser.parse_known_args(arguments)
-    if said.processes < 1:
-        raise InputError(f"--processes is at least 1; it cannot be {said.processes}.")
-    plan = Plan.read(said.file)
-    if said.sweep:
-        write_sweep(plan, Path(said.sweep), [said.file, "--runs", said.runs, *common])
-        print(f"{said.sweep}; next: wandb sweep {said.sweep}")
+    if processes < 1:
+        raise InputError(f"--processes is at least 1; it cannot be {processes}.")
+    plan = Plan.read(file)
+    if sweep:
+        write_sweep(plan, Path(sweep), [file, "--runs", runs, *common])
+        print(f"{sweep}; next: wandb sweep {sweep}")
         return
-    jobs = plan.jobs if said.only is None else plan.with_needs(said.only)
-    alone = said.processes == 1 and said.ray is None
-    runs = Runs(plan, Path(said.runs) / plan.name, perform, tuple(common), bars=alone and sys.stderr.isatty())
-    with _place(said) as (executor, slots):
-        failures = run(runs, jobs, executor, slots)
-    sections = collect(plan, runs.read, failures)
+    jobs = plan.jobs if only is None else plan.with_needs(only)
+    alone = processes == 1 and ray is None
+    all_runs = Runs(plan, Path(runs) / plan.name, perform, tuple(common), bars=alone and sys.stderr.isatty())
+    with _place(processes, ray, gpus, cpus) as (executor, slots):
+        failures = run(all_runs, jobs, executor, slots)
+    sections = collect(plan, all_runs.read, failures)
     terminal(plan, sections)
-    write(runs.folder, plan, sections, command=shlex.join(["ltr", "study", *arguments]))
-    if within_sweep() and said.only:
-        for job in plan.with_needs(said.only):
-            if job.name in said.only and (measures := runs.read(job)):
+    write(all_runs.folder, plan, sections, command=command)
+    if within_sweep() and only:
+        for job in plan.with_needs(only):
+            if job.name in only and (measures := all_runs.read(job)):
                 tell_sweep(f"{plan.name}/{job.name}", measures)
     if failures:
         job, reason = next(iter(failures.items()))
@@ -82,14 +85,14 @@ def study(arguments: Sequence[str], perform: Perform) -> None:
 
 
 @contextmanager
-def _place(said: argparse.Namespace) -> Iterator[tuple[Executor, int]]:
+def _place(count: int, ray: str | None, gpus: float | None, cpus: float) -> Iterator[tuple[Executor, int]]:
     """Yield what the runs take place in, and how many fit in at once."""
-    if said.ray is not None:
-        with ray_cluster(said.ray, gpus=said.gpus, cpus=said.cpus) as place:
+    if ray is not None:
+        with ray_cluster(ray, gpus=gpus, cpus=cpus) as place:
             yield place
     else:
-        with Here() if said.processes == 1 else processes(said.processes) as executor:
-            yield executor, said.processes
+        with Here() if count == 1 else worker_processes(count) as executor:
+            yield executor, count
 
 
 def collect(

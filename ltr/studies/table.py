@@ -78,7 +78,7 @@ class Section:
     def data(self) -> str:
         """The data of the results."""
         said = {
-            f"{data['name']}, imbalance {data['imbalance']:g} ({data['profile']})"
+            f"{data['name']}, imbalance {data['imbalance']:g} ({data['tail']})"
             + ("" if data["subset_seed"] is None else f", subset seed {data['subset_seed']}")
             for cell in self.cells
             for data in (measures["data"] for measures in cell.found.values())

@@ -12,11 +12,11 @@ import pytest
 import torch
 from pages import CLASSES, COUNTS, Page, make_metrics
 
+from ltr.__main__ import main
 from ltr.app.comparison import Comparison, of_runs, of_tuning
 from ltr.app.heads import REACH, heads_of, temperature
 from ltr.app.place import Place
 from ltr.app.tuning import Wish
-from ltr.cli import main
 from ltr.errors import InputError
 from ltr.measures import shown
 from ltr.report.measures import title, written

@@ -13,6 +13,7 @@ from PIL import Image
 from tiny import TINY
 from torch import Tensor, nn
 
+from ltr.__main__ import main
 from ltr.app import networks
 from ltr.app.asked import Asked
 from ltr.app.infer import again, choose, from_file, from_run
@@ -21,7 +22,6 @@ from ltr.app.pictures import MOST, picture, pictures
 from ltr.app.place import Place
 from ltr.app.ranked import ranked
 from ltr.backbones import ResNet20
-from ltr.cli import main
 from ltr.data import CIFAR100LT, DigitsLT
 from ltr.errors import InputError
 from ltr.methods import Method
@@ -290,7 +290,7 @@ def test_a_strangers_config_names_nothing_of_the_machine(place: Place, shown: li
     (Path("secret") / "train/hidden").mkdir(parents=True)
     png(Path("secret/train/hidden/a.png"), torch.zeros(3, 4, 4, dtype=torch.uint8))
     other = config.replace("ltr.data.DigitsLT", "ltr.data.FolderLT").replace("root: data", "root: secret")
-    other = other.replace("    profile: exp\n", "")
+    other = other.replace("    tail: exp\n", "")
     assert ask(other).classes == [str(number) for number in range(10)]
     assert place.trusts(Path("checkpoints/a/last.ckpt").resolve())
     assert not place.trusts((uploads / "plain.ckpt").resolve())

@@ -39,13 +39,13 @@ def test_what_is_not_changed_is_not_said(place: Place) -> None:
 
 
 def test_a_change_reaches_the_training(place: Place) -> None:
-    values = {"model.loss.before.margin": 0.25, "data.imbalance": 0.01, "data.profile": "step"}
+    values = {"model.loss.before.margin": 0.25, "data.imbalance": 0.01, "data.tail": "step"}
     values |= {"model.optimizer.lr": 0.05, "model.schedule.milestones": "[0.5]", "model.optimizer.nesterov": True}
     fit, test = commands(place, method="ldam_drw.yaml", values=values, name="x", seed=3)
     config = resolved(fit[1:])
     assert config.model.init_args.loss.init_args.before.init_args.margin == 0.25
     assert config.data.init_args.imbalance == 0.01
-    assert config.data.init_args.profile == "step"
+    assert config.data.init_args.tail == "step"
     assert config.model.init_args.optimizer.init_args.lr == 0.05
     assert config.model.init_args.optimizer.init_args.nesterov is True
     assert config.model.init_args.schedule.init_args.milestones == [0.5]
@@ -94,7 +94,7 @@ def test_a_name_is_found_that_is_free(place: Place) -> None:
         {"values": {"data.root": "../.."}},
         {"values": {"data.imbalance": "a lot"}},
         {"values": {"data.imbalance": 1e999}},
-        {"values": {"data.profile": "round"}},
+        {"values": {"data.tail": "round"}},
         {"values": {"trainer.max_epochs": 1.5}},
         {"values": {"trainer.logger": "true"}},
         {"values": {"model.rates": '{"class_path": "os.system"}'}},

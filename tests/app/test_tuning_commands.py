@@ -11,9 +11,9 @@ import torch
 import yaml
 from tiny import TINY
 
+from ltr.__main__ import main
 from ltr.app.place import Place
 from ltr.app.tuning import BEFORE, CONTROL, Wish, architectures, brief, data_sets, proposed, tuning_losses
-from ltr.cli import main
 from ltr.errors import InputError
 from ltr.run.folder import EvaluationResult
 
@@ -28,7 +28,7 @@ HEADS = {"class_path": "ltr.heads.ExpertHeads", "init_args": {"experts": 3, "hea
 PROJECTION = {"class_path": "ltr.heads.Projection", "init_args": {"classifier": COSINE, "size": 8}}
 DATA = {
     "class_path": "ltr.data.DigitsLT",
-    "init_args": {"root": "data", "imbalance": 50.0, "profile": "exp", "batch_size": 32, "augment": None},
+    "init_args": {"root": "data", "imbalance": 50.0, "tail": "exp", "batch_size": 32, "augment": None},
 }
 
 
@@ -100,11 +100,11 @@ def test_data_are_those_of_the_base_or_others(place: Place) -> None:
     keep(place, "base", SLIM, LINEAR)
     own, *_ = Wish(base="base", name="tuned", batch=32).commands(place)
     start = own.index("--data")
-    expected = "--data DigitsLT --data.root data --data.imbalance 50.0 --data.profile exp --data.batch_size 32"
+    expected = "--data DigitsLT --data.root data --data.imbalance 50.0 --data.tail exp --data.batch_size 32"
     assert own[start : start + 10] == expected.split()
     other, *_ = Wish(base="base", name="tuned", kind="CIFAR10LT", imbalance=0.01, profile="step").commands(place)
     start = other.index("--data")
-    expected = "--data CIFAR10LT --data.imbalance 100.0 --data.profile step --data.batch_size 512"
+    expected = "--data CIFAR10LT --data.imbalance 100.0 --data.tail step --data.batch_size 512"
     assert other[start : start + 8] == expected.split()
     (place.runs.parent / "mine").mkdir()
     folder, *_ = Wish(base="base", name="tuned", kind="FolderLT", root="mine", profile="none").commands(place)

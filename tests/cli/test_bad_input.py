@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
-from ltr.cli import main
+from ltr.__main__ import main
 
 RUN = Path("checkpoints/a")
 SENTENCES = [
@@ -21,21 +22,37 @@ SENTENCES = [
     ("--trainer.callbacks+=LDAM", "trainer.callbacks cannot be LDAM, which is of the kind Loss."),
     ("--data Digits", "there is no Digits for data; did you mean DigitsLT?"),
     ("--trainer.callbacks+=LogitAdjustmnt", "did you mean LogitAdjustment?"),
-    ("--model.los CrossEntropy", "there is no option los of model; did you mean loss?"),
-    ("--model.loss BalancedSoftmax --model.loss.ta 2", "there is no option ta of model.loss; did you mean tau?"),
-    ("--data.tail exp", "Synthetic has no option tail: say which class does before it (`--data CLASS`)."),
+    ("--model.los CrossEntropy", "there is no option model.los; did you mean --model.loss?"),
+    (
+        "--model.loss BalancedSoftmax --model.loss.ta 2",
+        "there is no option model.loss.ta; did you mean --model.loss.tau?",
+    ),
+    ("--data.label name", "Synthetic has no option label, which HubLT, TableLT have: pass the class before it"),
+    ("--epochs 3", "there is no option epochs; did you mean --trainer.max_epochs?"),
+    ("--max_epochs 3", "did you mean --trainer.max_epochs?"),
+    ("--lr 0.1", "there is no option lr; did you mean --model.optimizer.lr?"),
+    ("--model.lr 0.1", "there is no option model.lr; did you mean --model.optimizer.lr?"),
+    ("--batch_size 8", "there is no option batch_size; did you mean --data.batch_size?"),
+    ("--trainer.gpus 1", "there is no option trainer.gpus; did you mean --trainer.devices?"),
+    ("--config epochs.yaml", "there is no option trainer.epochs; did you mean --trainer.max_epochs?"),
+    ("--config lists.yaml", "there is no option trainer.callbacks.taus; did you mean --trainer.callbacks.tau?"),
+    ("--config absent.yaml", "model.loss: mypkg.MyLoss cannot be imported: No module named 'mypkg'."),
+    ("--model.loss mypkg.MyLoss", "model.loss: mypkg.MyLoss cannot be imported: No module named 'mypkg'."),
+    ("--model.loss ltr.losses.GLM", "there is no ltr.losses.GLM for model.loss; did you mean GML?"),
+    ("--model.loss ltr.heads.Linear", "model.loss cannot be Linear, which is of the kind Head."),
+    ("--data.augment Cropflip", "there is no Cropflip for data.augment; did you mean CropFlip?"),
     (
         "--trainer.callbacks+=TemperatureEnsemble --trainer.callbacks.temperatures fittd",
         "trainer.callbacks.temperatures is one of given, matched, fitted; it cannot be fittd.",
     ),
-    ("--trainer.callbacks.tau 2", "trainer.callbacks names no class that has an option tau: say it before"),
-    ("--trainr.max_epochs 3", "there is no option trainr.max_epochs; did you mean trainer?"),
+    ("--trainer.callbacks.tau 2", "trainer.callbacks names no class that has an option tau: pass the class before it"),
+    ("--trainr.max_epochs 3", "there is no option trainr.max_epochs; did you mean --trainer.max_epochs?"),
     ("--data.imbalance 0", "it cannot be 0."),
     ("--data.imbalance 1", "imbalance 1 is a balanced set"),
     ("--data.imbalance -3", "it cannot be -3."),
     ("--data.imbalance many", "data.imbalance is a number; it cannot be many."),
     ("--data.imbalance 500", "class 2 would have no image at imbalance 500"),
-    ("--data.profile expo", "data.profile is one of exp, step, pareto, balanced, none; it cannot be expo."),
+    ("--data.tail expo", "data.tail is one of exp, step, pareto, balanced, none; it cannot be expo."),
     ("--data.val_per_class -1", "val_per_class cannot be negative"),
     ("--trainer.max_epochs 0.5", "trainer.max_epochs is a whole number; it cannot be 0.5."),
     ("--seed_everything x", "seed_everything is true or false or a whole number; it cannot be x."),
@@ -43,8 +60,8 @@ SENTENCES = [
     ("--ckpt_path last", "there is nothing to resume: checkpoints/a/last.ckpt does not exist."),
     ("--ckpt_path nowhere", "there is no checkpoint nowhere"),
     ("--model.backbone Pretrained --model.backbone.checkpoint nowhere", "there is no checkpoint nowhere"),
-    ("--config broken.yaml", "Problems parsing config"),
-    ("--config nested.yaml", "there is no option los of model; did you mean loss?"),
+    ("--config broken.yaml", "broken.yaml is no YAML"),
+    ("--config nested.yaml", "there is no option model.los; did you mean --model.loss?"),
     (
         "--trainer.profiler lightning.pytorch.profilers.PyTorchProfiler --trainer.profiler.sort_by_key beauty",
         "Found sort_by_key: beauty. Should be within",
@@ -55,6 +72,9 @@ SENTENCES = [
 @pytest.mark.parametrize(("words", "sentence"), SENTENCES)
 def test_the_sentence_names_what_is_wrong(words: str, sentence: str, tiny, capsys) -> None:
     Path("broken.yaml").write_text("data: [\n")
+    Path("epochs.yaml").write_text("trainer: {epochs: 3}\n")
+    Path("lists.yaml").write_text("trainer: {callbacks: [EMA, {class_path: LogitAdjustment, init_args: {taus: 2}}]}\n")
+    Path("absent.yaml").write_text("model: {init_args: {loss: mypkg.MyLoss}}\n")
     Path("nested.yaml").write_text("model:\n  class_path: ltr.methods.Method\n  init_args:\n    los: CrossEntropy\n")
     assert tiny("--name a", words) == 2
     error = capsys.readouterr().err
@@ -62,6 +82,48 @@ def test_the_sentence_names_what_is_wrong(words: str, sentence: str, tiny, capsy
     assert error.startswith("ltr: error: ")
     assert error.count("\n") == 1
     assert not RUN.exists()
+
+
+def test_only_parts_of_the_kind_are_offered(tiny, capsys) -> None:
+    assert tiny("--name a --data.augment Nope") == 2
+    offered = capsys.readouterr().err.partition("there are ")[2]
+    assert "CropFlip" in offered
+    assert "ASGD" not in offered
+    assert "Cosine" not in offered
+
+
+def test_none_is_no_part(tiny) -> None:
+    assert tiny("--name a --model.mix Mixup --model.mix none --trainer.max_epochs 1") == 0
+    assert yaml.safe_load((RUN / "config.yaml").read_text())["model"]["init_args"]["mix"] is None
+
+
+def test_a_class_of_another_package_is_taken(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine.py").write_text(
+        "from ltr.losses import CrossEntropy\n\nclass Mine(CrossEntropy):\n"
+        "    def __init__(self, counts, factor: float = 1.0):\n        super().__init__(counts)\n"
+    )
+    monkeypatch.syspath_prepend(".")
+    assert tiny("--name a --model.loss mine.Mine --model.loss.factor 2 --trainer.max_epochs 1") == 0
+    loss = yaml.safe_load((RUN / "config.yaml").read_text())["model"]["init_args"]["loss"]
+    assert loss == {"class_path": "mine.Mine", "init_args": {"factor": 2.0}}
+    assert tiny("--name b --model.loss mine.Mine --model.loss.factors 2") == 2
+
+
+def test_a_yaml_file_is_a_value(tiny) -> None:
+    Path("parts").mkdir()
+    Path("parts/loss.yaml").write_text("class_path: LDAM\ninit_args: {margin: 0.3}\n")
+    assert tiny("--name a --model.loss parts/loss.yaml --trainer.max_epochs 1") == 0
+    loss = yaml.safe_load((RUN / "config.yaml").read_text())["model"]["init_args"]["loss"]
+    assert loss["init_args"]["margin"] == 0.3
+    Path("parts/bad.yaml").write_text("class_path: LDAM\ninit_args: {margins: 0.3}\n")
+    assert tiny("--name b --model.loss parts/bad.yaml") == 2
+
+
+def test_the_process_stays_in_its_folder(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine").mkdir()
+    Path("mine/more.yaml").write_text("trainer: {max_epochs: 1}\n")
+    monkeypatch.setattr("os.chdir", lambda folder: pytest.fail(f"went to {folder}"))
+    assert tiny("--name a --config mine/more.yaml") == 0
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -187,10 +249,21 @@ def test_help_needs_nothing_heavy(capsys) -> None:
     import sys
 
     code = (
-        "import sys, ltr.cli; ltr.cli.main(['--help']); print([m for m in ('torch', 'lightning') if m in sys.modules])"
+        "import sys; from ltr.__main__ import main; main(['--help']); "
+        "print([name for name in ('torch', 'lightning') if name in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.startswith("usage: ltr VERB")
     assert out.endswith("[]\n")
     main(["--version"])
     assert capsys.readouterr().out.count(".") == 2
+
+
+@pytest.mark.parametrize("verb", ["fit", "validate", "test", "predict"])
+def test_the_help_fits_on_a_page(verb: str, ltr, capsys) -> None:
+    assert ltr(f"{verb} --help") == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: ltr {verb}")
+    assert text.count("\n") <= 80
+    for option in ("--model.loss", "--data.batch_size", "--trainer.max_epochs", "--ckpt_path", "--model.loss.help GML"):
+        assert option in text

@@ -250,6 +250,19 @@ def test_the_seed_decides(tiny) -> None:
     assert curves[0] == curves[1] != curves[2]
 
 
+def test_what_a_checkpoint_says_of_hyper_parameters_changes_no_option(tiny, ltr) -> None:
+    assert tiny("--name a") == 0
+    content = torch.load(RUN / "last.ckpt", weights_only=True)
+    content["hyper_parameters"] = {"_class_path": "ltr.methods.BBN", "rates": {"head": 0.0}}
+    torch.save(content, RUN / "last.ckpt")
+    assert tiny("--name a --ckpt_path last --trainer.max_epochs 3") == 0
+    written = yaml.safe_load((RUN / "config.yaml").read_text())["model"]
+    assert ltr("test --ckpt_path a") == 0
+    for model in (written, metrics()["config"]["model"]):
+        assert model["class_path"] == "ltr.methods.Method"
+        assert model["init_args"]["rates"] is None
+
+
 def test_a_run_is_named_after_its_method(tiny) -> None:
     assert tiny() == 0
     assert Path("checkpoints/ce/last.ckpt").is_file()

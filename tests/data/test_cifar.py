@@ -94,7 +94,7 @@ def test_the_batch_files_of_cifar10_follow_each_other(tmp_path: Path) -> None:
     class Small(CIFAR10LT):
         total_classes, largest, source = 2, 6, Source
 
-    data = Small(str(tmp_path), profile="none")
+    data = Small(str(tmp_path), tail="none")
     data.setup()
     train = data.splits["train"]
     whole = np.concatenate([rows([0, 1] * 3, part) for part in (1, 2)])
@@ -161,7 +161,7 @@ def test_the_official_images(
     official: tuple[dict[str, Split], list[str]], case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params, expected = case["params"], case["expected"]
-    data = CIFAR100LT(imbalance=params["imbalance_factor"], profile=params["imbalance_type"])
+    data = CIFAR100LT(imbalance=params["imbalance_factor"], tail=params["imbalance_type"])
     monkeypatch.setattr(data, "read", lambda: official)
     data.setup()
     indices = data.splits["train"].indices

@@ -35,7 +35,7 @@ def same(one: LongTailed, other: LongTailed) -> bool:
 
 
 def test_a_set_written_to_folders_is_trained_on_as_it_was(ltr: Run, tmp_path: Path) -> None:
-    assert ltr("convert --data Synthetic --data.profile none --output written") == 0
+    assert ltr("convert --data Synthetic --data.tail none --output written") == 0
     original = Synthetic(imbalance=4)
     mean, std = original.mean, original.std
     folder = FolderLT("written", size=8, tail="exp", imbalance=4, mean=mean, std=std)

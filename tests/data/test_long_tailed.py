@@ -34,9 +34,9 @@ def found_counts(data: LongTailed, name: str) -> list[int]:
 
 @every_set
 @pytest.mark.parametrize("val_per_class", [0, 3])
-@pytest.mark.parametrize("profile", ["exp", "step", "none"])
-def test_counts_are_known_before_a_file_is_read(kind: type[LongTailed], profile: Any, val_per_class: int) -> None:
-    data = kind(profile=profile, val_per_class=val_per_class, imbalance=10)
+@pytest.mark.parametrize("tail", ["exp", "step", "none"])
+def test_counts_are_known_before_a_file_is_read(kind: type[LongTailed], tail: Any, val_per_class: int) -> None:
+    data = kind(tail=tail, val_per_class=val_per_class, imbalance=10)
     assert not data.splits
     counts, groups = data.counts, data.groups
     assert sorted(label for group in groups.values() for label in group) == list(range(data.total_classes))
@@ -45,7 +45,7 @@ def test_counts_are_known_before_a_file_is_read(kind: type[LongTailed], profile:
     assert len(data.classes) == data.total_classes
     if val_per_class:
         assert found_counts(data, "val") == data.val_counts
-        whole = kind(profile=profile, imbalance=10).counts
+        whole = kind(tail=tail, imbalance=10).counts
         assert data.val_counts == [min(3, count - 1) for count in whole]
 
 
@@ -179,9 +179,7 @@ def test_cached_features_take_the_place_of_the_training_images() -> None:
 
 
 def test_processes_take_equally_many_steps_and_evaluate_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = ready(
-        classes=3, largest=7, profile="none", batch_size=5, eval_batch_size=4
-    )  # 21 images: shards of 11 and 10
+    data = ready(classes=3, largest=7, tail="none", batch_size=5, eval_batch_size=4)  # 21 images: shards of 11 and 10
     monkeypatch.setattr(distributed, "world", lambda: 2)
     steps, seen = [], []
     for rank in (0, 1):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ltr.cli import main
+from ltr.__main__ import main
 
 
 def run(words: str) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ltr.cli import main
+from ltr.__main__ import main
 
 OPTIONS = (
     "--data Synthetic --data.imbalance 4 --data.batch_size 16 --trainer.max_epochs 1 --model.schedule Cosine "

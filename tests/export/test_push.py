@@ -52,7 +52,7 @@ def test_what_would_be_uploaded_can_be_looked_at(tmp_path: Path, monkeypatch: py
 
 
 def test_the_card_says_what_the_hub_reads(tmp_path: Path) -> None:
-    assert run(f"{PUSH} cosine --datasets [me/images] --folder {tmp_path}/out") == 0
+    assert run(f"{PUSH} cosine --datasets me/images --folder {tmp_path}/out") == 0
     card = ModelCard.load(tmp_path / "out" / "README.md")
     assert (card.data.license, card.data.library_name, card.data.datasets) == ("mit", "ltr", ["me/images"])
     assert card.data.model_name == "mine"

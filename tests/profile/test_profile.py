@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from ltr.cli import main
+from ltr.__main__ import main
 from ltr.data import FolderLT, Synthetic
 from ltr.profile.advice import advise
 from ltr.profile.measures import balance, measure
@@ -303,7 +303,7 @@ def test_thousands_of_classes() -> None:
         ("void", "void holds 0 folders"),
         ("lonely", "there is but one image of class apple, berry, and each needs one to train and another to test on"),
         ("hollow", "hollow has folders without an image"),
-        ("lonely --data.sise 8", "did you mean size?"),
+        ("lonely --data.sise 8", "did you mean --data.size?"),
     ],
 )
 def test_bad_input_is_one_sentence(words: str, sentence: str, ltr: Run, tmp_path: Path, capsys) -> None:

@@ -45,7 +45,7 @@ class Logged:
         data = {
             "name": "Fake",
             "imbalance": 10.0,
-            "profile": "exp",
+            "tail": "exp",
             "subset_seed": 0,
             "fingerprints": {"train": "ab" * 32},
         }

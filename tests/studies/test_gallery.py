@@ -32,7 +32,7 @@ def result(folder: Path, seed: int, top1: float, *, fit: str | None, test: str =
     measures["data"] = {
         "name": "CIFAR-100-LT",
         "imbalance": 100.0,
-        "profile": "exp",
+        "tail": "exp",
         "subset_seed": 0,
         "official": True,
     } | data

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from calling import study
 from logged import Logged
 
 from ltr.errors import InputError
 from ltr.machine import cores
-from ltr.studies import study
 from ltr.studies.plan import Plan
 from ltr.studies.runs import Runs
 

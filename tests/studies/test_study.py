@@ -9,10 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from calling import study
 from matplotlib.figure import Figure
 
 from ltr.errors import InputError
-from ltr.studies import study
 from ltr.studies.plan import Plan
 
 STUDY = """
@@ -57,7 +57,7 @@ class Fake:
         folder.mkdir(exist_ok=True)
         value = 0.5 + 0.1 * seed
         found = dict.fromkeys(MEASURES, value) | {"few": None, "zero_recall": seed}
-        data = {"name": "Fake", "imbalance": 10.0, "profile": "exp", "subset_seed": 0}
+        data = {"name": "Fake", "imbalance": 10.0, "tail": "exp", "subset_seed": 0}
         (folder / "metrics.json").write_text(
             json.dumps(
                 {**found, "recall": [value, value, None], "counts": [9, 5, 2], "classes": ["a", "b", "c"], "data": data}

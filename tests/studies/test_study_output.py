@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from calling import study
 from logged import Logged
 from scipy import stats
 
-from ltr.studies import study
 from ltr.studies.render import escape
 
 STUDY = """

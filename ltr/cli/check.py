@@ -1,0 +1,219 @@
+"""Options and classes are checked against the catalogue before they are parsed, in flags and in YAML alike."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from ltr.cli import catalogue, hints, words
+from ltr.cli.catalogue import Option
+from ltr.errors import FEW, InputError
+
+LINKED = ("counts", "params")  # given by the data and the model
+# What other code calls an option.
+SYNONYMS = {
+    "arch": "backbone",
+    "dataset": "data",
+    "epochs": "max_epochs",
+    "gpus": "devices",
+    "learning_rate": "lr",
+    "resume": "ckpt_path",
+    "seed": "seed_everything",
+    "workers": "num_workers",
+}
+
+
+class Check:
+    """The options that there are, given what is said so far.
+
+    Args:
+        top: the options without a dot in their name.
+    """
+
+    def __init__(self, top: Mapping[str, Option]) -> None:
+        self.top = top
+        # The class that is chosen at a place: `Any` for one that the catalogue does not know, None for no class.
+        self.chosen: dict[str, Any] = {place: Trainer for place, option in top.items() if option.hint is Trainer}
+
+    def arguments(self, given: list[str]) -> list[str]:
+        """Return the words to parse, once every option and class in them is found.
+
+        Configs are put in as text: given a file, the parser would change the folder of the process, which all threads
+        share, while it reads.
+
+        Raises:
+            InputError: for an option or class that does not exist, with the nearest one, or a value of another type.
+        """
+        checked: list[str] = []
+        end = 0
+        for start, stop, name, value in words.options(given):
+            checked += given[end:start]
+            end = stop
+            place = name.removesuffix("+").removesuffix(".help")
+            if name in ("h", "help"):
+                checked.append("--help")
+            elif name in words.CONFIG and value is not None:
+                content = words.load(value, "the config") if "\n" in value or ":" in value else words.read(value)
+                checked += ["--config", words.text({key: self.set(key, inner) for key, inner in content.items()})]
+            elif value is None:
+                self.option(place)
+                checked += given[start:stop]
+            else:
+                if name.endswith("+"):
+                    self.forget(place)
+                said = words.load(f"value: {value}", f"--{name}")["value"] if value[0:1] in ("{", "[") else value
+                found = self.set(place, said)
+                checked += given[start:stop] if found is said else [f"--{name}={words.text(found)}"]
+        return [*checked, *given[end:]]
+
+    def set(self, place: str, value: Any) -> Any:
+        """Check what an option is set to, and remember the class that this chooses.
+
+        Args:
+            place: the name of the option, dots included.
+            value: text, a number, or nested content of a config.
+
+        Returns:
+            The value, with the content of YAML files in place of their names.
+        """
+        above, _, last = place.rpartition(".")
+        if last == "class_path":
+            return self.set(above, value)
+        if last in ("init_args", "dict_kwargs"):
+            return self.inside(above, {last: value})[last] if isinstance(value, Mapping) else value
+        option = self.option(place)
+        if isinstance(value, str) and Path(value).suffix in (".yaml", ".yml") and Path(value).is_file():
+            value = words.read(value) if option.hint is Trainer or catalogue.base_of(option.hint) else value
+        if option.hint is Trainer:
+            return self.inside(place, value) if isinstance(value, Mapping) else value
+        if (base := catalogue.base_of(option.hint)) is None:
+            if not hints.fits(option.hint, value):
+                raise InputError(f"{place} is {hints.form(option.hint)}; it cannot be {value}.")
+            return value
+        if isinstance(value, str) and value.lower() in hints.NOTHING and hints.is_optional(option.hint):
+            value = None
+        if value is None:
+            self.chosen[place] = None
+        if isinstance(value, list):
+            return [self.part(place, option, base, item, new=True) for item in value]
+        return self.part(place, option, base, value)
+
+    def part(self, place: str, option: Option, base: type[Any], value: Any, *, new: bool = False) -> Any:
+        """Check a part, which is named or described by a mapping.
+
+        Args:
+            place: the option that names it.
+            option: what is known of that.
+            base: what it has to derive from.
+            value: its name, or its class and options.
+            new: whether nothing of an earlier part at this place is kept, as in a list.
+        """
+        if new:
+            self.forget(place)
+        name = value.get("class_path") if isinstance(value, Mapping) else value
+        if isinstance(name, str):
+            simple = "." not in name and name not in catalogue.parts(base)
+            other = simple and any(
+                hints.fits(kind, name) for kind in hints.alternatives(option.hint) if hints.is_simple(kind)
+            )
+            self.chosen[place] = Any if other else catalogue.find(place, base, name)
+        return self.inside(place, value) if isinstance(value, Mapping) else value
+
+    def inside(self, place: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Check the options of a part."""
+        found: dict[str, Any] = {}
+        for key, value in content.items():
+            if key == "init_args" and isinstance(value, Mapping):
+                found[key] = {name: self.set(f"{place}.{name}", inner) for name, inner in value.items()}
+            else:
+                known = key in ("class_path", "dict_kwargs", "init_args")
+                found[key] = value if known else self.set(f"{place}.{key}", value)
+        return found
+
+    def forget(self, place: str) -> None:
+        """Forget which classes were chosen at and below a place."""
+        self.chosen = {key: kind for key, kind in self.chosen.items() if not f"{key}.".startswith(f"{place}.")}
+
+    def option(self, place: str) -> Option:
+        """Return what is known of an option, with the hint `Any` where it belongs to a class of another package.
+
+        Raises:
+            InputError: where there is none of this name.
+        """
+        first, *names = [name for name in place.split(".") if name != "init_args"]
+        if first not in self.top:
+            raise InputError(f"there is no option {place}{self.nearest('', place, first)}")
+        option, above = self.top[first], first
+        for name in names:
+            part = self.chosen_at(above, option)
+            if part is None:
+                raise InputError(
+                    f"{above} names no class that has an option {name}: pass the class before it (`--{above} CLASS`)."
+                )
+            found = {} if part is Any else catalogue.options(part)
+            if name not in found and (part is Any or catalogue.is_open(part)):
+                return Option(Any, None)
+            if name not in found:
+                base = catalogue.base_of(option.hint)
+                others = (
+                    [kind for kind, other in catalogue.parts(base).items() if name in catalogue.options(other)]
+                    if base
+                    else []
+                )
+                if others:
+                    raise InputError(
+                        f"{part.__name__} has no option {name}, which {', '.join(others[:FEW])} "
+                        f"{'has' if len(others) == 1 else 'have'}: pass the class before it (`--{above} CLASS`)."
+                    )
+                raise InputError(f"there is no option {place}{self.nearest(above, place, name)}")
+            option, above = found[name], f"{above}.{name}"
+        return option
+
+    def chosen_at(self, place: str, option: Option) -> Any:
+        """Return the class at a place, `Any` where it is not known, None where there is none."""
+        if place in self.chosen:
+            return self.chosen[place]
+        base = catalogue.base_of(option.hint)
+        if option.default is None or option.default is inspect.Parameter.empty:
+            return Any if base is None else base if place in self.top else None
+        return option.default if isinstance(option.default, type) else Any
+
+    def names(self) -> Iterator[str]:
+        """Yield the full names of all options of the chosen parts."""
+
+        def below(place: str, option: Option) -> Iterator[str]:
+            yield place
+            part = self.chosen_at(place, option)
+            for name, inner in catalogue.options(part).items() if isinstance(part, type) else ():
+                if name not in LINKED:
+                    yield from below(f"{place}.{name}", inner)
+
+        for place, option in self.top.items():
+            yield from below(place, option)
+
+    def nearest(self, above: str, place: str, name: str) -> str:
+        """Return the end of an error sentence: the option that may have been meant.
+
+        Args:
+            above: as far as the place exists.
+            place: what was given.
+            name: the first name in it that does not exist.
+        """
+        last = place.rpartition(".")[2]
+        leaves: dict[str, list[str]] = {}
+        for known in self.names():
+            leaves.setdefault(known.rpartition(".")[2], []).append(known)
+        siblings = {leaf: places for leaf, places in leaves.items() if f"{above}.{leaf}".lstrip(".") in places}
+        found = leaves.get(last) or leaves.get(SYNONYMS.get(last, "")) or []
+        for group, cutoff in ((siblings, 0.6), (leaves, 0.75)):
+            close = difflib.get_close_matches(name, group, n=1, cutoff=cutoff)
+            found = found or [known for leaf in close for known in group[leaf]]
+        if not found:
+            return ": the help has all options (`--help all`)."
+        best = min(found, key=lambda known: (not known.startswith(f"{above}."), known.count(".")))
+        return f"; did you mean --{best}?"

@@ -1,0 +1,85 @@
+"""The short help of Lightning's verbs; `--help all` is the parser's, with every option there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from lightning.pytorch import Trainer
+
+from ltr.cli import catalogue
+from ltr.cli.catalogue import Option
+from ltr.cli.command import TOP, Verb
+from ltr.data import LongTailed
+from ltr.methods import Method
+
+ABOUT = {
+    "fit": "Train a method, or tune the classifier of a trained network; without a config as base.yaml has it.",
+    "validate": "Measure a run on the splits that its training followed.",
+    "test": "Measure a run on the test split; write metrics, predictions and figures.",
+    "predict": "Write the predictions of a run for the test split.",
+}
+EXAMPLES = {
+    "fit": (
+        "ltr fit --config ce.yaml --data.root data",
+        "ltr fit --config ce.yaml --data FolderLT --data.root my_images --trainer.max_epochs 100",
+        "ltr fit --config gml.yaml --model.backbone.checkpoint ce",
+        "ltr fit --config ce.yaml --ckpt_path last",
+        "ltr fit --config ce.yaml --model.loss LDAM --model.loss.margin 0.3 --trainer.callbacks+=EMA",
+    ),
+    "validate": ("ltr validate --ckpt_path ce",),
+    "test": (
+        "ltr test --ckpt_path gml",
+        "ltr test --ckpt_path gml --config ensemble.yaml --evaluation ensemble",
+    ),
+    "predict": ("ltr predict --ckpt_path gml",),
+}
+OF_TRAINER = ("max_epochs", "accelerator", "devices", "precision", "callbacks", "logger", "check_val_every_n_epoch")
+MORE = """\
+  ltr {verb} --model.help Tuning    the options of a method; so --data.help FolderLT,
+  ltr {verb} --model.loss.help GML  and the options of any other part
+  ltr {verb} --help all             every option there is
+  ltr {verb} ... --print_config     the resolved config, and nothing is run"""
+WIDTH = 118
+
+
+def short_help(verb: Verb) -> str:
+    """Return the help of a verb on a screen."""
+    own = {name: option for name, option in TOP.items() if name not in ("model", "data", "trainer")}
+    trainer = catalogue.options(Trainer)
+    lines = [
+        f"usage: ltr {verb} [--config FILE ...] [--OPTION VALUE ...]",
+        "",
+        ABOUT[verb],
+        "Later options go over earlier ones. A part is chosen by its name, and its options follow.",
+        "",
+        "examples:",
+        *(f"  {example}" for example in EXAMPLES[verb]),
+        "",
+        "options:",
+        *section("", {"config": Option(str, None, "a recipe, shipped or of yours; several are merged"), **own}),
+        "",
+        "model: the network, and what happens in a step (--model CLASS)",
+        *section("model.", catalogue.options(Method), catalogue.texts(Method)),
+        "",
+        "data: the data set (--data CLASS)",
+        *section("data.", catalogue.options(LongTailed), catalogue.texts(LongTailed)),
+        "",
+        "trainer: Lightning's, with all its options",
+        *section("trainer.", {name: trainer[name] for name in OF_TRAINER}, catalogue.texts(Trainer)),
+        "",
+        "more help:",
+        MORE.format(verb=verb),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def section(prefix: str, options: Mapping[str, Option], texts: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Yield a line for each option: its name, the kind of part that it takes, and what it is."""
+    for name, option in options.items():
+        if name == "counts":  # of the data
+            continue
+        base = catalogue.base_of(option.hint)
+        about = option.about or (texts or {}).get(name, "")
+        kind = f"[{base.__name__}] " if base else ""
+        line = f"  --{prefix + name:<28} {kind}{about}".rstrip()
+        yield line if len(line) <= WIDTH else line[: WIDTH - 3].rpartition(" ")[0] + " ..."
