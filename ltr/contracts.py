@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltr import distributed, seeds
-from ltr.run.exposure import Exposure
+from ltr.run.training_record import TrainingRecord
 
 
 class Batch(NamedTuple):
@@ -123,9 +123,8 @@ class Backbone(nn.Module):
         freeze: what stays as it was in the file of weights.
         shift_bn: whether the statistics of batch norm move although the weights are frozen.
         experts: how many networks' features lie side by side in a feature, each of dim / experts numbers.
-        seen: (32,) bytes of the fingerprint of the images that the weights read by `load` were trained on, None where
-            it is not known.
-        exposure: all images that those weights were trained on, the same in detail.
+        training_record: the images that its weights were trained on: none for a new network, those of the file after
+            `load`.
 
     Shape:
         images (B, 3, H, W) -> features (B, dim).
@@ -136,8 +135,7 @@ class Backbone(nn.Module):
     experts: int = 1
     freeze: Literal["features", "all", "none"] = "none"
     shift_bn: bool = False
-    seen: Tensor | None = None
-    exposure: Exposure = Exposure(whole=True)  # a new network has seen nothing
+    training_record: TrainingRecord = TrainingRecord(complete=True)
 
     def load(self) -> dict[str, Tensor]:
         """Read the weights to start from, where there are some; return those of the classifier that lay with them."""

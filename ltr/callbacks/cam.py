@@ -15,7 +15,7 @@ from ltr.callbacks.foregrounds import foregrounds
 from ltr.contracts import Batch
 from ltr.data import LongTailed
 from ltr.data.transforms.foreground import draw, move
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.methods import Method
 
 
@@ -50,7 +50,8 @@ class CAMSampling(Callback):
         """
         assert isinstance(pl_module, Method)
         data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
-        classifier = linear_classifier(pl_module, "CAMSampling")
+        with advice("Leave out `CAMSampling`."):
+            classifier = linear_classifier(pl_module)
         if data.features:
             raise InputError("CAMSampling reworks images, and cached features are none: say `--model.cache false`.")
         if self.masks is None or trainer.ckpt_path is None:

@@ -12,8 +12,9 @@ from torch import Tensor
 from ltr import conformal, files
 from ltr.callbacks.answers import Answers
 from ltr.callbacks.fitting import unseen_answers
+from ltr.callbacks.unseen import NotUnseenError
 from ltr.data import LongTailed
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.methods import Method
 from ltr.metrics import coverage_of, set_measures
 
@@ -56,9 +57,8 @@ class Conformal(Answers):
         """Calibrate, now that every adjustment is prepared."""
         assert isinstance(pl_module, Method)
         data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
-        logits, labels = unseen_answers(
-            pl_module, data, pl_module.adjustments, need="calibrating prediction sets needs", instead="leave them out"
-        )
+        with advice("Or leave out `Conformal`.", on=NotUnseenError):
+            logits, labels = unseen_answers(pl_module, data, pl_module.adjustments)
         self.calibrate(logits, labels)
 
     on_predict_epoch_start = on_test_epoch_start

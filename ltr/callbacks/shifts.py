@@ -12,9 +12,10 @@ from torch import Tensor
 from ltr import files, priors
 from ltr.callbacks.answers import Answers
 from ltr.callbacks.retarget import unseen_confusion
+from ltr.callbacks.unseen import NotUnseenError
 from ltr.counts import per_class
 from ltr.data import LongTailed, Shift
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.markdown import markdown_table
 from ltr.methods import Method
 from ltr.metrics import geometric_mean, harmonic_mean, lowest
@@ -82,9 +83,8 @@ class Shifts(Answers):
         data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, Method)
         if "val" in data.splits and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self.confusion = unseen_confusion(
-                pl_module, data, pl_module.adjustments, "leave out `--data.val_per_class`"
-            )
+            with advice("Or leave out `--data.val_per_class`, and BBSE with it.", on=NotUnseenError):
+                self.confusion = unseen_confusion(pl_module, data, pl_module.adjustments)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure and write."""

@@ -123,7 +123,7 @@ def card(
         epochs=plural(epochs, "epoch"),
         seconds=trained.content.get("seconds", 0.0),
         precision=f"precision {trained.config.get('trainer', {}).get('precision', 'unknown')}",
-        split=trained.about["split"],
+        split=main["data"]["fingerprints"]["train"],
         seen=seen(trained),
     )
 
@@ -210,12 +210,12 @@ def unrecognised(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
 
 def seen(trained: Trained) -> str:
     """Return what is known of the images that the network was trained on."""
-    exposure = trained.method.exposure
-    found = exposure.among(contents(trained.splits["test"].images, "test images"))
-    total = f"It was trained on {plural(len(exposure.images), 'different image')}"
+    record = trained.method.training_record
+    found = record.overlap(contents(trained.splits["test"].images, "test images"))
+    total = f"It was trained on {plural(len(record.images), 'different image')}"
     total += (
         ", in all trainings that led to it."
-        if exposure.whole
+        if record.complete
         else (" that are known, and on others that are not: one of the trainings that led to it is unknown.")
     )
     measured = "" if found is None else f" {found:,} of the images that it was tested on are among them."

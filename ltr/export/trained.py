@@ -5,22 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 import yaml
 from torch import Tensor
 
-from ltr.callbacks.unseen import trained_splits
-from ltr.counts import fingerprint
 from ltr.data import LongTailed
 from ltr.data.base import Split
-from ltr.data.contents import contents
 from ltr.methods import Method
-from ltr.run import hub
-from ltr.run.exposure import KEY, Exposure
+from ltr.run import hub, training_record
 from ltr.version import __version__
 
 # Of a checkpoint, what a training does not need to go on with but everybody else does.
-KEPT = ("epoch", "global_step", "pytorch-lightning_version", "state_dict", "config", "seconds", KEY, "teacher")
+KEPT = (
+    "epoch",
+    "global_step",
+    "pytorch-lightning_version",
+    "state_dict",
+    "config",
+    "seconds",
+    training_record.KEY,
+    "teacher",
+)
 LOOKED_AT = 16
 
 
@@ -61,9 +65,7 @@ class Trained(NamedTuple):
         splits = data.choose()
         method.on_load_checkpoint(content)
         method.load_state_dict(content["state_dict"])
-        method.exposure = exposure(method, splits["train"], content)
         kept = {key: content[key] for key in KEPT if key in content} | {"config": config}
-        method.exposure.write(kept)
         return cls(path, kept, yaml.safe_load(config), method.eval(), data, splits)
 
     @property
@@ -91,20 +93,4 @@ class Trained(NamedTuple):
             "crop": self.data.crop,
             "mean": list(self.data.mean),
             "std": list(self.data.std),
-            "split": bytes(self.method.split.tolist()).hex(),
         }
-
-
-def exposure(method: Method, train: Split, content: dict[str, Any]) -> Exposure:
-    """Return what a network has seen; where its checkpoint is older than that, by the data that are those it names.
-
-    Args:
-        method: the network.
-        train: the training split of the data.
-        content: the checkpoint.
-    """
-    here = torch.frombuffer(bytearray.fromhex(fingerprint(train.indices)), dtype=torch.uint8)
-    trained = all(torch.equal(split, here) for split in trained_splits(method).values()) and "teacher" not in content
-    if method.exposure.whole or not trained:
-        return method.exposure
-    return Exposure(whole=True) | Exposure(contents(train.images, "train images"), whole=True)

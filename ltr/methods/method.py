@@ -16,21 +16,21 @@ from torch.optim.lr_scheduler import LambdaLR
 from ltr import distributed, seeds
 from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target, Timed
 from ltr.data import LongTailed
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
 from ltr.methods.measured import Measured
 from ltr.methods.rates import scaled
 from ltr.run import weights
-from ltr.run.exposure import Exposure
+from ltr.run.training_record import TrainingRecord
 from ltr.schedules import Steps
 
 
 class Method(Measured):
     """One network and one loss: `mix -> backbone -> head -> loss`.
 
-    Checkpoints hold the training counts and the fingerprint of the training split, so that priors and shot groups at
-    test time are those of the training, whatever the test data; and what they have seen, so that a test of it is told.
+    Checkpoints hold the training counts, so that priors and shot groups at test time are those of the training whatever
+    the test data, and a record of the training images, so that a test on some of them is noticed.
 
     Args:
         backbone: images to features.
@@ -46,10 +46,8 @@ class Method(Measured):
         compile: whether the backbone is compiled with `torch.compile`.
 
     Attributes:
-        exposure: the images that the network was trained on, in the trainings it started from, too.
+        training_record: the images of this training and of those it started from; unknown before the first training.
     """
-
-    split: Tensor
 
     def __init__(
         self,
@@ -65,7 +63,6 @@ class Method(Measured):
         compile: bool = False,
     ) -> None:
         super().__init__(counts)
-        self.register_buffer("split", torch.zeros(32, dtype=torch.uint8))
         self.backbone = backbone
         self.head = head(backbone.dim, len(counts))
         if self.head.experts not in (1, backbone.experts):
@@ -78,7 +75,7 @@ class Method(Measured):
         self.optimizer, self.schedule, self.rates = optimizer, schedule or Steps(), rates or {}
         self.compile_backbone = compile
         self.seconds = 0.0
-        self.exposure = Exposure()
+        self.training_record = TrainingRecord()
         if self.mix is not None:
             if not self.loss.mixable:
                 raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
@@ -149,7 +146,8 @@ class Method(Measured):
             classifier: its tensors, empty where there were none.
         """
         if self.backbone.freeze == "all":
-            weights.load_head(self.head, classifier, remedy="name its kind with `--model.head`")
+            with advice("Name its kind with `--model.head`.", on=weights.ClassifierError):
+                weights.load_head(self.head, classifier)
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over what is trainable, and the schedule."""
@@ -179,9 +177,11 @@ class Method(Measured):
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
             self.start(self.backbone.load())
             if data is not None:
-                self.split.copy_(torch.frombuffer(bytearray.fromhex(data.fingerprints["train"]), dtype=torch.uint8))
                 self.synthetic.copy_(torch.tensor(data.synthetic))
-            self.exposure = self.exposed(data)
+            self.training_record = self.inherited_record()
+        if self.trainer.max_epochs != 0 and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            here = TrainingRecord() if data is None else TrainingRecord(data.contents("train"), complete=True)
+            self.training_record |= here
         if self.trainer.max_epochs == 0:
             return
         if not self.trainer.optimizers:
@@ -198,12 +198,9 @@ class Method(Measured):
                 f"{self.trainer.accumulate_grad_batches} batches it is another objective than on one large batch."
             )
 
-    def exposed(self, data: LongTailed | None) -> Exposure:
-        """Return what the network will have seen once it is trained on some data, or nothing is trained at all."""
-        before = self.backbone.exposure
-        if self.trainer.max_epochs == 0 or self.trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return before
-        return before | (Exposure() if data is None else Exposure(data.contents("train"), whole=True))
+    def inherited_record(self) -> TrainingRecord:
+        """Return the images of the trainings that this one starts from."""
+        return self.backbone.training_record
 
     def check_views(self, views: int) -> None:
         """Raise `InputError` where several views of an image have no meaning."""
@@ -259,9 +256,9 @@ class Method(Measured):
     # ---- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the training has cost so far, seconds (evaluations included) and images, and what has been seen."""
+        """Keep the training record, and the cost so far: seconds (evaluations included) and images."""
         checkpoint["seconds"], checkpoint["images"] = self.seconds, self.images
-        self.exposure.write(checkpoint)
+        self.training_record.write(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not fit, saying why."""
@@ -277,9 +274,8 @@ class Method(Measured):
                 "the checkpoint has no state of an optimizer, so its training cannot go on: start another from it with "
                 "`--model.backbone Pretrained --model.backbone.checkpoint`."
             )
-        state.setdefault("synthetic", torch.zeros_like(self.synthetic))  # of a run from before there were such images
         problems = weights.misfits(state, self.state_dict())
         if problems:
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
         self.seconds, self.images = checkpoint.get("seconds", 0.0), checkpoint.get("images", 0)
-        self.exposure = Exposure.read(checkpoint)
+        self.training_record = TrainingRecord.read(checkpoint)

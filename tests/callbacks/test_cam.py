@@ -175,7 +175,7 @@ def test_masks_of_any_size_survive_a_checkpoint() -> None:
 def test_other_heads_are_refused(trainer: Make) -> None:
     data = Synthetic()
     method = Method(ResNet20(width=2), data.counts, head=Cosine, schedule=CosineSchedule())
-    with pytest.raises(InputError, match="CAMSampling is for the rows of a Linear head, and this head is Cosine"):
+    with pytest.raises(InputError, match=r"needed, and this head is Cosine\. Leave out `CAMSampling`"):
         trainer(1, callbacks=[CAMSampling()]).fit(method, datamodule=data)
 
 
