@@ -13,6 +13,9 @@ from typing import Any
 
 import torch
 import yaml
+from jsonargparse import ArgumentParser
+
+from ltr.data import LongTailed
 
 # What was renamed since. Add a line for each further renaming.
 OPTIONS: dict[str, str] = {}  # keys within `init_args` of the config and ends of options, old to new
@@ -39,11 +42,31 @@ def convert(folder: Path) -> None:
     for key in DROPPED:
         state.pop(key, None)
     state.setdefault("synthetic", torch.zeros_like(state["counts"]))
-    if "config" in content:
-        content["config"] = config_text(content["config"])
+    config = content.get("config") or (folder / "config.yaml").read_text(encoding="utf-8")
+    if "preprocessing" not in content:
+        data = data_of(config)
+        content["preprocessing"] = {key: getattr(data, key) for key in ("size", "crop", "mean", "std")}
+        content["preprocessing"]["interpolation"] = "bilinear"
+        content["classes"] = names_of(folder, data)
+    content["config"] = config_text(config)
     temporary = path.with_suffix(".converted")
     torch.save(content, temporary)
     os.replace(temporary, path)
+
+
+def data_of(config: str) -> LongTailed:
+    """Build the data of a run, whose config has the old names."""
+    parser = ArgumentParser()
+    parser.add_subclass_arguments(LongTailed, "data", required=True)
+    return parser.instantiate(parser.parse_object({"data": renamed(yaml.safe_load(config))["data"]})).data
+
+
+def names_of(folder: Path, data: LongTailed) -> list[str]:
+    """Return the names of the classes: those of a test of the run, else those in the files of its data."""
+    for path in folder.glob("*/metrics.json"):
+        if found := json.loads(path.read_text(encoding="utf-8")).get("classes"):
+            return list(found)
+    return list(data.read()[1])
 
 
 def config_text(text: str) -> str:

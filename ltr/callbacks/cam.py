@@ -58,7 +58,7 @@ class CAMSampling(Callback):
             self.masks = foregrounds(pl_module, classifier, data, self.threshold)
         self.masks = self.masks.to(pl_module.device)
         self.chances = rework_chances(pl_module.counts)
-        data.reworks.append(self.rework)
+        pl_module.reworks.append(self.rework)
 
     def rework(self, batch: Batch) -> Batch:
         """Return the batch with the foregrounds of some of its uint8 images moved."""
@@ -70,9 +70,9 @@ class CAMSampling(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the data as they were."""
-        reworks = trainer.datamodule.reworks  # type: ignore[attr-defined]
-        if self.rework in reworks:
-            reworks.remove(self.rework)
+        assert isinstance(pl_module, Method)
+        if self.rework in pl_module.reworks:
+            pl_module.reworks.remove(self.rework)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave the data as they were."""

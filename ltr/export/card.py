@@ -90,6 +90,7 @@ def card(
         datasets: on the Hub, that it was trained on.
     """
     method, counts, classes = trained.method, trained.method.counts.tolist(), trained.data.classes
+    preprocessing = trained.preprocessing
     evaluation, main = next(iter(evaluations.items()))
     epochs = trained.content["epoch"] + 1 if trained.content.get("global_step") else 0
     largest, smallest = counts.index(max(counts)), counts.index(min(counts))
@@ -116,9 +117,9 @@ def card(
         worst=worst(main, counts, classes),
         unrecognised=unrecognised(main, classes),
         repository=repository,
-        crop="" if trained.data.crop is None else f", of which the network takes the middle {trained.data.crop}",
-        mean=list(trained.data.mean),
-        std=list(trained.data.std),
+        crop="" if preprocessing.crop is None else f", of which the network takes the middle {preprocessing.crop}",
+        mean=list(preprocessing.mean),
+        std=list(preprocessing.std),
         seed=trained.config.get("seed_everything"),
         epochs=plural(epochs, "epoch"),
         seconds=trained.content.get("seconds", 0.0),

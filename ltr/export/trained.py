@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import yaml
 from torch import Tensor
 
+from ltr.contracts import Preprocessing
 from ltr.data import LongTailed
 from ltr.data.base import Split
 from ltr.methods import Method
@@ -22,6 +23,8 @@ KEPT = (
     "state_dict",
     "config",
     "seconds",
+    "preprocessing",
+    "classes",
     training_record.KEY,
     "teacher",
 )
@@ -80,6 +83,11 @@ class Trained(NamedTuple):
         return images[: min(LOOKED_AT, len(images))].clone()  # a view would be saved with all that it is of
 
     @property
+    def preprocessing(self) -> Preprocessing:
+        """What the network does to its images."""
+        return self.method.preprocessing or self.data.preprocessing
+
+    @property
     def about(self) -> dict[str, Any]:
         """What others must know of the weights, as JSON can hold it."""
         model = self.config["model"]["init_args"]
@@ -90,7 +98,7 @@ class Trained(NamedTuple):
             "architecture": {part: model[part] for part in ("backbone", "head") if part in model},
             "data": self.data.name,
             "size": list(self.images.shape[-2:]),
-            "crop": self.data.crop,
-            "mean": list(self.data.mean),
-            "std": list(self.data.std),
+            "crop": self.preprocessing.crop,
+            "mean": list(self.preprocessing.mean),
+            "std": list(self.preprocessing.std),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -14,7 +14,18 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds
-from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target, Timed
+from ltr.contracts import (
+    Backbone,
+    Batch,
+    HeadFactory,
+    LossFactory,
+    MixFactory,
+    Output,
+    Preprocessing,
+    Schedule,
+    Target,
+    Timed,
+)
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
 from ltr.heads import Linear
@@ -46,6 +57,9 @@ class Method(Measured):
         compile: whether the backbone is compiled with `torch.compile`.
 
     Attributes:
+        preprocessing: what its images go through, that of the data it was trained on; None before it knows any.
+        classes: the names of the classes, likewise; empty before.
+        reworks: what callbacks do to the uint8 images of a training batch before they are augmented, in their order.
         training_record: the images of this training and of those it started from; unknown before the first training.
     """
 
@@ -76,6 +90,9 @@ class Method(Measured):
         self.compile_backbone = compile
         self.seconds = 0.0
         self.training_record = TrainingRecord()
+        self.preprocessing: Preprocessing | None = None
+        self.classes: list[str] = []
+        self.reworks: list[Callable[[Batch], Batch]] = []
         if self.mix is not None:
             if not self.loss.mixable:
                 raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
@@ -110,21 +127,46 @@ class Method(Measured):
         self.backbone.eval()
         with self.trainer.precision_plugin.forward_context():
             for batch in loader:
-                features[batch.indices] = self.backbone(data.prepare(batch.images, augment=augment)).float()
+                images = (
+                    data.prepare(batch.images, augment=True).to(self.dtype) if augment else self.ready(batch.images)
+                )
+                features[batch.indices] = self.backbone(images).float()
         return distributed.total(features)
 
+    def ready(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (B, 3, H, W) on any device into the network's input, on its device and in its precision."""
+        assert self.preprocessing is not None, "train the network or load its checkpoint first"
+        return self.preprocessing(images.to(self.device)).to(self.dtype)
+
+    def augmented(self, data: LongTailed, images: Tensor) -> Tensor:
+        """Turn uint8 training images (B, 3, H, W) into the network's input, augmented, perhaps in views."""
+        return data.prepare(images.to(self.device), augment=True).to(self.dtype)
+
+    def prepared(self, batch: Batch) -> Batch:
+        """Rework and augment a training batch; prepare any other as all images are; leave cached features alone."""
+        if batch.features is not None:
+            return batch
+        if not self.trainer.training:
+            return batch._replace(images=self.ready(batch.images))
+        for rework in self.reworks:
+            batch = rework(batch)
+        return batch._replace(images=self.augmented(self.data, batch.images))
+
     def predict(self, images: Tensor) -> Output:
-        """Answer as every evaluation does: the network, then the adjustments.
+        """Answer as every evaluation does: preprocessing, network, adjustments.
 
         Args:
-            images: (B, 3, H, W), normalised.
+            images: (B, 3, H, W) uint8, on any device.
         """
-        return self.adjusted(self(images))
+        return self.adjusted(self(self.ready(images)))
 
     # ---- training
 
     def setup(self, stage: str) -> None:
-        """Lay the backbone out for the device, and hold what shall stay as it is."""
+        """Learn how images are prepared, lay the backbone out for the device, and fix what is frozen."""
+        data = getattr(self.trainer, "datamodule", None)
+        if data is not None and (stage == "fit" or self.preprocessing is None):
+            self.preprocessing, self.classes = data.preprocessing, list(data.classes)
         if self.backbone.freeze == "all":
             self.head.requires_grad_(False)
         self.lay_out(self.backbone)
@@ -256,9 +298,12 @@ class Method(Measured):
     # ---- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the training record, and the cost so far: seconds (evaluations included) and images."""
+        """Keep what the network was trained on, and the cost so far: seconds (evaluations included) and images."""
         checkpoint["seconds"], checkpoint["images"] = self.seconds, self.images
         self.training_record.write(checkpoint)
+        if self.preprocessing is not None:
+            self.preprocessing.write(checkpoint)
+        checkpoint["classes"] = self.classes
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not fit, saying why."""
@@ -279,3 +324,5 @@ class Method(Measured):
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
         self.seconds, self.images = checkpoint.get("seconds", 0.0), checkpoint.get("images", 0)
         self.training_record = TrainingRecord.read(checkpoint)
+        self.preprocessing = Preprocessing.read(checkpoint) or self.preprocessing
+        self.classes = checkpoint.get("classes") or self.classes

@@ -181,8 +181,7 @@ class Routing(Cached):
         Returns:
             What 0 to E experts cost with the gates that were asked, and what all cost without gates.
         """
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        image = data.prepare(data.splits["test"].images[:1])
+        image = self.ready(self.data.splits["test"].images[:1])
         training = self.training
         self.eval()
         maps = self.network.common(image)

@@ -227,8 +227,9 @@ def test_adjustments_act_in_order() -> None:
             return output._replace(logits=output.logits + 1)
 
     model = Method(ResNet20(width=2), [3, 2]).eval()
-    images = torch.randn(2, 3, 8, 8)
-    plain = model(images).logits
+    model.preprocessing = Synthetic().preprocessing
+    images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    plain = model(Synthetic().prepare(images)).logits
     model.adjustments += [Times(), Plus()]
     torch.testing.assert_close(model.predict(images).logits, 2 * plain + 1)
 

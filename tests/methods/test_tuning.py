@@ -160,7 +160,7 @@ def test_the_whole_network_is_what_is_saved(run_file: Path, trainer: Make, tmp_p
     other.load_state_dict(torch.load(tmp_path / "tuned.ckpt")["state_dict"])
     trainer(1).test(other, datamodule=Synthetic(), verbose=False)
     assert str(other.reports["test"]) == str(model.reports["test"])  # NaN where there is no class with many images
-    images = data.prepare(data.splits["test"].images)
+    images = data.splits["test"].images
     model.eval()
     other.eval()
     assert torch.equal(other.predict(images).logits, model.predict(images).logits)

@@ -5,7 +5,6 @@ from ltr.data.transforms.chain import Chain
 from ltr.data.transforms.color_jitter import ColorJitter
 from ltr.data.transforms.crop_flip import CropFlip
 from ltr.data.transforms.cutout import Cutout
-from ltr.data.transforms.normalise import normalise
 from ltr.data.transforms.plain import Plain
 from ltr.data.transforms.rand_augment import RandAugment
 from ltr.data.transforms.resized_crop import ResizedCrop
@@ -27,5 +26,4 @@ __all__ = [
     "SADEView",
     "SimCLRView",
     "Views",
-    "normalise",
 ]
