@@ -13,7 +13,6 @@ from torch import Tensor
 from ltr.callbacks.classifier import linear_classifier
 from ltr.callbacks.foregrounds import foregrounds
 from ltr.contracts import Batch
-from ltr.data import LongTailed
 from ltr.data.transforms.foreground import draw, move
 from ltr.errors import InputError, advice
 from ltr.methods import Method
@@ -49,7 +48,7 @@ class CAMSampling(Callback):
             InputError: where the head is not linear, or there are no images to rework.
         """
         assert isinstance(pl_module, Method)
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        data = pl_module.data
         with advice("Leave out `CAMSampling`."):
             classifier = linear_classifier(pl_module)
         if data.features:

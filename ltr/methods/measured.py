@@ -58,6 +58,11 @@ class Measured(LightningModule, ABC):
         assert isinstance(data, LongTailed), "give the trainer a data module: `trainer.fit(method, datamodule=data)`"
         return data
 
+    @property
+    def fast_dev_run(self) -> bool:
+        """Whether this is Lightning's rehearsal of a few batches, which writes nothing."""
+        return bool(getattr(self.trainer, "fast_dev_run", False))
+
     @abstractmethod
     def answer(self, batch: Batch) -> Output:
         """Run a batch."""

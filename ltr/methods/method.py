@@ -221,7 +221,7 @@ class Method(Measured):
             if data is not None:
                 self.synthetic.copy_(torch.tensor(data.synthetic))
             self.training_record = self.inherited_record()
-        if self.trainer.max_epochs != 0 and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if self.trainer.max_epochs != 0 and not self.fast_dev_run:
             here = TrainingRecord() if data is None else TrainingRecord(data.contents("train"), complete=True)
             self.training_record |= here
         if self.trainer.max_epochs == 0:
@@ -231,7 +231,7 @@ class Method(Measured):
                 "there is nothing to train, since everything is frozen: say `--trainer.max_epochs 0` to keep the file "
                 "as a run, or `--model.backbone.freeze features`."
             )
-        if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not self.fast_dev_run:
             for part in (self.schedule, *self.timed):
                 part.check(self.epochs)
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
