@@ -7,15 +7,18 @@ that does not is injected as an *instance*.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltr import distributed, seeds
-from ltr.run.exposure import Exposure
+from ltr.errors import InputError
+from ltr.run.training_record import TrainingRecord
 
 
 class Batch(NamedTuple):
@@ -116,6 +119,91 @@ class Target(NamedTuple):
         return self.weights * value + (1 - self.weights) * other
 
 
+@dataclass(frozen=True)
+class Preprocessing:
+    """From uint8 images to the input of a network: the middle of each image, normalised.
+
+    It belongs to the network: a training takes it from its data, and the checkpoint keeps it.
+
+    Attributes:
+        size: height and width to which an image is resized as it is read.
+        crop: height and width of the middle that an evaluation shows to the network; None for the whole image.
+        mean: (3,) means of the channels, of pixels in [0, 1].
+        std: (3,) their standard deviations.
+        interpolation: how an image is resized.
+
+    Shape:
+        images (B, 3, H, W) uint8 -> (B, 3, crop, crop) float32, channels last, on the device of the images.
+    """
+
+    size: int
+    crop: int | None
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: Literal["bilinear"] = "bilinear"
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Preprocessing | None:
+        """Return the preprocessing in a checkpoint, None if there is none."""
+        kept = content.get("preprocessing")
+        return kept and cls(**kept)
+
+    def __post_init__(self) -> None:
+        """Hold tuples, whatever sequences were given: they are compared and hashed."""
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def write(self, content: dict[str, Any]) -> None:
+        """Put it into a checkpoint."""
+        content["preprocessing"] = asdict(self)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Crop and normalise images."""
+        return self.normalised(self.cropped(images))
+
+    def cropped(self, images: Tensor) -> Tensor:
+        """Return the middle (..., crop, crop) of images (..., H, W), as a view.
+
+        Raises:
+            InputError: if the images are smaller than that.
+        """
+        if self.crop is None:
+            return images
+        if min(images.shape[-2:]) < self.crop:
+            raise InputError(
+                f"the network takes images of {self.crop} x {self.crop} pixels, and these have {images.shape[-2]} x "
+                f"{images.shape[-1]}: give larger ones, with `--data.size` where the data can resize them."
+            )
+        top, left = ((side - self.crop) // 2 for side in images.shape[-2:])
+        return images[..., top : top + self.crop, left : left + self.crop]
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Scale uint8 images (B, 3, H, W), or views of them (B, V, 3, H, W), to [0, 1] and normalise each channel."""
+        return normalise(images, *_on_device(self.mean, self.std, images.device))
+
+
+@lru_cache(maxsize=16)  # a copy to a GPU would wait for it in every step
+@torch.inference_mode(False)
+def _on_device(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return both (3,) as tensors."""
+    first, second = (torch.tensor(values, dtype=torch.float32, device=device) for values in (mean, std))
+    return first, second
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Scale uint8 images to [0, 1] and normalise each channel; channels-last float32.
+
+    Args:
+        images: (B, 3, H, W), or views of them (B, V, 3, H, W).
+        mean: (3,) channel means, of pixels in [0, 1].
+        std: (3,) channel standard deviations.
+    """
+    scale = (1 / (255 * std)).view(1, 3, 1, 1)
+    shift = (-mean / std).view(1, 3, 1, 1)
+    flat = images.flatten(0, -4).to(memory_format=torch.channels_last).float()
+    return torch.addcmul(shift, flat, scale).view(images.shape)
+
+
 class Backbone(nn.Module):
     """Images to features. A subclass names its children in `stages`, in order, and sets `dim`.
 
@@ -123,9 +211,8 @@ class Backbone(nn.Module):
         freeze: what stays as it was in the file of weights.
         shift_bn: whether the statistics of batch norm move although the weights are frozen.
         experts: how many networks' features lie side by side in a feature, each of dim / experts numbers.
-        seen: (32,) bytes of the fingerprint of the images that the weights read by `load` were trained on, None where
-            it is not known.
-        exposure: all images that those weights were trained on, the same in detail.
+        training_record: the images that its weights were trained on: none for a new network, those of the file after
+            `load`.
 
     Shape:
         images (B, 3, H, W) -> features (B, dim).
@@ -136,8 +223,7 @@ class Backbone(nn.Module):
     experts: int = 1
     freeze: Literal["features", "all", "none"] = "none"
     shift_bn: bool = False
-    seen: Tensor | None = None
-    exposure: Exposure = Exposure(whole=True)  # a new network has seen nothing
+    training_record: TrainingRecord = TrainingRecord(complete=True)
 
     def load(self) -> dict[str, Tensor]:
         """Read the weights to start from, where there are some; return those of the classifier that lay with them."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 FEW = 12  # names that an error sentence lists
 
@@ -14,6 +15,20 @@ class InputError(Exception):
     The command line prints the message as it is and exits with a non-zero status; the message therefore says what is
     wrong and what to do about it.
     """
+
+
+@contextmanager
+def advice(sentence: str, on: type[InputError] = InputError) -> Iterator[None]:
+    """Add to an error what its cause cannot know: what to do about it here.
+
+    Args:
+        sentence: a whole sentence, which follows the message.
+        on: the errors that it is about.
+    """
+    try:
+        yield
+    except on as error:
+        raise type(error)(f"{error} {sentence}") from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

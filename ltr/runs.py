@@ -138,7 +138,7 @@ class Run:
         trained = self._trained
         model: Method = trained.model
         with torch.no_grad(), trained.trainer.precision_plugin.forward_context():
-            return model.predict(trained.datamodule.prepare(images))
+            return model.predict(images)
 
     @cached_property
     def _trained(self) -> Command:

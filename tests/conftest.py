@@ -113,7 +113,6 @@ def run_file(tmp_path: Path) -> Path:
     """Return the checkpoint of a run on five classes, whose weights and statistics are those of no new network."""
     method = Method(ResNet20(width=2), [20, 11, 6, 3, 2])
     method.backbone(torch.randn(16, 3, 8, 8))
-    method.split.fill_(7)
     path = tmp_path / "first" / "last.ckpt"
     path.parent.mkdir()
     torch.save({"state_dict": method.state_dict()}, path)

@@ -17,7 +17,7 @@ from ltr import trust
 from ltr.app.networks import network
 from ltr.app.place import Place
 from ltr.app.tuning import Wish
-from ltr.cli import main
+from ltr.__main__ import main
 from ltr.cli.apart import apart
 from ltr.cli.command import Command
 from ltr.contracts import Loss

@@ -11,28 +11,11 @@ from torch import Tensor
 
 from ltr.callbacks import TemperatureEnsemble
 from ltr.callbacks.temperature_ensemble import averaged
-from ltr.data.base import middle
-from ltr.data.transforms import normalise
+from ltr.contracts import Preprocessing
 from ltr.errors import InputError
 from ltr.methods import Method, Tuning
 
 COOLEST, WARMEST = 0.1, 10.0  # temperatures that may be asked for
-
-
-class Look(NamedTuple):
-    """What a network must be shown.
-
-    Attributes:
-        size: height and width to which the middle square of an image is brought.
-        crop: height and width of the middle of it that the network sees; None for the whole.
-        mean: means of the channels of pixels in [0, 1].
-        std: their standard deviations.
-    """
-
-    size: int
-    crop: int | None
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
 
 
 class Answer(NamedTuple):
@@ -84,7 +67,7 @@ class Network:
 
     name: str
     method: Method
-    look: Look
+    look: Preprocessing
     classes: list[str]
     named: bool
     trainer: Trainer
@@ -97,7 +80,7 @@ class Network:
 
     def seen(self, images: Tensor) -> Tensor:
         """Return the part of images (B, 3, size, size) uint8 that the network sees."""
-        return middle(images, self.look.crop)
+        return self.look.cropped(images)
 
     @torch.no_grad()
     def answer(self, images: Tensor) -> Answer:
@@ -107,10 +90,9 @@ class Network:
             InputError: where what it says is no number.
         """
         plugin, device = self.trainer.precision_plugin, self.trainer.strategy.root_device
-        mean, std = (torch.tensor(values, device=device) for values in (self.look.mean, self.look.std))
-        ready = plugin.convert_input(normalise(self.seen(images).to(device), mean, std))
+        ready = plugin.convert_input(self.look(images.to(device)))
         with plugin.forward_context():
-            output = self.method.predict(ready)
+            output = self.method.adjusted(self.method(ready))
             old = TemperatureEnsemble.old_logits(self.method, output.features).cpu() if self.tuned else None
         answer = Answer(output.logits.float().cpu(), old)
         if not all(logits.isfinite().all() for logits in answer if logits is not None):

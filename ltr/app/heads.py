@@ -98,7 +98,7 @@ def _heads(checkpoint: Path, written: int) -> Heads:  # noqa: ARG001, one that w
     both = []
     with torch.no_grad(), run.trainer.precision_plugin.forward_context():
         for batch in data.plain("test"):
-            output = model.answer(data.on_after_batch_transfer(batch, 0))
+            output = model.answer(model.prepared(batch))
             both.append((output.logits.float().cpu(), model.old_head(output.features).logits.float().cpu()))
     new, old = (torch.cat(parts) for parts in zip(*both, strict=True))
     counts = (model.counts - model.synthetic).tolist()

@@ -16,14 +16,14 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 
 from ltr import backbones, callbacks, data
-from ltr.app.answering import Look, Network
+from ltr.app.answering import Network
 from ltr.backbones import Pretrained
 from ltr.callbacks import Adjustment
 from ltr.cli.apart import apart
 from ltr.cli.arguments import own_config
 from ltr.cli.command import precision
 from ltr.cli.sentences import sentences
-from ltr.contracts import Backbone
+from ltr.contracts import Backbone, Preprocessing
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
@@ -195,7 +195,13 @@ class Part:
 
 
 def _ready(
-    path: Path, method: Method, shown: Look, names: list[str], *, unused: list[str] | None = None, **trainer: Any
+    path: Path,
+    method: Method,
+    shown: Preprocessing,
+    names: list[str],
+    *,
+    unused: list[str] | None = None,
+    **trainer: Any,
 ) -> Network:
     """Put a network where it answers."""
     who = Trainer(**{"precision": precision(), **trainer, **QUIET})
@@ -207,13 +213,14 @@ def _ready(
     return Network(name, method, shown, names if named else list(map(str, range(classes))), named, who, unused or [])
 
 
-def look(shown: Part) -> Look:
+def look(shown: Part) -> Preprocessing:
     """Return what the images of a set are like; nothing of it is read.
 
     Raises:
         InputError: where they are larger than a page should make them.
     """
-    found = Look(*(shown.options.get(key) or getattr(shown.kind, key) for key in Look._fields))
+    known = {key: shown.options.get(key) or getattr(shown.kind, key) for key in ("size", "crop", "mean", "std")}
+    found = Preprocessing(**known)
     if not 0 < (found.crop or found.size) <= found.size <= LARGEST:
         raise InputError(f"a network of images of {found.size} pixels cannot be asked here; {LARGEST} is the most.")
     return found

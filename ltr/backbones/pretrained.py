@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -14,7 +13,7 @@ from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
 from ltr.contracts import Backbone
 from ltr.errors import InputError
 from ltr.run import weights
-from ltr.run.exposure import Exposure
+from ltr.run.training_record import TrainingRecord
 
 PREFIXES = ("module.", "encoder_q.", "model.", "backbone.")
 CLASSIFIERS = ("fc", "linear", "classifier")
@@ -101,7 +100,7 @@ class Pretrained(Backbone):
             kind = type(self.backbone).__name__
             raise InputError(f"{self.checkpoint} does not fit a {kind} ({'; '.join(problems)}){_architecture(body)}")
         self.backbone.load_state_dict(body, strict=False)
-        self.seen, self.exposure = _seen(state), Exposure.read(content)
+        self.training_record = TrainingRecord.read(content)
         return classifier
 
 
@@ -125,13 +124,6 @@ def split(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Ten
     body = {key: value for key, value in bare.items() if key.split(".")[0] not in CLASSIFIERS}
     classifier = {f"fc.{key.split('.', 1)[1]}": value for key, value in bare.items() if key not in body}
     return body, classifier
-
-
-def _seen(state: Mapping[str, Tensor]) -> Tensor | None:
-    """Return the fingerprint of the images that a run of ours was trained on, None where there is not exactly one."""
-    seen = state.get("split")
-    earlier = state.get("backbone_split", seen)  # a tuning has trained its head only
-    return seen if seen is not None and earlier is not None and torch.equal(seen, earlier) else None
 
 
 def _bare(key: str) -> str:

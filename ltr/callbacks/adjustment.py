@@ -42,7 +42,7 @@ class Adjustment(Callback, ABC):
     def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prepare for an evaluation; those within a training are not adjusted."""
         if isinstance(pl_module, Method) and trainer.state.fn != "fit":
-            self.prepare(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+            self.prepare(pl_module, pl_module.data)
 
     on_validation_start = on_test_start = on_predict_start = _begin
 

@@ -77,7 +77,7 @@ def logits_of(method: Method, data: LongTailed, name: str, adjustments: Sequence
     logits = torch.zeros(len(loader.labels), len(method.counts), device=method.device)
     with method.trainer.precision_plugin.forward_context():
         for batch in loader:
-            output = method.answer(data.on_after_batch_transfer(batch, 0))
+            output = method.answer(method.prepared(batch))
             for adjustment in adjustments:
                 output = adjustment.adjust(method, output)
             logits[batch.indices] = output.logits.float()

@@ -13,9 +13,8 @@ from torch import Tensor
 from ltr.callbacks.classifier import linear_classifier
 from ltr.callbacks.foregrounds import foregrounds
 from ltr.contracts import Batch
-from ltr.data import LongTailed
 from ltr.data.transforms.foreground import draw, move
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.methods import Method
 
 
@@ -49,15 +48,16 @@ class CAMSampling(Callback):
             InputError: where the head is not linear, or there are no images to rework.
         """
         assert isinstance(pl_module, Method)
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
-        classifier = linear_classifier(pl_module, "CAMSampling")
+        data = pl_module.data
+        with advice("Leave out `CAMSampling`."):
+            classifier = linear_classifier(pl_module)
         if data.features:
             raise InputError("CAMSampling reworks images, and cached features are none: say `--model.cache false`.")
         if self.masks is None or trainer.ckpt_path is None:
             self.masks = foregrounds(pl_module, classifier, data, self.threshold)
         self.masks = self.masks.to(pl_module.device)
         self.chances = rework_chances(pl_module.counts)
-        data.reworks.append(self.rework)
+        pl_module.reworks.append(self.rework)
 
     def rework(self, batch: Batch) -> Batch:
         """Return the batch with the foregrounds of some of its uint8 images moved."""
@@ -69,9 +69,9 @@ class CAMSampling(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the data as they were."""
-        reworks = trainer.datamodule.reworks  # type: ignore[attr-defined]
-        if self.rework in reworks:
-            reworks.remove(self.rework)
+        assert isinstance(pl_module, Method)
+        if self.rework in pl_module.reworks:
+            pl_module.reworks.remove(self.rework)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave the data as they were."""

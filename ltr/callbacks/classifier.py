@@ -10,18 +10,17 @@ from ltr.heads import Linear
 from ltr.methods import Method
 
 
-def linear_classifier(method: LightningModule, user: str) -> nn.Linear:
+def linear_classifier(method: LightningModule) -> nn.Linear:
     """Return the linear classifier of a method.
 
     Args:
         method: the method.
-        user: who needs it, for the error.
 
     Raises:
-        InputError: where its head has none whose rows mean what those of a linear one do.
+        InputError: if the rows of its weights do not mean what those of a linear layer do.
     """
     assert isinstance(method, Method)
     head = method.head.classifier
     if not isinstance(head, Linear):
-        raise InputError(f"{user} is for the rows of a Linear head, and this head is {type(head).__name__}.")
+        raise InputError(f"the rows of a Linear head are needed, and this head is {type(head).__name__}.")
     return head.fc

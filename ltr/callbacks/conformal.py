@@ -13,8 +13,8 @@ from ltr import files
 from ltr.callbacks import split_conformal
 from ltr.callbacks.answers import Answers
 from ltr.callbacks.fitting import unseen_answers
-from ltr.data import LongTailed
-from ltr.errors import InputError
+from ltr.callbacks.unseen import NotUnseenError
+from ltr.errors import InputError, advice
 from ltr.methods import Method
 from ltr.metrics import coverage_of, set_measures
 
@@ -56,10 +56,9 @@ class Conformal(Answers):
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Calibrate, now that every adjustment is prepared."""
         assert isinstance(pl_module, Method)
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
-        logits, labels = unseen_answers(
-            pl_module, data, pl_module.adjustments, need="calibrating prediction sets needs", instead="leave them out"
-        )
+        data = pl_module.data
+        with advice("Or leave out `Conformal`.", on=NotUnseenError):
+            logits, labels = unseen_answers(pl_module, data, pl_module.adjustments)
         self.calibrate(logits, labels)
 
     on_predict_epoch_start = on_test_epoch_start
@@ -84,11 +83,11 @@ class Conformal(Answers):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the sets of the test images, and what they are worth."""
-        sets, labels = self._write_sets(trainer)
-        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
         assert isinstance(pl_module, Method)
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        sets, labels = self._write_sets(trainer, pl_module)
+        if not trainer.is_global_zero or pl_module.fast_dev_run:
+            return
+        data = pl_module.data
         classes = len(pl_module.counts)
         said = {
             "alpha": self.alpha,
@@ -106,14 +105,15 @@ class Conformal(Answers):
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the sets of the predicted images."""
-        self._write_sets(trainer)
+        assert isinstance(pl_module, Method)
+        self._write_sets(trainer, pl_module)
 
-    def _write_sets(self, trainer: Trainer) -> tuple[Tensor, Tensor]:
+    def _write_sets(self, trainer: Trainer, method: Method) -> tuple[Tensor, Tensor]:
         """Write the sets (N, C), and return them with the labels (N,); every process has to call this."""
         logits, labels, indices = self.gathered()
         sets = self.sets(logits.double())
-        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        if trainer.is_global_zero and not method.fast_dev_run:
+            data = method.data
             content: dict[str, Any] = {"sets": sets, "labels": labels, "indices": indices, "classes": data.classes}
             path = Path(trainer.default_root_dir) / "sets.pt"
             files.replace(path, lambda temporary: torch.save(content, temporary))

@@ -45,12 +45,12 @@ class Evaluation(Answers):
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the images that the network was trained on."""
         assert isinstance(pl_module, Method)
-        self.seen["test"] = count_seen(pl_module, trainer.datamodule, "test")  # type: ignore[attr-defined]
+        self.seen["test"] = count_seen(pl_module, pl_module.data, "test")
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the images that the network was trained on, in every split that is measured."""
         assert isinstance(pl_module, Method)
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        data = pl_module.data
         self.seen = {name: count_seen(pl_module, data, name) for name in data.monitored}
 
     def _gathered(self) -> dict[str, Tensor]:
@@ -62,7 +62,7 @@ class Evaluation(Answers):
         """Count the images that the network was trained on, and choose what is kept for the figures."""
         self.on_predict_start(trainer, pl_module)
         assert isinstance(pl_module, Method)
-        self.exhibits = Exhibits(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+        self.exhibits = Exhibits(pl_module, pl_module.data)
 
     def on_test_batch_end(
         self,
@@ -83,7 +83,7 @@ class Evaluation(Answers):
         if not trainer.is_global_zero:
             return
         assert isinstance(pl_module, Method)
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        data = pl_module.data
         report = pl_module.reports["test"]
         predictions, labels = answers["probabilities"].argmax(1), answers["labels"]
         answers |= examples(data, labels, predictions, indices=answers["indices"], recall=report.recall)
@@ -128,7 +128,8 @@ class Evaluation(Answers):
         answers = self._gathered()
         if not trainer.is_global_zero:
             return
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(pl_module, Method)
+        data = pl_module.data
         write_predictions(self.folder / PREDICTIONS, answers, data)
         top = answers["probabilities"].topk(min(TOP, len(data.classes)))
         text = io.StringIO()

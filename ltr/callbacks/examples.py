@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.data import LongTailed
-from ltr.data.base import middle
 
 CLASSES, WRONG, RIGHT = 5, 4, 2
 SIDE = 64
@@ -45,7 +44,7 @@ def examples(
 
 def thumbnails(data: LongTailed, positions: Tensor) -> Tensor:
     """Return images of the test split as the network sees them, (K, 3, H, W) uint8, made small."""
-    images = middle(data.splits["test"].images[positions].cpu(), data.crop)
+    images = data.preprocessing.cropped(data.splits["test"].images[positions].cpu())
     scale = SIDE / max(images.shape[-2:])
     if scale >= 1:
         return images

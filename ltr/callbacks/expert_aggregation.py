@@ -92,7 +92,7 @@ class ExpertAggregation(Adjustment):
     def look(self, method: Method, data: LongTailed, images: Tensor, *, augment: bool = False) -> Output:
         """Return what the network says of uint8 images, or of a view of them."""
         with method.trainer.precision_plugin.forward_context():
-            output: Output = method(data.prepare(self.augment(images.to(method.device)) if augment else images))
+            output: Output = method(method.ready(self.augment(images.to(method.device)) if augment else images))
         return output
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.answers import logits_of
-from ltr.callbacks.unseen import refuse_seen
+from ltr.callbacks.unseen import check_unseen
 from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.errors import InputError
@@ -20,27 +20,24 @@ Weighting = Literal["classes", "images"]
 
 
 @torch.inference_mode(False)  # an evaluation runs in it, and its tensors know no gradient
-def unseen_answers(
-    method: Method, data: LongTailed, adjustments: Sequence[Adjustment], *, need: str, instead: str
-) -> tuple[Tensor, Tensor]:
-    """Return the logits (N, C) in float64 and labels (N,) of a validation split that no training has seen.
+def unseen_answers(method: Method, data: LongTailed, adjustments: Sequence[Adjustment]) -> tuple[Tensor, Tensor]:
+    """Return the logits (N, C) in float64 and labels (N,) of a validation split that no training has used.
 
     Args:
         method: the network.
         data: its data.
         adjustments: which of its adjustments act.
-        need: who needs them, with the verb.
-        instead: what to do without them.
 
     Raises:
-        InputError: where there is no such split, or a logit is not finite.
+        NotUnseenError: if there is no such split.
+        InputError: if a logit is not finite.
     """
-    refuse_seen(method, data, need, instead)
+    check_unseen(method, data)
     logits = logits_of(method, data, "val", adjustments).double()
     if not bool(logits.isfinite().all()):
         raise InputError(
-            f"{need} finite logits, and some are not: look whether the training diverged, or leave out the adjustments "
-            "before this one."
+            "some logits of the validation split are not finite: check whether the training diverged, or leave out the "
+            "adjustments before this one."
         )
     return logits, data.splits["val"].labels.cpu().clone()
 

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from ltr import distributed
 from ltr.data import LongTailed
-from ltr.data.base import middle
 from ltr.errors import InputError
 from ltr.methods import Method
 
@@ -36,12 +35,12 @@ def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, thresho
     backbone.eval()
     with method.trainer.precision_plugin.forward_context():
         for batch in data.plain("train"):
-            maps = backbone.maps(data.prepare(batch.images))
+            maps = backbone.maps(method.ready(batch.images))
             if maps.dim() != 4 or maps.shape[1] != weight.shape[1]:
                 kind = type(backbone).__name__
                 raise InputError(f"a class activation map needs one feature map per feature, which {kind} lacks.")
             found = torch.zeros_like(masks[batch.indices])
-            seen = middle(found, data.crop)  # a view of what the network sees
+            seen = data.preprocessing.cropped(found)  # a view of what the network sees
             activations = activation_maps(maps.float(), weight[batch.labels].float(), seen.shape[1:])
             seen.copy_(activations >= threshold * activations.mean((1, 2), keepdim=True))
             masks[batch.indices] = found

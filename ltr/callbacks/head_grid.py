@@ -94,7 +94,7 @@ class HeadGrid(Callback):
         start = time.perf_counter()
         threads = torch.get_num_threads()
         torch.set_num_threads(pl_module.threads)  # of which a single head takes only one
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+        data = pl_module.data
         heads = self.fit(pl_module, data, show=trainer.progress_bar_callback is not None)
         self.rows = self.measure(pl_module, data, heads)
         torch.set_num_threads(threads)
@@ -102,13 +102,14 @@ class HeadGrid(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the table and the picture, once the first epoch is over and the run has its folder."""
-        if not self.rows or trainer.current_epoch == 0 or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        assert isinstance(pl_module, Tuning)
+        if not self.rows or trainer.current_epoch == 0 or pl_module.fast_dev_run:
             return
         from ltr import plots
 
         folder = Path(trainer.default_root_dir)
         files.write_csv(folder / "grid.csv", self.rows)
-        split = trainer.datamodule.monitored[0]  # type: ignore[attr-defined]
+        split = pl_module.data.monitored[0]
         means = over_seeds(row for row in self.rows if row["split"] == split)
         plots.save(plots.front(means), folder / "front.png")
         self.rows = []

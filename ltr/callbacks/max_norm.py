@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ltr.callbacks.classifier import linear_classifier
+from ltr.errors import advice
 
 
 class MaxNorm(Callback):
@@ -32,7 +33,8 @@ class MaxNorm(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Settle the radius, except where a resumed run has brought one."""
-        weight = linear_classifier(pl_module, "MaxNorm").weight
+        with advice("Leave out `MaxNorm`."):
+            weight = linear_classifier(pl_module).weight
         if self.radius is None:
             self.radius = radius(weight, self.fraction)
 
@@ -41,7 +43,7 @@ class MaxNorm(Callback):
     ) -> None:
         """Project the rows."""
         assert self.radius is not None
-        project(linear_classifier(pl_module, "MaxNorm").weight, self.radius)
+        project(linear_classifier(pl_module).weight, self.radius)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must know."""

@@ -7,7 +7,6 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from ltr.backbones import Pretrained
-from ltr.data import LongTailed
 from ltr.machine import device_name, version
 from ltr.methods import Method
 from ltr.methods.cached import Cached
@@ -24,7 +23,7 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
         epochs: how many are over; passes: images that went through the network, per training image; augmentation, views
         and experts; starts_from: the checkpoints whose weights it began with; device and version.
     """
-    data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
+    data = method.data
     plain = isinstance(method, Cached) and method.cache and method.views == 0
     return {
         "epochs": trainer.current_epoch + 1 if trainer.max_epochs else 0,

@@ -10,9 +10,10 @@ from torch import Tensor
 from ltr.callbacks import priors
 from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.answers import logits_of
-from ltr.callbacks.unseen import refuse_seen
+from ltr.callbacks.unseen import NotUnseenError, check_unseen
 from ltr.contracts import Output
 from ltr.data import LongTailed, Shift
+from ltr.errors import advice
 from ltr.methods import Method
 
 FINE = 10**9  # images in a class, so many that rounding to whole ones does not show
@@ -69,7 +70,8 @@ class Retarget(Adjustment):
             logits = logits_of(method, data, "test", self.before(method))
             self.target = priors.em(logits.double().softmax(1), self.source)
         elif self.prior == "bbse":
-            confusion = unseen_confusion(method, data, self.before(method), "use `prior: em`")
+            with advice("Or use `prior: em`.", on=NotUnseenError):
+                confusion = unseen_confusion(method, data, self.before(method))
             predictions = logits_of(method, data, "test", self.before(method)).argmax(1)
             self.target = priors.bbse(confusion, predictions, self.source)
         elif isinstance(self.prior, str):
@@ -83,18 +85,18 @@ class Retarget(Adjustment):
         return output._replace(logits=priors.retarget(output.logits.float(), self.source, self.target))
 
 
-def unseen_confusion(method: Method, data: LongTailed, adjustments: Sequence[Adjustment], instead: str) -> Tensor:
-    """Return (C, C) the confusion matrix of a validation split that no training has seen, for BBSE.
+def unseen_confusion(method: Method, data: LongTailed, adjustments: Sequence[Adjustment]) -> Tensor:
+    """Return (C, C) the confusion matrix of a validation split that no training has used, for BBSE.
 
     Args:
         method: the network.
         data: its data.
         adjustments: which of its adjustments act.
-        instead: what to do where there is no such split.
 
     Raises:
-        InputError: where there is none, or one without images of a class.
+        NotUnseenError: if there is no such split.
+        InputError: if it has no images of a class.
     """
-    refuse_seen(method, data, "BBSE needs", instead)
+    check_unseen(method, data)
     predictions = logits_of(method, data, "val", adjustments).argmax(1)
     return priors.confusion_matrix(predictions, data.splits["val"].labels.cpu(), len(method.counts))

@@ -13,9 +13,10 @@ from ltr import files
 from ltr.callbacks import priors
 from ltr.callbacks.answers import Answers
 from ltr.callbacks.retarget import unseen_confusion
+from ltr.callbacks.unseen import NotUnseenError
 from ltr.counts import per_class
-from ltr.data import LongTailed, Shift
-from ltr.errors import InputError
+from ltr.data import Shift
+from ltr.errors import InputError, advice
 from ltr.markdown import markdown_table
 from ltr.measures import shown
 from ltr.methods import Method
@@ -71,27 +72,26 @@ class Shifts(Answers):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse what cannot be drawn before anything is evaluated."""
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
         assert isinstance(pl_module, Method)
-        labels = trainer.datamodule.splits["test"].labels  # type: ignore[attr-defined]
+        if pl_module.fast_dev_run:
+            return
+        labels = pl_module.data.splits["test"].labels
         for shift in self.shifts:
             shift.counts(pl_module.counts.tolist(), per_class(labels, len(pl_module.counts)).tolist())
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Learn from the validation split what BBSE needs, now that every adjustment is prepared."""
-        data: LongTailed = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, Method)
-        if "val" in data.splits and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self.confusion = unseen_confusion(
-                pl_module, data, pl_module.adjustments, "leave out `--data.val_per_class`"
-            )
+        data = pl_module.data
+        if "val" in data.splits and not pl_module.fast_dev_run:
+            with advice("Or leave out `--data.val_per_class`, and BBSE with it.", on=NotUnseenError):
+                self.confusion = unseen_confusion(pl_module, data, pl_module.adjustments)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure and write."""
         assert isinstance(pl_module, Method)
         logits, labels, _ = self.gathered()
-        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not trainer.is_global_zero or pl_module.fast_dev_run:
             return
         from ltr import plots
 

@@ -12,6 +12,7 @@ from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.classifier import linear_classifier
 from ltr.contracts import Output
 from ltr.data import LongTailed
+from ltr.errors import advice
 from ltr.methods import Method
 
 
@@ -40,11 +41,12 @@ class TauNorm(Adjustment):
 
     def prepare(self, method: Method, data: LongTailed) -> None:
         """Refuse other heads before anything is evaluated."""
-        linear_classifier(method, "TauNorm")
+        with advice("Leave out `TauNorm`."):
+            linear_classifier(method)
 
     def adjust(self, method: Method, output: Output) -> Output:
         """Return the output with the logits (B, C) of the normalised weights."""
-        classifier = linear_classifier(method, "TauNorm")
+        classifier = linear_classifier(method)
         weight = tau_normalised(classifier.weight, self.tau)
         return output._replace(logits=F.linear(output.features, weight, classifier.bias if self.bias else None))
 

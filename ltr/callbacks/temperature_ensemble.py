@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.fitting import minimise
-from ltr.callbacks.unseen import refuse_seen
+from ltr.callbacks.unseen import NotUnseenError, check_unseen
 from ltr.contracts import Output
 from ltr.counts import per_class
 from ltr.data import LongTailed
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.methods import Method, Tuning
 
 RANGE = (0.05, 20.0)
@@ -33,7 +33,7 @@ class TemperatureEnsemble(Adjustment):
         t_old: temperature of the old head; above 1 softens it.
         temperatures: `given` uses the two as they are; `matched` chooses t_old so that both heads are equally confident
             in the mean over the classes of the plain training images; `fitted` chooses both by the class-balanced
-            likelihood of the validation split, which neither backbone nor heads may have seen.
+            likelihood of the validation split, on which neither backbone nor heads may have been trained.
 
     Reference:
         Du and Wu, "No One Left Behind: Improving the Worst Categories in Long-Tailed Learning", CVPR 2023,
@@ -81,7 +81,8 @@ class TemperatureEnsemble(Adjustment):
             wanted = _confidence(new / self.t_new, labels)
             self.t_old = _bisect(lambda t: _confidence(old / t, labels) - wanted)
         elif self.temperatures == "fitted":
-            refuse_seen(method, data, "fitted temperatures need", "use `temperatures: matched`")
+            with advice("Or use `temperatures: matched`.", on=NotUnseenError):
+                check_unseen(method, data)
             # An evaluation runs in inference mode, whose tensors know no gradient; copies made outside of it do.
             with torch.inference_mode(False):
                 new, old, labels = (part.clone() for part in self._logits(method, data, "val"))

@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.fitting import Weighting, image_weights, minimise, unseen_answers
+from ltr.callbacks.unseen import NotUnseenError
 from ltr.contracts import Output
 from ltr.data import LongTailed
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.methods import Method
 
 RANGE = (0.05, 20.0)
@@ -83,13 +84,8 @@ class TemperatureScaling(Adjustment):
                     "one for each."
                 )
             return
-        logits, labels = unseen_answers(
-            method,
-            data,
-            self.before(method),
-            need="a fitted temperature needs",
-            instead="give one with `--trainer.callbacks.temperature`",
-        )
+        with advice("Or give a temperature with `--trainer.callbacks.temperature`.", on=NotUnseenError):
+            logits, labels = unseen_answers(method, data, self.before(method))
         self.temperatures = self.fit(logits, labels)
 
     @torch.inference_mode(False)

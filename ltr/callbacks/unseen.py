@@ -1,53 +1,52 @@
-"""Images that a training has seen, and those that none has."""
+"""Which images of a split a network was trained on."""
 
 from __future__ import annotations
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
 
-from ltr.backbones import Pretrained
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.markdown import plural
 from ltr.methods import Method
 
 
-def refuse_seen(method: Method, data: LongTailed, need: str, instead: str) -> None:
-    """Raise unless there is a validation split and every training of the network is known to have left it out.
+class NotUnseenError(InputError):
+    """There is no validation split that the network is known not to have been trained on."""
 
-    Args:
-        method: the network.
-        data: its data.
-        need: who needs the images, with the verb: the beginning of the sentence.
-        instead: what to do without them.
+
+def check_unseen(method: Method, data: LongTailed) -> None:
+    """Raise unless there is a validation split and no training of the network is known to have used it.
+
+    All trainings count: those of the backbone, of the head, of a teacher and of earlier stages. A validation image
+    whose copy is in the present training split is not counted: that is a duplicate within the data set, of which CIFAR
+    has some, and not a leak between the splits of two trainings.
 
     Raises:
-        InputError: where there is no such split.
+        NotUnseenError: where there is no such split.
     """
     if "val" not in data.splits:
-        raise InputError(
-            f"{need} a validation split: train backbone and head with `--data.val_per_class`, or {instead}."
+        raise NotUnseenError("there is no validation split: train with `--data.val_per_class`.")
+    record, images = method.training_record, data.contents("val")
+    if record.overlap(images):
+        images = images[~torch.isin(images, data.contents("train"))]
+    seen = record.overlap(images)
+    if seen is None:
+        raise NotUnseenError(
+            "it is not known whether the network was trained on images of the validation split: train backbone, head "
+            "and teacher with `ltr` and the same `--data.val_per_class`."
         )
-    here = bytes.fromhex(data.fingerprints["train"])
-    for what, seen in trained_splits(method).items():
-        if bytes(seen.cpu().tolist()) != here:
-            raise InputError(
-                f"{need} images that the {what} has not seen, but it was trained on another split or an unknown one: "
-                f"train it with the same `--data.val_per_class`, or {instead}."
-            )
-
-
-def trained_splits(method: Method) -> dict[str, Tensor]:
-    """Return the fingerprints (32,) of the images that backbone and head were trained on, zeros where unknown."""
-    unknown = torch.zeros_like(method.split) if isinstance(method.backbone, Pretrained) else method.split
-    return {"backbone": getattr(method, "backbone_split", unknown), "head": method.split}
+    if seen:
+        raise NotUnseenError(
+            f"the network was trained on {seen:,} of the {plural(len(data.splits['val'].labels), 'image')} of the "
+            "validation split: train backbone, head and teacher with the same `--data.val_per_class`."
+        )
 
 
 def count_seen(method: Method, data: LongTailed, name: str) -> int | None:
-    """Return how many images of a split the network was trained on, with a note where there are some.
+    """Count the images of a split that the network was trained on, and warn if there are some.
 
-    Equal files are found, and equal pixels in memory; not an image that was resized, recoded or is merely alike.
+    Equal files are found, and equal pixels in memory; images that were resized, recoded or only look alike are not.
 
     Args:
         method: the network.
@@ -55,9 +54,12 @@ def count_seen(method: Method, data: LongTailed, name: str) -> int | None:
         name: the split.
 
     Returns:
-        The number; None where none is found, but not all that the network has seen is known.
+        The number; None if none is found, but not all training images are known.
     """
-    seen = method.exposure.among(data.contents(name)) if len(method.exposure.images) else method.exposure.among()
+    record = method.training_record
+    if not len(record.images):  # do not read all files for an answer that is known
+        return 0 if record.complete else None
+    seen = record.overlap(data.contents(name))
     if seen:
         rank_zero_warn(
             f"the network was trained on {seen:,} of the {plural(len(data.splits[name].labels), 'image')} of the "

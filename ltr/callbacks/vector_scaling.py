@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.fitting import Weighting, image_weights, minimise, unseen_answers
+from ltr.callbacks.unseen import NotUnseenError
 from ltr.contracts import Output
 from ltr.data import LongTailed
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.methods import Method
 
 
@@ -59,8 +60,9 @@ class VectorScaling(Adjustment):
 
     def prepare(self, method: Method, data: LongTailed) -> None:
         """Fit scales and biases."""
-        need, instead = "vector scaling needs", "use `LogitAdjustment`"
-        self.fit(*unseen_answers(method, data, self.before(method), need=need, instead=instead))
+        with advice("Or use `LogitAdjustment` in place of `VectorScaling`.", on=NotUnseenError):
+            logits, labels = unseen_answers(method, data, self.before(method))
+        self.fit(logits, labels)
 
     @torch.inference_mode(False)
     def fit(self, logits: Tensor, labels: Tensor) -> None:

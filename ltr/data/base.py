@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ltr import distributed
-from ltr.contracts import Batch, SamplerFactory, Timed, Transform
+from ltr.contracts import Batch, Preprocessing, SamplerFactory, Timed, Transform
 from ltr.counts import Tail, fingerprint, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
 from ltr.data.resident import Indices, Resident
 from ltr.data.streamed import Streamed
-from ltr.data.transforms import CropFlip, normalise
+from ltr.data.transforms import CropFlip
 from ltr.errors import InputError
 from ltr.samplers import Power
 
@@ -63,7 +63,6 @@ class LongTailed(Timed, LightningDataModule):
         augment: the augmentation of training batches; None for the one that is usual for the set.
 
     Attributes:
-        reworks: what callbacks make of the uint8 images of a training batch before they are augmented, in their order.
         counts: training images per class, synthetic ones included.
         synthetic: how many of them are synthetic.
         follows: whether the set has a validation split of its own.
@@ -115,7 +114,6 @@ class LongTailed(Timed, LightningDataModule):
         self.splits: dict[str, Split] = {}
         self.files: dict[str, ImageFiles] = {}
         self.features: dict[str, Tensor] = {}
-        self.reworks: list[Callable[[Batch], Batch]] = []
 
     def usual_augment(self) -> Transform:
         """Return the augmentation that the set is usually trained with."""
@@ -132,6 +130,11 @@ class LongTailed(Timed, LightningDataModule):
             InputError: where files are missing or not the official ones.
         """
         raise NotImplementedError
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How a network that is trained on these images takes them."""
+        return Preprocessing(self.size, self.crop, self.mean, self.std)
 
     @property
     def real(self) -> list[int]:
@@ -182,7 +185,6 @@ class LongTailed(Timed, LightningDataModule):
             for name, split in splits.items()
         }
         self.sampler = self.make_sampler(splits["train"].labels)
-        self._mean, self._std = torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
 
     def choose(self) -> dict[str, Split]:
         """Return the splits with the chosen images, files not yet decoded."""
@@ -254,10 +256,13 @@ class LongTailed(Timed, LightningDataModule):
         return self.plain("test")
 
     def prepare(self, images: Tensor, *, augment: bool = False) -> Tensor:
-        """Turn uint8 images (B, 3, H, W) into what the network takes, augmented (perhaps in views) or plain."""
-        images = images.to(self._mean.device)
-        ready = normalise(self.augment(images) if augment else middle(images, self.crop), self._mean, self._std)
-        return self.trainer.precision_plugin.convert_input(ready) if self.trainer is not None else ready
+        """Turn uint8 images (B, 3, H, W) into the input of a network that is trained on them, float32.
+
+        Args:
+            images: the images.
+            augment: whether they are augmented, perhaps in views (B, V, 3, H, W); else only their middle is taken.
+        """
+        return self.preprocessing.normalised(self.augment(images)) if augment else self.preprocessing(images)
 
     def on_exception(self, exception: BaseException) -> None:
         """Let cached features go where a tuning fails."""
@@ -265,18 +270,14 @@ class LongTailed(Timed, LightningDataModule):
         self.steps_at_once = 1
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Rework and augment a training batch, and normalise any, as a whole on its device."""
-        if batch.features is not None:
-            return batch
-        training = self.trainer is not None and self.trainer.training
-        for rework in self.reworks if training else ():
-            batch = rework(batch)
-        return batch._replace(images=self.prepare(batch.images, augment=training))
+        """Let the network prepare a batch; Lightning asks the data to, and warns where a network does it."""
+        assert self.trainer is not None
+        return cast("Network", self.trainer.lightning_module).prepared(batch)
 
 
-def middle(images: Tensor, size: int | None) -> Tensor:
-    """Return the middle (..., size, size) of images (..., H, W); all of them for None."""
-    if size is None:
-        return images
-    top, left = ((side - size) // 2 for side in images.shape[-2:])
-    return images[..., top : top + size, left : left + size]
+class Network(Protocol):
+    """What prepares a batch for itself: `ltr.methods.Method`."""
+
+    def prepared(self, batch: Batch) -> Batch:
+        """Return a batch of uint8 images as the network takes it."""
+        ...

@@ -89,6 +89,7 @@ def card(
         datasets: on the Hub, that it was trained on.
     """
     method, counts, classes = trained.method, trained.method.counts.tolist(), trained.data.classes
+    preprocessing = trained.preprocessing
     evaluation, main = next(iter(evaluations.items()))
     epochs = trained.content["epoch"] + 1 if trained.content.get("global_step") else 0
     largest, smallest = counts.index(max(counts)), counts.index(min(counts))
@@ -116,14 +117,14 @@ def card(
         worst=worst(main, counts, classes),
         unrecognised=unrecognised(main, classes),
         repository=repository,
-        crop="" if trained.data.crop is None else f", of which the network takes the middle {trained.data.crop}",
-        mean=list(trained.data.mean),
-        std=list(trained.data.std),
+        crop="" if preprocessing.crop is None else f", of which the network takes the middle {preprocessing.crop}",
+        mean=list(preprocessing.mean),
+        std=list(preprocessing.std),
         seed=trained.config.get("seed_everything"),
         epochs=plural(epochs, "epoch"),
         seconds=trained.content.get("seconds", 0.0),
         precision=f"precision {trained.config.get('trainer', {}).get('precision', 'unknown')}",
-        split=trained.about["split"],
+        split=main["data"]["fingerprints"]["train"],
         seen=seen(trained),
     )
 
@@ -204,12 +205,12 @@ def unrecognised(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
 
 def seen(trained: Trained) -> str:
     """Return what is known of the images that the network was trained on."""
-    exposure = trained.method.exposure
-    found = exposure.among(contents(trained.splits["test"].images, "test images"))
-    total = f"It was trained on {plural(len(exposure.images), 'different image')}"
+    record = trained.method.training_record
+    found = record.overlap(contents(trained.splits["test"].images, "test images"))
+    total = f"It was trained on {plural(len(record.images), 'different image')}"
     total += (
         ", in all trainings that led to it."
-        if exposure.whole
+        if record.complete
         else (" that are known, and on others that are not: one of the trainings that led to it is unknown.")
     )
     measured = "" if found is None else f" {found:,} of the images that it was tested on are among them."

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ltr.data.base import middle
-from ltr.data.transforms import normalise
+from ltr.contracts import normalise
 from ltr.errors import InputError
 from ltr.export.trained import Trained
 from ltr.methods import Method
@@ -31,13 +30,13 @@ class Network(nn.Module):
 
     def __init__(self, trained: Trained, method: Method | None = None) -> None:
         super().__init__()
-        self.method, self.crop = method or trained.method, trained.data.crop
-        self.register_buffer("mean", torch.tensor(trained.data.mean))
-        self.register_buffer("std", torch.tensor(trained.data.std))
+        self.method, self.preprocessing = method or trained.method, trained.preprocessing
+        self.register_buffer("mean", torch.tensor(self.preprocessing.mean))
+        self.register_buffer("std", torch.tensor(self.preprocessing.std))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
-        logits: Tensor = self.method(normalise(middle(images, self.crop), self.mean, self.std)).logits
+        logits: Tensor = self.method(normalise(self.preprocessing.cropped(images), self.mean, self.std)).logits
         return logits.float()
 
 

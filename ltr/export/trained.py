@@ -5,22 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 import yaml
 from torch import Tensor
 
-from ltr.callbacks.unseen import trained_splits
-from ltr.counts import fingerprint
+from ltr.contracts import Preprocessing
 from ltr.data import LongTailed
 from ltr.data.base import Split
-from ltr.data.contents import contents
 from ltr.methods import Method
-from ltr.run import hub
-from ltr.run.exposure import KEY, Exposure
+from ltr.run import hub, training_record
 from ltr.version import __version__
 
 # Of a checkpoint, what a training does not need to go on with but everybody else does.
-KEPT = ("epoch", "global_step", "pytorch-lightning_version", "state_dict", "config", "seconds", KEY, "teacher")
+KEPT = (
+    "epoch",
+    "global_step",
+    "pytorch-lightning_version",
+    "state_dict",
+    "config",
+    "seconds",
+    "preprocessing",
+    "classes",
+    training_record.KEY,
+    "teacher",
+)
 LOOKED_AT = 16
 
 
@@ -61,9 +68,7 @@ class Trained(NamedTuple):
         splits = data.choose()
         method.on_load_checkpoint(content)
         method.load_state_dict(content["state_dict"])
-        method.exposure = exposure(method, splits["train"], content)
         kept = {key: content[key] for key in KEPT if key in content} | {"config": config}
-        method.exposure.write(kept)
         return cls(path, kept, yaml.safe_load(config), method.eval(), data, splits)
 
     @property
@@ -78,6 +83,11 @@ class Trained(NamedTuple):
         return images[: min(LOOKED_AT, len(images))].clone()  # a view would be saved with all that it is of
 
     @property
+    def preprocessing(self) -> Preprocessing:
+        """What the network does to its images."""
+        return self.method.preprocessing or self.data.preprocessing
+
+    @property
     def about(self) -> dict[str, Any]:
         """What others must know of the weights, as JSON can hold it."""
         model = self.config["model"]["init_args"]
@@ -88,23 +98,7 @@ class Trained(NamedTuple):
             "architecture": {part: model[part] for part in ("backbone", "head") if part in model},
             "data": self.data.name,
             "size": list(self.images.shape[-2:]),
-            "crop": self.data.crop,
-            "mean": list(self.data.mean),
-            "std": list(self.data.std),
-            "split": bytes(self.method.split.tolist()).hex(),
+            "crop": self.preprocessing.crop,
+            "mean": list(self.preprocessing.mean),
+            "std": list(self.preprocessing.std),
         }
-
-
-def exposure(method: Method, train: Split, content: dict[str, Any]) -> Exposure:
-    """Return what a network has seen; where its checkpoint is older than that, by the data that are those it names.
-
-    Args:
-        method: the network.
-        train: the training split of the data.
-        content: the checkpoint.
-    """
-    here = torch.frombuffer(bytearray.fromhex(fingerprint(train.indices)), dtype=torch.uint8)
-    trained = all(torch.equal(split, here) for split in trained_splits(method).values()) and "teacher" not in content
-    if method.exposure.whole or not trained:
-        return method.exposure
-    return Exposure(whole=True) | Exposure(contents(train.images, "train images"), whole=True)

@@ -72,7 +72,7 @@ class Cached(Method):
                 "norm included."
             )
         start = time.perf_counter()
-        data: LongTailed = self.trainer.datamodule  # type: ignore[attr-defined]
+        data = self.data
         data.steps_at_once = self.steps_per_execution
         data.features = {name: self.featurise(data, name)[None] for name in data.monitored}
         data.features["train"] = self.training_features(data)
@@ -110,7 +110,7 @@ class Cached(Method):
         """Return the mean loss of the batch; where several come as one, take their steps, for the loss of the last."""
         if self.automatic_optimization:
             return super().training_step(batch, batch_idx)
-        size, value = self.trainer.datamodule.batch_size, batch.labels  # type: ignore[attr-defined]
+        size, value = self.data.batch_size, batch.labels
         for start in range(0, len(batch.labels), size):
             one = Batch._make(part if part is None else part[start : start + size] for part in batch)
             value = self.optimizer_in_use.step(self.once_counted(partial(self.look, one, batch_idx)))
@@ -137,6 +137,6 @@ class Cached(Method):
     def on_fit_end(self) -> None:
         """Let the features go."""
         torch.set_num_threads(self.threads)
-        data: LongTailed = self.trainer.datamodule  # type: ignore[attr-defined]
+        data = self.data
         data.features.clear()
         data.steps_at_once = 1

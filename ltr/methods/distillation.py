@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Backbone, Batch, HeadFactory, Output, Target
-from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.methods.method import Method
 from ltr.methods.teacher import Teacher
-from ltr.run.exposure import Exposure
+from ltr.run.training_record import TrainingRecord
 
 
 class Distillation(Method):
@@ -80,9 +79,9 @@ class Distillation(Method):
         super().start(classifier)
         self.teacher.load()
 
-    def exposed(self, data: LongTailed | None) -> Exposure:
-        """Return what the student will have seen, and the teacher has."""
-        return super().exposed(data) | self.teacher.backbone.exposure
+    def inherited_record(self) -> TrainingRecord:
+        """Return the images that the student's weights were trained on, and those of the teacher."""
+        return super().inherited_record() | self.teacher.backbone.training_record
 
     def on_fit_start(self) -> None:
         """Bring the teacher to where the student is."""

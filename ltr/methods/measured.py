@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from ltr import distributed
 from ltr.contracts import Answer, Batch, Output
+from ltr.data import LongTailed
 from ltr.methods.epoch_loss import EpochLoss
 from ltr.metrics import Recalls, Report
 
@@ -49,6 +50,18 @@ class Measured(LightningModule, ABC):
         self.epoch_loss = EpochLoss()
         self.counting = True
         self.images = 0
+
+    @property
+    def data(self) -> LongTailed:
+        """The data of the current training or evaluation."""
+        data = getattr(self.trainer, "datamodule", None)
+        assert isinstance(data, LongTailed), "give the trainer a data module: `trainer.fit(method, datamodule=data)`"
+        return data
+
+    @property
+    def fast_dev_run(self) -> bool:
+        """Whether this is Lightning's rehearsal of a few batches, which writes nothing."""
+        return bool(getattr(self.trainer, "fast_dev_run", False))
 
     @abstractmethod
     def answer(self, batch: Batch) -> Output:
@@ -130,12 +143,12 @@ class Measured(LightningModule, ABC):
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Count the answers on a monitored split."""
-        name = self.trainer.datamodule.monitored[dataloader_idx]  # type: ignore[attr-defined]
+        name = self.data.monitored[dataloader_idx]
         self.tally(name, self.adjusted(self.answer(batch)), batch.labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the measures of the monitored splits."""
-        for name in self.trainer.datamodule.monitored:  # type: ignore[attr-defined]
+        for name in self.data.monitored:
             self.report(name)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Answer:  # type: ignore[override]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -14,23 +14,34 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds
-from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target, Timed
+from ltr.contracts import (
+    Backbone,
+    Batch,
+    HeadFactory,
+    LossFactory,
+    MixFactory,
+    Output,
+    Preprocessing,
+    Schedule,
+    Target,
+    Timed,
+)
 from ltr.data import LongTailed
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
 from ltr.methods.measured import Measured
 from ltr.methods.rates import scaled
 from ltr.run import weights
-from ltr.run.exposure import Exposure
+from ltr.run.training_record import TrainingRecord
 from ltr.schedules import Steps
 
 
 class Method(Measured):
     """One network and one loss: `mix -> backbone -> head -> loss`.
 
-    Checkpoints hold the training counts and the fingerprint of the training split, so that priors and shot groups at
-    test time are those of the training, whatever the test data; and what they have seen, so that a test of it is told.
+    Checkpoints hold the training counts, so that priors and shot groups at test time are those of the training whatever
+    the test data, and a record of the training images, so that a test on some of them is noticed.
 
     Args:
         backbone: images to features.
@@ -46,10 +57,11 @@ class Method(Measured):
         compile: whether the backbone is compiled with `torch.compile`.
 
     Attributes:
-        exposure: the images that the network was trained on, in the trainings it started from, too.
+        preprocessing: what its images go through, that of the data it was trained on; None before it knows any.
+        classes: the names of the classes, likewise; empty before.
+        reworks: what callbacks do to the uint8 images of a training batch before they are augmented, in their order.
+        training_record: the images of this training and of those it started from; unknown before the first training.
     """
-
-    split: Tensor
 
     def __init__(
         self,
@@ -65,7 +77,6 @@ class Method(Measured):
         compile: bool = False,
     ) -> None:
         super().__init__(counts)
-        self.register_buffer("split", torch.zeros(32, dtype=torch.uint8))
         self.backbone = backbone
         self.head = head(backbone.dim, len(counts))
         if self.head.experts not in (1, backbone.experts):
@@ -78,7 +89,10 @@ class Method(Measured):
         self.optimizer, self.schedule, self.rates = optimizer, schedule or Steps(), rates or {}
         self.compile_backbone = compile
         self.seconds = 0.0
-        self.exposure = Exposure()
+        self.training_record = TrainingRecord()
+        self.preprocessing: Preprocessing | None = None
+        self.classes: list[str] = []
+        self.reworks: list[Callable[[Batch], Batch]] = []
         if self.mix is not None:
             if not self.loss.mixable:
                 raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
@@ -113,21 +127,46 @@ class Method(Measured):
         self.backbone.eval()
         with self.trainer.precision_plugin.forward_context():
             for batch in loader:
-                features[batch.indices] = self.backbone(data.prepare(batch.images, augment=augment)).float()
+                images = (
+                    data.prepare(batch.images, augment=True).to(self.dtype) if augment else self.ready(batch.images)
+                )
+                features[batch.indices] = self.backbone(images).float()
         return distributed.total(features)
 
+    def ready(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (B, 3, H, W) on any device into the network's input, on its device and in its precision."""
+        assert self.preprocessing is not None, "train the network or load its checkpoint first"
+        return self.preprocessing(images.to(self.device)).to(self.dtype)
+
+    def augmented(self, data: LongTailed, images: Tensor) -> Tensor:
+        """Turn uint8 training images (B, 3, H, W) into the network's input, augmented, perhaps in views."""
+        return data.prepare(images.to(self.device), augment=True).to(self.dtype)
+
+    def prepared(self, batch: Batch) -> Batch:
+        """Rework and augment a training batch; prepare any other as all images are; leave cached features alone."""
+        if batch.features is not None:
+            return batch
+        if not self.trainer.training:
+            return batch._replace(images=self.ready(batch.images))
+        for rework in self.reworks:
+            batch = rework(batch)
+        return batch._replace(images=self.augmented(self.data, batch.images))
+
     def predict(self, images: Tensor) -> Output:
-        """Answer as every evaluation does: the network, then the adjustments.
+        """Answer as every evaluation does: preprocessing, network, adjustments.
 
         Args:
-            images: (B, 3, H, W), normalised.
+            images: (B, 3, H, W) uint8, on any device.
         """
-        return self.adjusted(self(images))
+        return self.adjusted(self(self.ready(images)))
 
     # ---- training
 
     def setup(self, stage: str) -> None:
-        """Lay the backbone out for the device, and hold what shall stay as it is."""
+        """Learn how images are prepared, lay the backbone out for the device, and fix what is frozen."""
+        data = getattr(self.trainer, "datamodule", None)
+        if data is not None and (stage == "fit" or self.preprocessing is None):
+            self.preprocessing, self.classes = data.preprocessing, list(data.classes)
         if self.backbone.freeze == "all":
             self.head.requires_grad_(False)
         self.lay_out(self.backbone)
@@ -149,7 +188,8 @@ class Method(Measured):
             classifier: its tensors, empty where there were none.
         """
         if self.backbone.freeze == "all":
-            weights.load_head(self.head, classifier, remedy="name its kind with `--model.head`")
+            with advice("Name its kind with `--model.head`.", on=weights.ClassifierError):
+                weights.load_head(self.head, classifier)
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer over what is trainable, and the schedule."""
@@ -179,9 +219,11 @@ class Method(Measured):
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
             self.start(self.backbone.load())
             if data is not None:
-                self.split.copy_(torch.frombuffer(bytearray.fromhex(data.fingerprints["train"]), dtype=torch.uint8))
                 self.synthetic.copy_(torch.tensor(data.synthetic))
-            self.exposure = self.exposed(data)
+            self.training_record = self.inherited_record()
+        if self.trainer.max_epochs != 0 and not self.fast_dev_run:
+            here = TrainingRecord() if data is None else TrainingRecord(data.contents("train"), complete=True)
+            self.training_record |= here
         if self.trainer.max_epochs == 0:
             return
         if not self.trainer.optimizers:
@@ -189,7 +231,7 @@ class Method(Measured):
                 "there is nothing to train, since everything is frozen: say `--trainer.max_epochs 0` to keep the file "
                 "as a run, or `--model.backbone.freeze features`."
             )
-        if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not self.fast_dev_run:
             for part in (self.schedule, *self.timed):
                 part.check(self.epochs)
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
@@ -198,12 +240,9 @@ class Method(Measured):
                 f"{self.trainer.accumulate_grad_batches} batches it is another objective than on one large batch."
             )
 
-    def exposed(self, data: LongTailed | None) -> Exposure:
-        """Return what the network will have seen once it is trained on some data, or nothing is trained at all."""
-        before = self.backbone.exposure
-        if self.trainer.max_epochs == 0 or self.trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return before
-        return before | (Exposure() if data is None else Exposure(data.contents("train"), whole=True))
+    def inherited_record(self) -> TrainingRecord:
+        """Return the images of the trainings that this one starts from."""
+        return self.backbone.training_record
 
     def check_views(self, views: int) -> None:
         """Raise `InputError` where several views of an image have no meaning."""
@@ -259,9 +298,12 @@ class Method(Measured):
     # ---- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the training has cost so far, seconds (evaluations included) and images, and what has been seen."""
+        """Keep what the network was trained on, and the cost so far: seconds (evaluations included) and images."""
         checkpoint["seconds"], checkpoint["images"] = self.seconds, self.images
-        self.exposure.write(checkpoint)
+        self.training_record.write(checkpoint)
+        if self.preprocessing is not None:
+            self.preprocessing.write(checkpoint)
+        checkpoint["classes"] = self.classes
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not fit, saying why."""
@@ -277,9 +319,10 @@ class Method(Measured):
                 "the checkpoint has no state of an optimizer, so its training cannot go on: start another from it with "
                 "`--model.backbone Pretrained --model.backbone.checkpoint`."
             )
-        state.setdefault("synthetic", torch.zeros_like(self.synthetic))  # of a run from before there were such images
         problems = weights.misfits(state, self.state_dict())
         if problems:
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
         self.seconds, self.images = checkpoint.get("seconds", 0.0), checkpoint.get("images", 0)
-        self.exposure = Exposure.read(checkpoint)
+        self.training_record = TrainingRecord.read(checkpoint)
+        self.preprocessing = Preprocessing.read(checkpoint) or self.preprocessing
+        self.classes = checkpoint.get("classes") or self.classes

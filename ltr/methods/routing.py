@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ltr import distributed
 from ltr.backbones import MultiExpert
 from ltr.contracts import Backbone, Batch, HeadFactory, Loss, Output, Schedule, Target
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.heads import Cosine, Router
 from ltr.methods.cached import Cached
 from ltr.run import weights
@@ -107,8 +107,8 @@ class Routing(Cached):
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
         """Take over the classifiers of the experts; the gates are new."""
-        remedy = "name the kind that each expert has with `--model.head`"
-        weights.load_head(self.head, classifier, remedy=remedy, added=self.head.added)
+        with advice("Name the kind of each expert's classifier with `--model.head`.", on=weights.ClassifierError):
+            weights.load_head(self.head, classifier, added=self.head.added)
 
     # ---- training
 
@@ -181,8 +181,7 @@ class Routing(Cached):
         Returns:
             What 0 to E experts cost with the gates that were asked, and what all cost without gates.
         """
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        image = data.prepare(data.splits["test"].images[:1])
+        image = self.ready(self.data.splits["test"].images[:1])
         training = self.training
         self.eval()
         maps = self.network.common(image)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Backbone, Head
+from ltr.errors import advice
 from ltr.run import weights
 
 
@@ -34,8 +35,12 @@ class Teacher:
         Raises:
             InputError: where it does not fit, for another number of classes or another kind of classifier, too.
         """
-        remedy = "name its kind with `--model.teacher_head`"
-        weights.load_head(self.head, self.backbone.load(), remedy=remedy, origin="the teacher")
+        classifier = self.backbone.load()
+        with (
+            advice("It is the file of the teacher."),
+            advice("Name the kind of its classifier with `--model.teacher_head`.", on=weights.ClassifierError),
+        ):
+            weights.load_head(self.head, classifier)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
         """Move to where the batches are and to their precision, and lay the backbone out for the images."""

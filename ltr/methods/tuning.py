@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import SGD
 
 from ltr.contracts import Backbone, HeadFactory, LossFactory, Schedule
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.heads import Linear
 from ltr.losses import GML
 from ltr.methods.cached import Cached
@@ -51,7 +51,6 @@ class Tuning(Cached):
     """
 
     old_known: Tensor
-    backbone_split: Tensor
 
     def __init__(
         self,
@@ -91,19 +90,16 @@ class Tuning(Cached):
                 "`--model.reset true`."
             )
         self.register_buffer("old_known", torch.tensor(False))
-        self.register_buffer("backbone_split", torch.zeros(32, dtype=torch.uint8))
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
         """Keep the old head before anything touches the new one."""
         if classifier:
-            weights.load_head(self.old_head, classifier, remedy="name its kind with `--model.old_head`")
+            with advice("Name its kind with `--model.old_head`.", on=weights.ClassifierError):
+                weights.load_head(self.old_head, classifier)
             self.old_known.fill_(True)
-        if self.backbone.seen is not None:
-            self.backbone_split.copy_(self.backbone.seen)
         if not self.reset:
-            weights.load_head(
-                self.head, classifier, remedy="start a new head with `--model.reset true`", added=self.head.added
-            )
+            with advice("Start a new head with `--model.reset true`.", on=weights.ClassifierError):
+                weights.load_head(self.head, classifier, added=self.head.added)
 
     def train(self, mode: bool = True) -> Tuning:
         """Switch the new head to training mode; the old one stays as it is."""

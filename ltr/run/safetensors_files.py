@@ -18,7 +18,7 @@ REST = "checkpoint"
 def write(path: Path, content: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """Write a checkpoint.
 
-    Tensors beside the state_dict are named by their way, `exposure/images`; what is no tensor is in the metadata.
+    Tensors beside the state_dict are named by their path, `training_record/images`; everything else is in the metadata.
 
     Args:
         path: of the file.

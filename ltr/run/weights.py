@@ -27,6 +27,11 @@ UNREADABLE = (
     struct.error,
 )
 
+
+class ClassifierError(InputError):
+    """A file has no classifier, or one of another kind than the head that should receive it."""
+
+
 # The part of a head that makes embeddings and no logits: a classifier is whole without it.
 BESIDE = "projection."
 
@@ -111,9 +116,7 @@ def load_head(
     head: nn.Module,
     classifier: Mapping[str, Tensor],
     *,
-    remedy: str,
     added: Sequence[str] = (),
-    origin: str = "the file",
 ) -> None:
     """Copy the classifier of a file into a head.
 
@@ -122,24 +125,23 @@ def load_head(
     Args:
         head: the head that receives it.
         classifier: tensors by the names of a head.
-        remedy: what to do where its kind is another, for the error.
         added: tensors of the head that stay as they are where the file has none of that name.
-        origin: what the classifier is from, for the error.
 
     Raises:
-        InputError: where they do not fit, for another number of classes first.
+        InputError: if the numbers of classes differ.
+        ClassifierError: if there is no classifier, or one of another kind.
     """
     own = head.state_dict()
     if not classifier:
-        raise InputError(f"{origin} has no classifier (none named fc, linear or classifier): {remedy}.")
+        raise ClassifierError("the file has no classifier (none is named fc, linear or classifier).")
     for key, value in classifier.items():
         if key in own and not key.startswith(BESIDE) and value.shape[:1] != own[key].shape[:1]:
-            raise InputError(f"{origin}'s classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
+            raise InputError(f"the file's classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
     starts = {key: value for key, value in own.items() if key in added or key.startswith(BESIDE)}
     classifier = starts | {key: value for key, value in classifier.items() if key in own or not key.startswith(BESIDE)}
     problems = misfits(classifier, own)
     if problems:
-        raise InputError(
-            f"{origin}'s classifier does not fit a {type(head).__name__} head ({'; '.join(problems)}): {remedy}."
+        raise ClassifierError(
+            f"the file's classifier does not fit a {type(head).__name__} head ({'; '.join(problems)})."
         )
     head.load_state_dict(classifier)

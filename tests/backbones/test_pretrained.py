@@ -112,32 +112,22 @@ def run_of_ours(method: Method, name: str = "mine") -> None:
 def test_a_run_of_ours(checkpoint: str) -> None:
     method = Method(network(), COUNTS)
     method.head.load_state_dict(classifier())
-    method.split.copy_(torch.arange(32))
     run_of_ours(method)
     check(checkpoint)
-    pretrained = Pretrained(checkpoint, ResNet20(width=2))
-    pretrained.load()
-    assert torch.equal(pretrained.seen, torch.arange(32)), "what the weights have seen is known"
 
 
-@pytest.mark.parametrize(("seen", "known"), [(7, True), (8, False)])
-def test_a_tuned_run_of_ours(seen: int, known: bool) -> None:
+def test_a_tuned_run_of_ours() -> None:
     tuned = Tuning(Pretrained("anything", network()), COUNTS)
     tuned.head.load_state_dict(classifier())
-    tuned.split.fill_(7)
-    tuned.backbone_split.fill_(seen)
     run_of_ours(tuned)
     check("mine")
-    pretrained = Pretrained("mine", ResNet20(width=2))
-    pretrained.load()
-    assert (pretrained.seen is not None) == known, "a backbone and a head of different images have seen no one split"
 
 
-def test_a_stranger_has_seen_who_knows_what() -> None:
+def test_the_training_images_of_a_public_file_are_not_known() -> None:
     torch.save(bare(), FILE)
     pretrained = Pretrained(FILE, ResNet20(width=2))
     pretrained.load()
-    assert pretrained.seen is None
+    assert not pretrained.training_record.complete
 
 
 def test_the_file_is_not_read_before_training_starts() -> None:

@@ -15,9 +15,8 @@ from torch import Tensor
 from torchvision import transforms
 from torchvision.transforms import AutoAugmentPolicy, InterpolationMode
 
-from ltr.contracts import Transform
+from ltr.contracts import Transform, normalise
 from ltr.data import LongTailed
-from ltr.data.transforms import normalise
 from ltr.run import lookup
 
 NORMALISED: list[Any] = [transforms.ToTensor(), transforms.Normalize(LongTailed.mean, LongTailed.std)]

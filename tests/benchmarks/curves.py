@@ -9,8 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from loops import Usual, resident
 
 from ltr import files
+from ltr.contracts import normalise
 from ltr.data import LongTailed
-from ltr.data.transforms import normalise
 from ltr.methods import Method
 
 

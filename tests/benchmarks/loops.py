@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from ltr.backbones import ResNet32
+from ltr.contracts import normalise
 from ltr.data import CropFlip, LongTailed
-from ltr.data.transforms import normalise
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.machine import cores

@@ -133,20 +133,20 @@ def test_only_the_images_of_training_steps_are_reworked(trainer: Make) -> None:
     shown = torch.cat(watch.images)
     known = (shown[:, None] == plain[None]).flatten(2).all(2).any(1)
     assert 0.2 < known.double().mean() < 0.9, "some are as they were, some are not"
-    assert not data.reworks, "the data are left as they were"
+    assert not method.reworks, "the method is left as it was"
 
 
-def test_a_failed_training_leaves_the_data_as_they_were(trainer: Make) -> None:
+def test_a_failed_training_leaves_the_method_as_it_was(trainer: Make) -> None:
     class Fail(Callback):
         def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-            assert len(trainer.datamodule.reworks) == 1  # type: ignore[attr-defined]
+            assert len(module.reworks) == 1  # type: ignore[arg-type]
             raise RuntimeError("enough")
 
     data = Synthetic()
     method = Method(ResNet20(width=2), data.counts, schedule=CosineSchedule())
     with pytest.raises(RuntimeError, match="enough"):
         trainer(1, callbacks=[CAMSampling(), Fail()]).fit(method, datamodule=data)
-    assert not data.reworks
+    assert not method.reworks
 
 
 def test_a_resumed_run_keeps_its_foregrounds(run_file: Path, trainer: Make, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_masks_of_any_size_survive_a_checkpoint() -> None:
 def test_other_heads_are_refused(trainer: Make) -> None:
     data = Synthetic()
     method = Method(ResNet20(width=2), data.counts, head=Cosine, schedule=CosineSchedule())
-    with pytest.raises(InputError, match="CAMSampling is for the rows of a Linear head, and this head is Cosine"):
+    with pytest.raises(InputError, match=r"needed, and this head is Cosine\. Leave out `CAMSampling`"):
         trainer(1, callbacks=[CAMSampling()]).fit(method, datamodule=data)
 
 

@@ -91,13 +91,11 @@ def test_a_prediction_has_the_sets_of_the_test(trainer: Make, tmp_path: Path) ->
 
 
 def test_images_that_the_network_has_seen_are_refused(trainer: Make, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"prediction sets needs a validation split: .*--data\.val_per_class"):
+    with pytest.raises(InputError, match=r"there is no validation split: .*--data\.val_per_class"):
         measured(trainer, Synthetic(), tmp_path, Conformal())
-    data = Synthetic(val_per_class=2)
-    method = network(data)
-    method.split.fill_(3)
-    with pytest.raises(InputError, match="images that the backbone has not seen"):
-        trainer(callbacks=[Conformal()]).test(method, datamodule=data, verbose=False)
+    method = network(Synthetic())
+    with pytest.raises(InputError, match=r"trained on 9 of the 9 images of the .*leave out `Conformal`"):
+        trainer(callbacks=[Conformal()]).test(method, datamodule=Synthetic(val_per_class=2), verbose=False)
 
 
 @pytest.mark.parametrize("words", [{"alpha": 0.0}, {"alpha": 1.0}, {"share": 1.5}])

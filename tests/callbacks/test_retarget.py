@@ -21,6 +21,7 @@ from ltr.contracts import Output
 from ltr.data import Synthetic
 from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.schedules import Cosine
 
 Make = Callable[..., Trainer]
 COUNTS = [90, 9, 1]
@@ -112,21 +113,20 @@ def test_labels_of_test_images_are_never_looked_at(prior: Any, trainer: Make) ->
 
 
 def test_bbse_needs_images_that_the_network_has_not_seen(trainer: Make) -> None:
-    with pytest.raises(InputError, match=r"BBSE needs a validation split: .*--data\.val_per_class.*`prior: em`"):
+    with pytest.raises(InputError, match=r"there is no validation split: .*--data\.val_per_class.*`prior: em`"):
         measure(trainer, network(Synthetic()), Synthetic(), Retarget("bbse"))
     data = Synthetic(val_per_class=2)
-    method = network(data)
-    measure(trainer, method, data, Retarget("bbse"))
-    method.split.fill_(3)
-    with pytest.raises(InputError, match="BBSE needs images that the backbone has not seen"):
-        measure(trainer, method, data, Retarget("bbse"))
+    measure(trainer, network(data), data, Retarget("bbse"))
+    with pytest.raises(InputError, match="the network was trained on 9 of the 9 images of the validation split"):
+        measure(trainer, network(Synthetic()), data, Retarget("bbse"))
 
 
+@pytest.mark.filterwarnings("ignore:Found .* module.* in eval mode")
 def test_what_a_file_was_trained_on_is_not_known(trainer: Make, run_file: Path) -> None:
     data = Synthetic(val_per_class=2)
-    method = Method(Pretrained(str(run_file), ResNet20(width=2)), data.counts)
-    method.split.copy_(network(data).split)
-    with pytest.raises(InputError, match="another split or an unknown one"):
+    method = Method(Pretrained(str(run_file), ResNet20(width=2)), data.counts, schedule=Cosine())
+    trainer(1).fit(method, datamodule=data)
+    with pytest.raises(InputError, match="not known whether the network was trained on images of the validation"):
         measure(trainer, method, data, Retarget("bbse"))
 
 

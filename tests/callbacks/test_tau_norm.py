@@ -75,11 +75,11 @@ def test_a_linear_classifier_beside_a_projection_is_one() -> None:
     torch.testing.assert_close(found, features @ weight.T)
     cosine = Method(ResNet20(width=2), [9, 5, 1], head=partial(Projection, classifier=Cosine))
     with pytest.raises(InputError, match="this head is Cosine"):
-        linear_classifier(cosine, "TauNorm")
+        linear_classifier(cosine)
 
 
 @pytest.mark.parametrize("head", [Cosine, LWS])
 def test_other_heads_are_refused(trainer, head) -> None:
     data = Synthetic()
-    with pytest.raises(InputError, match=f"TauNorm is for the rows of a Linear head, and this head is {head.__name__}"):
+    with pytest.raises(InputError, match=rf"needed, and this head is {head.__name__}\. Leave out `TauNorm`"):
         trainer(callbacks=[TauNorm()]).test(Method(ResNet20(width=2), data.counts, head=head), datamodule=data)

@@ -338,4 +338,4 @@ def test_temperatures_are_fitted_on_images_that_nothing_has_seen(tiny, ltr, caps
     assert ltr("fit", GML, "--name gml2 --model.backbone.checkpoint b --data.val_per_class 2") == 0
     capsys.readouterr()
     assert ltr("test --ckpt_path gml2", fit) == 2
-    assert "images that the backbone has not seen" in capsys.readouterr().err
+    assert "images of the validation split" in capsys.readouterr().err

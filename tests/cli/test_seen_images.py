@@ -73,15 +73,15 @@ def test_the_backbone_has_seen_images_too(ltr) -> None:
     with pytest.warns(UserWarning, match="was trained on"):
         assert ltr("test --ckpt_path tuned") == 0
     assert seen("tuned") == len(split(0)["train"] & split(1)["test"])
-    exposure = torch.load("checkpoints/tuned/last.ckpt")["exposure"]
-    assert len(exposure["images"]) == len(split(0)["train"] | split(1)["train"])
+    record = torch.load("checkpoints/tuned/last.ckpt")["training_record"]
+    assert len(record["images"]) == len(split(0)["train"] | split(1)["train"])
 
 
 def test_a_file_that_was_kept_as_it_is_has_seen_nothing_more(ltr) -> None:
     assert ltr(PLAIN, "--name a") == 0
     as_it_is = TUNED.replace("gml", "pretrained").replace("max_epochs 1", "max_epochs 0")
     assert ltr(as_it_is, "--name b --data.subset_seed 1 --model.backbone.checkpoint a") == 0
-    first, second = (torch.load(f"checkpoints/{name}/last.ckpt")["exposure"]["images"] for name in "ab")
+    first, second = (torch.load(f"checkpoints/{name}/last.ckpt")["training_record"]["images"] for name in "ab")
     assert torch.equal(first, second)
 
 
@@ -89,8 +89,8 @@ def test_a_file_that_was_kept_as_it_is_has_seen_nothing_more(ltr) -> None:
 def test_what_is_not_known_is_not_called_nothing(ltr, stranger: bool) -> None:
     assert ltr(PLAIN, "--name a") == 0
     content = torch.load("checkpoints/a/last.ckpt")
-    del content["exposure"]
-    torch.save(content, "checkpoints/a/last.ckpt")  # as runs were before
+    del content["training_record"]
+    torch.save(content, "checkpoints/a/last.ckpt")
     run = "a"
     if stranger:
         torch.save(content["state_dict"], "bare.pt")

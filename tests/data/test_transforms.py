@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms import functional as reference
 
-from ltr.data.transforms import CropFlip, Plain, normalise
+from ltr.contracts import normalise
+from ltr.data.transforms import CropFlip, Plain
 
 
 def images(size: int, height: int = 8, width: int = 6) -> Tensor:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ltr.cli import main
+from ltr.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -92,7 +91,6 @@ def test_safetensors_say_what_they_are(tmp_path: Path) -> None:
     assert json.loads(said["counts"]) == [20, 14, 10, 7, 5]
     assert json.loads(said["architecture"])["head"]["init_args"]["scale"] == 16
     assert json.loads(said["mean"]) == pytest.approx([0.4914, 0.4822, 0.4465])
-    assert said["split"] == metrics("checkpoints/cosine/test")["data"]["fingerprints"]["train"]
     assert said["ltr"]
 
 
@@ -113,18 +111,6 @@ def test_a_small_checkpoint_is_a_run_of_its_own(tmp_path: Path, capsys: pytest.C
     assert run("export --ckpt_path tuned --to checkpoint --output checkpoints/plain") == 2, "a run is not replaced"
     assert run(f"fit --ckpt_path {light}/last.ckpt --trainer.max_epochs 2") == 2
     assert "no state of an optimizer, so its training cannot go on" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("words", "known"), [("", True), ("--data.subset_seed 1", False)])
-def test_an_older_run_learns_what_it_has_seen_from_its_own_data(words: str, known: bool, tmp_path: Path) -> None:
-    shutil.copytree("checkpoints/plain", tmp_path / "old")
-    content = torch.load(tmp_path / "old" / "last.ckpt")
-    exposure = content.pop("exposure")
-    torch.save(content, tmp_path / "old" / "last.ckpt")
-    assert run(f"export --ckpt_path {tmp_path}/old --to checkpoint --output {tmp_path}/new {words}") == 0
-    found = torch.load(tmp_path / "new" / "last.ckpt")["exposure"]
-    assert found["whole"] is known
-    assert torch.equal(found["images"], exposure["images"]) is known
 
 
 def test_another_network_is_an_error_and_leaves_no_file(

@@ -158,7 +158,7 @@ def test_everything_that_should_change_changes(trainer: Make, momentum: float | 
     watch, data = Watch(), views()
     trainer(2, callbacks=[watch]).fit(model := method(data, momentum=momentum), datamodule=data)
     before, after = watch.states[0], watch.states[-1]
-    assert {key for key in before if torch.equal(before[key], after[key])} == {"counts", "split", "synthetic"}
+    assert {key for key in before if torch.equal(before[key], after[key])} == {"counts", "synthetic"}
     assert model.queue.pushed == 2 * sum(data.counts)
     assert {"train", "test"} <= set(model.reports)
 

@@ -18,8 +18,9 @@ from ltr.data import CropFlip, Plain, Synthetic
 from ltr.errors import InputError
 from ltr.heads import LWS
 from ltr.losses import LDAM, CrossEntropy
-from ltr.methods import Tuning
+from ltr.methods import Method, Tuning
 from ltr.optimizers import SAM
+from ltr.schedules import Cosine
 
 Make = Callable[..., Trainer]
 # Lightning wonders at modules in evaluation mode; that a frozen backbone stays in it is the point.
@@ -135,11 +136,16 @@ def test_nothing_is_left_behind(run_file: Path, trainer: Make) -> None:
 
 
 def test_what_backbone_and_head_have_seen_is_kept(run_file: Path, trainer: Make) -> None:
-    data = Synthetic()
+    first, data = Synthetic(), Synthetic(subset_seed=1)
+    method = Method(ResNet20(width=2), first.counts, schedule=Cosine())
+    training = trainer(1)
+    training.fit(method, datamodule=first)
+    training.save_checkpoint(run_file)
     model = tuning(run_file, data)
     trainer(1).fit(model, datamodule=data)
-    assert bytes(model.split.tolist()).hex() == data.fingerprints["train"]
-    assert model.backbone_split.tolist() == [7] * 32
+    assert model.training_record.complete
+    expected = {*first.contents("train").tolist(), *data.contents("train").tolist()}
+    assert {*model.training_record.images.tolist()} == expected
 
 
 def test_the_whole_network_is_what_is_saved(run_file: Path, trainer: Make, tmp_path: Path) -> None:
@@ -154,7 +160,7 @@ def test_the_whole_network_is_what_is_saved(run_file: Path, trainer: Make, tmp_p
     other.load_state_dict(torch.load(tmp_path / "tuned.ckpt")["state_dict"])
     trainer(1).test(other, datamodule=Synthetic(), verbose=False)
     assert str(other.reports["test"]) == str(model.reports["test"])  # NaN where there is no class with many images
-    images = data.prepare(data.splits["test"].images)
+    images = data.splits["test"].images
     model.eval()
     other.eval()
     assert torch.equal(other.predict(images).logits, model.predict(images).logits)

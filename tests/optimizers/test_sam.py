@@ -82,8 +82,7 @@ def test_a_training_is_the_loop_by_hand(trainer) -> None:
     assert len(watch.batches) == 6
     expected = other.state_dict()
     for key, value in method.state_dict().items():
-        if key != "split":
-            torch.testing.assert_close(value, expected[key], rtol=1e-6, atol=1e-9, msg=key)
+        torch.testing.assert_close(value, expected[key], rtol=1e-6, atol=1e-9, msg=key)
     for epoch, found in enumerate(watch.losses):
         part = losses[3 * epoch : 3 * epoch + 3]
         mean = sum(loss * size for loss, size in part) / sum(size for _, size in part)

@@ -19,7 +19,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
             "known": torch.tensor(True),
             "counts": torch.tensor([3, 1]),
         },
-        "exposure": {"images": torch.tensor([-5, 7]), "whole": True},
+        "training_record": {"images": torch.tensor([-5, 7]), "complete": True},
         "teacher": {"backbone": {"conv.weight": torch.ones(2)}, "head": {}},
         "config": "model: {}\n",
         "epoch": 3,
@@ -28,8 +28,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     safetensors_files.write(tmp_path / "a.safetensors", content, {"classes": ["a", "b"], "note": "text"})
     found = safetensors_files.read(tmp_path / "a.safetensors")
     assert list(found) == list(content)
-    assert torch.equal(found["exposure"].pop("images"), torch.tensor([-5, 7]))
-    assert found["exposure"] == {"whole": True}
+    assert torch.equal(found["training_record"].pop("images"), torch.tensor([-5, 7]))
+    assert found["training_record"] == {"complete": True}
     assert torch.equal(found["teacher"]["backbone"]["conv.weight"], torch.ones(2))
     assert found["teacher"]["head"] == {}
     for key, tensor in content["state_dict"].items():

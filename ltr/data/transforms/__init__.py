@@ -5,7 +5,6 @@ from ltr.data.transforms.color_jitter import ColorJitter
 from ltr.data.transforms.compose import Compose, MultiView, Plain
 from ltr.data.transforms.crop_flip import CropFlip
 from ltr.data.transforms.cutout import Cutout
-from ltr.data.transforms.normalise import normalise
 from ltr.data.transforms.rand_augment import RandAugment
 from ltr.data.transforms.resized_crop import ResizedCrop
 from ltr.data.transforms.rotation import Rotation
@@ -25,5 +24,4 @@ __all__ = [
     "Rotation",
     "SADEView",
     "SimCLRView",
-    "normalise",
 ]
