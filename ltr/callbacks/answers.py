@@ -10,10 +10,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ltr import distributed
-from ltr.callbacks.adjustment import Adjustment
 from ltr.contracts import Answer
 from ltr.data import LongTailed
-from ltr.methods import Method
+from ltr.methods.method import Adjustment, Method
 
 
 class Answers(Callback):

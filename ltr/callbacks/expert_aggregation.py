@@ -10,11 +10,10 @@ from torch.nn import functional as F
 from torch.optim import SGD
 
 from ltr import seeds
-from ltr.callbacks.adjustment import Adjustment
 from ltr.contracts import Output, Transform
 from ltr.data import LongTailed, SADEView
 from ltr.errors import InputError
-from ltr.methods import Method
+from ltr.methods.method import Adjustment, Method
 
 
 class ExpertAggregation(Adjustment):

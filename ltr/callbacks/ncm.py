@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltr.callbacks.adjustment import Adjustment
 from ltr.contracts import Output
 from ltr.counts import per_class
 from ltr.data import LongTailed
-from ltr.methods import Method
+from ltr.methods.method import Adjustment, Method
 
 
 class NCM(Adjustment):

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.fitting import minimise
 from ltr.callbacks.unseen import NotUnseenError, check_unseen
 from ltr.contracts import Output
 from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
-from ltr.methods import Method, Tuning
+from ltr.methods import Tuning
+from ltr.methods.method import Adjustment, Method
 
 RANGE = (0.05, 20.0)
 

@@ -30,7 +30,6 @@ class Measured(LightningModule, ABC):
     Attributes:
         counts: (C,) the same, kept in checkpoints.
         synthetic: (C,) how many of them are synthetic, likewise; the reports are by the others.
-        adjustments: what callbacks change at test time, in their order.
         reports: the last report of each split.
         measures: the numbers of this epoch by `split/measure`.
         images: how many went through the network in training, views and second looks counted, over all processes.
@@ -43,7 +42,6 @@ class Measured(LightningModule, ABC):
         super().__init__()
         self.register_buffer("counts", torch.tensor(counts))
         self.register_buffer("synthetic", torch.zeros_like(self.counts))
-        self.adjustments: list[Any] = []
         self.reports: dict[str, Report] = {}
         self.measures: dict[str, float] = {}
         self.recalls = Recalls(len(counts))
@@ -67,11 +65,9 @@ class Measured(LightningModule, ABC):
     def answer(self, batch: Batch) -> Output:
         """Run a batch."""
 
+    @abstractmethod
     def adjusted(self, output: Output) -> Output:
-        """Apply what the callbacks vary at test time, in their order."""
-        for adjustment in self.adjustments:
-            output = adjustment.adjust(self, output)
-        return output
+        """Change an output as the adjustments of the evaluation do."""
 
     # ---- training
 

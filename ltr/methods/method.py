@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
@@ -59,6 +61,8 @@ class Method(Measured):
     Attributes:
         preprocessing: what its images go through, that of the data it was trained on; None before it knows any.
         classes: the names of the classes, likewise; empty before.
+        adjustments: what changes its outputs, in order. A test, a validation or a prediction takes the `Adjustment`s
+            among the callbacks of its trainer and prepares them; without a trainer, set and prepare them yourself.
         reworks: what callbacks do to the uint8 images of a training batch before they are augmented, in their order.
         training_record: the images of this training and of those it started from; unknown before the first training.
     """
@@ -92,6 +96,7 @@ class Method(Measured):
         self.training_record = TrainingRecord()
         self.preprocessing: Preprocessing | None = None
         self.classes: list[str] = []
+        self.adjustments: list[Adjustment] = []
         self.reworks: list[Callable[[Batch], Batch]] = []
         if self.mix is not None:
             if not self.loss.mixable:
@@ -160,10 +165,31 @@ class Method(Measured):
         """
         return self.adjusted(self(self.ready(images)))
 
+    def adjusted(self, output: Output) -> Output:
+        """Apply the adjustments in their order."""
+        for adjustment in self.adjustments:
+            output = adjustment.adjust(self, output)
+        return output
+
+    # ---- evaluation
+
+    def on_test_start(self) -> None:
+        """Prepare the adjustments, in their order, now that the weights are loaded."""
+        for adjustment in self.adjustments:
+            adjustment.prepare(self, self.data)
+
+    on_validation_start = on_predict_start = on_test_start
+
+    def teardown(self, stage: str) -> None:
+        """Forget the adjustments of this evaluation."""
+        self.adjustments = []
+
     # ---- training
 
     def setup(self, stage: str) -> None:
-        """Learn how images are prepared, lay the backbone out for the device, and fix what is frozen."""
+        """Take the adjustments of an evaluation and the preprocessing of the data; prepare the backbone."""
+        callbacks = [] if stage == "fit" else getattr(self.trainer, "callbacks", [])
+        self.adjustments = [callback for callback in callbacks if isinstance(callback, Adjustment)]
         data = getattr(self.trainer, "datamodule", None)
         if data is not None and (stage == "fit" or self.preprocessing is None):
             self.preprocessing, self.classes = data.preprocessing, list(data.classes)
@@ -326,3 +352,30 @@ class Method(Measured):
         self.training_record = TrainingRecord.read(checkpoint)
         self.preprocessing = Preprocessing.read(checkpoint) or self.preprocessing
         self.classes = checkpoint.get("classes") or self.classes
+
+
+class Adjustment(Callback, ABC):
+    """A change of the outputs of a network wherever it is evaluated: validation, test, prediction; never in training.
+
+    Several adjustments act in the order of the list of callbacks.
+    """
+
+    @abstractmethod
+    def adjust(self, method: Method, output: Output) -> Output:
+        """Return the output with adjusted logits (B, C); a pure function once the adjustment is prepared."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What a result must say of the adjustment."""
+
+    def prepare(self, method: Method, data: LongTailed) -> None:
+        """Compute what the adjustment needs, once the weights are loaded.
+
+        Raises:
+            InputError: if the adjustment has no meaning for the method or the data.
+        """
+
+    def before(self, method: Method) -> list[Adjustment]:
+        """Return the adjustments that act before this one."""
+        return method.adjustments[: method.adjustments.index(self)]
