@@ -317,17 +317,19 @@ class Loss(Timed, nn.Module, ABC):
 class Sampler(Timed, torch.utils.data.Sampler[int], ABC):
     """Labels to the indices of an epoch; shards itself over the processes of a distributed run.
 
-    The order depends on the run's seed and the epoch only, so it can be had again.
+    The order depends on seed and epoch only, so a resumed run draws it again.
 
     Args:
         labels: (N,) class indices of the training split.
 
     Attributes:
+        seed: of the run; the data module sets it.
         size: how many indices an epoch has over all processes, the same in every epoch; N where a sampler says nothing.
         streams: how many streams take turns in an epoch, always in one order; a shard keeps the turns whole.
     """
 
     streams: int = 1
+    seed: int = 0
 
     def __init__(self, labels: Tensor) -> None:
         self.labels, self.size = labels, len(labels)
@@ -342,7 +344,7 @@ class Sampler(Timed, torch.utils.data.Sampler[int], ABC):
         """Return the `size` indices of one epoch, over all processes, as an int64 tensor."""
 
     def __iter__(self) -> Iterator[int]:
-        turns = self.draw(seeds.generator(self.epoch)).reshape(-1, self.streams)
+        turns = self.draw(seeds.generator(self.seed, self.epoch)).reshape(-1, self.streams)
         return iter(turns[distributed.rank() :: distributed.world()].flatten().tolist())
 
     def __len__(self) -> int:

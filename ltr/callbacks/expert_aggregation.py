@@ -73,7 +73,7 @@ class ExpertAggregation(Adjustment):
             scores = torch.zeros(experts, device=device, requires_grad=True)
             optimizer = SGD([scores], lr=self.lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
             for epoch in range(self.epochs):
-                generator = seeds.generator(epoch)
+                generator = seeds.generator(method.seed, epoch)
                 order = torch.randperm(len(images), generator=generator)
                 torch.manual_seed(generator.initial_seed())  # the same views in every process
                 for here in torch.split(order, self.batch_size):

@@ -11,8 +11,8 @@ from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ltr import distributed
-from ltr.contracts import Batch, Preprocessing, SamplerFactory, Timed, Transform
+from ltr import distributed, seeds
+from ltr.contracts import Batch, Preprocessing, Sampler, SamplerFactory, Timed, Transform
 from ltr.counts import Tail, fingerprint, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
@@ -175,8 +175,12 @@ class LongTailed(Timed, LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Read the files, keep the chosen images and put them on the device of this process."""
-        if self.splits:
-            return
+        if not self.splits:
+            self.load_splits()
+        self.sampler = self.train_sampler(seeds.seed())
+
+    def load_splits(self) -> None:
+        """Fill `splits` and `files`."""
         splits = self.choose()
         self.files = {name: part.images for name, part in splits.items() if isinstance(part.images, ImageFiles)}
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
@@ -184,7 +188,12 @@ class LongTailed(Timed, LightningDataModule):
             name: split._replace(images=self.hold(name, split.images).to(device), labels=split.labels.to(device))
             for name, split in splits.items()
         }
-        self.sampler = self.make_sampler(splits["train"].labels)
+
+    def train_sampler(self, seed: int) -> Sampler:
+        """Return the sampler of a run with a seed; known after `setup`."""
+        sampler = self.make_sampler(self.splits["train"].labels.cpu())
+        sampler.seed = seed
+        return sampler
 
     def choose(self) -> dict[str, Split]:
         """Return the splits with the chosen images, files not yet decoded."""

@@ -75,14 +75,14 @@ class Cached(Method):
         data = self.data
         data.steps_at_once = self.steps_per_execution
         data.features = {name: self.featurise(data, name)[None] for name in data.monitored}
-        data.features["train"] = self.training_features(data)
+        data.features["train"] = self.training_features(data, self.seed)
         self.seconds += time.perf_counter() - start
         if self.device.type == "cpu":  # a head's arithmetic is too small to share between threads
             torch.set_num_threads(1)
 
-    def training_features(self, data: LongTailed) -> Tensor:
-        """Return (V, N, D) the features of the training split, in the views that a run of the present seed has."""
-        seeds.reseed(self.epochs)  # as in an epoch after the last, so that a resumed run caches the same views
+    def training_features(self, data: LongTailed, seed: int) -> Tensor:
+        """Return (V, N, D) the features of the training split, in the views of a run with a seed."""
+        seeds.reseed(seed, self.epochs)  # as in an epoch after the last, so that a resumed run caches the same views
         views = [self.featurise(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
         self.images += len(views) * len(views[0])
         return torch.stack(views)

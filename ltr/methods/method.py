@@ -63,6 +63,7 @@ class Method(Measured):
         classes: the names of the classes, likewise; empty before.
         adjustments: what changes its outputs, in order. A test, a validation or a prediction takes the `Adjustment`s
             among the callbacks of its trainer and prepares them; without a trainer, set and prepare them yourself.
+        seed: of what it draws: the one of `seed_everything` as it is built, and as a training or an evaluation starts.
         reworks: what callbacks do to the uint8 images of a training batch before they are augmented, in their order.
         training_record: the images of this training and of those it started from; unknown before the first training.
     """
@@ -97,6 +98,7 @@ class Method(Measured):
         self.preprocessing: Preprocessing | None = None
         self.classes: list[str] = []
         self.adjustments: list[Adjustment] = []
+        self.seed = seeds.seed()
         self.reworks: list[Callable[[Batch], Batch]] = []
         if self.mix is not None:
             if not self.loss.mixable:
@@ -188,6 +190,7 @@ class Method(Measured):
 
     def setup(self, stage: str) -> None:
         """Take the adjustments of an evaluation and the preprocessing of the data; prepare the backbone."""
+        self.seed = seeds.seed()
         callbacks = [] if stage == "fit" else getattr(self.trainer, "callbacks", [])
         self.adjustments = [callback for callback in callbacks if isinstance(callback, Adjustment)]
         data = getattr(self.trainer, "datamodule", None)
@@ -279,7 +282,7 @@ class Method(Measured):
         """Draw as any run of this seed draws in this epoch, and tell every part what time it is."""
         self.clock = time.perf_counter()
         self.begin_epoch()
-        seeds.reseed(self.current_epoch)
+        seeds.reseed(self.seed, self.current_epoch)
         if self.current_epoch == self.epochs - 1:
             self.trainer.check_val_every_n_epoch = 1  # the end of a run is always measured
         for part in self.timed:

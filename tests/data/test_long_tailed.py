@@ -114,6 +114,17 @@ def test_the_subset_has_a_seed_of_its_own(kind: type[LongTailed], monkeypatch: p
     assert other["train"] == fingerprint(ready(kind, subset_seed=1).splits["train"].indices)
 
 
+def test_the_sampler_has_the_seed_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = ready()
+    assert data.sampler.seed == 0
+    order = list(data.sampler)
+    monkeypatch.setenv("PL_GLOBAL_SEED", "7")
+    assert list(data.sampler) == order, "the seed is read once, when a run starts"
+    data.setup("fit")
+    assert data.sampler.seed == 7
+    assert list(data.sampler) == list(data.train_sampler(7)) != order
+
+
 def test_what_is_monitored() -> None:
     assert Synthetic().monitored == ["test"]
     assert Synthetic(val_per_class=1).monitored == ["val", "test"]
