@@ -51,7 +51,7 @@ class CAMSampling(Callback):
         data = pl_module.data
         with advice("Leave out `CAMSampling`."):
             classifier = linear_classifier(pl_module)
-        if data.features:
+        if pl_module.bank.features:
             raise InputError("CAMSampling reworks images, and cached features are none: say `--model.cache false`.")
         if self.masks is None or trainer.ckpt_path is None:
             self.masks = foregrounds(pl_module, classifier, data, self.threshold)

@@ -91,12 +91,9 @@ class HeadGrid(Callback):
         if trainer.current_epoch > 0:  # a resumed tuning, whose grid is there
             return
         start = time.perf_counter()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(pl_module.threads)  # of which a single head takes only one
         data = pl_module.data
         heads = self.fit(pl_module, data, show=trainer.progress_bar_callback is not None)
         self.rows = self.measure(pl_module, data, heads)
-        torch.set_num_threads(threads)
         pl_module.seconds += time.perf_counter() - start
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -158,20 +155,18 @@ class HeadGrid(Callback):
 
     def loader(self, method: Tuning, data: LongTailed, sampler: Sampler, stream: Stream) -> Resident:
         """Return a loader over the features that a run of the stream's seed trains on."""
-        if method.views == 0 or stream.seed == method.seed:
-            return data.loader("train", sampler, data.batch_size)
-        own = data.features["train"]
-        with stream.drawn():
-            data.features["train"] = method.training_features(data, stream.seed)
-        loader, data.features["train"] = data.loader("train", sampler, data.batch_size), own
-        return loader
+        features = method.bank.features["train"]
+        if method.views > 0 and stream.seed != method.seed:
+            with stream.drawn():
+                features = method.training_features(data, stream.seed)
+        return data.loader("train", sampler, data.batch_size, features=features)
 
     @torch.no_grad()
     def measure(self, method: Tuning, data: LongTailed, heads: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         """Return a row for the old head of each seed, then one per head and temperature, on every monitored split."""
         rows = []
         for split in data.monitored:
-            features, labels = data.features[split][0], data.splits[split].labels
+            features, labels = method.bank.features[split][0], data.splits[split].labels
 
             def worth(logits: Tensor, labels: Tensor = labels) -> dict[str, object]:
                 recall = Recall(logits.shape[1]).to(logits.device)

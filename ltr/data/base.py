@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -69,7 +70,6 @@ class LongTailed(Timed, LightningDataModule):
         size: height and width of its images.
         crop: height and width of the middle that an evaluation sees of an image; None for all of it.
         workers: processes that decode image files; None for one per core.
-        steps_at_once: how many batches of a training come at once, as one.
     """
 
     name: str
@@ -79,7 +79,6 @@ class LongTailed(Timed, LightningDataModule):
     follows: bool = False
     crop: int | None = None
     workers: int | None = None
-    steps_at_once: int = 1
     mean: tuple[float, float, float] = (0.4914, 0.4822, 0.4465)
     std: tuple[float, float, float] = (0.2023, 0.1994, 0.2010)
 
@@ -113,7 +112,6 @@ class LongTailed(Timed, LightningDataModule):
         self.synthetic = [0] * len(kept)
         self.splits: dict[str, Split] = {}
         self.files: dict[str, ImageFiles] = {}
-        self.features: dict[str, Tensor] = {}
 
     def usual_augment(self) -> Transform:
         """Return the augmentation that the set is usually trained with."""
@@ -228,41 +226,48 @@ class LongTailed(Timed, LightningDataModule):
         """Return the images of a split as they are kept during the run: files may be decoded once and for all."""
         return images
 
-    def loader(self, name: str, indices: Indices, batch_size: int, *, cached: bool = True) -> Resident:
+    def loader(self, name: str, indices: Indices, batch_size: int, *, features: Tensor | None = None) -> Resident:
         """Return a loader over a split.
 
         Args:
             name: the split.
             indices: the positions to visit.
             batch_size: images per step.
-            cached: whether cached features are taken where a tuning keeps some.
+            features: (V, N, D) features in V views, to be read in place of the images.
         """
         split = self.splits[name]
-        bank = self.features.get(name) if cached else None
-        if isinstance(split.images, Tensor) or bank is not None:
-            return Resident(split.labels, indices, batch_size=batch_size, images=split.images, features=bank)
+        if isinstance(split.images, Tensor) or features is not None:
+            return Resident(split.labels, indices, batch_size=batch_size, images=split.images, features=features)
         return Streamed(split.labels, indices, batch_size=batch_size, images=split.images, workers=self.workers)
 
     def plain(self, name: str) -> Resident:
-        """Return a loader over this process's share of a split, in order and without augmentation."""
-        shard = range(distributed.rank(), len(self.splits[name].labels), distributed.world())
-        return self.loader(name, shard, self.eval_batch_size, cached=name != "train")
+        """Return a loader over this process's share of the images of a split, in order and without augmentation."""
+        return self.loader(name, self.shard(name), self.eval_batch_size)
+
+    def evaluation_loader(self, name: str) -> Resident:
+        """Return a loader over this process's share of a split: features if the network caches them, else images."""
+        return self.loader(name, self.shard(name), self.eval_batch_size, features=self.bank.features.get(name))
+
+    def shard(self, name: str) -> range:
+        """Return the positions of this process's share of a split."""
+        return range(distributed.rank(), len(self.splits[name].labels), distributed.world())
 
     def train_dataloader(self) -> Resident:
-        """Return the training loader: cached features where a tuning keeps some, else images."""
-        return self.loader("train", self.sampler, self.batch_size * self.steps_at_once)
+        """Return the training loader: features if the network caches them, else images."""
+        bank = self.bank
+        return self.loader("train", self.sampler, self.batch_size * bank.steps, features=bank.features.get("train"))
 
     def val_dataloader(self) -> list[Resident]:
         """Return one loader per monitored split."""
-        return [self.plain(name) for name in self.monitored]
+        return [self.evaluation_loader(name) for name in self.monitored]
 
     def test_dataloader(self) -> Resident:
         """Return the test loader."""
-        return self.plain("test")
+        return self.evaluation_loader("test")
 
     def predict_dataloader(self) -> Resident:
         """Return the loader whose images are predicted: the test split."""
-        return self.plain("test")
+        return self.evaluation_loader("test")
 
     def prepare(self, images: Tensor, *, augment: bool = False) -> Tensor:
         """Turn uint8 images (B, 3, H, W) into the input of a network that is trained on them, float32.
@@ -273,19 +278,40 @@ class LongTailed(Timed, LightningDataModule):
         """
         return self.preprocessing.normalised(self.augment(images)) if augment else self.preprocessing(images)
 
-    def on_exception(self, exception: BaseException) -> None:
-        """Let cached features go where a tuning fails."""
-        self.features.clear()
-        self.steps_at_once = 1
-
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Let the network prepare a batch; Lightning asks the data to, and warns where a network does it."""
-        assert self.trainer is not None
-        return cast("Network", self.trainer.lightning_module).prepared(batch)
+        network = self.network
+        assert network is not None
+        return network.prepared(batch)
+
+    @property
+    def network(self) -> Network | None:
+        """The network that works on these data, if there is one."""
+        return cast("Network | None", self.trainer and self.trainer.lightning_module)
+
+    @property
+    def bank(self) -> FeatureBank:
+        """The features that the network has cached."""
+        return self.network.bank if self.network else FeatureBank()
+
+
+@dataclass(frozen=True)
+class FeatureBank:
+    """The features of a frozen backbone, which a training reads in place of the images.
+
+    Attributes:
+        features: (V, N, D) features of a split in V views, by the name of the split.
+        steps: how many training steps are taken on one batch of a loader, which is that much larger.
+    """
+
+    features: Mapping[str, Tensor] = field(default_factory=dict)
+    steps: int = 1
 
 
 class Network(Protocol):
-    """What prepares a batch for itself: `ltr.methods.Method`."""
+    """A network that prepares its batches and may cache features: `ltr.methods.Method`."""
+
+    bank: FeatureBank
 
     def prepared(self, batch: Batch) -> Batch:
         """Return a batch of uint8 images as the network takes it."""

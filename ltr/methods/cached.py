@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ltr import distributed, seeds
 from ltr.contracts import Backbone, Batch
 from ltr.data import LongTailed
+from ltr.data.base import FeatureBank
 from ltr.errors import InputError
 from ltr.methods.method import Method
 
@@ -63,7 +64,6 @@ class Cached(Method):
         if self.steps_per_execution > 1:
             self.check_rows()
             self.automatic_optimization = False
-        self.threads = torch.get_num_threads()
         if not self.cache:
             return
         if self.backbone.freeze == "none" or self.backbone.shift_bn:
@@ -73,12 +73,14 @@ class Cached(Method):
             )
         start = time.perf_counter()
         data = self.data
-        data.steps_at_once = self.steps_per_execution
-        data.features = {name: self.featurise(data, name)[None] for name in data.monitored}
-        data.features["train"] = self.training_features(data, self.seed)
+        features = {name: self.featurise(data, name)[None] for name in data.monitored}
+        features["train"] = self.training_features(data, self.seed)
+        self.bank = FeatureBank(features, self.steps_per_execution)
         self.seconds += time.perf_counter() - start
-        if self.device.type == "cpu":  # a head's arithmetic is too small to share between threads
-            torch.set_num_threads(1)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Return what sets the number of threads."""
+        return [OneThread()] if self.cache else []
 
     def training_features(self, data: LongTailed, seed: int) -> Tensor:
         """Return (V, N, D) the features of the training split, in the views of a run with a seed."""
@@ -136,7 +138,31 @@ class Cached(Method):
 
     def on_fit_end(self) -> None:
         """Let the features go."""
-        torch.set_num_threads(self.threads)
-        data = self.data
-        data.features.clear()
-        data.steps_at_once = 1
+        self.bank = FeatureBank()
+
+
+class OneThread(Callback):
+    """Train on one thread of a CPU, and put the number back at the end, even if the training fails.
+
+    The arithmetic of a head is too small to share between threads: they would spend more time waiting than computing.
+    The features are computed before, on all threads.
+    """
+
+    def __init__(self) -> None:
+        self.threads: int | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go over to one thread."""
+        if pl_module.device.type == "cpu":
+            self.threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the number back."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+            self.threads = None
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Put the number back."""
+        self.on_train_end(trainer, pl_module)

@@ -29,6 +29,7 @@ from ltr.contracts import (
     Timed,
 )
 from ltr.data import LongTailed
+from ltr.data.base import FeatureBank
 from ltr.errors import InputError, advice
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
@@ -63,6 +64,7 @@ class Method(Measured):
         classes: the names of the classes, likewise; empty before.
         adjustments: what changes its outputs, in order. A test, a validation or a prediction takes the `Adjustment`s
             among the callbacks of its trainer and prepares them; without a trainer, set and prepare them yourself.
+        bank: the cached features of a training, empty if there are none.
         seed: of what it draws: the one of `seed_everything` as it is built, and as a training or an evaluation starts.
         reworks: what callbacks do to the uint8 images of a training batch before they are augmented, in their order.
         training_record: the images of this training and of those it started from; unknown before the first training.
@@ -99,6 +101,7 @@ class Method(Measured):
         self.classes: list[str] = []
         self.adjustments: list[Adjustment] = []
         self.seed = seeds.seed()
+        self.bank = FeatureBank()
         self.reworks: list[Callable[[Batch], Batch]] = []
         if self.mix is not None:
             if not self.loss.mixable:
@@ -190,7 +193,7 @@ class Method(Measured):
 
     def setup(self, stage: str) -> None:
         """Take the adjustments of an evaluation and the preprocessing of the data; prepare the backbone."""
-        self.seed = seeds.seed()
+        self.seed, self.bank = seeds.seed(), FeatureBank()
         callbacks = [] if stage == "fit" else getattr(self.trainer, "callbacks", [])
         self.adjustments = [callback for callback in callbacks if isinstance(callback, Adjustment)]
         data = getattr(self.trainer, "datamodule", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.datasets import load_digits
 from ltr import distributed
 from ltr.counts import fingerprint, per_class
 from ltr.data import CropFlip, DigitsLT, LongTailed, Synthetic
+from ltr.data.base import FeatureBank
 from ltr.data.resident import Resident
 from ltr.errors import InputError
 from ltr.samplers import Power
@@ -173,7 +175,8 @@ def test_images_are_normalised() -> None:
 def test_cached_features_take_the_place_of_the_training_images() -> None:
     data = ready()
     size = sum(data.counts)
-    data.features["train"] = torch.arange(3 * size).view(3, size, 1).float()
+    bank = FeatureBank({"train": torch.arange(3 * size).view(3, size, 1).float()})
+    data.trainer = SimpleNamespace(lightning_module=SimpleNamespace(bank=bank))
     torch.manual_seed(0)
     views = []
     for batch in data.train_dataloader():
