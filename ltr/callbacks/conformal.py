@@ -91,7 +91,7 @@ class Conformal(AnswersCallback):
             "alpha": self.alpha,
             "score": self.score,
             "share": self.share,
-            **set_measures(sets, labels, (method.counts - method.synthetic).tolist()),
+            **set_measures(sets, labels, method.real),
             "always": int((self.thresholds >= split_conformal.EVERYTHING).sum()),
             "class_coverage": coverage_of(sets, labels).tolist(),
             "thresholds": self.thresholds.tolist(),

@@ -171,7 +171,7 @@ class HeadGrid(Callback):
             def worth(logits: Tensor, labels: Tensor = labels) -> dict[str, object]:
                 recall = Recall(logits.shape[1]).to(logits.device)
                 recall.update(logits.softmax(1), labels)
-                report = Report.of(recall, (method.counts - method.synthetic).tolist()).to_json()
+                report = Report.of(recall, method.real).to_json()
                 return {measure.key: report[measure.key] for measure in shown("main")}
 
             def logits(own: Mapping[str, Tensor], head: nn.Module, features: Tensor = features) -> Tensor:

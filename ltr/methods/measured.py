@@ -29,7 +29,7 @@ class Measured(LightningModule, ABC):
 
     Attributes:
         counts: (C,) the same, kept in checkpoints.
-        synthetic: (C,) how many of them are synthetic, likewise; the reports are by the others.
+        synthetic: (C,) how many of them are synthetic, likewise.
         reports: the last report of each split.
         measures: the numbers of this epoch by `split/measure`.
         images: how many went through the network in training, views and second looks counted, over all processes.
@@ -55,6 +55,12 @@ class Measured(LightningModule, ABC):
         data = getattr(self.trainer, "datamodule", None)
         assert isinstance(data, LongTailed), "give the trainer a data module: `trainer.fit(method, datamodule=data)`"
         return data
+
+    @property
+    def real(self) -> list[int]:
+        """Training images per class that are not synthetic: the shot groups of a report are by these."""
+        counts: list[int] = (self.counts - self.synthetic).tolist()
+        return counts
 
     @property
     def fast_dev_run(self) -> bool:
@@ -177,9 +183,7 @@ class Measured(LightningModule, ABC):
 
     def report(self, name: str) -> None:
         """Conclude what was counted on a split."""
-        self.reports[name] = Report.of(
-            self.recalls[name], (self.counts - self.synthetic).tolist(), extras=self.extras(name)
-        )
+        self.reports[name] = Report.of(self.recalls[name], self.real, extras=self.extras(name))
         self.recalls[name].reset()
         self.note({f"{name}/{key}": value for key, value in self.reports[name].scalars().items()})
 
