@@ -17,8 +17,10 @@ from torch.optim import Optimizer
 from ltr import distributed
 from ltr.contracts import Answer, Batch, Output
 from ltr.data import LongTailed
-from ltr.methods.epoch_loss import EpochLoss
+from ltr.errors import InputError
 from ltr.metrics import Recalls, Report
+
+CHECK_EVERY = 50
 
 
 class Measured(LightningModule, ABC):
@@ -191,3 +193,55 @@ class Measured(LightningModule, ABC):
         """Give measures to the loggers, and keep them as exact as they are for the curves of the run."""
         self.measures |= measures
         self.log_dict(measures)
+
+
+class EpochLoss:
+    """Keep the mean loss of every batch of an epoch on its device, and stop where one is no number."""
+
+    def __init__(self) -> None:
+        self.values: list[Tensor] = []
+        self.sizes: list[int] = []
+        self.checked = 0
+
+    def add(self, value: Tensor, size: int, *, epoch: int) -> None:
+        """Add the mean loss of a batch.
+
+        Args:
+            value: (), the mean.
+            size: samples in the batch.
+            epoch: for the error.
+
+        Raises:
+            InputError: as `check` does.
+        """
+        self.values.append(value.detach())
+        self.sizes.append(size)
+        # To look at a value is to wait for a GPU, but costs nothing on a CPU.
+        if value.device.type == "cpu" or len(self.values) % CHECK_EVERY == 0:
+            self.check(epoch=epoch)
+
+    def check(self, *, epoch: int) -> None:
+        """Look at the values that nobody has looked at yet.
+
+        Raises:
+            InputError: naming the first batch whose loss is not finite.
+        """
+        fresh = self.values[self.checked :]
+        if fresh:
+            finite = torch.stack(fresh).isfinite()
+            if not finite.all():
+                first = int(finite.logical_not().nonzero()[0])
+                raise InputError(
+                    f"the loss became {fresh[first].item()} in batch {self.checked + first} of epoch {epoch}: lower "
+                    "the learning rate, or look at the data. The checkpoint of the last whole epoch is kept."
+                )
+        self.checked = len(self.values)
+
+    def mean(self) -> float:
+        """Return the mean over the samples of all processes."""
+        sizes = torch.tensor(self.sizes, dtype=torch.float64)
+        values = torch.stack(self.values).cpu().double()
+        sums = torch.stack([(values * sizes).sum(), sizes.sum()])
+        if distributed.active():
+            sums = distributed.total(sums.to(self.values[0].device))
+        return float(sums[0] / sums[1])

@@ -121,6 +121,22 @@ class Method(Measured):
         return output
 
     @torch.no_grad()
+    def embedding_size(self) -> int:
+        """Return the size P of the embeddings of the head.
+
+        Raises:
+            InputError: if the head makes none.
+        """
+        embeddings = self.head.eval()(torch.zeros(1, self.head.dim)).embeddings
+        self.head.train()
+        if embeddings is None:
+            raise InputError(
+                f"{type(self).__name__} contrasts embeddings, and a {type(self.head).__name__} head has none: pass "
+                "`--model.head Projection`."
+            )
+        return int(embeddings.shape[-1])
+
+    @torch.no_grad()
     def featurise(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
         """Compute the features of a split in float32, each process a part of them.
 

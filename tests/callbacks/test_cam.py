@@ -15,7 +15,7 @@ from torch import Tensor, distributed
 
 from ltr.backbones import Pretrained, ResNet20
 from ltr.callbacks import CAMSampling, cam
-from ltr.callbacks.foregrounds import activation_maps, foregrounds
+from ltr.callbacks.cam import activation_maps, foregrounds
 from ltr.contracts import Backbone, Batch
 from ltr.data import Plain, Synthetic
 from ltr.errors import InputError
