@@ -43,7 +43,7 @@ def mean(values: Tensor) -> Tensor:
     return total(values.detach().sum()) / total(values.new_tensor(float(len(values))))
 
 
-def fair(value: Tensor, size: int) -> Tensor:
+def ddp_weighted(value: Tensor, size: int) -> Tensor:
     """Weight the mean of this process so that the average over the processes is the mean over all their samples.
 
     Args:

@@ -43,7 +43,7 @@ class NCM(Adjustment):
 
     def prepare(self, method: Method, data: LongTailed) -> None:
         """Compute the means of the training split."""
-        self.learn(method.featurise(data, "train"), data.splits["train"].labels, len(data.counts))
+        self.learn(method.extract_features(data, "train"), data.splits["train"].labels, len(data.counts))
 
     def learn(self, features: Tensor, labels: Tensor, classes: int) -> None:
         """Compute the class means of features (N, D) with labels (N,)."""

@@ -94,7 +94,7 @@ class TemperatureEnsemble(Adjustment):
     @torch.no_grad()
     def _logits(self, method: Tuning, data: LongTailed, name: str) -> tuple[Tensor, Tensor, Tensor]:
         """Return the logits (N, C) of the new and of the old head on a split, and its labels (N,)."""
-        features = method.featurise(data, name)
+        features = method.extract_features(data, name)
         return method.head(features).logits.float(), self.old_logits(method, features), data.splits[name].labels
 
 

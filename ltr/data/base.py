@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ltr import distributed, seeds
-from ltr.contracts import Batch, Preprocessing, Sampler, SamplerFactory, Timed, Transform
+from ltr.contracts import Batch, EpochAware, Preprocessing, Sampler, SamplerFactory, Transform
 from ltr.counts import Tail, fingerprint, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
@@ -44,7 +44,7 @@ class Split(NamedTuple):
         return Split(images, self.labels[where], self.indices[where])
 
 
-class LongTailed(Timed, LightningDataModule):
+class LongTailed(EpochAware, LightningDataModule):
     """A training split with a long tail, a test split, and a validation split where there is one or it is carved out.
 
     What is kept depends on `subset_seed` alone, never on the seed of the training. Counts, class number and shot

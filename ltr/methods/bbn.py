@@ -79,4 +79,4 @@ class BBN(Method):
         output = self.head(2 * torch.cat([self.share * uniform, (1 - self.share) * reverse], 1))
         labels = batch.labels[0::2]
         target = Target(labels, batch.labels[1::2], torch.full(labels.shape, self.share, device=labels.device))
-        return self.conclude(self.values(output, target, batch), output, target.main)
+        return self.reduce(self.values(output, target, batch), output, target.main)

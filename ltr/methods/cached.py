@@ -73,7 +73,7 @@ class Cached(Method):
             )
         start = time.perf_counter()
         data = self.data
-        features = {name: self.featurise(data, name)[None] for name in data.monitored}
+        features = {name: self.extract_features(data, name)[None] for name in data.monitored}
         features["train"] = self.training_features(data, self.seed)
         self.bank = FeatureBank(features, self.steps_per_execution)
         self.seconds += time.perf_counter() - start
@@ -85,7 +85,7 @@ class Cached(Method):
     def training_features(self, data: LongTailed, seed: int) -> Tensor:
         """Return (V, N, D) the features of the training split, in the views of a run with a seed."""
         seeds.reseed(seed, self.epochs)  # as in an epoch after the last, so that a resumed run caches the same views
-        views = [self.featurise(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
+        views = [self.extract_features(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
         self.images += len(views) * len(views[0])
         return torch.stack(views)
 
@@ -115,10 +115,10 @@ class Cached(Method):
         size, value = self.data.batch_size, batch.labels
         for start in range(0, len(batch.labels), size):
             one = Batch._make(part if part is None else part[start : start + size] for part in batch)
-            value = self.optimizer_in_use.step(self.once_counted(partial(self.look, one, batch_idx)))
+            value = self.optimizer_in_use.step(self.once_counted(partial(self.closure, one, batch_idx)))
         return value
 
-    def look(self, batch: Batch, batch_idx: int) -> Tensor:
+    def closure(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch, once the gradients are its own."""
         value = super().training_step(batch, batch_idx)
         self.optimizer_in_use.zero_grad()

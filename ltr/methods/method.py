@@ -19,6 +19,7 @@ from ltr import distributed, seeds
 from ltr.contracts import (
     Backbone,
     Batch,
+    EpochAware,
     HeadFactory,
     LossFactory,
     MixFactory,
@@ -26,21 +27,20 @@ from ltr.contracts import (
     Preprocessing,
     Schedule,
     Target,
-    Timed,
 )
 from ltr.data import LongTailed
 from ltr.data.base import FeatureBank
 from ltr.errors import InputError, advice
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
-from ltr.methods.measured import Measured
+from ltr.methods.base import BaseMethod
 from ltr.methods.rates import scaled
 from ltr.run import weights
 from ltr.run.training_record import TrainingRecord
 from ltr.schedules import Steps
 
 
-class Method(Measured):
+class Method(BaseMethod):
     """One network and one loss: `mix -> backbone -> head -> loss`.
 
     Checkpoints hold the training counts, so that priors and shot groups at test time are those of the training whatever
@@ -137,7 +137,7 @@ class Method(Measured):
         return int(embeddings.shape[-1])
 
     @torch.no_grad()
-    def featurise(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
+    def extract_features(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
         """Compute the features of a split in float32, each process a part of them.
 
         Args:
@@ -217,9 +217,9 @@ class Method(Measured):
             self.preprocessing, self.classes = data.preprocessing, list(data.classes)
         if self.backbone.freeze == "all":
             self.head.requires_grad_(False)
-        self.lay_out(self.backbone)
+        self.prepare_network(self.backbone)
 
-    def lay_out(self, network: nn.Module) -> None:
+    def prepare_network(self, network: nn.Module) -> None:
         """Lay a network out for the device, and compile it where that is asked for.
 
         Every batch size has a program of its own: one for all of them, which is what torch makes when it meets the
@@ -254,7 +254,7 @@ class Method(Measured):
         return self.trainer.max_epochs or 1
 
     @property
-    def timed(self) -> list[Timed]:
+    def epoch_aware(self) -> list[EpochAware]:
         """The parts that hear the time: loss, mix and data, where there are some."""
         parts = (self.loss, self.mix, getattr(self.trainer, "datamodule", None))
         return [part for part in parts if part is not None]
@@ -280,7 +280,7 @@ class Method(Measured):
                 "as a run, or `--model.backbone.freeze features`."
             )
         if not self.fast_dev_run:
-            for part in (self.schedule, *self.timed):
+            for part in (self.schedule, *self.epoch_aware):
                 part.check(self.epochs)
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
@@ -304,7 +304,7 @@ class Method(Measured):
         seeds.reseed(self.seed, self.current_epoch)
         if self.current_epoch == self.epochs - 1:
             self.trainer.check_val_every_n_epoch = 1  # the end of a run is always measured
-        for part in self.timed:
+        for part in self.epoch_aware:
             part.set_epoch(self.current_epoch, self.epochs)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -314,7 +314,7 @@ class Method(Measured):
             images, target = self.mix(batch.images, batch.labels)
             batch = batch._replace(images=images)
         output = self.answer(batch)
-        return self.conclude(self.values(output, target, batch), output, target.main)
+        return self.reduce(self.values(output, target, batch), output, target.main)
 
     def values(self, output: Output, target: Target, batch: Batch) -> Tensor:
         """Return (B,) what the training lowers the mean of: the loss, here.
@@ -326,7 +326,7 @@ class Method(Measured):
         """
         return target.blend(self.loss, output)
 
-    def conclude(self, values: Tensor, output: Output, labels: Tensor) -> Tensor:
+    def reduce(self, values: Tensor, output: Output, labels: Tensor) -> Tensor:
         """Count a batch and return its mean loss, in a distributed run such that every sample counts the same.
 
         Args:
@@ -336,7 +336,7 @@ class Method(Measured):
         """
         value = values.mean()
         self.count(value, output, labels)
-        return distributed.fair(value, len(labels))
+        return distributed.ddp_weighted(value, len(labels))
 
     def on_train_epoch_end(self) -> None:
         """Conclude the epoch."""

@@ -76,7 +76,7 @@ class PaCo(Method):
         """Lay out both networks for the device."""
         super().setup(stage)
         if self.momentum_encoder is not None:
-            self.lay_out(self.momentum_encoder.backbone)
+            self.prepare_network(self.momentum_encoder.backbone)
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
         """Let the keys start where the queries do."""
@@ -107,7 +107,7 @@ class PaCo(Method):
             pairs = zip(output[:3], other[:3], strict=True)
             both_queries = Output(*(torch.cat(pair) for pair in pairs))  # type: ignore[arg-type]
             values = self.loss(both_queries, batch.labels.repeat(2), self.queue.memory)
-        return self.conclude(values, output, batch.labels)
+        return self.reduce(values, output, batch.labels)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Queue the keys once nothing looks at the batch any more: the second look of `SAM` contrasts as the first."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltr import milestones
-from ltr.contracts import Loss, Timed
+from ltr.contracts import EpochAware, Loss
 from ltr.errors import InputError
 
 PAIR_CHANNELS = 256
@@ -36,7 +36,7 @@ class Generated(NamedTuple):
     transfer: Tensor
 
 
-class RareSamples(Timed, nn.Module):
+class RareSamples(EpochAware, nn.Module):
     """Carry what makes a head sample differ from its centre over to a tail sample: F' = F_t + T(F_h - mu_h).
 
     Every class has K centres mu in the space of channels, and a gate g = softmax(A' GAP(F) + b) over them. The centres

@@ -31,9 +31,9 @@ class Recorded(Method):
 
     noted: list[dict[str, float]]
 
-    def note(self, measures: dict[str, float]) -> None:
+    def log_measures(self, measures: dict[str, float]) -> None:
         self.noted = [*getattr(self, "noted", []), measures]
-        super().note(measures)
+        super().log_measures(measures)
 
 
 class Timed(Loss):
