@@ -54,7 +54,7 @@ class CAMSampling(Callback):
         with advice("Leave out `CAMSampling`."):
             classifier = linear_classifier(pl_module)
         if pl_module.bank.features:
-            raise InputError("CAMSampling reworks images, and cached features are none: say `--model.cache false`.")
+            raise InputError("CAMSampling reworks images, and cached features are none: pass `--model.cache false`.")
         if self.masks is None or trainer.ckpt_path is None:
             self.masks = foregrounds(pl_module, classifier, data, self.threshold)
         self.masks = self.masks.to(pl_module.device)

@@ -82,7 +82,7 @@ class HeadGrid(Callback):
         if pl_module.reset and self.seeds(pl_module) != [pl_module.seed]:
             raise InputError(
                 "heads that start anew are drawn when a run is built, so that a grid of them has the seed of its run: "
-                "leave out its `seeds`, or say `ltr tune-grid --separate`."
+                "leave out its `seeds`, or run `ltr tune-grid --separate`."
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

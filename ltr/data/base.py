@@ -45,30 +45,31 @@ class Split(NamedTuple):
 
 
 class LongTailed(EpochAware, LightningDataModule):
-    """A training split with a long tail, a test split, and a validation split where there is one or it is carved out.
+    """A long-tailed training split, a test split and, if the set has one or one is carved out, a validation split.
 
-    What is kept depends on `subset_seed` alone, never on the seed of the training. Counts, class number and shot
-    groups are known at construction, before any file is read. Subclasses set the class attributes and write `read`.
+    The images that are kept depend on `subset_seed` only, never on the seed of the training. Counts, number of classes
+    and shot groups are known at construction, before any file is read. Subclasses set the class attributes and
+    implement `read`.
 
     Args:
         root: folder of the files.
         imbalance: N_max / N_min; a value below 1 is read as its inverse.
         tail: `exp` (exponential), `step`, `pareto`, `balanced` (as many images as `exp` has, shared out
                 evenly) or `none` (every image).
-        subset_seed: which images are kept (`rand_number` of the official code).
-        val_per_class: images per class carved out of the training split for validation, at least one image per class
-            being left to train on; such a split is no longer the one the field reports on.
+        subset_seed: seed of the choice of the images that are kept (`rand_number` of the official code).
+        val_per_class: images per class carved out of the training split for validation; at least one image per class
+            is left to train on. The training split is then no longer the standard one.
         batch_size: training images per step and process.
         eval_batch_size: images per step and process of validation, test and prediction.
         sampler: the order of an epoch.
-        augment: the augmentation of training batches; None for the one that is usual for the set.
+        augment: the augmentation of training batches; None for the usual one of the set.
 
     Attributes:
         counts: training images per class, synthetic ones included.
-        synthetic: how many of them are synthetic.
+        synthetic: synthetic training images per class.
         follows: whether the set has a validation split of its own.
         size: height and width of its images.
-        crop: height and width of the middle that an evaluation sees of an image; None for all of it.
+        crop: height and width of the centre crop in evaluations; None for the whole image.
         workers: processes that decode image files; None for one per core.
     """
 
@@ -114,24 +115,24 @@ class LongTailed(EpochAware, LightningDataModule):
         self.files: dict[str, ImageFiles] = {}
 
     def usual_augment(self) -> Transform:
-        """Return the augmentation that the set is usually trained with."""
+        """Return the usual augmentation of the set."""
         return CropFlip()
 
     def sizes(self) -> list[int]:
-        """Return how many images of every class there are to train on."""
+        """Return the number of available training images per class."""
         return [self.largest] * self.total_classes
 
     def read(self) -> tuple[dict[str, Split], list[str]]:
-        """Return the whole `train` split, `test` and, where the set has it, `val`, and the names of the classes.
+        """Return the whole splits `train`, `test` and, if the set has it, `val`, and the names of the classes.
 
         Raises:
-            InputError: where files are missing or not the official ones.
+            InputError: if files are missing or not the official ones.
         """
         raise NotImplementedError
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How a network that is trained on these images takes them."""
+        """The preprocessing of a network that is trained on these images."""
         return Preprocessing(self.size, self.crop, self.mean, self.std)
 
     @property
@@ -146,7 +147,7 @@ class LongTailed(EpochAware, LightningDataModule):
 
     @property
     def monitored(self) -> list[str]:
-        """The splits whose measures are followed during training; none of them selects anything."""
+        """The splits that are measured during training; nothing is selected by them."""
         return ["val", "test"] if self.follows or any(self.val_counts) else ["test"]
 
     @property
@@ -155,12 +156,12 @@ class LongTailed(EpochAware, LightningDataModule):
         return {name: fingerprint(split.indices) for name, split in self.splits.items()}
 
     def contents(self, name: str) -> Tensor:
-        """Return (N,) numbers made of the content of each image of a split; known after `setup`."""
+        """Return (N,) a hash of the content of each image of a split; known after `setup`."""
         return contents(self.files.get(name, self.splits[name].images), f"{name} images")
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a result must say of the data it was measured on."""
+        """The description of the data in results."""
         return {
             "name": self.name,
             "imbalance": self.imbalance,
@@ -194,7 +195,7 @@ class LongTailed(EpochAware, LightningDataModule):
         return sampler
 
     def choose(self) -> dict[str, Split]:
-        """Return the splits with the chosen images, files not yet decoded."""
+        """Return the splits with the chosen images; files are not yet decoded."""
         found, self.classes = self.read()
         whole = found["train"]
         sizes = [count + held for count, held in zip(self.real, self.val_counts, strict=True)]
@@ -207,7 +208,7 @@ class LongTailed(EpochAware, LightningDataModule):
         return found | splits
 
     def names(self, name: str, split: Split) -> list[str]:
-        """Return what the images of a split are called in a report."""
+        """Return the names of the images of a split in reports."""
         return [f"{name} image {index}" for index in split.indices.tolist()]
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
@@ -215,15 +216,15 @@ class LongTailed(EpochAware, LightningDataModule):
         self.sampler.set_epoch(epoch, epochs)
 
     def check(self, epochs: int) -> None:
-        """Raise where a switch of the sampler would never fire in `epochs` epochs."""
+        """Raise `InputError` if `epochs` epochs are too few for a milestone of the sampler."""
         self.sampler.check(epochs)
 
     def extended(self, split: Split) -> Split:
-        """Return the training split with the synthetic images that a set adds to it."""
+        """Return the training split with its synthetic images."""
         return split
 
     def hold(self, name: str, images: Tensor | ImageFiles) -> Tensor | ImageFiles:
-        """Return the images of a split as they are kept during the run: files may be decoded once and for all."""
+        """Return the images of a split as they are held during the run; files may be decoded here, once."""
         return images
 
     def loader(self, name: str, indices: Indices, batch_size: int, *, features: Tensor | None = None) -> Resident:
@@ -231,7 +232,7 @@ class LongTailed(EpochAware, LightningDataModule):
 
         Args:
             name: the split.
-            indices: the positions to visit.
+            indices: the positions of an epoch, in order.
             batch_size: images per step.
             features: (V, N, D) features in V views, to be read in place of the images.
         """
@@ -266,20 +267,20 @@ class LongTailed(EpochAware, LightningDataModule):
         return self.evaluation_loader("test")
 
     def predict_dataloader(self) -> Resident:
-        """Return the loader whose images are predicted: the test split."""
+        """Return the loader of the images to predict: the test split."""
         return self.evaluation_loader("test")
 
     def prepare(self, images: Tensor, *, augment: bool = False) -> Tensor:
-        """Turn uint8 images (B, 3, H, W) into the input of a network that is trained on them, float32.
+        """Turn uint8 images (B, 3, H, W) into the float32 input of a network that is trained on them.
 
         Args:
             images: the images.
-            augment: whether they are augmented, perhaps in views (B, V, 3, H, W); else only their middle is taken.
+            augment: whether they are augmented, possibly in views (B, V, 3, H, W), in place of a centre crop.
         """
         return self.preprocessing.normalised(self.augment(images)) if augment else self.preprocessing(images)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Let the network prepare a batch; Lightning asks the data to, and warns where a network does it."""
+        """Let the network prepare a batch. Lightning expects this of the data and warns if the network does it."""
         network = self.network
         assert network is not None
         return network.prepared(batch)

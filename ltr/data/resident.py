@@ -1,4 +1,4 @@
-"""A loader over tensors that stay on one device: a step indexes; nothing is decoded or sent between processes."""
+"""An in-memory loader: the images stay on one device and a step only indexes them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Resident:
 
     Args:
         labels: (N,) class indices.
-        indices: the positions to visit, in order, drawn anew at every pass.
+        indices: the positions of an epoch, in order; drawn again in every epoch.
         batch_size: samples per step.
-        images: (N, 3, H, W) uint8; not read where there are features.
-        features: (V, N, D) cached features in V views, in place of images; a view is drawn per sample.
+        images: (N, 3, H, W) uint8; not read if there are features.
+        features: (V, N, D) cached features in V views, in place of images; a view is drawn for each sample.
     """
 
-    batch_sampler = None  # Lightning looks for it on every loader that it shards by itself
+    batch_sampler = None  # Lightning reads it from every loader
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class Resident:
         return -(-len(self.indices) // self.batch_size)
 
     def steps(self) -> Sequence[Tensor]:
-        """Return the positions of every step of a pass.
+        """Return the positions of every step of an epoch.
 
-        Every process takes the same number of steps, that of the smallest shard, or the others would wait for ever.
+        Every process takes as many steps as the smallest shard has; otherwise the others would wait for ever.
         """
         order = torch.tensor(list(self.indices), dtype=torch.int64)
         return torch.split(order, self.batch_size)[: len(self)]

@@ -1,4 +1,4 @@
-"""A loader over image files that are decoded by worker processes, anew in every epoch."""
+"""A streaming loader: worker processes decode the image files in every epoch."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ltr.machine import cores
 
 
 class Streamed(Resident):
-    """Yield a `Batch` of uint8 images per step, which workers have decoded and brought to one size.
+    """Yield a `Batch` of uint8 images per step, decoded and resized by workers.
 
-    What is random about a batch, its order and its augmentation, is not the workers' business, so a resumed run sees
-    the same images as an undisturbed one, whatever the number of workers.
+    Order and augmentation are drawn in the main process, so the number of workers does not matter and a resumed run
+    sees the same images as an undisturbed one.
 
     Args:
         labels: (N,) class indices.
-        indices: the positions to visit, in order, drawn anew at every pass.
+        indices: the positions of an epoch, in order; drawn again in every epoch.
         batch_size: samples per step.
         images: the files.
         workers: processes; 0 decodes in this one, None takes one per core.
@@ -46,7 +46,7 @@ class Streamed(Resident):
             sampler=steps,
             num_workers=min(self.workers, len(steps)),
             pin_memory=self.labels.is_cuda,
-            generator=torch.Generator(),  # of its own, so that the training's random numbers stay what they are
+            generator=torch.Generator(),  # its own, so that it draws nothing from the training's generators
         )
         for positions, images in zip(steps, loader, strict=True):
             if isinstance(images, str):
@@ -56,7 +56,7 @@ class Streamed(Resident):
 
 
 class Steps(Dataset[Tensor | str]):
-    """The images of a step, or what is wrong with one of them: an exception would lose its sentence on its way.
+    """The images of a step, or the message of an `InputError`, which an exception of a worker would lose.
 
     Args:
         images: the files.

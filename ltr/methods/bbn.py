@@ -55,7 +55,7 @@ class BBN(Method):
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             if data.sampler.streams != 2:
-                raise InputError("BBN needs two streams of images in turns: say `--data.sampler Bilateral`.")
+                raise InputError("BBN needs two streams of images in turns: pass `--data.sampler Bilateral`.")
             if data.batch_size % 2:
                 raise InputError(
                     f"a batch of {data.batch_size} images cuts a pair in two: take an even `--data.batch_size`."

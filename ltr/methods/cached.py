@@ -25,7 +25,7 @@ class Cached(Method):
     """Compute the features of a frozen backbone once and train the head on them.
 
     The training split is cached in `views` augmented versions or, by default, once without augmentation, and the
-    monitored splits too. What is saved and tested is the whole network.
+    monitored splits too. The whole network is saved and tested.
 
     Args:
         backbone: a `Pretrained` one.
@@ -68,7 +68,7 @@ class Cached(Method):
             return
         if self.backbone.freeze == "none" or self.backbone.shift_bn:
             raise InputError(
-                "features that change cannot be cached: say `--model.cache false`, or freeze the backbone, its batch "
+                "features that change cannot be cached: pass `--model.cache false`, or freeze the backbone, its batch "
                 "norm included."
             )
         start = time.perf_counter()

@@ -43,30 +43,31 @@ from ltr.schedules import Steps
 class Method(BaseMethod):
     """One network and one loss: `mix -> backbone -> head -> loss`.
 
-    Checkpoints hold the training counts, so that priors and shot groups at test time are those of the training whatever
-    the test data, and a record of the training images, so that a test on some of them is noticed.
+    Checkpoints contain the training counts, so that priors and shot groups at test time do not depend on the test data,
+    and a record of the training images, so that a test on some of them is noticed.
 
     Args:
         backbone: images to features.
         counts: training images per class; the command line takes them from the data.
         head: builds the classifier from (dim, classes).
         loss: builds the loss from the counts (C,).
-        mix: builds what blends the training batches from the counts (C,), or None. The running measures of a blended
-            batch count the label of the larger share.
+        mix: builds the mix of training batches from the counts (C,), or None. The running measures of a blended batch
+            count the label of the larger share.
         optimizer: builds the optimizer from the trainable parameters.
-        schedule: the factor of the learning rate per epoch; `Steps` where none is named.
-        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}` or
-            `{head.fc: 0.2}`; the longest beginning counts.
+        schedule: the factor of the learning rate per epoch; `Steps` by default.
+        rates: factors of the learning rate by prefix of the parameter names, such as `{backbone: 0.1}` or
+            `{head.fc: 0.2}`; the longest prefix counts.
         compile: whether the backbone is compiled with `torch.compile`.
 
     Attributes:
-        preprocessing: what its images go through, that of the data it was trained on; None before it knows any.
-        classes: the names of the classes, likewise; empty before.
-        adjustments: what changes its outputs, in order. A test, a validation or a prediction takes the `Adjustment`s
-            among the callbacks of its trainer and prepares them; without a trainer, set and prepare them yourself.
+        preprocessing: from uint8 images to its input, as in its training; None before the first training.
+        classes: the names of the classes; empty before the first training.
+        adjustments: the adjustments of its outputs, in order. A test, a validation or a prediction takes those among
+            the callbacks of its trainer and prepares them; without a trainer, set the list and call `prepare` of each.
         bank: the cached features of a training, empty if there are none.
-        seed: of what it draws: the one of `seed_everything` as it is built, and as a training or an evaluation starts.
-        reworks: what callbacks do to the uint8 images of a training batch before they are augmented, in their order.
+        seed: the seed of its draws. It is read when the method is built and when a training or an evaluation starts.
+        reworks: functions of the callbacks that change a training batch of uint8 images before it is augmented, in
+            order.
         training_record: the images of this training and of those it started from; unknown before the first training.
     """
 
@@ -102,6 +103,7 @@ class Method(BaseMethod):
         self.adjustments: list[Adjustment] = []
         self.seed = seeds.seed()
         self.bank = FeatureBank()
+        self.validation_interval: int | None = None
         self.reworks: list[Callable[[Batch], Batch]] = []
         if self.mix is not None:
             if not self.loss.mixable:
@@ -138,7 +140,7 @@ class Method(BaseMethod):
 
     @torch.no_grad()
     def extract_features(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
-        """Compute the features of a split in float32, each process a part of them.
+        """Compute the features of a split in float32; each process computes a part of them.
 
         Args:
             data: the data module.
@@ -165,11 +167,11 @@ class Method(BaseMethod):
         return self.preprocessing(images.to(self.device)).to(self.dtype)
 
     def augmented(self, data: LongTailed, images: Tensor) -> Tensor:
-        """Turn uint8 training images (B, 3, H, W) into the network's input, augmented, perhaps in views."""
+        """Augment uint8 training images (B, 3, H, W) and turn them into the network's input, possibly in views."""
         return data.prepare(images.to(self.device), augment=True).to(self.dtype)
 
     def prepared(self, batch: Batch) -> Batch:
-        """Rework and augment a training batch; prepare any other as all images are; leave cached features alone."""
+        """Augment a training batch; preprocess the images of any other; return cached features unchanged."""
         if batch.features is not None:
             return batch
         if not self.trainer.training:
@@ -179,7 +181,7 @@ class Method(BaseMethod):
         return batch._replace(images=self.augmented(self.data, batch.images))
 
     def predict(self, images: Tensor) -> Output:
-        """Answer as every evaluation does: preprocessing, network, adjustments.
+        """Preprocess images, run the network and adjust the output, as in every evaluation.
 
         Args:
             images: (B, 3, H, W) uint8, on any device.
@@ -220,27 +222,27 @@ class Method(BaseMethod):
         self.prepare_network(self.backbone)
 
     def prepare_network(self, network: nn.Module) -> None:
-        """Lay a network out for the device, and compile it where that is asked for.
+        """Store a network channels last, and compile it if `compile` is set.
 
-        Every batch size has a program of its own: one for all of them, which is what torch makes when it meets the
-        smaller last batch of an epoch, was slower than none.
+        Every batch size is compiled on its own: a program for all sizes, which torch makes when it meets the smaller
+        last batch of an epoch, was slower than no compilation.
         """
         network.to(memory_format=torch.channels_last)
         if self.compile_backbone:
             network.compile(dynamic=False)
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
-        """Take over the classifier that lay with the backbone's weights, where nothing shall be trained.
+        """Load the classifier in the file of the backbone if the whole network is frozen.
 
         Args:
-            classifier: its tensors, empty where there were none.
+            classifier: its tensors, empty if the file has none.
         """
         if self.backbone.freeze == "all":
             with advice("Name its kind with `--model.head`.", on=weights.ClassifierError):
                 weights.load_head(self.head, classifier)
 
     def configure_optimizers(self) -> Any:
-        """Build the optimizer over what is trainable, and the schedule."""
+        """Build the optimizer of the trainable parameters, and the schedule."""
         trainable = {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
         if not trainable:
             return []
@@ -255,12 +257,13 @@ class Method(BaseMethod):
 
     @property
     def epoch_aware(self) -> list[EpochAware]:
-        """The parts that hear the time: loss, mix and data, where there are some."""
+        """The parts that are told the current epoch: loss, mix and data, if there are any."""
         parts = (self.loss, self.mix, getattr(self.trainer, "datamodule", None))
         return [part for part in parts if part is not None]
 
     def on_fit_start(self) -> None:
-        """Load what a fresh training starts from; refuse a switch that would never fire."""
+        """Load the weights that a new training starts from, and check that all milestones are reached."""
+        self.validation_interval = self.trainer.check_val_every_n_epoch
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             self.check_views(data.augment.views)
@@ -276,7 +279,7 @@ class Method(BaseMethod):
             return
         if not self.trainer.optimizers:
             raise InputError(
-                "there is nothing to train, since everything is frozen: say `--trainer.max_epochs 0` to keep the file "
+                "there is nothing to train, since everything is frozen: pass `--trainer.max_epochs 0` to keep the file "
                 "as a run, or `--model.backbone.freeze features`."
             )
         if not self.fast_dev_run:
@@ -284,8 +287,8 @@ class Method(BaseMethod):
                 part.check(self.epochs)
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
-                f"{type(self.loss).__name__} is a loss of the whole batch: accumulated over "
-                f"{self.trainer.accumulate_grad_batches} batches it is another objective than on one large batch."
+                f"{type(self.loss).__name__} depends on the whole batch: accumulated over "
+                f"{self.trainer.accumulate_grad_batches} batches the objective differs from that of one large batch."
             )
 
     def inherited_record(self) -> TrainingRecord:
@@ -293,17 +296,18 @@ class Method(BaseMethod):
         return self.backbone.training_record
 
     def check_views(self, views: int) -> None:
-        """Raise `InputError` where several views of an image have no meaning."""
+        """Raise `InputError` if several views of an image have no meaning."""
         if views > 1 and self.mix is not None:
             raise InputError(f"{type(self.mix).__name__} blends single images: drop it, or the views of the data.")
 
     def on_train_epoch_start(self) -> None:
-        """Draw as any run of this seed draws in this epoch, and tell every part what time it is."""
+        """Seed the random generators for this epoch, and tell every part the epoch."""
         self.clock = time.perf_counter()
         self.begin_epoch()
         seeds.reseed(self.seed, self.current_epoch)
         if self.current_epoch == self.epochs - 1:
-            self.trainer.check_val_every_n_epoch = 1  # the end of a run is always measured
+            # A run is always measured at its end. Lightning has no other lever for that; `on_train_end` puts it back.
+            self.trainer.check_val_every_n_epoch = 1
         for part in self.epoch_aware:
             part.set_epoch(self.current_epoch, self.epochs)
 
@@ -317,36 +321,40 @@ class Method(BaseMethod):
         return self.reduce(self.values(output, target, batch), output, target.main)
 
     def values(self, output: Output, target: Target, batch: Batch) -> Tensor:
-        """Return (B,) what the training lowers the mean of: the loss, here.
+        """Return (B,) the values whose mean is minimised: the loss.
 
         Args:
-            output: what the network says about a batch.
-            target: what is true of it.
-            batch: its images as the network saw them, blended where there is a mix.
+            output: the output of the network for a batch.
+            target: the labels of the batch.
+            batch: its images as the network saw them, blended if there is a mix.
         """
         return target.blend(self.loss, output)
 
     def reduce(self, values: Tensor, output: Output, labels: Tensor) -> Tensor:
-        """Count a batch and return its mean loss, in a distributed run such that every sample counts the same.
+        """Update the running measures with a batch and return its mean loss, weighted for a distributed run.
 
         Args:
-            values: the losses of the batch.
-            output: what the network says about it.
-            labels: (B,) class indices that its answers are counted against.
+            values: (B,) the losses of the batch.
+            output: the output of the network.
+            labels: (B,) class indices against which the predictions are counted.
         """
         value = values.mean()
         self.count(value, output, labels)
         return distributed.ddp_weighted(value, len(labels))
 
     def on_train_epoch_end(self) -> None:
-        """Conclude the epoch."""
+        """Log the measures of the epoch."""
         self.end_epoch()
         self.seconds += time.perf_counter() - self.clock
+
+    def on_train_end(self) -> None:
+        """Leave the trainer as it was."""
+        self.trainer.check_val_every_n_epoch = self.validation_interval
 
     # ---- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the network was trained on, and the cost so far: seconds (evaluations included) and images."""
+        """Store training record, preprocessing and the cost so far: seconds, evaluations included, and images."""
         checkpoint["seconds"], checkpoint["images"] = self.seconds, self.images
         self.training_record.write(checkpoint)
         if self.preprocessing is not None:
@@ -354,7 +362,7 @@ class Method(BaseMethod):
         checkpoint["classes"] = self.classes
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint that does not fit, saying why."""
+        """Check that the checkpoint fits, and read what `on_save_checkpoint` stored."""
         state = checkpoint["state_dict"]
         if "counts" not in state:
             raise InputError("this is no checkpoint of `ltr`: start from it with `--model.backbone Pretrained`.")

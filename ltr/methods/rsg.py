@@ -75,7 +75,7 @@ class RSG(Method):
 
     @property
     def epoch_aware(self) -> list[EpochAware]:
-        """The parts that hear the time, the generator among them."""
+        """The parts that are told the current epoch, the generator among them."""
         return [*super().epoch_aware, self.generator]
 
     def check_views(self, views: int) -> None:

@@ -190,7 +190,7 @@ def test_a_backbone_without_maps_is_refused(trainer: Make) -> None:
 def test_cached_features_are_refused(run_file: Path, trainer: Make) -> None:
     data = Synthetic()
     model = Tuning(Pretrained(str(run_file), ResNet20(width=2)), data.counts)
-    with pytest.raises(InputError, match=r"cached features are none: say `--model\.cache false`"):
+    with pytest.raises(InputError, match=r"cached features are none: pass `--model\.cache false`"):
         trainer(1, callbacks=[CAMSampling()]).fit(model, datamodule=data)
 
 
