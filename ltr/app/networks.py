@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import pkgutil
 import threading
@@ -14,15 +13,15 @@ import torch
 import yaml
 from lightning.pytorch import Trainer
 
-from ltr import backbones, callbacks, data
+from ltr import backbones, callbacks
 from ltr.app.answering import Look, Network
+from ltr.app.catalogue import architectures, published_data
 from ltr.backbones import Pretrained
 from ltr.callbacks import Adjustment
 from ltr.cli.apart import apart
 from ltr.cli.arguments import own_config
 from ltr.cli.command import precision
 from ltr.cli.parser import Parser, causes
-from ltr.contracts import Backbone
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
@@ -34,26 +33,6 @@ QUIET: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable
 LOADING = threading.Lock()  # many may ask for one network at once, and it is read once
 
 
-def architectures() -> list[str]:
-    """Return the networks whose weights may come without a config."""
-    found = {name: getattr(backbones, name) for name in backbones.__all__}
-    return [name for name, kind in found.items() if issubclass(kind, Backbone) and complete(kind)]
-
-
-def complete(kind: type[Any]) -> bool:
-    """Tell whether a class can be built without being told anything."""
-    return all(
-        parameter.default is not parameter.empty or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        for parameter in inspect.signature(kind).parameters.values()
-    )
-
-
-def data_sets() -> dict[str, type[LongTailed]]:
-    """Return the sets that are what they are without being told anything, by their names."""
-    found = [getattr(data, name) for name in data.__all__]
-    return {kind.name: kind for kind in found if issubclass(kind, LongTailed) and kind.name}
-
-
 def network(path: Path, *, trusted: bool, architecture: str | None = None, data_set: str | None = None) -> Network:
     """Return the network of a file, which is read once as long as it stays as it is.
 
@@ -61,7 +40,7 @@ def network(path: Path, *, trusted: bool, architecture: str | None = None, data_
         path: the file.
         trusted: whether a training here wrote it; the config of any other may name nothing but parts of `ltr`.
         architecture: one of `architectures`, for a file that does not say.
-        data_set: one of `data_sets`, likewise.
+        data_set: one of `published_data`, likewise.
 
     Raises:
         InputError: where it cannot be read, does not fit, or does not say what it is of.
@@ -137,7 +116,7 @@ def _run(path: Path, content: dict[str, Any], *, trusted: bool) -> Network:
 
 def _foreign(path: Path, architecture: str | None, data_set: str | None) -> Network:
     """Return the network of weights that others trained."""
-    sets = data_sets()
+    sets = published_data()
     if architecture not in architectures() or data_set not in sets:
         raise InputError(
             f"{path} holds weights and does not say what of: name the architecture and the data set it was trained on."
@@ -180,7 +159,7 @@ class Part:
     @property
     def plain(self) -> Part | None:
         """The part of this class without a word of the config; None where that is not enough to make one."""
-        return Part(self.base, self.kind.__name__) if self.kind in data_sets().values() else None
+        return Part(self.base, self.kind.__name__) if self.kind in published_data().values() else None
 
 
 def _ready(

@@ -1,4 +1,4 @@
-"""Where the page may read and write."""
+"""The paths that the page may read and write."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from pathlib import Path
 
 from ltr.errors import InputError, did_you_mean
 from ltr.run import lookup
+from ltr.run.job import Job, modified
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,79}")
-# What a folder has that is a run: it was trained, or its results were kept.
+# A folder with one of these files is a run: it was trained, or its results were kept.
 SIGNS = (lookup.LAST, "config.yaml", "metrics.csv", "test/metrics.json")
-DEPTH = 3  # of a study of several data sets: study, data, run
+BEFORE = "_before"  # suffix of the run that holds a network before its tuning
+DEPTH = 3  # folders from the root to a run of a study with several data sets: study, data, run
 
 
 @dataclass(frozen=True)
-class Place:
-    """The folders of a page. Whatever a browser names is looked up here, and nothing else is opened.
+class AllowedPaths:
+    """The folders of a page. Every path or run that a browser names is looked up here; nothing else is opened.
 
     Attributes:
-        runs: where runs are kept.
-        folders: what besides may be read: data, weights.
+        runs: the folder of the runs.
+        folders: further folders that may be read, such as those of data and weights.
     """
 
     runs: Path
@@ -29,36 +31,36 @@ class Place:
 
     @property
     def own(self) -> Path:
-        """Where the page keeps what is its own: logs, uploads."""
+        """The folder of uploads and downloads."""
         return self.runs / ".app"
 
     def inside(self, path: str, *, there: bool = True) -> Path:
-        """Return a path that may be read.
+        """Return the absolute path, if it may be read.
 
         Args:
-            path: as a browser says it.
-            there: whether something must be there.
+            path: as the browser sent it.
+            there: whether it must exist.
 
         Raises:
-            InputError: where it leads out of the folders, or nothing is there.
+            InputError: if it leads out of the folders, or does not exist.
         """
         try:
             found = Path(path).expanduser().resolve()
-        except (OSError, RuntimeError, ValueError) as error:  # too long, of an unknown user, with a zero in it
-            raise InputError(f"{path!r} is no path.") from error
+        except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown user, a zero byte
+            raise InputError(f"{path!r} is not a valid path.") from error
         roots = [root.resolve() for root in (self.runs, *self.folders)]
         if not any(found.is_relative_to(root) for root in roots):
             raise InputError(
-                f"{path} is outside of the folders of this page ({', '.join(map(str, roots))}): start it with "
-                "`ltr app --folders` and the folder it is in."
+                f"{path} is outside of the folders of this page ({', '.join(map(str, roots))}): add its folder with "
+                "`ltr app --folders`."
             )
         if there and not found.exists():
             raise InputError(f"{path} does not exist.")
         return found
 
     def names(self) -> list[str]:
-        """Return the runs by their ways below the folder of the runs, the latest first; then those that are shipped."""
-        found = sorted(self._folders(self.runs, DEPTH), key=changed, reverse=True)
+        """Return the runs as paths relative to `runs`, the latest first; then the shipped ones."""
+        found = sorted(self._folders(self.runs, DEPTH), key=modified, reverse=True)
         own = [folder.relative_to(self.runs).as_posix() for folder in found]
         return list(dict.fromkeys([*own, *(path.parent.name for path in _shipped())]))
 
@@ -66,7 +68,7 @@ class Place:
         """Return the folder of a run.
 
         Raises:
-            InputError: where there is no run of that name.
+            InputError: if there is no run of that name.
         """
         if not name:
             raise InputError("choose a run first.")
@@ -74,45 +76,51 @@ class Place:
             raise InputError(f"there is no run {name}{did_you_mean(name, known)}")
         return self._at(name)
 
-    def having(self, sign: str) -> list[str]:
-        """Return the runs that have a file of that name, in the order of `names`."""
-        return [name for name in self.names() if (self._at(name) / sign).is_file()]
+    def having(self, file: str) -> list[str]:
+        """Return the runs that have this file, in the order of `names`."""
+        return [name for name in self.names() if (self._at(name) / file).is_file()]
 
     def trusts(self, path: Path) -> bool:
-        """Tell whether a file was written by a training here, or is shipped; any other may be a stranger's."""
+        """Tell whether a file was written by a training here, or is shipped with `ltr`."""
         ours = (self.runs.resolve(), lookup.folder("checkpoints").resolve())
         return any(map(path.is_relative_to, ours)) and not path.is_relative_to(self.own.resolve())
 
     def new(self, name: str) -> Path:
-        """Return the folder that a run of a name would have.
+        """Return the folder of a new run.
 
         Raises:
-            InputError: where it is no name of a folder.
+            InputError: if the name is not allowed.
         """
         if not NAME.fullmatch(name):
             raise InputError(
-                f"a run cannot be called {name!r}: take up to 80 letters, digits and `_ + . -`, the first no sign."
+                f"a run cannot be called {name!r}: use up to 80 letters, digits and `_ + . -`, first a letter or digit."
             )
         return self.runs / name
 
+    def job(self, name: str) -> Job:
+        """Return the job of a run, which need not exist yet.
+
+        Raises:
+            InputError: if it cannot be the name of a run.
+        """
+        for part in name.split("/"):
+            self.new(part)
+        return Job.of(self.runs, name)
+
+    def jobs(self) -> list[Job]:
+        """Return the jobs that the page has started, the latest first."""
+        return Job.all(self.runs)
+
     def _at(self, name: str) -> Path:
-        """Return the folder of a run that there is."""
+        """Return the folder of an existing run."""
         own = self.runs / name
         return own if own.is_dir() else lookup.folder("checkpoints") / name
 
     def _folders(self, folder: Path, depth: int) -> list[Path]:
-        """Return the folders of runs below a folder."""
+        """Return the folders of the runs below a folder."""
         inner = [path for path in folder.glob("*/") if not path.name.startswith(".")] if depth else []
         runs = [path for path in inner if any((path / sign).is_file() for sign in SIGNS)]
         return runs + [found for path in inner if path not in runs for found in self._folders(path, depth - 1)]
-
-
-def changed(path: Path) -> float:
-    """Return when a path was changed last, 0 where it is gone by now."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0
 
 
 def _shipped() -> list[Path]:
