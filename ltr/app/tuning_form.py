@@ -94,10 +94,10 @@ def offered(paths: AllowedPaths, base: str | None, name: str | None) -> list[Any
             return gr.Dropdown(names, value=proposed, interactive=True)
         return gr.Dropdown(names, interactive=True)
 
-    runs, jobs = bases(paths), tunings(paths)
+    runs, everything, jobs = bases(paths), paths.names(), tunings(paths)
     names, running = [job.name for job in jobs], [job.name for job in jobs if job.running]
     return [
-        choice(runs, next(iter(runs), None)),
+        choice(runs, next((run for run in runs if run + BEFORE not in everything), None)),  # rather not a tuning
         choice(architectures(), "ResNet32"),
         choice([OWN, *tuning_data()], OWN),
         choice(TAILS, "exp"),
@@ -117,9 +117,7 @@ def filled(paths: AllowedPaths, base: str | None, file: str, loss: str | None) -
     _, config = TuningForm(base=base or "", file=file).start(paths)
     own = config.get("data") or {}
     said = own.get("init_args") or {}
-    words = [
-        str(last(own.get("class_path"))),
-        *(f"{key} {said[key]}" for key in ("imbalance", "profile", "tail") if key in said),
-    ]
+    keys = ("imbalance", "profile", "tail") if said.get("tail") != "none" else ("tail",)
+    words = [str(last(own.get("class_path"))), *(f"{key} {said[key]}" for key in keys if key in said)]
     about = f"{', '.join(words)}." if own else "The file does not name the data it was trained on."
     return [proposed(paths, file or base or "", loss or "GML"), proposed_batch(config), gr.Dropdown(info=about)]

@@ -120,7 +120,7 @@ def test_what_the_run_itself_adjusts_is_told(paths: AllowedPaths, shown: list[Pa
     assert changed != content["config"]
     torch.save({**content, "config": changed}, "adjusted.ckpt")
     result = QueryResult.of(from_file(paths, "adjusted.ckpt", None, None, None), shown)
-    assert "(LogitAdjustment) is left out here" in result.notes[0]
+    assert "(LogitAdjustment) are not applied here" in result.notes[0]
     assert torch.equal(result.prediction.columns(1, 1)["Head"], said("a/predict"))
 
 
