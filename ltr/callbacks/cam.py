@@ -21,13 +21,13 @@ from ltr.methods import Method
 
 
 class CAMSampling(Callback):
-    """Show an image of a small class with its foreground moved, the more often the smaller the class.
+    """Move the foreground of training images, the more often the smaller their class.
 
     The network with which the training starts finds the foreground of every training image: where the class activation
     map of its class, sum_d w_cd map_d, scaled to [0, 1], is at least `threshold` times its mean. A training image of
-    class c is then left as it is with probability N_c / (N_max + N_min); else its foreground is turned and scaled,
-    shifted or mirrored, before any augmentation. This is as if every class had been filled up to N_max + N_min images,
-    as the paper does on disk, but with new ones each time. How often a class is drawn remains the sampler's affair.
+    class c is then unchanged with probability N_c / (N_max + N_min); else its foreground is turned and scaled, shifted
+    or mirrored, before any augmentation. This corresponds to filling up every class to N_max + N_min images, as the
+    paper does on disk, but with new images each time. How often a class is drawn still depends on the sampler.
 
     Args:
         threshold: share of the mean of the map from which on a pixel is foreground.
@@ -44,24 +44,24 @@ class CAMSampling(Callback):
         self.masks: Tensor | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Find the foregrounds, except where a resumed run has brought them, and take a place before the augmentation.
+        """Find the foregrounds, unless a resumed run has loaded them, and act before the augmentation.
 
         Raises:
-            InputError: where the head is not linear, or there are no images to rework.
+            InputError: if the head is not linear, or the features are cached.
         """
         assert isinstance(pl_module, Method)
         data = pl_module.data
         with advice("Leave out `CAMSampling`."):
             classifier = linear_classifier(pl_module)
         if pl_module.bank.features:
-            raise InputError("CAMSampling reworks images, and cached features are none: pass `--model.cache false`.")
+            raise InputError("CAMSampling changes images, and cached features are none: pass `--model.cache false`.")
         if self.masks is None or trainer.ckpt_path is None:
             self.masks = foregrounds(pl_module, classifier, data, self.threshold)
         self.masks = self.masks.to(pl_module.device)
         self.chances = rework_chances(pl_module.counts)
-        pl_module.reworks.append(self.rework)
+        pl_module.pre_augment_hooks.append(self.move_foregrounds)
 
-    def rework(self, batch: Batch) -> Batch:
+    def move_foregrounds(self, batch: Batch) -> Batch:
         """Return the batch with the foregrounds of some of its uint8 images moved."""
         assert self.masks is not None
         masks = self.masks[batch.indices]
@@ -69,24 +69,14 @@ class CAMSampling(Callback):
         moved = move(batch.images, masks, draw(masks))
         return batch._replace(images=torch.where(chosen[:, None, None, None], moved, batch.images))
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the data as they were."""
-        assert isinstance(pl_module, Method)
-        if self.rework in pl_module.reworks:
-            pl_module.reworks.remove(self.rework)
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leave the data as they were."""
-        self.on_train_end(trainer, pl_module)
-
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run must know: by then the network would find other foregrounds."""
+        """Return the foregrounds for a resumed run: the network would find others by then."""
         if self.masks is None:
             return {}
         return {"masks": torch.from_numpy(np.packbits(self.masks.cpu().numpy())), "shape": list(self.masks.shape)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the foregrounds of the run."""
+        """Load the foregrounds of the run."""
         if state_dict:
             shape = state_dict["shape"]
             bits = np.unpackbits(state_dict["masks"].cpu().numpy(), count=math.prod(shape))
@@ -94,13 +84,13 @@ class CAMSampling(Callback):
 
 
 def rework_chances(counts: Tensor) -> Tensor:
-    """Return (C,) how probably an image is reworked: the share of new images in a class filled to N_max + N_min."""
+    """Return (C,) the probability that an image is changed: the share of new images in a class of N_max + N_min."""
     return 1 - counts / (counts.max() + counts.min())
 
 
 @torch.no_grad()
 def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, threshold: float) -> Tensor:
-    """Find the foreground of every training image, each process that of a part of them.
+    """Find the foreground of every training image; each process works on a part of them.
 
     Args:
         method: the network.
@@ -112,7 +102,7 @@ def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, thresho
         (N, H, W) bool in the order of the split.
 
     Raises:
-        InputError: where the classifier does not weight the feature maps of the backbone one by one.
+        InputError: if the classifier does not have one weight per feature map of the backbone.
     """
     backbone, weight = method.backbone, classifier.weight
     images = data.splits["train"].images
@@ -136,9 +126,9 @@ def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, thresho
 
 
 def activation_maps(maps: Tensor, weights: Tensor, size: torch.Size) -> Tensor:
-    """Return (B, H, W): what each position says for the class, from 0 to 1, enlarged to the size of the images.
+    """Return (B, H, W) class activation maps, scaled to [0, 1] and enlarged to the size of the images.
 
-    The map is sum_d w_cd map_d; that of an image in which every position says the same is 0.
+    The map is sum_d w_cd map_d; a constant map becomes 0.
 
     Args:
         maps: (B, D, h, w) feature maps.

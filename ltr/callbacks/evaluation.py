@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ltr import files
 from ltr.callbacks.answers import AnswersCallback
-from ltr.callbacks.exhibits import Exhibits
+from ltr.callbacks.figure_data import FigureData
 from ltr.callbacks.unseen import count_seen
 from ltr.counts import per_class
 from ltr.data import LongTailed
@@ -42,7 +42,7 @@ class Evaluation(AnswersCallback):
         self.seen: dict[str, int | None] = {}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep where the run is from."""
+        """Keep the provenance of the run."""
         self.provenance = checkpoint.get("provenance")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -57,10 +57,10 @@ class Evaluation(AnswersCallback):
         self.seen = {name: count_seen(pl_module, data, name) for name in data.monitored}
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count the images that the network was trained on, and choose what is kept for the figures."""
+        """Count the images that the network was trained on, and choose the images for the figures."""
         self.on_predict_start(trainer, pl_module)
         assert isinstance(pl_module, Method)
-        self.exhibits = Exhibits(pl_module, pl_module.data)
+        self.figure_data = FigureData(pl_module, pl_module.data)
 
     def on_test_batch_end(
         self,
@@ -71,13 +71,18 @@ class Evaluation(AnswersCallback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep the answers of a batch, and what the figures need of it."""
+        """Keep the answers of a batch, and the data of the figures."""
         super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
-        self.exhibits.add(outputs)
+        self.figure_data.add(outputs)
 
     def after_test(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Write the result of a test."""
-        answers = {"probabilities": logits.softmax(1), "labels": labels, "indices": indices, **self.exhibits.gathered()}
+        answers = {
+            "probabilities": logits.softmax(1),
+            "labels": labels,
+            "indices": indices,
+            **self.figure_data.gathered(),
+        }
         if not method.trainer.is_global_zero:
             return
         data, report = method.data, method.reports["test"]
@@ -143,7 +148,7 @@ class Evaluation(AnswersCallback):
 
 
 def old_recall(answers: dict[str, Tensor], classes: int) -> dict[str, list[float | None]]:
-    """Return the recall of every class by the head that a tuning replaced, None for one that the split lacks."""
+    """Return the recall per class of the head that a tuning replaced; None for classes that the split lacks."""
     if "old_predictions" not in answers:
         return {}
     labels = answers["labels"]
@@ -153,11 +158,11 @@ def old_recall(answers: dict[str, Tensor], classes: int) -> dict[str, list[float
 
 
 def write_predictions(path: Path, answers: dict[str, Tensor], data: LongTailed) -> None:
-    """Write probabilities (N, C), labels (N,) and positions (N,) with what they mean; readable with `weights_only`.
+    """Write probabilities (N, C), labels (N,) and positions (N,) with names and counts; readable with `weights_only`.
 
     Args:
         path: the file.
-        answers: these tensors, and of a test what `Exhibits.gathered` and `examples` return.
+        answers: these tensors, and for a test what `FigureData.gathered` and `examples` return.
         data: what they were measured on.
     """
     content = {**answers, "classes": data.classes, "counts": data.counts, "data": data.description}
@@ -167,7 +172,7 @@ def write_predictions(path: Path, answers: dict[str, Tensor], data: LongTailed) 
 def examples(
     data: LongTailed, labels: Tensor, predictions: Tensor, *, indices: Tensor, recall: Sequence[float]
 ) -> dict[str, Tensor]:
-    """Return small images of the classes of the lowest recall, of equals those with the fewest training images.
+    """Return small images of the classes with the lowest recall; among equals, those with the fewest training images.
 
     Args:
         data: the data, with their splits.
@@ -178,7 +183,7 @@ def examples(
 
     Returns:
         `examples`: (K, 3, H, W) uint8, at most 64 pixels wide and high, and `exampled`: (K,) their positions. Of every
-        class there are up to four images that are not recognised and two that are, drawn with a seed of their own.
+        class there are up to four misclassified images and two others, drawn with a fixed seed.
     """
     present = set(labels.tolist())
     worst = sorted(present, key=lambda label: (recall[label], data.counts[label], label))[:CLASSES]

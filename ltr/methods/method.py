@@ -66,8 +66,8 @@ class Method(BaseMethod):
             the callbacks of its trainer and prepares them; without a trainer, set the list and call `prepare` of each.
         bank: the cached features of a training, empty if there are none.
         seed: the seed of its draws. It is read when the method is built and when a training or an evaluation starts.
-        reworks: functions of the callbacks that change a training batch of uint8 images before it is augmented, in
-            order.
+        pre_augment_hooks: functions that change a training batch of uint8 images before it is augmented, in order.
+            Callbacks append them when a training starts.
         training_record: the images of this training and of those it started from; unknown before the first training.
     """
 
@@ -104,7 +104,7 @@ class Method(BaseMethod):
         self.seed = seeds.seed()
         self.bank = FeatureBank()
         self.validation_interval: int | None = None
-        self.reworks: list[Callable[[Batch], Batch]] = []
+        self.pre_augment_hooks: list[Callable[[Batch], Batch]] = []
         if self.mix is not None:
             if not self.loss.mixable:
                 raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
@@ -176,8 +176,8 @@ class Method(BaseMethod):
             return batch
         if not self.trainer.training:
             return batch._replace(images=self.ready(batch.images))
-        for rework in self.reworks:
-            batch = rework(batch)
+        for hook in self.pre_augment_hooks:
+            batch = hook(batch)
         return batch._replace(images=self.augmented(self.data, batch.images))
 
     def predict(self, images: Tensor) -> Output:
@@ -204,14 +204,14 @@ class Method(BaseMethod):
     on_validation_start = on_predict_start = on_test_start
 
     def teardown(self, stage: str) -> None:
-        """Forget the adjustments of this evaluation."""
-        self.adjustments = []
+        """Forget what the callbacks of this trainer have added."""
+        self.adjustments, self.pre_augment_hooks = [], []
 
     # ---- training
 
     def setup(self, stage: str) -> None:
-        """Take the adjustments of an evaluation and the preprocessing of the data; prepare the backbone."""
-        self.seed, self.bank = seeds.seed(), FeatureBank()
+        """Start anew: read the seed, take the adjustments and the preprocessing, and prepare the backbone."""
+        self.seed, self.bank, self.pre_augment_hooks = seeds.seed(), FeatureBank(), []
         callbacks = [] if stage == "fit" else getattr(self.trainer, "callbacks", [])
         self.adjustments = [callback for callback in callbacks if isinstance(callback, Adjustment)]
         data = getattr(self.trainer, "datamodule", None)

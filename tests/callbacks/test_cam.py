@@ -109,7 +109,7 @@ def test_how_often_an_image_is_reworked(monkeypatch: pytest.MonkeyPatch, within_
     monkeypatch.setattr(cam, "move", lambda images, *_: 255 - images)
     labels = torch.arange(4).repeat_interleave(5000)
     batch = Batch(torch.zeros(20000, 3, 2, 2, dtype=torch.uint8), labels, torch.zeros(20000, dtype=torch.int64))
-    reworked = callback.rework(batch).images[:, 0, 0, 0] == 255
+    reworked = callback.move_foregrounds(batch).images[:, 0, 0, 0] == 255
     for label, count in enumerate(counts.tolist()):
         found = reworked[labels == label].sum()
         share = (90 + 1 - count) / (90 + 1)
@@ -119,13 +119,13 @@ def test_how_often_an_image_is_reworked(monkeypatch: pytest.MonkeyPatch, within_
 def test_only_the_images_of_training_steps_are_reworked(trainer: Make) -> None:
     data, watch, callback = Synthetic(augment=Plain(), largest=40, imbalance=40), Watch(), CAMSampling()
     calls: list[int] = []
-    original = callback.rework
+    original = callback.move_foregrounds
 
     def rework(batch: Batch) -> Batch:
         calls.append(len(batch.labels))
         return original(batch)
 
-    callback.rework = rework  # type: ignore[method-assign]
+    callback.move_foregrounds = rework  # type: ignore[method-assign]
     method = Method(ResNet20(width=2), data.counts, schedule=CosineSchedule())
     trainer(2, callbacks=[callback, watch]).fit(method, datamodule=data)
     assert sum(calls) == 2 * sum(data.counts)
@@ -133,20 +133,27 @@ def test_only_the_images_of_training_steps_are_reworked(trainer: Make) -> None:
     shown = torch.cat(watch.images)
     known = (shown[:, None] == plain[None]).flatten(2).all(2).any(1)
     assert 0.2 < known.double().mean() < 0.9, "some are as they were, some are not"
-    assert not method.reworks, "the method is left as it was"
+    assert not method.pre_augment_hooks, "the method is left as it was"
 
 
-def test_a_failed_training_leaves_the_method_as_it_was(trainer: Make) -> None:
+def test_a_failed_training_does_not_change_the_next_one(trainer: Make) -> None:
+    hooks: list[int] = []
+
+    class Count(Callback):
+        def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+            assert isinstance(module, Method)
+            hooks.append(len(module.pre_augment_hooks))
+
     class Fail(Callback):
         def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-            assert len(module.reworks) == 1  # type: ignore[arg-type]
             raise RuntimeError("enough")
 
     data = Synthetic()
     method = Method(ResNet20(width=2), data.counts, schedule=CosineSchedule())
     with pytest.raises(RuntimeError, match="enough"):
-        trainer(1, callbacks=[CAMSampling(), Fail()]).fit(method, datamodule=data)
-    assert not method.reworks
+        trainer(1, callbacks=[CAMSampling(), Count(), Fail()]).fit(method, datamodule=data)
+    trainer(1, callbacks=[Count()]).fit(method, datamodule=data)
+    assert hooks == [1, 0]
 
 
 def test_a_resumed_run_keeps_its_foregrounds(run_file: Path, trainer: Make, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ltr.callbacks.evaluation import SIDE, examples
-from ltr.callbacks.exhibits import sample
+from ltr.callbacks.figure_data import sample
 from ltr.data import FolderLT, Synthetic
 
 GML = (

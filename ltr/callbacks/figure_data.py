@@ -1,4 +1,4 @@
-"""What the figures of a test need beside its answers."""
+"""The data of the figures of a test, besides its answers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ CLASSES, IMAGES = 10, 200
 LARGEST = torch.finfo(torch.float16).max
 
 
-class Exhibits:
+class FigureData:
     """Collect features of a few classes and, of a tuned run, the answers of the head it replaced, batch by batch.
 
-    However large the split is, there are features of at most 10 classes and 200 images each: those classes lie evenly
-    in the order of the training counts, and the images are drawn with a seed of their own.
+    Features are kept of at most 10 classes, spread evenly over the order of the training counts, and of at most 200
+    images of each, drawn with a fixed seed.
 
     Args:
         method: the network, with its weights.
@@ -38,7 +38,7 @@ class Exhibits:
         self.old: list[tuple[Tensor, Tensor]] = []
 
     def add(self, answer: Answer) -> None:
-        """Keep what is wanted of a batch."""
+        """Keep the data of a batch."""
         features, chosen = answer.output.features, self.wanted[answer.indices]
         some = features[chosen].float().clamp(-LARGEST, LARGEST).half()
         self.features.append((some.cpu(), answer.indices[chosen].cpu()))
@@ -48,11 +48,11 @@ class Exhibits:
             self.old.append((logits.float().argmax(1).cpu(), answer.indices.cpu()))
 
     def gathered(self) -> dict[str, Tensor]:
-        """Return what there is, of all processes; every one of them has to call this.
+        """Return the data of all processes; every process has to call this.
 
         Returns:
-            `features` (M, D) float16 of the images at `featured` (M,); `lengths` and `old_lengths` (E, C) of the
-            weights of each class, and `old_predictions` (N,) in the order of the split, where there are such.
+            `features` (M, D) float16 of the images at `featured` (M,); if there are any, `lengths` and `old_lengths`
+            (E, C) of the weights of each class, and `old_predictions` (N,) in the order of the split.
         """
         features, featured = in_order(self.features)
         found = {"features": features, "featured": featured}
