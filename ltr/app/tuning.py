@@ -22,7 +22,7 @@ from ltr.app.place import Place
 from ltr.app.training import within
 from ltr.contracts import Output
 from ltr.counts import Tail, imbalance_factor
-from ltr.data import HubLT, Listed, LongTailed, Synthetic
+from ltr.data import FileDataset, HubLT, LongTailed, Synthetic
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
 from ltr.run.folder import RunFolder, config_text
@@ -228,7 +228,7 @@ def data_sets() -> dict[str, type[LongTailed]]:
     """Return the kinds of sets whose images lie in a folder, or come with the package."""
     kinds = {name: getattr(data, name) for name in data.__all__}
     sets = {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, LongTailed)}
-    return {name: kind for name, kind in sets.items() if kind not in (LongTailed, Listed, HubLT, Synthetic)}
+    return {name: kind for name, kind in sets.items() if kind not in (LongTailed, FileDataset, HubLT, Synthetic)}
 
 
 def tuning_losses() -> list[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ltr.data.file_list import FileList
 from ltr.data.images import KINDS
-from ltr.data.listing import Listing
 from ltr.errors import InputError
 from ltr.markdown import first
 
@@ -41,7 +41,7 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def joined(images: dict[str, list[str]], classes: Sequence[str], root: Path) -> Listing:
+def joined(images: dict[str, list[str]], classes: Sequence[str], root: Path) -> FileList:
     """Return the images of all classes as one listing.
 
     Args:
@@ -51,10 +51,10 @@ def joined(images: dict[str, list[str]], classes: Sequence[str], root: Path) -> 
     """
     sources = [path for name in classes for path in images.get(name, [])]
     labels = np.repeat(np.arange(len(classes)), [len(images.get(name, [])) for name in classes])
-    return Listing(sources, labels, [Path(path).relative_to(root).as_posix() for path in sources])
+    return FileList(sources, labels, [Path(path).relative_to(root).as_posix() for path in sources])
 
 
-def synthetic_images(folder: Path, classes: Sequence[str]) -> Listing:
+def synthetic_images(folder: Path, classes: Sequence[str]) -> FileList:
     """Return synthetic images, in a folder per class that has some.
 
     Raises:

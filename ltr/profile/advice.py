@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import torch
 
 from ltr.data import LongTailed
-from ltr.data.listed import Listed
+from ltr.data.file_dataset import FileDataset
 from ltr.markdown import first, plural
 
 NEARLY_BALANCED = 3  # N_max / N_min
 SCARCE = 5  # images of a class: one of four moves its recall by 25 points
 STEPS, SMALLEST_BATCH = 10, 8  # an epoch of fewer steps makes a short training of 200 of them
 USUAL_BATCH, GML_BATCH = 128, 512  # of base.yaml and of gml.yaml
-USUAL_SIZE = 32  # of `Listed`
+USUAL_SIZE = 32  # of `FileDataset`
 MEDIUM_SIDE, LARGE_SIDE = 48, 160  # from which 32 pixels, and 64 of them, show too little
 RESNET32_SIDE = 64
 PHOTOGRAPHS = {"--data.size": "256", "--data.crop": "224"}
@@ -119,7 +119,7 @@ def readable(measures: Mapping[str, Any]) -> list[Hint]:
 def sized(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -> list[Hint]:
     """Choose the size in which image files are read, where the user has not."""
     side = measures["side"][1]
-    if not isinstance(data, Listed) or data.size != USUAL_SIZE or chosen("size", words) or side < MEDIUM_SIDE:
+    if not isinstance(data, FileDataset) or data.size != USUAL_SIZE or chosen("size", words) or side < MEDIUM_SIDE:
         return []
     why = f"Half of the images have {side} pixels or more on their shorter side, of which the usual 32 show little"
     if side < LARGE_SIDE:
@@ -152,7 +152,7 @@ def batched(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str])
 
 def network(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str, str]) -> tuple[str | None, Hint]:
     """Choose the backbone for what it sees of an image: its name, or None for that of base.yaml."""
-    own = data.crop or (data.size if isinstance(data, Listed) else measures["side"][1])
+    own = data.crop or (data.size if isinstance(data, FileDataset) else measures["side"][1])
     seen = int(options.get("--data.crop") or options.get("--data.size") or own)
     sight = f"The network sees {seen} x {seen} pixels"
     if seen <= RESNET32_SIDE:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ltr.counts import gini, head_share, shot_groups
 from ltr.data import LongTailed
 from ltr.data.class_folders import SYNTHETIC
-from ltr.data.listed import Listed
+from ltr.data.file_dataset import FileDataset
 from ltr.profile.facts import Facts, examine
 
 
@@ -51,14 +51,14 @@ def measure(data: LongTailed) -> dict[str, Any]:
     return {
         "name": data.name,
         "classes": data.classes,
-        "files": isinstance(data, Listed),
-        "drawn": isinstance(data, Listed) and data.drawn,
+        "files": isinstance(data, FileDataset),
+        "drawn": isinstance(data, FileDataset) and data.drawn,
         "counts": counts,
         **balance(counts, data.classes),
         "unreadable": unreadable,
         **duplicates(sound, data.classes),
         **shapes([one.facts for one in sound]),
-        "aside": data.aside() if isinstance(data, Listed) else [],
+        "aside": data.aside() if isinstance(data, FileDataset) else [],
     }
 
 

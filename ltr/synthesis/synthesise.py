@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ltr import files
-from ltr.data import Listed
+from ltr.data import FileDataset
 from ltr.errors import InputError
 from ltr.synthesis import record
 from ltr.synthesis.diffusion import Diffusion
@@ -19,7 +19,7 @@ ATTEMPTS = 5  # at an image that comes out black
 
 
 def synthesise(
-    data: Listed,
+    data: FileDataset,
     model: str,
     output: str,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from abc import abstractmethod
 from pathlib import Path
@@ -11,14 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ltr import files
 from ltr.contracts import Transform
 from ltr.counts import Tail
 from ltr.data.base import LongTailed, Split
 from ltr.data.class_folders import synthetic_images
-from ltr.data.divided import divided, keep
+from ltr.data.file_list import FileList, divided, keep
 from ltr.data.images import ImageFiles, unreadable
-from ltr.data.listing import Listing
-from ltr.data.packed import packed
 from ltr.data.transforms import CropFlip, ResizedCrop
 from ltr.errors import InputError
 from ltr.markdown import first
@@ -29,7 +29,7 @@ FEW_SHOT = (
 )
 
 
-class Listed(LongTailed):
+class FileDataset(LongTailed):
     """A set whose images are files of any size and kind, as long-tailed as it is or made so.
 
     Of every image the middle square is brought to one size. Where all of them fit into the given memory they are
@@ -95,14 +95,14 @@ class Listed(LongTailed):
             self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
         self.complete()
         super().__init__(root, imbalance=imbalance, tail=tail, subset_seed=subset_seed, **others)
-        self.made: Listing | None = None
+        self.made: FileList | None = None
         if synthetic is not None:
             self.made = synthetic_images(Path(synthetic), self.classes)
             self.synthetic = self.made.counts(len(self.classes))
             self.counts = [count + made for count, made in zip(self.counts, self.synthetic, strict=True)]
 
     @abstractmethod
-    def find(self) -> tuple[dict[str, Listing], list[str]]:
+    def find(self) -> tuple[dict[str, FileList], list[str]]:
         """List the images of the splits that there are, of `train`, `val` and `test`, and the names of the classes.
 
         Raises:
@@ -199,7 +199,7 @@ class Listed(LongTailed):
         return packed(images, Path(self.cache), f"{name} images") if self.cache else images.read(f"{name} images")
 
 
-def readable(listing: Listing, what: str) -> Listing:
+def readable(listing: FileList, what: str) -> FileList:
     """Return what can be read of a listing, with a note on what cannot.
 
     Args:
@@ -211,3 +211,31 @@ def readable(listing: Listing, what: str) -> Listing:
         names = first([listing.names[at] for at in broken])
         warnings.warn(f"{len(broken)} files are no images and are left out: {names}.", stacklevel=2)
     return listing.take(np.setdiff1d(np.arange(len(listing.names)), broken))
+
+
+def packed(images: ImageFiles, folder: Path, what: str) -> Tensor:
+    """Return images (N, 3, H, W) uint8 from a file in the folder, or read them and write it.
+
+    Args:
+        images: the files; if the time or size of one has changed, they are read again.
+        folder: folder of the packed files; any of them can be deleted at any time.
+        what: shown beside the progress of the reading.
+    """
+    path = folder / f"{fingerprint(images)}.npy"
+    if path.is_file():
+        return torch.from_numpy(np.load(path))
+    pixels = images.read(what)
+    files.replace(path, lambda temporary: np.save(temporary, pixels.numpy()))
+    return pixels
+
+
+def fingerprint(images: ImageFiles) -> str:
+    """Return a hash of the size, and of path, length and time of each file."""
+    digest = hashlib.sha256(str(images.size).encode())
+    for position in range(len(images)):
+        source = images.source(position)
+        if isinstance(source, str):
+            state = Path(source).stat()
+            source = f"{Path(source).resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0".encode()
+        digest.update(source)
+    return digest.hexdigest()[:32]
