@@ -80,7 +80,7 @@ def data_set(measured: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 def split(measured: Mapping[str, Any]) -> str:
     """Return the data of an evaluation with all that chooses its images."""
-    parts = [str(measured["name"]), f"imbalance {measured['imbalance']:g} ({measured['profile']})"]
+    parts = [str(measured["name"]), f"imbalance {measured['imbalance']:g} ({measured['tail']})"]
     if measured["subset_seed"] is not None:
         parts.append(f"subset seed {measured['subset_seed']}")
     if measured.get("synthetic"):
