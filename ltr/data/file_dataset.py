@@ -95,10 +95,10 @@ class FileDataset(LongTailed):
             self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
         self.complete()
         super().__init__(root, imbalance=imbalance, tail=tail, subset_seed=subset_seed, **others)
-        self.made: FileList | None = None
+        self.synthetic_files: FileList | None = None
         if synthetic is not None:
-            self.made = synthetic_images(Path(synthetic), self.classes)
-            self.synthetic = self.made.counts(len(self.classes))
+            self.synthetic_files = synthetic_images(Path(synthetic), self.classes)
+            self.synthetic = self.synthetic_files.counts(len(self.classes))
             self.counts = [count + made for count, made in zip(self.counts, self.synthetic, strict=True)]
 
     @abstractmethod
@@ -162,22 +162,22 @@ class FileDataset(LongTailed):
 
     def extended(self, split: Split) -> Split:
         """Return the training split with the synthetic images behind the real ones."""
-        if self.made is None:
+        if self.synthetic_files is None:
             return split
         assert isinstance(split.images, ImageFiles)
-        labels = torch.cat([split.labels, torch.from_numpy(self.made.labels)])
-        numbers = np.concatenate([split.indices, self.made.numbers])
-        return Split(split.images.followed_by(self.made.sources), labels, numbers)
+        labels = torch.cat([split.labels, torch.from_numpy(self.synthetic_files.labels)])
+        numbers = np.concatenate([split.indices, self.synthetic_files.numbers])
+        return Split(split.images.followed_by(self.synthetic_files.sources), labels, numbers)
 
     def names(self, name: str, split: Split) -> list[str]:
         """Return the names of the images of a split, and of the synthetic ones behind them."""
         assert isinstance(split.images, ImageFiles)
         listing = self.listings.get(name, self.listings["train"])  # what was carved out of it
-        known = [*listing.names, *(self.made.names if self.made else [])]
+        known = [*listing.names, *(self.synthetic_files.names if self.synthetic_files else [])]
         return [known[at] for at in split.images.positions]
 
-    def aside(self) -> list[str]:
-        """Return the files that lie among the images and are none of the set, where that can be told."""
+    def unused_files(self) -> list[str]:
+        """Return the files in the folders of the set that are not read, if the kind of set has any."""
         return []
 
     def setup(self, stage: str | None = None) -> None:

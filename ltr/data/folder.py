@@ -47,12 +47,12 @@ class FolderLT(FileDataset):
                 raise InputError(f"{parts[name]} has the class {strange[0]}, which {parts['train']} does not have.")
         return {name: joined(images, classes, self.home) for name, images in found.items()}, classes
 
-    def aside(self) -> list[str]:
+    def unused_files(self) -> list[str]:
         """Return the files of the folder that are no image of a class, such as those of unknown kinds; no hidden ones.
 
         The file in which a division is kept is none of them.
         """
-        listings = [*self.listings.values(), *([self.made] if self.made else [])]
+        listings = [*self.listings.values(), *([self.synthetic_files] if self.synthetic_files else [])]
         known = {str(self.split_file)}.union(*(map(str, listing.sources) for listing in listings))
         found = []
         for place, folders, names in os.walk(self.home):

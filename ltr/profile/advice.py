@@ -25,11 +25,11 @@ LENGTH = "A training has 200 epochs. For a first look, put `--config recipes/sho
 
 
 class Hint(NamedTuple):
-    """What a rule says.
+    """The advice of one rule.
 
     Attributes:
         reason: a sentence or two.
-        options: what every training gets for it.
+        options: for every training.
     """
 
     reason: str
@@ -54,27 +54,27 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
     Args:
         data: the set.
         measures: its numbers.
-        words: what the user said of the data on the command line, which every training repeats.
+        words: the arguments of the data on the command line, which every training repeats.
     """
     if blocked := unusable(measures):
         need = "two images that can be read, one of them to test on" if measures["drawn"] else "an image to train on"
-        return Advice([f"First mend {first(blocked)}: a class needs {need}. Then profile the set again."], [])
+        return Advice([f"First repair {first(blocked)}: a class needs {need}. Then profile the set again."], [])
     hints = [*readable(measures), *sized(data, measures, words), *batched(data, measures, words)]
     options = {name: value for hint in hints for name, value in hint.options.items()}
-    said = [*words, *(part for option in options.items() for part in option)]
+    data_words = [*words, *(part for option in options.items() for part in option)]
     hints.insert(0, balance(measures))
     backbone, why = network(data, measures, options)
     hints.append(why)
     own = re.sub(r"\W+", "_", data.name.lower()).strip("_")
     ce, gml = f"{own}_ce", f"{own}_gml"
     named = ["--model.backbone", backbone] if backbone else []
-    commands = [["fit", "--config", "ce.yaml", *said, *named, "--name", ce], ["test", "--ckpt_path", ce]]
+    commands = [["fit", "--config", "ce.yaml", *data_words, *named, "--name", ce], ["test", "--ckpt_path", ce]]
     if measures["imbalance"] >= NEARLY_BALANCED:
         named = ["--model.backbone.backbone", backbone] if backbone else []
         start = ["--model.backbone.checkpoint", ce, *named]
         commands += [
             ["test", "--ckpt_path", ce, "--config", "logit_adjustment.yaml", "--evaluation", "adjusted"],
-            ["fit", "--config", "gml.yaml", *said, *start, "--name", gml],
+            ["fit", "--config", "gml.yaml", *data_words, *start, "--name", gml],
             ["test", "--ckpt_path", gml],
         ]
         hints += crowded(data, measures, options)
@@ -95,16 +95,16 @@ def chosen(option: str, words: Iterable[str]) -> bool:
 
 
 def balance(measures: Mapping[str, Any]) -> Hint:
-    """Say how long the tail is and what that calls for."""
+    """Say how long the tail is and which method fits it."""
     times = f"The largest class has {measures['imbalance']:.3g} times the images of the smallest"
     if measures["imbalance"] < NEARLY_BALANCED:
         return Hint(
-            f"{times}: the set is balanced, or nearly so, and leaves little to win for the remedies of a long tail. "
+            f"{times}: the set is balanced, or nearly so, and methods for long tails gain little. "
             "Start from plain cross-entropy."
         )
     return Hint(
         f"{times}: a long tail. Start from cross-entropy, the baseline. Logit adjustment of the same network costs "
-        "nothing and is the control that every remedy has to beat. GML then retrains the classifier alone, on features "
+        "nothing and is the baseline that any method must beat. GML then retrains the classifier alone, on features "
         "that are computed once."
     )
 
@@ -129,7 +129,7 @@ def sized(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -
     large = " ".join(part for option in PHOTOGRAPHS.items() for part in option)
     return [
         Hint(
-            f"{why}: the commands read them at 64, which a machine without a GPU can train on. With one, say `{large} "
+            f"{why}: the commands read them at 64, which a machine without a GPU can train on. With one, pass `{large} "
             "--model.backbone ResNet50`.",
             {"--data.size": "64"},
         )
@@ -144,7 +144,8 @@ def batched(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str])
         return []
     return [
         Hint(
-            f"{images:,} training images make few steps of {data.batch_size}: the commands take {fitting} at once.",
+            f"With {images:,} training images, a batch of {data.batch_size} gives few steps per epoch: the "
+            f"commands use {fitting}.",
             {"--data.batch_size": str(fitting)},
         )
     ]
@@ -158,7 +159,7 @@ def network(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str,
     if seen <= RESNET32_SIDE:
         return None, Hint(f"{sight}, which the ResNet-32 of base.yaml is made for.")
     backbone = "ResNet50" if torch.cuda.is_available() else "ResNet10"
-    return backbone, Hint(f"{sight}: {backbone} soon makes them fewer, as the ResNet-32 of base.yaml does not.")
+    return backbone, Hint(f"{sight}: {backbone} reduces the resolution early; the ResNet-32 of base.yaml does not.")
 
 
 def crowded(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str, str]) -> list[Hint]:
