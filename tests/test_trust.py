@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from ltr.app.place import Place
 
 from ltr import trust
-from ltr.app.networks import network
-from ltr.app.place import Place
-from ltr.app.tuning import Wish
 from ltr.__main__ import main
+from ltr.app.networks import network
+from ltr.app.tuning import Wish
 from ltr.cli.apart import apart
 from ltr.cli.command import Command
 from ltr.contracts import Loss

@@ -247,7 +247,7 @@ SENTENCES = [
     ("--to 2", "every class has 2 images or more: nothing to do for `--below 5 --to 2`"),
     ("--batch 0", "are at least 1"),
     ("--steps many", "steps is a whole number; it cannot be many."),
-    ("--promt {}", "there is no option promt; did you mean prompt?"),
+    ("--promt {}", "there is no option promt; did you mean --prompt?"),
     ("--data CIFAR100LT", "data cannot be CIFAR100LT, which is of the kind LongTailed."),
     ("--data.root nowhere", "there is no folder nowhere"),
     ("--data.tail exp --data.imbalance 0", "it cannot be 0."),
