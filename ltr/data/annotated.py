@@ -70,7 +70,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
     """Read a file of annotations.
 
     Raises:
-        InputError: where it is another kind of file.
+        InputError: if it is another kind of file.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
     """Return the images of every class, both in the order of their names.
 
     Raises:
-        InputError: where classes have no image.
+        InputError: if classes have no image.
     """
     homes = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."}
     found = {
@@ -58,7 +58,7 @@ def synthetic_images(folder: Path, classes: Sequence[str]) -> FileList:
     """Return synthetic images, in a folder per class that has some.
 
     Raises:
-        InputError: where there is none, or a folder of another name.
+        InputError: if there is none, or a folder of another name.
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder} of synthetic images: make it with `ltr synthesise`.")

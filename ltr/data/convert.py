@@ -46,7 +46,7 @@ def convert(data: LongTailed, output: str, *, to: Layout = "folders") -> None:
         to: the layout.
 
     Raises:
-        InputError: where the set cannot be read, or the files cannot be written.
+        InputError: if the set cannot be read, or the files cannot be written.
     """
     for path in write(data, Path(output), to):
         print(path)
@@ -71,7 +71,7 @@ def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
         The files and folders that were written.
 
     Raises:
-        InputError: where a file cannot be written, or no folder can have the name of a class.
+        InputError: if a file cannot be written, or no folder can have the name of a class.
     """
     if isinstance(data, FileDataset):
         data.memory = 0.0  # so that nothing is decoded

@@ -1,4 +1,4 @@
-"""Sets whose images are files: found and counted first, decoded when they are needed."""
+"""Data sets of image files, which are listed and counted first and decoded later."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from ltr.errors import InputError
 from ltr.markdown import first
 
 FEW_SHOT = (
-    "{} is tested on none of the classes that it is trained on: so is a split for few-shot learning, whose classes are "
-    "new in testing. Put all images of a class into one folder, or all rows into one table, without splits."
+    "{} has no class in both its training and its test split, as in few-shot learning. "
+    "Put all images of a class into one folder, or all rows into one table, without splits."
 )
 
 
 class FileDataset(LongTailed):
-    """A set whose images are files of any size and kind, as long-tailed as it is or made so.
+    """A data set of image files of any size and format, with its own class counts or made long-tailed.
 
-    Of every image the middle square is brought to one size. Where all of them fit into the given memory they are
-    decoded once and stay on the device as uint8 (10,000 images of 64 x 64 pixels are 123 MB); else worker processes
-    decode them anew in every epoch. Either way whole batches are cropped, augmented and normalised on the device.
+    The middle square of every image is resized to one size. If all images fit into `memory`, they are decoded once and
+    stay on the device as uint8 (10,000 images of 64 x 64 pixels take 123 MB); else worker processes decode them in
+    every epoch. Either way whole batches are cropped, augmented and normalised on the device.
 
-    A set without a test split is divided, class by class. A validation split that the set has is followed in training.
+    A set without a test split is split class by class. Training is measured on the validation split, if there is one.
 
     Args:
         root: folder of the files.
-        size: height and width in pixels to which every image is brought.
+        size: height and width in pixels to which every image is resized.
         crop: height and width that the network sees: at random places and scales in training, the middle in any
             evaluation; None for the whole image.
         memory: GiB up to which the images of the set are held in memory; 0 always decodes anew.
-        cache: folder in which decoded images are kept for the next run, where they are held in memory.
+        cache: folder in which decoded images are kept for the next run, if they are held in memory.
         workers: processes that decode; None for one per core.
-        unreadable: `refuse` files that are no images, or `skip` them, for which all files are read at the start.
+        unreadable: `refuse` files that are not images, or `skip` them; to skip, all files are read at the start.
         mean: means of the channels of pixels in [0, 1]; None for the usual ones of the set.
         std: their standard deviations.
         synthetic: folder with a folder of synthetic images per class, as `ltr synthesise` makes it, for training only;
@@ -84,7 +84,9 @@ class FileDataset(LongTailed):
         if not 0 < test_share < 1:
             raise InputError(f"test_share is a part of every class, such as 0.2; it cannot be {test_share:g}.")
         if size < 1 or (crop is not None and not 0 < crop <= size):
-            raise InputError(f"a network cannot see {crop} pixels of an image of {size}: `--data.size`, `--data.crop`.")
+            raise InputError(
+                f"crop ({crop}) must be at least 1 and not exceed size ({size}): set `--data.size` or `--data.crop`."
+            )
         self.home, self.size, self.crop = Path(root), size, crop
         self.memory, self.cache = memory, cache
         self.workers = workers
@@ -106,14 +108,14 @@ class FileDataset(LongTailed):
         """List the images of the splits that there are, of `train`, `val` and `test`, and the names of the classes.
 
         Raises:
-            InputError: where files are missing, or not as this kind of set has them.
+            InputError: if files are missing, or not as this kind of set has them.
         """
 
     def complete(self) -> None:
-        """See to it that there is something to train and something to test on.
+        """Draw a missing test split, and check that training and test splits are usable.
 
         Raises:
-            InputError: where a class has no training image, or an image is in two splits.
+            InputError: if a class has no training image, or an image is in two splits.
         """
         if "test" not in self.listings and "val" in self.listings:
             self.listings["test"] = self.listings.pop("val")
@@ -200,16 +202,16 @@ class FileDataset(LongTailed):
 
 
 def readable(listing: FileList, what: str) -> FileList:
-    """Return what can be read of a listing, with a note on what cannot.
+    """Return the readable images of a list, with a warning about the others.
 
     Args:
         listing: the images.
-        what: shown beside the progress.
+        what: label of the progress bar.
     """
     broken = unreadable(listing.sources, what)
     if broken:
         names = first([listing.names[at] for at in broken])
-        warnings.warn(f"{len(broken)} files are no images and are left out: {names}.", stacklevel=2)
+        warnings.warn(f"{len(broken)} files are not images and are left out: {names}.", stacklevel=2)
     return listing.take(np.setdiff1d(np.arange(len(listing.names)), broken))
 
 

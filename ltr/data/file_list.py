@@ -67,7 +67,7 @@ def missing(home: Path, names: Sequence[str], what: str) -> list[int]:
     Args:
         home: folder that the names are relative to.
         names: paths of the files.
-        what: shown beside the progress.
+        what: label of the progress bar.
     """
     places = defaultdict(list)
     for position, name in enumerate(names):

@@ -83,7 +83,7 @@ class HubLT(FileDataset):
         """Return the name of a column: the one that was said, or the first of its kind.
 
         Raises:
-            InputError: where there is none.
+            InputError: if there is none.
         """
         import datasets
 

@@ -87,7 +87,7 @@ class TableLT(FileDataset):
             split: of all its rows; nothing where a column may say it.
 
         Raises:
-            InputError: where a row is not complete, or of another split.
+            InputError: if a row is not complete, or of another split.
         """
         found = read_table(table)
         paths = column(found, self.columns["image"], IMAGE, option="image", table=table)
@@ -105,7 +105,7 @@ class TableLT(FileDataset):
 
 
 def is_split(path: Path) -> bool:
-    """Tell whether a file is the table of a split, by its name."""
+    """Return whether a file is the table of a split, by its name."""
     return path.stem in SPLITS and path.suffix.lower() in TABLES
 
 
@@ -113,7 +113,7 @@ def read_table(path: Path) -> dict[str, list[str]]:
     """Return the columns of a CSV or Parquet file as text.
 
     Raises:
-        InputError: where it cannot be read, or has no rows.
+        InputError: if it cannot be read, or has no rows.
     """
     if not path.is_file():
         raise InputError(f"there is no table {path}: name the CSV or Parquet file with `--data.root`.")
@@ -151,7 +151,7 @@ def column(
     """Return a column, by its name or the first of its usual names.
 
     Raises:
-        InputError: where it is not there.
+        InputError: if it is not there.
     """
     for candidate in [name] if name else usual:
         if candidate in rows:

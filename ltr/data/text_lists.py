@@ -132,7 +132,7 @@ def read_list(path: Path, classes: int) -> dict[str, int]:
         classes: how many there can be.
 
     Raises:
-        InputError: where a line has no label, or one that there is not, or an image comes twice.
+        InputError: if a line has no label, or one that there is not, or an image comes twice.
     """
     labels: dict[str, int] = {}
     with path.open(encoding="utf-8", errors="replace") as lines:

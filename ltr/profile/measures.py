@@ -92,7 +92,7 @@ def balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> dict
         classes: (C,) names.
 
     Returns:
-        `imbalance`, N_max / N_min, None where a class has no image; `gini`; `head_share`, the share of the largest
+        `imbalance`, N_max / N_min, None if a class has no image; `gini`; `head_share`, the share of the largest
         fifth of the classes; `groups`, the number of classes and of images of each shot group; `test_is_balanced`;
         `untested`, the classes without a test image.
     """
@@ -157,7 +157,7 @@ def examine(images: Tensor | ImageFiles, what: str) -> list[Facts | None]:
 
     Args:
         images: (N, 3, H, W) uint8, or files.
-        what: shown beside the progress.
+        what: label of the progress bar.
     """
     if isinstance(images, Tensor):
         held = images

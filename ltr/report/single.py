@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ltr.counts import by_count, per_class
-from ltr.html.markup import command, escape, folded, photograph, picture, sentence, table
-from ltr.html.page import Section
+from ltr.html import Section, command, escape, folded, photograph, picture, sentence, table
 from ltr.report import figures
 from ltr.report.figures import answered, recalls, rows_of
 from ltr.report.measures import NOTE, percent, title, written

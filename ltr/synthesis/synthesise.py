@@ -46,8 +46,8 @@ def synthesise(
         model: a folder with a text-to-image model in the format of diffusers, or its name on the Hugging Face Hub.
         output: the folder of the synthetic images, outside that of yours.
         below: classes with fewer training images than this are filled up.
-        to: training images that they shall have, true and synthetic ones together.
-        prompt: what the model is told; the name of the class goes in place of {}, with spaces for underscores.
+        to: training images of these classes afterwards, real and synthetic together.
+        prompt: the prompt; {} stands for the name of the class, with spaces for underscores.
         prompts: a YAML or JSON file with other words for some of the classes, by name.
         steps: denoising steps.
         guidance: how closely the prompt is followed; less is more varied.
@@ -57,7 +57,7 @@ def synthesise(
         device: auto, cpu, cuda, or what else torch knows.
 
     Raises:
-        InputError: where that cannot be done; after the others where an image only ever came out black.
+        InputError: if that cannot be done; after the others where an image only ever came out black.
     """
     home = Path(output)
     if min(below, to, steps, batch) < 1 or seed < 0:
@@ -129,7 +129,7 @@ def read_record(home: Path, settings: Mapping[str, Any], prompts: Mapping[str, s
         prompts: their prompts by class.
 
     Raises:
-        InputError: where the folder holds other things, or images that were made in another way.
+        InputError: if the folder holds other things, or images that were made in another way.
     """
     path, advice = home / RECORD, "or choose another folder with `--output`."
     if not path.is_file():

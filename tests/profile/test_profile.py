@@ -113,7 +113,7 @@ def test_dirt_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the network was trained on 1 of")  # the leaked one that the profile names
-@pytest.mark.filterwarnings("ignore:.*files are no images and are left out")
+@pytest.mark.filterwarnings("ignore:.*files are not images and are left out")
 @pytest.mark.usefixtures("dirty")
 def test_the_commands_work_on_a_dirty_folder(capsys: pytest.CaptureFixture[str]) -> None:
     main(["profile", "my fruit"])
@@ -299,8 +299,8 @@ def test_thousands_of_classes() -> None:
     [
         ("", "name the data, such as `--data FolderLT --data.root my_images`"),
         ("--config gml.yaml", "name the data, such as"),
-        ("my_fruits", "my_fruits is not there, or no folder or .csv or .tsv or .parquet of images: mend the path"),
-        ("notes.txt", "notes.txt is not there, or no folder"),
+        ("my_fruits", "my_fruits is not a folder or .csv or .tsv or .parquet with images: correct the path"),
+        ("notes.txt", "notes.txt is not a folder"),
         ("--data FolderL", "did you mean FolderLT?"),
         ("--data FolderLT --data.root nowhere", "there is no folder nowhere"),
         ("void", "void holds 0 folders"),
