@@ -237,7 +237,7 @@ SENTENCES = [
     ("--prompt berries", "'berries' has no place for the name of the class"),
     ("--prompts nowhere.yaml", "the prompts in nowhere.yaml cannot be read"),
     ("--prompts list.yaml", "list.yaml has a line per class"),
-    ("--prompts other.yaml", "other.yaml has a prompt for chery, which is not a class of the data; did you mean cherry?"),
+    ("--prompts other.yaml", "a prompt for chery, which is not a class of the data; did you mean cherry?"),
     ("--output fruit/train", "fruit/train is within your own images"),
     ("--output full", "full is there and has no synthetic.json"),
     ("--output damaged", "damaged/synthetic.json is damaged: delete damaged"),
