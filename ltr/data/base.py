@@ -16,8 +16,7 @@ from ltr.contracts import Batch, Preprocessing, SamplerFactory, Timed, Transform
 from ltr.counts import Tail, fingerprint, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
-from ltr.data.resident import Indices, Resident
-from ltr.data.streamed import Streamed
+from ltr.data.loaders import Indices, InMemoryLoader, StreamingLoader
 from ltr.data.transforms import CropFlip
 from ltr.errors import InputError
 from ltr.samplers import Power
@@ -219,7 +218,7 @@ class LongTailed(Timed, LightningDataModule):
         """Return the images of a split as they are kept during the run: files may be decoded once and for all."""
         return images
 
-    def loader(self, name: str, indices: Indices, batch_size: int, *, cached: bool = True) -> Resident:
+    def loader(self, name: str, indices: Indices, batch_size: int, *, cached: bool = True) -> InMemoryLoader:
         """Return a loader over a split.
 
         Args:
@@ -231,27 +230,27 @@ class LongTailed(Timed, LightningDataModule):
         split = self.splits[name]
         bank = self.features.get(name) if cached else None
         if isinstance(split.images, Tensor) or bank is not None:
-            return Resident(split.labels, indices, batch_size=batch_size, images=split.images, features=bank)
-        return Streamed(split.labels, indices, batch_size=batch_size, images=split.images, workers=self.workers)
+            return InMemoryLoader(split.labels, indices, batch_size=batch_size, images=split.images, features=bank)
+        return StreamingLoader(split.labels, indices, batch_size=batch_size, images=split.images, workers=self.workers)
 
-    def plain(self, name: str) -> Resident:
+    def plain(self, name: str) -> InMemoryLoader:
         """Return a loader over this process's share of a split, in order and without augmentation."""
         shard = range(distributed.rank(), len(self.splits[name].labels), distributed.world())
         return self.loader(name, shard, self.eval_batch_size, cached=name != "train")
 
-    def train_dataloader(self) -> Resident:
+    def train_dataloader(self) -> InMemoryLoader:
         """Return the training loader: cached features where a tuning keeps some, else images."""
         return self.loader("train", self.sampler, self.batch_size * self.steps_at_once)
 
-    def val_dataloader(self) -> list[Resident]:
+    def val_dataloader(self) -> list[InMemoryLoader]:
         """Return one loader per monitored split."""
         return [self.plain(name) for name in self.monitored]
 
-    def test_dataloader(self) -> Resident:
+    def test_dataloader(self) -> InMemoryLoader:
         """Return the test loader."""
         return self.plain("test")
 
-    def predict_dataloader(self) -> Resident:
+    def predict_dataloader(self) -> InMemoryLoader:
         """Return the loader whose images are predicted: the test split."""
         return self.plain("test")
 

@@ -44,7 +44,7 @@ def post(paths: AllowedPaths, **said: Any) -> Any:
     "said",
     [
         {"base": "../base"}, {"base": None}, {"file": "/etc/passwd"}, {"name": "a/b"}, {"name": ".."}, {"name": ""},
-        {"loss": "GLM"}, {"loss": None}, {"kind": OWN}, {"kind": "Listed"}, {"tail": "none;"}, {"root": "/"},
+        {"loss": "GLM"}, {"loss": None}, {"kind": OWN}, {"kind": "FileDataset"}, {"tail": "none;"}, {"root": "/"},
         {"epochs": -1}, {"epochs": 1e9}, {"epochs": "ten"}, {"epochs": None}, {"rate": -1}, {"imbalance": 0},
     ],
     ids=str,
