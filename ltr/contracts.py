@@ -39,15 +39,14 @@ class Batch(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What a network says about a batch.
+    """The output of a network for a batch.
 
     Attributes:
         logits: (B, C) scores before the softmax.
-        features: (B, D) what the head saw.
+        features: (B, D) input of the head.
         embeddings: (B, V, P) projected views, for contrastive losses; the rest is of the first view.
-        experts: (E, B, C) logits of each expert, not a number where an expert was not asked.
-        scale: what a cosine of 1 is worth in the logits, so that a margin on cosines knows its size; 1 where the logits
-            are no cosines.
+        experts: (E, B, C) logits of each expert; NaN for experts that were not evaluated.
+        scale: the logit of a cosine of 1, by which margins on cosines are scaled; 1 if the logits are not cosines.
     """
 
     logits: Tensor
@@ -62,10 +61,10 @@ class Output(NamedTuple):
         return self.logits.float().softmax(1)
 
     def grouped(self, views: int) -> Output:
-        """Gather the views of every sample, which lie side by side in this output.
+        """Group the views of every sample, which are consecutive in this output.
 
         Args:
-            views: how many of them a sample has, V.
+            views: number V of views per sample.
         """
         embeddings, experts = self.embeddings, self.experts
         return self._replace(
@@ -77,7 +76,7 @@ class Output(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What an evaluation step hands to the callbacks.
+    """The result of an evaluation step, for the callbacks.
 
     Attributes:
         output: the adjusted output of the network.
@@ -91,7 +90,7 @@ class Answer(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What is true of a batch, possibly a blend of two labels.
+    """The labels of a batch, possibly blended from two labels per image.
 
     Attributes:
         labels: (B,) class indices.
@@ -105,7 +104,7 @@ class Target(NamedTuple):
 
     @property
     def main(self) -> Tensor:
-        """(B,) the label of the larger share: what an answer to a blended image is counted against."""
+        """(B,) the label of the larger share, against which the prediction for a blended image is counted."""
         if self.partners is None or self.weights is None:
             return self.labels
         return torch.where(self.weights >= 0.5, self.labels, self.partners)
@@ -149,12 +148,12 @@ class Preprocessing:
         return kept and cls(**kept)
 
     def __post_init__(self) -> None:
-        """Hold tuples, whatever sequences were given: they are compared and hashed."""
+        """Turn sequences into tuples, which can be compared and hashed."""
         for name in ("mean", "std"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def write(self, content: dict[str, Any]) -> None:
-        """Put it into a checkpoint."""
+        """Store it in a checkpoint."""
         content["preprocessing"] = asdict(self)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -208,9 +207,9 @@ class Backbone(nn.Module):
     """Images to features. A subclass names its children in `stages`, in order, and sets `dim`.
 
     Attributes:
-        freeze: what stays as it was in the file of weights.
-        shift_bn: whether the statistics of batch norm move although the weights are frozen.
-        experts: how many networks' features lie side by side in a feature, each of dim / experts numbers.
+        freeze: which weights of the file are not trained.
+        shift_bn: whether the statistics of batch norm are updated although the weights are frozen.
+        experts: number of networks whose features are concatenated, each of size dim / experts.
         training_record: the images that its weights were trained on: none for a new network, those of the file after
             `load`.
 
@@ -226,7 +225,7 @@ class Backbone(nn.Module):
     training_record: TrainingRecord = TrainingRecord(complete=True)
 
     def load(self) -> dict[str, Tensor]:
-        """Read the weights to start from, where there are some; return those of the classifier that lay with them."""
+        """Read the weights to start from, if any; return those of the classifier in the same file."""
         return {}
 
     def maps(self, images: Tensor) -> Tensor:
@@ -252,8 +251,8 @@ class Head(nn.Module, ABC):
         classes: number of classes C.
 
     Attributes:
-        added: names of the weights that the head adds to a trained classifier, and which a file need not have.
-        experts: into how many parts it divides a feature, one for each network of the backbone.
+        added: names of the weights that the head adds to a trained classifier; a file may lack them.
+        experts: number of parts into which it divides a feature, one for each network of the backbone.
     """
 
     added: tuple[str, ...] = ()
@@ -265,11 +264,11 @@ class Head(nn.Module, ABC):
 
     @property
     def classifier(self) -> Head:
-        """The head whose logits these are: this one, or the one that it wraps."""
+        """The head that computes the logits: this one, or the one that it wraps."""
         return self
 
     def lengths(self) -> Tensor | None:
-        """Return (E, C) the lengths of each class's weights in each of E classifiers; None where they mean nothing."""
+        """Return (E, C) the norms of each class's weights in each of E classifiers; None if they have no meaning."""
         return None
 
     @abstractmethod
@@ -277,25 +276,25 @@ class Head(nn.Module, ABC):
         """Map features (B, D) to an `Output` with logits (B, C)."""
 
 
-class Timed:
-    """A part that hears what time it is in the run; what it switches, it switches at a fraction of the run."""
+class EpochAware:
+    """A part that is told the current epoch. Its milestones are fractions of the training."""
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
 
     def check(self, epochs: int) -> None:
-        """Raise `InputError` where a switch of this part would never fire in `epochs` epochs."""
+        """Raise `InputError` if `epochs` epochs are too few for a milestone of this part."""
 
 
-class Loss(Timed, nn.Module, ABC):
+class Loss(EpochAware, nn.Module, ABC):
     """(`Output`, labels) to one value per sample; no parameters and nothing in the state dict.
 
     Args:
         counts: (C,) training images per class.
 
     Attributes:
-        batch_level: True where the value of a sample depends on the other samples of the batch.
-        mixable: False where blended labels have no meaning for the loss.
+        batch_level: True if the value of a sample depends on the other samples of the batch.
+        mixable: False if blended labels have no meaning for the loss.
     """
 
     batch_level: bool = False
@@ -310,31 +309,33 @@ class Loss(Timed, nn.Module, ABC):
 
     @staticmethod
     def precise(logits: Tensor) -> Tensor:
-        """Return the logits in float32, or as they are where they are wider."""
+        """Return the logits in float32, or in float64 if they are in float64."""
         return logits if logits.dtype == torch.float64 else logits.float()
 
 
-class Sampler(Timed, torch.utils.data.Sampler[int], ABC):
+class Sampler(EpochAware, torch.utils.data.Sampler[int], ABC):
     """Labels to the indices of an epoch; shards itself over the processes of a distributed run.
 
-    The order depends on the run's seed and the epoch only, so it can be had again.
+    The order depends on seed and epoch only, so a resumed run draws it again.
 
     Args:
         labels: (N,) class indices of the training split.
 
     Attributes:
-        size: how many indices an epoch has over all processes, the same in every epoch; N where a sampler says nothing.
-        streams: how many streams take turns in an epoch, always in one order; a shard keeps the turns whole.
+        seed: of the run; the data module sets it.
+        size: number of indices per epoch over all processes, the same in every epoch; N by default.
+        streams: number of interleaved streams, always in the same order; a shard never splits a turn of all streams.
     """
 
     streams: int = 1
+    seed: int = 0
 
     def __init__(self, labels: Tensor) -> None:
         self.labels, self.size = labels, len(labels)
         self.epoch, self.epochs = 0, 1
 
     def set_epoch(self, epoch: int, epochs: int | None = None) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
         self.epoch, self.epochs = epoch, epochs or self.epochs
 
     @abstractmethod
@@ -342,22 +343,22 @@ class Sampler(Timed, torch.utils.data.Sampler[int], ABC):
         """Return the `size` indices of one epoch, over all processes, as an int64 tensor."""
 
     def __iter__(self) -> Iterator[int]:
-        turns = self.draw(seeds.generator(self.epoch)).reshape(-1, self.streams)
+        turns = self.draw(seeds.generator(self.seed, self.epoch)).reshape(-1, self.streams)
         return iter(turns[distributed.rank() :: distributed.world()].flatten().tolist())
 
     def __len__(self) -> int:
-        """Return how many indices the smallest shard holds."""
+        """Return the number of indices in the smallest shard."""
         return self.size // self.streams // distributed.world() * self.streams
 
 
-class Mix(Timed, nn.Module, ABC):
+class Mix(EpochAware, nn.Module, ABC):
     """A training batch to a blended one: (images, labels) -> (images, `Target`); nothing in the state dict.
 
     Args:
         counts: (C,) training images per class.
 
     Attributes:
-        hidden: True where the images pass unchanged and the blend is made within the backbone.
+        hidden: True if features within the backbone are blended in place of the images.
     """
 
     hidden: bool = False
@@ -367,24 +368,24 @@ class Mix(Timed, nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:
-        """Blend images (B, 3, H, W) and say what of."""
+        """Blend images (B, 3, H, W); return them with their labels."""
 
     def attach(self, backbone: Backbone) -> None:
-        """Get at the backbone, once, before the training: for a mix that blends within it."""
+        """Receive the backbone once, before the training; for a mix that blends within it."""
 
 
 class Transform(nn.Module, ABC):
     """Augment a whole batch of uint8 images at once.
 
     Attributes:
-        views: versions V that it makes of every image.
+        views: number V of versions of every image.
     """
 
     views: int = 1
 
     @property
     def title(self) -> str:
-        """What a result says of it."""
+        """Its name in results."""
         return type(self).__name__
 
     @abstractmethod
@@ -392,7 +393,7 @@ class Transform(nn.Module, ABC):
         """Map uint8 images (B, 3, H, W) to uint8 images (B, 3, H', W'), or (B, V, 3, H', W') for several views."""
 
 
-class Schedule(Timed, ABC):
+class Schedule(EpochAware, ABC):
     """The factor of the base learning rate: a pure function of the epoch and their number."""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The few collective operations that exact losses and samplers need; all of them do nothing in a single process."""
+"""The collective operations that exact losses and samplers need; in a single process they do nothing."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def mean(values: Tensor) -> Tensor:
     return total(values.detach().sum()) / total(values.new_tensor(float(len(values))))
 
 
-def fair(value: Tensor, size: int) -> Tensor:
+def ddp_weighted(value: Tensor, size: int) -> Tensor:
     """Weight the mean of this process so that the average over the processes is the mean over all their samples.
 
     Args:
-        value: (), the mean over the samples of this process; 0 where it has none.
-        size: how many it has.
+        value: (), the mean over the samples of this process; 0 if it has none.
+        size: number of samples of this process.
     """
     if not active():
         return value
@@ -57,10 +57,10 @@ def fair(value: Tensor, size: int) -> Tensor:
 
 
 def differentiable_total(value: Tensor) -> Tensor:
-    """Sum a tensor over all processes so that gradients reach every one of them.
+    """Sum a tensor over all processes; gradients flow back to each of them.
 
-    The gradient that returns is the sum over the processes; averaged as DistributedDataParallel does, it is the exact
-    gradient of a loss that every process computed from the total.
+    The gradient is the sum over the processes. Averaged by DistributedDataParallel, it is the exact gradient of a loss
+    that every process computed from the total.
     """
     if not active():
         return value
@@ -71,13 +71,13 @@ def differentiable_total(value: Tensor) -> Tensor:
 
 
 def logsumexp(values: Tensor) -> Tensor:
-    """Return (C,) the logarithm of the summed exponentials of the rows (B, C) of all processes, as differentiable."""
-    top = maximum(values.detach().amax(0))  # conditions the sum only, so it carries no gradient
+    """Return (C,) the log-sum-exp over the rows (B, C) of all processes; differentiable."""
+    top = maximum(values.detach().amax(0))  # only for numerical stability, so without gradient
     return differentiable_total((values - top).exp().sum(0)).log() + top
 
 
 def lengths(value: Tensor) -> list[int]:
-    """Return how long the tensors (B_r, ...) of all processes are, in rank order."""
+    """Return the lengths B_r of the tensors (B_r, ...) of all processes, in rank order."""
     sizes = torch.zeros(world(), dtype=torch.int64, device=value.device)
     sizes[rank()] = len(value)
     shards: list[int] = total(sizes).tolist()
@@ -87,7 +87,7 @@ def lengths(value: Tensor) -> list[int]:
 def concatenate(value: Tensor) -> Tensor:
     """Join tensors (B_r, ...) of all processes along the first dimension, in rank order.
 
-    The shards may differ in length. Gradients return as those of `differentiable_total`.
+    The shards may differ in length. Gradients flow back as in `differentiable_total`.
     """
     if not active():
         return value

@@ -16,7 +16,7 @@ from ltr import distributed
 
 
 def seed() -> int:
-    """Return the seed of the run, as Lightning's `seed_everything` set it (0 where nothing did)."""
+    """Return the seed that Lightning's `seed_everything` set last, 0 if none; to be read once, when a run starts."""
     return int(os.environ.get("PL_GLOBAL_SEED", "0"))
 
 
@@ -25,14 +25,14 @@ def derive(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def generator(epoch: int) -> torch.Generator:
+def generator(seed: int, epoch: int) -> torch.Generator:
     """Return the generator of an epoch that is the same in every process (for samplers)."""
-    return torch.Generator().manual_seed(derive(seed(), epoch))
+    return torch.Generator().manual_seed(derive(seed, epoch))
 
 
-def reseed(epoch: int) -> None:
+def reseed(seed: int, epoch: int) -> None:
     """Set the global generators of this process for an epoch (for augmentation, dropout and the like)."""
-    value = derive(seed(), epoch, 1 + distributed.rank())
+    value = derive(seed, epoch, 1 + distributed.rank())
     random.seed(value)
     np.random.seed(value)  # noqa: NPY002 - what others draw from
     torch.manual_seed(value)
@@ -54,7 +54,7 @@ def borrowed() -> Iterator[None]:
 
 
 class Stream:
-    """What a run of a seed draws, beside those of other seeds: they take turns, and none hears of the others.
+    """The global generators of one of several runs that take turns in a process, independent of the others.
 
     Args:
         seed: of the run.
@@ -66,13 +66,15 @@ class Stream:
 
     @contextmanager
     def drawn(self) -> Iterator[None]:
-        """Let all that is drawn meanwhile be of this seed, from where its last turn ended."""
-        with borrowed():
-            os.environ["PL_GLOBAL_SEED"] = str(self.seed)
+        """Draw from the generators of this run, from where its last turn ended, then put the others back."""
+        outside = Generators.now()
+        try:
             if self.generators is not None:
                 self.generators.put()
             yield
             self.generators = Generators.now()
+        finally:
+            outside.put()
 
 
 class Generators(NamedTuple):

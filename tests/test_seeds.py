@@ -11,9 +11,9 @@ import torch
 from ltr import distributed, seeds
 
 
-def draws(epoch: int) -> tuple[float, float, float]:
+def draws(seed: int, epoch: int) -> tuple[float, float, float]:
     """Return one number of each global generator after reseeding."""
-    seeds.reseed(epoch)
+    seeds.reseed(seed, epoch)
     return random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002
 
 
@@ -25,65 +25,51 @@ def test_the_seed_is_that_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_epoch_seed_and_process_each_make_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PL_GLOBAL_SEED", "3")
-    first = draws(5)
+    first = draws(3, 5)
     torch.rand(9)
-    assert draws(5) == first
-    others = [draws(6)]
+    assert draws(3, 5) == first
+    others = [draws(3, 6), draws(4, 5)]
     monkeypatch.setattr(distributed, "rank", lambda: 1)
-    others.append(draws(5))
-    monkeypatch.setattr(distributed, "rank", lambda: 0)
-    monkeypatch.setenv("PL_GLOBAL_SEED", "4")
-    others.append(draws(5))
+    others.append(draws(3, 5))
     for other in others:
         assert all(a != b for a, b in zip(first, other, strict=True))
 
 
-def test_streams_take_turns_and_none_hears_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PL_GLOBAL_SEED", "3")
-
+def test_streams_take_turns_and_are_independent() -> None:
     def one() -> tuple[float, float, float]:
         return random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002
 
     alone = {}
     for seed in (8, 9):
-        monkeypatch.setenv("PL_GLOBAL_SEED", str(seed))
-        seeds.reseed(0)
+        seeds.reseed(seed, 0)
         alone[seed] = [one() for _ in range(3)]
-    monkeypatch.setenv("PL_GLOBAL_SEED", "3")
-    seeds.reseed(0)
+    seeds.reseed(3, 0)
     outside = [one() for _ in range(6)]
 
-    seeds.reseed(0)
+    seeds.reseed(3, 0)
     streams = {seed: seeds.Stream(seed) for seed in alone}
     for stream in streams.values():
         with stream.drawn():
-            seeds.reseed(0)
+            seeds.reseed(stream.seed, 0)
     found: dict[int, list[tuple[float, float, float]]] = {seed: [] for seed in alone}
     between = []
     for _ in range(3):
         for seed, stream in streams.items():
             with stream.drawn():
-                assert seeds.seed() == seed
                 found[seed].append(one())
             between.append(one())
     assert found == alone
     assert between == outside
-    assert seeds.seed() == 3
 
 
 def test_samplers_draw_the_same_in_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PL_GLOBAL_SEED", "3")
-    first = torch.rand(4, generator=seeds.generator(2))
+    first = torch.rand(4, generator=seeds.generator(3, 2))
     monkeypatch.setattr(distributed, "rank", lambda: 1)
-    assert torch.equal(torch.rand(4, generator=seeds.generator(2)), first)
-    assert not torch.equal(torch.rand(4, generator=seeds.generator(3)), first)
+    assert torch.equal(torch.rand(4, generator=seeds.generator(3, 2)), first)
+    assert not torch.equal(torch.rand(4, generator=seeds.generator(3, 3)), first)
 
 
 @pytest.mark.parametrize("pair", [((0, 1), (1, 0)), ((0, 0), (0, 1)), ((2, 3), (3, 2))])
-def test_neighbours_are_unrelated(pair: tuple[tuple[int, int], ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    values = []
-    for seed, epoch in pair:
-        monkeypatch.setenv("PL_GLOBAL_SEED", str(seed))
-        values.append(torch.rand(100, generator=seeds.generator(epoch)))
+def test_neighbours_are_unrelated(pair: tuple[tuple[int, int], ...]) -> None:
+    values = [torch.rand(100, generator=seeds.generator(seed, epoch)) for seed, epoch in pair]
     assert abs(torch.corrcoef(torch.stack(values))[0, 1]) < 0.4

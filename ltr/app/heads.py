@@ -101,7 +101,7 @@ def _heads(checkpoint: Path, written: int) -> Heads:  # noqa: ARG001, a key of t
             output = model.answer(model.prepared(batch))
             both.append((output.logits.float().cpu(), model.old_head(output.features).logits.float().cpu()))
     new, old = (torch.cat(parts) for parts in zip(*both, strict=True))
-    counts = (model.counts - model.synthetic).tolist()
+    counts = model.real
     return Heads(new, old, data.splits["test"].labels.cpu(), data.classes, counts)
 
 

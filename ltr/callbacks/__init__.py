@@ -1,6 +1,5 @@
 """Callbacks: what varies at test time, and work around a step."""
 
-from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.cam import CAMSampling
 from ltr.callbacks.conformal import Conformal
 from ltr.callbacks.ema import EMA
@@ -18,6 +17,7 @@ from ltr.callbacks.tau_norm import TauNorm
 from ltr.callbacks.temperature_ensemble import TemperatureEnsemble
 from ltr.callbacks.temperature_scaling import TemperatureScaling
 from ltr.callbacks.vector_scaling import VectorScaling
+from ltr.methods.method import Adjustment
 
 __all__ = [
     "EMA",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ltr import files
 from ltr.callbacks import split_conformal
-from ltr.callbacks.answers import Answers
+from ltr.callbacks.answers import AnswersCallback
 from ltr.callbacks.fitting import unseen_answers
 from ltr.callbacks.unseen import NotUnseenError
 from ltr.errors import InputError, advice
@@ -19,7 +19,7 @@ from ltr.methods import Method
 from ltr.metrics import coverage_of, set_measures
 
 
-class Conformal(Answers):
+class Conformal(AnswersCallback):
     """Give every image a set of classes that misses the true one at most as often as said (see `split_conformal`).
 
     A test or a prediction leaves `sets.pt`, which class is in the set of which image, and a test also `conformal.json`,
@@ -81,40 +81,35 @@ class Conformal(Answers):
         """
         return split_conformal.scores(logits.softmax(1), self.score) <= self.thresholds
 
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the sets of the test images, and what they are worth."""
-        assert isinstance(pl_module, Method)
-        sets, labels = self._write_sets(trainer, pl_module)
-        if not trainer.is_global_zero or pl_module.fast_dev_run:
+    def after_test(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
+        """Write the sets of the test images, and their coverage and size."""
+        if not method.trainer.is_global_zero or method.fast_dev_run:
             return
-        data = pl_module.data
-        classes = len(pl_module.counts)
+        sets = self.write_sets(method, logits, labels, indices)
+        data, classes = method.data, len(method.counts)
         said = {
             "alpha": self.alpha,
             "score": self.score,
             "share": self.share,
-            **set_measures(sets, labels, (pl_module.counts - pl_module.synthetic).tolist()),
+            **set_measures(sets, labels, method.real),
             "always": int((self.thresholds >= split_conformal.EVERYTHING).sum()),
             "class_coverage": coverage_of(sets, labels).tolist(),
             "thresholds": self.thresholds.tolist(),
             "calibration_images": torch.bincount(data.splits["val"].labels.cpu(), minlength=classes).tolist(),
             "classes": data.classes,
         }
-        folder = Path(trainer.default_root_dir)
+        folder = Path(method.trainer.default_root_dir)
         files.write_json(folder / "conformal.json", {key: files.plain(value) for key, value in said.items()})
 
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def after_predict(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Write the sets of the predicted images."""
-        assert isinstance(pl_module, Method)
-        self._write_sets(trainer, pl_module)
+        if method.trainer.is_global_zero and not method.fast_dev_run:
+            self.write_sets(method, logits, labels, indices)
 
-    def _write_sets(self, trainer: Trainer, method: Method) -> tuple[Tensor, Tensor]:
-        """Write the sets (N, C), and return them with the labels (N,); every process has to call this."""
-        logits, labels, indices = self.gathered()
+    def write_sets(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> Tensor:
+        """Write the sets (N, C), and return them."""
         sets = self.sets(logits.double())
-        if trainer.is_global_zero and not method.fast_dev_run:
-            data = method.data
-            content: dict[str, Any] = {"sets": sets, "labels": labels, "indices": indices, "classes": data.classes}
-            path = Path(trainer.default_root_dir) / "sets.pt"
-            files.replace(path, lambda temporary: torch.save(content, temporary))
-        return sets, labels
+        content: dict[str, Any] = {"sets": sets, "labels": labels, "indices": indices, "classes": method.data.classes}
+        path = Path(method.trainer.default_root_dir) / "sets.pt"
+        files.replace(path, lambda temporary: torch.save(content, temporary))
+        return sets

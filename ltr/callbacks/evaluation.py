@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
+from torch.nn import functional as F
 
 from ltr import files
-from ltr.callbacks.answers import Answers
-from ltr.callbacks.examples import examples
+from ltr.callbacks.answers import AnswersCallback
 from ltr.callbacks.exhibits import Exhibits
 from ltr.callbacks.unseen import count_seen
 from ltr.counts import per_class
@@ -21,10 +22,12 @@ from ltr.data import LongTailed
 from ltr.methods import Method
 from ltr.run.folder import METRICS, PREDICTIONS, PREDICTIONS_TABLE, RunFolder
 
-TOP = 5
+TOP = 5  # classes per image in the table of predictions
+CLASSES, WRONG, RIGHT = 5, 4, 2  # examples: of how many classes, and how many of each that are not recognised, or are
+SIDE = 64  # pixels of an example
 
 
-class Evaluation(Answers):
+class Evaluation(AnswersCallback):
     """Write `metrics.json`, `predictions.pt` and two figures for a test, `predictions.csv` for a prediction.
 
     Args:
@@ -53,11 +56,6 @@ class Evaluation(Answers):
         data = pl_module.data
         self.seen = {name: count_seen(pl_module, data, name) for name in data.monitored}
 
-    def _gathered(self) -> dict[str, Tensor]:
-        """Return what `write_predictions` writes."""
-        logits, labels, indices = self.gathered()
-        return {"probabilities": logits.softmax(1), "labels": labels, "indices": indices}
-
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the images that the network was trained on, and choose what is kept for the figures."""
         self.on_predict_start(trainer, pl_module)
@@ -77,16 +75,14 @@ class Evaluation(Answers):
         super().on_test_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
         self.exhibits.add(outputs)
 
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def after_test(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Write the result of a test."""
-        answers = self._gathered() | self.exhibits.gathered()
-        if not trainer.is_global_zero:
+        answers = {"probabilities": logits.softmax(1), "labels": labels, "indices": indices, **self.exhibits.gathered()}
+        if not method.trainer.is_global_zero:
             return
-        assert isinstance(pl_module, Method)
-        data = pl_module.data
-        report = pl_module.reports["test"]
-        predictions, labels = answers["probabilities"].argmax(1), answers["labels"]
-        answers |= examples(data, labels, predictions, indices=answers["indices"], recall=report.recall)
+        data, report = method.data, method.reports["test"]
+        predictions = answers["probabilities"].argmax(1)
+        answers |= examples(data, labels, predictions, indices=indices, recall=report.recall)
         write_predictions(self.folder / PREDICTIONS, answers, data)
         self._draw(answers, data, report.recall, report.counts)
         files.write_json(
@@ -98,11 +94,11 @@ class Evaluation(Answers):
                 "split": "test",
                 "data": data.description,
                 "seen_in_training": self.seen["test"],
-                "adjustments": [{type(item).__name__: item.settings} for item in pl_module.adjustments],
+                "adjustments": [{type(item).__name__: item.settings} for item in method.adjustments],
                 "seed": self.config.get("seed_everything"),
-                "params": sum(parameter.numel() for parameter in pl_module.parameters()),
-                "seconds": round(pl_module.seconds, 1),
-                "oracle_best": self._oracle_best(pl_module),
+                "params": sum(parameter.numel() for parameter in method.parameters()),
+                "seconds": round(method.seconds, 1),
+                "oracle_best": self._oracle_best(method),
                 "provenance": self.provenance,
                 "config": self.config,
             },
@@ -123,21 +119,20 @@ class Evaluation(Answers):
         bars = plots.per_class_recall({"recall": recall}, counts, classes=data.classes)
         plots.save(bars, self.folder / "recall.png")
 
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def after_predict(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Write the predictions, for programs and for people."""
-        answers = self._gathered()
-        if not trainer.is_global_zero:
+        if not method.trainer.is_global_zero:
             return
-        assert isinstance(pl_module, Method)
-        data = pl_module.data
+        data, probabilities = method.data, logits.softmax(1)
+        answers = {"probabilities": probabilities, "labels": labels, "indices": indices}
         write_predictions(self.folder / PREDICTIONS, answers, data)
-        top = answers["probabilities"].topk(min(TOP, len(data.classes)))
+        top = probabilities.topk(min(TOP, len(data.classes)))
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         ranks = range(1, top.values.shape[1] + 1)
         table.writerow(["image", "label", *(f"{what}_{rank}" for rank in ranks for what in ("class", "probability"))])
         for position, (values, classes) in enumerate(zip(top.values.tolist(), top.indices.tolist(), strict=True)):
-            image, label = int(answers["indices"][position]), int(answers["labels"][position])
+            image, label = int(indices[position]), int(labels[position])
             pairs = [
                 cell
                 for value, item in zip(values, classes, strict=True)
@@ -167,3 +162,42 @@ def write_predictions(path: Path, answers: dict[str, Tensor], data: LongTailed) 
     """
     content = {**answers, "classes": data.classes, "counts": data.counts, "data": data.description}
     files.replace(path, lambda temporary: torch.save(content, temporary))
+
+
+def examples(
+    data: LongTailed, labels: Tensor, predictions: Tensor, *, indices: Tensor, recall: Sequence[float]
+) -> dict[str, Tensor]:
+    """Return small images of the classes of the lowest recall, of equals those with the fewest training images.
+
+    Args:
+        data: the data, with their splits.
+        labels: (N,) true classes.
+        predictions: (N,) predicted classes.
+        indices: (N,) positions in the test split.
+        recall: (C,), NaN for a class that the split lacks.
+
+    Returns:
+        `examples`: (K, 3, H, W) uint8, at most 64 pixels wide and high, and `exampled`: (K,) their positions. Of every
+        class there are up to four images that are not recognised and two that are, drawn with a seed of their own.
+    """
+    present = set(labels.tolist())
+    worst = sorted(present, key=lambda label: (recall[label], data.counts[label], label))[:CLASSES]
+    generator = torch.Generator().manual_seed(0)
+    chosen = []
+    for label in worst:
+        for right, most in ((False, WRONG), (True, RIGHT)):
+            rows = ((labels == label) & ((predictions == label) == right)).nonzero().flatten()
+            chosen.append(rows[torch.randperm(len(rows), generator=generator)[:most]])
+    positions = indices[torch.cat(chosen)]
+    return {"examples": thumbnails(data, positions), "exampled": positions}
+
+
+def thumbnails(data: LongTailed, positions: Tensor) -> Tensor:
+    """Return images of the test split as the network sees them, (K, 3, H, W) uint8, made small."""
+    images = data.preprocessing.cropped(data.splits["test"].images[positions].cpu())
+    scale = SIDE / max(images.shape[-2:])
+    if scale >= 1:
+        return images
+    size = [max(round(side * scale), 1) for side in images.shape[-2:]]
+    small = F.interpolate(images.float(), size, mode="bilinear", antialias=True)
+    return small.round().clamp(0, 255).to(torch.uint8)

@@ -10,11 +10,10 @@ from torch.nn import functional as F
 from torch.optim import SGD
 
 from ltr import seeds
-from ltr.callbacks.adjustment import Adjustment
 from ltr.contracts import Output, Transform
 from ltr.data import LongTailed, SADEView
 from ltr.errors import InputError
-from ltr.methods import Method
+from ltr.methods.method import Adjustment, Method
 
 
 class ExpertAggregation(Adjustment):
@@ -70,15 +69,15 @@ class ExpertAggregation(Adjustment):
         images, device = data.splits["test"].images, method.device
         # An evaluation runs in inference mode, whose tensors know no gradient.
         with torch.inference_mode(False), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            experts = len(experts_of(self.look(method, data, images[:1])))
+            experts = len(experts_of(self.output_of(method, data, images[:1])))
             scores = torch.zeros(experts, device=device, requires_grad=True)
             optimizer = SGD([scores], lr=self.lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
             for epoch in range(self.epochs):
-                generator = seeds.generator(epoch)
+                generator = seeds.generator(method.seed, epoch)
                 order = torch.randperm(len(images), generator=generator)
                 torch.manual_seed(generator.initial_seed())  # the same views in every process
                 for here in torch.split(order, self.batch_size):
-                    first, second = (self.look(method, data, images[here], augment=True) for _ in range(2))
+                    first, second = (self.output_of(method, data, images[here], augment=True) for _ in range(2))
                     with torch.enable_grad():
                         loss = -stability(scores.softmax(0), experts_of(first), experts_of(second))
                     optimizer.zero_grad()
@@ -89,7 +88,7 @@ class ExpertAggregation(Adjustment):
                     break
 
     @torch.no_grad()
-    def look(self, method: Method, data: LongTailed, images: Tensor, *, augment: bool = False) -> Output:
+    def output_of(self, method: Method, data: LongTailed, images: Tensor, *, augment: bool = False) -> Output:
         """Return what the network says of uint8 images, or of a view of them."""
         with method.trainer.precision_plugin.forward_context():
             output: Output = method(method.ready(self.augment(images.to(method.device)) if augment else images))

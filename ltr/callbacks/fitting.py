@@ -8,13 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.answers import logits_of
 from ltr.callbacks.unseen import check_unseen
 from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.errors import InputError
-from ltr.methods import Method
+from ltr.methods.method import Adjustment, Method
 
 Weighting = Literal["classes", "images"]
 

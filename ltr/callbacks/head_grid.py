@@ -14,10 +14,10 @@ from torch.func import functional_call
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from ltr import distributed, files, seeds
+from ltr import distributed, files
 from ltr.callbacks.many_heads import batches, stacked, together
 from ltr.callbacks.temperature_ensemble import averaged
-from ltr.contracts import LossFactory, Output
+from ltr.contracts import LossFactory, Output, Sampler
 from ltr.data import LongTailed
 from ltr.data.loaders import InMemoryLoader
 from ltr.errors import InputError
@@ -62,13 +62,12 @@ class HeadGrid(Callback):
             raise InputError("the learning rates and the temperatures of a grid are above 0.")
         if seeds is not None and (not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds)):
             raise InputError("the seeds of a grid are whole numbers from 0 on, at least one and each of them once.")
-        self.make_losses, self.lrs, self.t_old, self.said_seeds = losses, lrs, t_old or [], seeds
+        self.make_losses, self.lrs, self.t_old, self.given_seeds = losses, lrs, t_old or [], seeds
         self.rows: list[dict[str, Any]] = []
 
-    @property
-    def seeds(self) -> list[int]:
-        """The seeds of the heads."""
-        return [seeds.seed()] if self.said_seeds is None else self.said_seeds
+    def seeds(self, method: Tuning) -> list[int]:
+        """Return the seeds of the heads."""
+        return [method.seed] if self.given_seeds is None else self.given_seeds
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse what cannot be a grid, before anything is computed."""
@@ -80,10 +79,10 @@ class HeadGrid(Callback):
             raise InputError("the heads of a grid have learning rates of their own: leave out `--model.rates`.")
         if pl_module.steps_per_execution > 1:
             raise InputError("the heads of a grid take their steps by themselves: leave out `steps_per_execution`.")
-        if pl_module.reset and self.seeds != [seeds.seed()]:
+        if pl_module.reset and self.seeds(pl_module) != [pl_module.seed]:
             raise InputError(
                 "heads that start anew are drawn when a run is built, so that a grid of them has the seed of its run: "
-                "leave out its `seeds`, or say `ltr tune-grid --separate`."
+                "leave out its `seeds`, or run `ltr tune-grid --separate`."
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -92,12 +91,9 @@ class HeadGrid(Callback):
         if trainer.current_epoch > 0:  # a resumed tuning, whose grid is there
             return
         start = time.perf_counter()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(pl_module.threads)  # of which a single head takes only one
         data = pl_module.data
         heads = self.fit(pl_module, data, show=trainer.progress_bar_callback is not None)
         self.rows = self.measure(pl_module, data, heads)
-        torch.set_num_threads(threads)
         pl_module.seconds += time.perf_counter() - start
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -128,7 +124,7 @@ class HeadGrid(Callback):
             The parameters of the head by name, each (seeds, rates, losses, ...).
         """
         losses = [make(method.counts).to(method.device) for make in self.make_losses.values()]
-        several = (len(self.seeds), len(losses))
+        several = (len(self.seeds(method)), len(losses))
         groups = [
             {
                 name: nn.Parameter(value.detach().expand(*several, *value.shape).clone(), value.requires_grad)
@@ -141,11 +137,12 @@ class HeadGrid(Callback):
         )
         epochs = method.epochs
         schedule = LambdaLR(optimizer, lambda epoch: method.schedule(epoch, epochs))
-        streams = [Stream(seed) for seed in self.seeds]
-        loaders = [self.loader(method, data, stream) for stream in streams]
+        streams = [Stream(seed) for seed in self.seeds(method)]
+        samplers = [data.train_sampler(stream.seed) for stream in streams]
+        loaders = [self.loader(method, data, *pair) for pair in zip(samplers, streams, strict=True)]
         title = f"{len(streams) * len(losses) * len(self.lrs)} heads"
         for epoch in tqdm(range(epochs), desc=title, unit="epoch", disable=not show, dynamic_ncols=True):
-            for part in (data, *losses):
+            for part in (*samplers, *losses):
                 part.set_epoch(epoch, epochs)
             for batch in batches(loaders, streams, epoch):
                 optimizer.zero_grad()
@@ -156,27 +153,25 @@ class HeadGrid(Callback):
             schedule.step()
         return {name: value.detach() for name, value in stacked(groups).items()}
 
-    def loader(self, method: Tuning, data: LongTailed, stream: Stream) -> InMemoryLoader:
+    def loader(self, method: Tuning, data: LongTailed, sampler: Sampler, stream: Stream) -> InMemoryLoader:
         """Return a loader over the features that a run of the stream's seed trains on."""
-        if method.views == 0 or stream.seed == seeds.seed():
-            return data.train_dataloader()
-        own = data.features["train"]
-        with stream.drawn():
-            data.features["train"] = method.training_features(data)
-        loader, data.features["train"] = data.train_dataloader(), own
-        return loader
+        features = method.bank.features["train"]
+        if method.views > 0 and stream.seed != method.seed:
+            with stream.drawn():
+                features = method.training_features(data, stream.seed)
+        return data.loader("train", sampler, data.batch_size, features=features)
 
     @torch.no_grad()
     def measure(self, method: Tuning, data: LongTailed, heads: Mapping[str, Tensor]) -> list[dict[str, Any]]:
         """Return a row for the old head of each seed, then one per head and temperature, on every monitored split."""
         rows = []
         for split in data.monitored:
-            features, labels = data.features[split][0], data.splits[split].labels
+            features, labels = method.bank.features[split][0], data.splits[split].labels
 
             def worth(logits: Tensor, labels: Tensor = labels) -> dict[str, object]:
                 recall = Recall(logits.shape[1]).to(logits.device)
                 recall.update(logits.softmax(1), labels)
-                report = Report.of(recall, (method.counts - method.synthetic).tolist()).to_json()
+                report = Report.of(recall, method.real).to_json()
                 return {measure.key: report[measure.key] for measure in shown("main")}
 
             def logits(own: Mapping[str, Tensor], head: nn.Module, features: Tensor = features) -> Tensor:
@@ -186,7 +181,7 @@ class HeadGrid(Callback):
 
             old = logits({}, method.old_head) if method.old_known else None
             known = {} if old is None else worth(old)
-            for place, seed in enumerate(self.seeds):
+            for place, seed in enumerate(self.seeds(method)):
                 if old is not None:
                     rows.append({"split": split, "seed": seed, "loss": "old head", "lr": None, "t_old": None, **known})
                 for rate, lr in enumerate(self.lrs):

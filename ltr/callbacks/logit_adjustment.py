@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ltr.callbacks.adjustment import Adjustment
 from ltr.contracts import Output
 from ltr.counts import log_prior
-from ltr.methods import Method
+from ltr.methods.method import Adjustment, Method
 
 
 class LogitAdjustment(Adjustment):

@@ -36,7 +36,7 @@ def batches(loaders: Sequence[InMemoryLoader], streams: Sequence[Stream], epoch:
 def drawn(loader: InMemoryLoader, stream: Stream, epoch: int) -> Iterator[Batch]:
     """Yield the batches of an epoch as a run of the stream's seed draws them."""
     with stream.drawn():
-        seeds.reseed(epoch)
+        seeds.reseed(stream.seed, epoch)
     steps = iter(loader)
     while True:
         with stream.drawn():

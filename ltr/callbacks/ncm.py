@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltr.callbacks.adjustment import Adjustment
 from ltr.contracts import Output
 from ltr.counts import per_class
 from ltr.data import LongTailed
-from ltr.methods import Method
+from ltr.methods.method import Adjustment, Method
 
 
 class NCM(Adjustment):
@@ -44,7 +43,7 @@ class NCM(Adjustment):
 
     def prepare(self, method: Method, data: LongTailed) -> None:
         """Compute the means of the training split."""
-        self.learn(method.featurise(data, "train"), data.splits["train"].labels, len(data.counts))
+        self.learn(method.extract_features(data, "train"), data.splits["train"].labels, len(data.counts))
 
     def learn(self, features: Tensor, labels: Tensor, classes: int) -> None:
         """Compute the class means of features (N, D) with labels (N,)."""

@@ -8,13 +8,12 @@ from typing import Any, Literal
 from torch import Tensor
 
 from ltr.callbacks import priors
-from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.answers import logits_of
 from ltr.callbacks.unseen import NotUnseenError, check_unseen
 from ltr.contracts import Output
 from ltr.data import LongTailed, Shift
 from ltr.errors import advice
-from ltr.methods import Method
+from ltr.methods.method import Adjustment, Method
 
 FINE = 10**9  # images in a class, so many that rounding to whole ones does not show
 

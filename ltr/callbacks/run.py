@@ -11,8 +11,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from ltr import files
-from ltr.callbacks.provenance import provenance
+from ltr.backbones import Pretrained
+from ltr.machine import device_name, version
 from ltr.methods import Method
+from ltr.methods.cached import Cached
 from ltr.run.folder import CHECKPOINT, RunFolder
 
 
@@ -83,3 +85,28 @@ class Run(ModelCheckpoint):
         assert isinstance(pl_module, Method)
         checkpoint["config"] = self.config
         checkpoint["provenance"] = provenance(trainer, pl_module)
+
+
+def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
+    """Return what a training says of itself.
+
+    Args:
+        trainer: in the middle of it, or at its end.
+        method: what it trains.
+
+    Returns:
+        epochs: how many are over; passes: images that went through the network, per training image; augmentation, views
+        and experts; starts_from: the checkpoints whose weights it began with; device and version.
+    """
+    data = method.data
+    plain = isinstance(method, Cached) and method.cache and method.views == 0
+    return {
+        "epochs": trainer.current_epoch + 1 if trainer.max_epochs else 0,
+        "passes": round(method.images / sum(data.counts), 2),
+        "augmentation": "none" if plain else data.augment.title,
+        "views": data.augment.views,
+        "experts": method.backbone.experts,
+        "starts_from": [part.checkpoint for part in method.modules() if isinstance(part, Pretrained)],
+        "device": device_name(trainer.strategy.root_device),
+        "version": version(),
+    }

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ltr import files
 from ltr.callbacks import priors
-from ltr.callbacks.answers import Answers
+from ltr.callbacks.answers import AnswersCallback
 from ltr.callbacks.retarget import unseen_confusion
 from ltr.callbacks.unseen import NotUnseenError
 from ltr.counts import per_class
@@ -29,7 +29,7 @@ is predicted for and that of the images drawn.
 """
 
 
-class Shifts(Answers):
+class Shifts(AnswersCallback):
     """Measure a test under many class distributions: `shifts.csv`, `shifts.md` and `shifts.png` beside its results.
 
     Test sets are drawn from the test split (see `Shift`), and the predictions, made once, are measured on each: as they
@@ -87,16 +87,14 @@ class Shifts(Answers):
             with advice("Or leave out `--data.val_per_class`, and BBSE with it.", on=NotUnseenError):
                 self.confusion = unseen_confusion(pl_module, data, pl_module.adjustments)
 
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def after_test(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Measure and write."""
-        assert isinstance(pl_module, Method)
-        logits, labels, _ = self.gathered()
-        if not trainer.is_global_zero or pl_module.fast_dev_run:
+        if not method.trainer.is_global_zero or method.fast_dev_run:
             return
         from ltr import plots
 
-        rows = self.measure(logits.double(), labels, pl_module.counts.cpu())
-        folder = Path(trainer.default_root_dir)
+        rows = self.measure(logits.double(), labels, method.counts.cpu())
+        folder = Path(method.trainer.default_root_dir)
         files.write_csv(folder / "shifts.csv", rows)
         files.write_text(folder / "shifts.md", markdown(rows))
         plots.save(plots.shifts(rows), folder / "shifts.png")

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.classifier import linear_classifier
 from ltr.contracts import Output
 from ltr.data import LongTailed
 from ltr.errors import advice
-from ltr.methods import Method
+from ltr.methods.method import Adjustment, Method
 
 
 class TauNorm(Adjustment):

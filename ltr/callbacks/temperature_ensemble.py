@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.fitting import minimise
 from ltr.callbacks.unseen import NotUnseenError, check_unseen
 from ltr.contracts import Output
 from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
-from ltr.methods import Method, Tuning
+from ltr.methods import Tuning
+from ltr.methods.method import Adjustment, Method
 
 RANGE = (0.05, 20.0)
 
@@ -94,7 +94,7 @@ class TemperatureEnsemble(Adjustment):
     @torch.no_grad()
     def _logits(self, method: Tuning, data: LongTailed, name: str) -> tuple[Tensor, Tensor, Tensor]:
         """Return the logits (N, C) of the new and of the old head on a split, and its labels (N,)."""
-        features = method.featurise(data, name)
+        features = method.extract_features(data, name)
         return method.head(features).logits.float(), self.old_logits(method, features), data.splits[name].labels
 
 

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltr.callbacks.adjustment import Adjustment
 from ltr.callbacks.fitting import Weighting, image_weights, minimise, unseen_answers
 from ltr.callbacks.unseen import NotUnseenError
 from ltr.contracts import Output
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
-from ltr.methods import Method
+from ltr.methods.method import Adjustment, Method
 
 RANGE = (0.05, 20.0)
 

@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from ltr import seeds
 from ltr.cli.sentences import sentences
 
@@ -26,17 +24,13 @@ REMARKS = (
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Turn bad input into an `InputError`, and restore seed, random generators, threads and warnings afterwards.
+    """Turn bad input into an `InputError`, and restore seed, random generators and warnings afterwards.
 
     Raises:
         InputError: for bad input.
     """
-    threads = torch.get_num_threads()
-    try:
-        with sentences(), seeds.borrowed(), quiet():
-            yield
-    finally:
-        torch.set_num_threads(threads)  # a tuning that fails cannot put them back itself
+    with sentences(), seeds.borrowed(), quiet():
+        yield
 
 
 @contextmanager

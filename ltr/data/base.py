@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -11,8 +12,8 @@ from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ltr import distributed
-from ltr.contracts import Batch, Preprocessing, SamplerFactory, Timed, Transform
+from ltr import distributed, seeds
+from ltr.contracts import Batch, EpochAware, Preprocessing, Sampler, SamplerFactory, Transform
 from ltr.counts import Tail, fingerprint, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
@@ -42,33 +43,33 @@ class Split(NamedTuple):
         return Split(images, self.labels[where], self.indices[where])
 
 
-class LongTailed(Timed, LightningDataModule):
-    """A training split with a long tail, a test split, and a validation split where there is one or it is carved out.
+class LongTailed(EpochAware, LightningDataModule):
+    """A long-tailed training split, a test split and, if the set has one or one is carved out, a validation split.
 
-    What is kept depends on `subset_seed` alone, never on the seed of the training. Counts, class number and shot
-    groups are known at construction, before any file is read. Subclasses set the class attributes and write `read`.
+    The images that are kept depend on `subset_seed` only, never on the seed of the training. Counts, number of classes
+    and shot groups are known at construction, before any file is read. Subclasses set the class attributes and
+    implement `read`.
 
     Args:
         root: folder of the files.
         imbalance: N_max / N_min; a value below 1 is read as its inverse.
         tail: `exp` (exponential), `step`, `pareto`, `balanced` (as many images as `exp` has, shared out
                 evenly) or `none` (every image).
-        subset_seed: which images are kept (`rand_number` of the official code).
-        val_per_class: images per class carved out of the training split for validation, at least one image per class
-            being left to train on; such a split is no longer the one the field reports on.
+        subset_seed: seed of the choice of the images that are kept (`rand_number` of the official code).
+        val_per_class: images per class carved out of the training split for validation; at least one image per class
+            is left to train on. The training split is then no longer the standard one.
         batch_size: training images per step and process.
         eval_batch_size: images per step and process of validation, test and prediction.
         sampler: the order of an epoch.
-        augment: the augmentation of training batches; None for the one that is usual for the set.
+        augment: the augmentation of training batches; None for the usual one of the set.
 
     Attributes:
         counts: training images per class, synthetic ones included.
-        synthetic: how many of them are synthetic.
+        synthetic: synthetic training images per class.
         follows: whether the set has a validation split of its own.
         size: height and width of its images.
-        crop: height and width of the middle that an evaluation sees of an image; None for all of it.
+        crop: height and width of the centre crop in evaluations; None for the whole image.
         workers: processes that decode image files; None for one per core.
-        steps_at_once: how many batches of a training come at once, as one.
     """
 
     name: str
@@ -78,7 +79,6 @@ class LongTailed(Timed, LightningDataModule):
     follows: bool = False
     crop: int | None = None
     workers: int | None = None
-    steps_at_once: int = 1
     mean: tuple[float, float, float] = (0.4914, 0.4822, 0.4465)
     std: tuple[float, float, float] = (0.2023, 0.1994, 0.2010)
 
@@ -112,27 +112,26 @@ class LongTailed(Timed, LightningDataModule):
         self.synthetic = [0] * len(kept)
         self.splits: dict[str, Split] = {}
         self.files: dict[str, ImageFiles] = {}
-        self.features: dict[str, Tensor] = {}
 
     def usual_augment(self) -> Transform:
-        """Return the augmentation that the set is usually trained with."""
+        """Return the usual augmentation of the set."""
         return CropFlip()
 
     def sizes(self) -> list[int]:
-        """Return how many images of every class there are to train on."""
+        """Return the number of available training images per class."""
         return [self.largest] * self.total_classes
 
     def read(self) -> tuple[dict[str, Split], list[str]]:
-        """Return the whole `train` split, `test` and, where the set has it, `val`, and the names of the classes.
+        """Return the whole splits `train`, `test` and, if the set has it, `val`, and the names of the classes.
 
         Raises:
-            InputError: where files are missing or not the official ones.
+            InputError: if files are missing or not the official ones.
         """
         raise NotImplementedError
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How a network that is trained on these images takes them."""
+        """The preprocessing of a network that is trained on these images."""
         return Preprocessing(self.size, self.crop, self.mean, self.std)
 
     @property
@@ -147,7 +146,7 @@ class LongTailed(Timed, LightningDataModule):
 
     @property
     def monitored(self) -> list[str]:
-        """The splits whose measures are followed during training; none of them selects anything."""
+        """The splits that are measured during training; nothing is selected by them."""
         return ["val", "test"] if self.follows or any(self.val_counts) else ["test"]
 
     @property
@@ -156,12 +155,12 @@ class LongTailed(Timed, LightningDataModule):
         return {name: fingerprint(split.indices) for name, split in self.splits.items()}
 
     def contents(self, name: str) -> Tensor:
-        """Return (N,) numbers made of the content of each image of a split; known after `setup`."""
+        """Return (N,) a hash of the content of each image of a split; known after `setup`."""
         return contents(self.files.get(name, self.splits[name].images), f"{name} images")
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a result must say of the data it was measured on."""
+        """The description of the data in results."""
         return {
             "name": self.name,
             "imbalance": self.imbalance,
@@ -174,8 +173,12 @@ class LongTailed(Timed, LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Read the files, keep the chosen images and put them on the device of this process."""
-        if self.splits:
-            return
+        if not self.splits:
+            self.load_splits()
+        self.sampler = self.train_sampler(seeds.seed())
+
+    def load_splits(self) -> None:
+        """Fill `splits` and `files`."""
         splits = self.choose()
         self.files = {name: part.images for name, part in splits.items() if isinstance(part.images, ImageFiles)}
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
@@ -183,10 +186,15 @@ class LongTailed(Timed, LightningDataModule):
             name: split._replace(images=self.hold(name, split.images).to(device), labels=split.labels.to(device))
             for name, split in splits.items()
         }
-        self.sampler = self.make_sampler(splits["train"].labels)
+
+    def train_sampler(self, seed: int) -> Sampler:
+        """Return the sampler of a run with a seed; known after `setup`."""
+        sampler = self.make_sampler(self.splits["train"].labels.cpu())
+        sampler.seed = seed
+        return sampler
 
     def choose(self) -> dict[str, Split]:
-        """Return the splits with the chosen images, files not yet decoded."""
+        """Return the splits with the chosen images; files are not yet decoded."""
         found, self.classes = self.read()
         whole = found["train"]
         sizes = [count + held for count, held in zip(self.real, self.val_counts, strict=True)]
@@ -199,7 +207,7 @@ class LongTailed(Timed, LightningDataModule):
         return found | splits
 
     def names(self, name: str, split: Split) -> list[str]:
-        """Return what the images of a split are called in a report."""
+        """Return the names of the images of a split in reports."""
         return [f"{name} image {index}" for index in split.indices.tolist()]
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
@@ -207,75 +215,103 @@ class LongTailed(Timed, LightningDataModule):
         self.sampler.set_epoch(epoch, epochs)
 
     def check(self, epochs: int) -> None:
-        """Raise where a switch of the sampler would never fire in `epochs` epochs."""
+        """Raise `InputError` if `epochs` epochs are too few for a milestone of the sampler."""
         self.sampler.check(epochs)
 
     def extended(self, split: Split) -> Split:
-        """Return the training split with the synthetic images that a set adds to it."""
+        """Return the training split with its synthetic images."""
         return split
 
     def hold(self, name: str, images: Tensor | ImageFiles) -> Tensor | ImageFiles:
-        """Return the images of a split as they are kept during the run: files may be decoded once and for all."""
+        """Return the images of a split as they are held during the run; files may be decoded here, once."""
         return images
 
-    def loader(self, name: str, indices: Indices, batch_size: int, *, cached: bool = True) -> InMemoryLoader:
+    def loader(self, name: str, indices: Indices, batch_size: int, *, features: Tensor | None = None) -> InMemoryLoader:
         """Return a loader over a split.
 
         Args:
             name: the split.
-            indices: the positions to visit.
+            indices: the positions of an epoch, in order.
             batch_size: images per step.
-            cached: whether cached features are taken where a tuning keeps some.
+            features: (V, N, D) features in V views, to be read in place of the images.
         """
         split = self.splits[name]
-        bank = self.features.get(name) if cached else None
-        if isinstance(split.images, Tensor) or bank is not None:
-            return InMemoryLoader(split.labels, indices, batch_size=batch_size, images=split.images, features=bank)
+        if isinstance(split.images, Tensor) or features is not None:
+            return InMemoryLoader(split.labels, indices, batch_size=batch_size, images=split.images, features=features)
         return StreamingLoader(split.labels, indices, batch_size=batch_size, images=split.images, workers=self.workers)
 
     def plain(self, name: str) -> InMemoryLoader:
-        """Return a loader over this process's share of a split, in order and without augmentation."""
-        shard = range(distributed.rank(), len(self.splits[name].labels), distributed.world())
-        return self.loader(name, shard, self.eval_batch_size, cached=name != "train")
+        """Return a loader over this process's share of the images of a split, in order and without augmentation."""
+        return self.loader(name, self.shard(name), self.eval_batch_size)
+
+    def evaluation_loader(self, name: str) -> InMemoryLoader:
+        """Return a loader over this process's share of a split: features if the network caches them, else images."""
+        return self.loader(name, self.shard(name), self.eval_batch_size, features=self.bank.features.get(name))
+
+    def shard(self, name: str) -> range:
+        """Return the positions of this process's share of a split."""
+        return range(distributed.rank(), len(self.splits[name].labels), distributed.world())
 
     def train_dataloader(self) -> InMemoryLoader:
-        """Return the training loader: cached features where a tuning keeps some, else images."""
-        return self.loader("train", self.sampler, self.batch_size * self.steps_at_once)
+        """Return the training loader: features if the network caches them, else images."""
+        bank = self.bank
+        return self.loader("train", self.sampler, self.batch_size * bank.steps, features=bank.features.get("train"))
 
     def val_dataloader(self) -> list[InMemoryLoader]:
         """Return one loader per monitored split."""
-        return [self.plain(name) for name in self.monitored]
+        return [self.evaluation_loader(name) for name in self.monitored]
 
     def test_dataloader(self) -> InMemoryLoader:
         """Return the test loader."""
-        return self.plain("test")
+        return self.evaluation_loader("test")
 
     def predict_dataloader(self) -> InMemoryLoader:
-        """Return the loader whose images are predicted: the test split."""
-        return self.plain("test")
+        """Return the loader of the images to predict: the test split."""
+        return self.evaluation_loader("test")
 
     def prepare(self, images: Tensor, *, augment: bool = False) -> Tensor:
-        """Turn uint8 images (B, 3, H, W) into the input of a network that is trained on them, float32.
+        """Turn uint8 images (B, 3, H, W) into the float32 input of a network that is trained on them.
 
         Args:
             images: the images.
-            augment: whether they are augmented, perhaps in views (B, V, 3, H, W); else only their middle is taken.
+            augment: whether they are augmented, possibly in views (B, V, 3, H, W), in place of a centre crop.
         """
         return self.preprocessing.normalised(self.augment(images)) if augment else self.preprocessing(images)
 
-    def on_exception(self, exception: BaseException) -> None:
-        """Let cached features go where a tuning fails."""
-        self.features.clear()
-        self.steps_at_once = 1
-
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Let the network prepare a batch; Lightning asks the data to, and warns where a network does it."""
-        assert self.trainer is not None
-        return cast("Network", self.trainer.lightning_module).prepared(batch)
+        """Let the network prepare a batch. Lightning expects this of the data and warns if the network does it."""
+        network = self.network
+        assert network is not None
+        return network.prepared(batch)
+
+    @property
+    def network(self) -> Network | None:
+        """The network that works on these data, if there is one."""
+        return cast("Network | None", self.trainer and self.trainer.lightning_module)
+
+    @property
+    def bank(self) -> FeatureBank:
+        """The features that the network has cached."""
+        return self.network.bank if self.network else FeatureBank()
+
+
+@dataclass(frozen=True)
+class FeatureBank:
+    """The features of a frozen backbone, which a training reads in place of the images.
+
+    Attributes:
+        features: (V, N, D) features of a split in V views, by the name of the split.
+        steps: how many training steps are taken on one batch of a loader, which is that much larger.
+    """
+
+    features: Mapping[str, Tensor] = field(default_factory=dict)
+    steps: int = 1
 
 
 class Network(Protocol):
-    """What prepares a batch for itself: `ltr.methods.Method`."""
+    """A network that prepares its batches and may cache features: `ltr.methods.Method`."""
+
+    bank: FeatureBank
 
     def prepared(self, batch: Batch) -> Batch:
         """Return a batch of uint8 images as the network takes it."""

@@ -55,7 +55,7 @@ class BBN(Method):
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             if data.sampler.streams != 2:
-                raise InputError("BBN needs two streams of images in turns: say `--data.sampler Bilateral`.")
+                raise InputError("BBN needs two streams of images in turns: pass `--data.sampler Bilateral`.")
             if data.batch_size % 2:
                 raise InputError(
                     f"a batch of {data.batch_size} images cuts a pair in two: take an even `--data.batch_size`."
@@ -79,4 +79,4 @@ class BBN(Method):
         output = self.head(2 * torch.cat([self.share * uniform, (1 - self.share) * reverse], 1))
         labels = batch.labels[0::2]
         target = Target(labels, batch.labels[1::2], torch.full(labels.shape, self.share, device=labels.device))
-        return self.conclude(self.values(output, target, batch), output, target.main)
+        return self.reduce(self.values(output, target, batch), output, target.main)

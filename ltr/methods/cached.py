@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ltr import distributed, seeds
 from ltr.contracts import Backbone, Batch
 from ltr.data import LongTailed
+from ltr.data.base import FeatureBank
 from ltr.errors import InputError
 from ltr.methods.method import Method
 
@@ -24,7 +25,7 @@ class Cached(Method):
     """Compute the features of a frozen backbone once and train the head on them.
 
     The training split is cached in `views` augmented versions or, by default, once without augmentation, and the
-    monitored splits too. What is saved and tested is the whole network.
+    monitored splits too. The whole network is saved and tested.
 
     Args:
         backbone: a `Pretrained` one.
@@ -63,27 +64,28 @@ class Cached(Method):
         if self.steps_per_execution > 1:
             self.check_rows()
             self.automatic_optimization = False
-        self.threads = torch.get_num_threads()
         if not self.cache:
             return
         if self.backbone.freeze == "none" or self.backbone.shift_bn:
             raise InputError(
-                "features that change cannot be cached: say `--model.cache false`, or freeze the backbone, its batch "
+                "features that change cannot be cached: pass `--model.cache false`, or freeze the backbone, its batch "
                 "norm included."
             )
         start = time.perf_counter()
         data = self.data
-        data.steps_at_once = self.steps_per_execution
-        data.features = {name: self.featurise(data, name)[None] for name in data.monitored}
-        data.features["train"] = self.training_features(data)
+        features = {name: self.extract_features(data, name)[None] for name in data.monitored}
+        features["train"] = self.training_features(data, self.seed)
+        self.bank = FeatureBank(features, self.steps_per_execution)
         self.seconds += time.perf_counter() - start
-        if self.device.type == "cpu":  # a head's arithmetic is too small to share between threads
-            torch.set_num_threads(1)
 
-    def training_features(self, data: LongTailed) -> Tensor:
-        """Return (V, N, D) the features of the training split, in the views that a run of the present seed has."""
-        seeds.reseed(self.epochs)  # as in an epoch after the last, so that a resumed run caches the same views
-        views = [self.featurise(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
+    def configure_callbacks(self) -> list[Callback]:
+        """Return what sets the number of threads."""
+        return [OneThread()] if self.cache else []
+
+    def training_features(self, data: LongTailed, seed: int) -> Tensor:
+        """Return (V, N, D) the features of the training split, in the views of a run with a seed."""
+        seeds.reseed(seed, self.epochs)  # as in an epoch after the last, so that a resumed run caches the same views
+        views = [self.extract_features(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
         self.images += len(views) * len(views[0])
         return torch.stack(views)
 
@@ -113,10 +115,10 @@ class Cached(Method):
         size, value = self.data.batch_size, batch.labels
         for start in range(0, len(batch.labels), size):
             one = Batch._make(part if part is None else part[start : start + size] for part in batch)
-            value = self.optimizer_in_use.step(self.once_counted(partial(self.look, one, batch_idx)))
+            value = self.optimizer_in_use.step(self.once_counted(partial(self.closure, one, batch_idx)))
         return value
 
-    def look(self, batch: Batch, batch_idx: int) -> Tensor:
+    def closure(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch, once the gradients are its own."""
         value = super().training_step(batch, batch_idx)
         self.optimizer_in_use.zero_grad()
@@ -136,7 +138,31 @@ class Cached(Method):
 
     def on_fit_end(self) -> None:
         """Let the features go."""
-        torch.set_num_threads(self.threads)
-        data = self.data
-        data.features.clear()
-        data.steps_at_once = 1
+        self.bank = FeatureBank()
+
+
+class OneThread(Callback):
+    """Train on one thread of a CPU, and put the number back at the end, even if the training fails.
+
+    The arithmetic of a head is too small to share between threads: they would spend more time waiting than computing.
+    The features are computed before, on all threads.
+    """
+
+    def __init__(self) -> None:
+        self.threads: int | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go over to one thread."""
+        if pl_module.device.type == "cpu":
+            self.threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the number back."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+            self.threads = None
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Put the number back."""
+        self.on_train_end(trainer, pl_module)

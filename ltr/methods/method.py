@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from ltr import distributed, seeds
 from ltr.contracts import (
     Backbone,
     Batch,
+    EpochAware,
     HeadFactory,
     LossFactory,
     MixFactory,
@@ -24,42 +27,47 @@ from ltr.contracts import (
     Preprocessing,
     Schedule,
     Target,
-    Timed,
 )
 from ltr.data import LongTailed
+from ltr.data.base import FeatureBank
 from ltr.errors import InputError, advice
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
-from ltr.methods.measured import Measured
+from ltr.methods.base import BaseMethod
 from ltr.methods.rates import scaled
 from ltr.run import weights
 from ltr.run.training_record import TrainingRecord
 from ltr.schedules import Steps
 
 
-class Method(Measured):
+class Method(BaseMethod):
     """One network and one loss: `mix -> backbone -> head -> loss`.
 
-    Checkpoints hold the training counts, so that priors and shot groups at test time are those of the training whatever
-    the test data, and a record of the training images, so that a test on some of them is noticed.
+    Checkpoints contain the training counts, so that priors and shot groups at test time do not depend on the test data,
+    and a record of the training images, so that a test on some of them is noticed.
 
     Args:
         backbone: images to features.
         counts: training images per class; the command line takes them from the data.
         head: builds the classifier from (dim, classes).
         loss: builds the loss from the counts (C,).
-        mix: builds what blends the training batches from the counts (C,), or None. The running measures of a blended
-            batch count the label of the larger share.
+        mix: builds the mix of training batches from the counts (C,), or None. The running measures of a blended batch
+            count the label of the larger share.
         optimizer: builds the optimizer from the trainable parameters.
-        schedule: the factor of the learning rate per epoch; `Steps` where none is named.
-        rates: factors of the learning rate by the beginning of parameter names, such as `{backbone: 0.1}` or
-            `{head.fc: 0.2}`; the longest beginning counts.
+        schedule: the factor of the learning rate per epoch; `Steps` by default.
+        rates: factors of the learning rate by prefix of the parameter names, such as `{backbone: 0.1}` or
+            `{head.fc: 0.2}`; the longest prefix counts.
         compile: whether the backbone is compiled with `torch.compile`.
 
     Attributes:
-        preprocessing: what its images go through, that of the data it was trained on; None before it knows any.
-        classes: the names of the classes, likewise; empty before.
-        reworks: what callbacks do to the uint8 images of a training batch before they are augmented, in their order.
+        preprocessing: from uint8 images to its input, as in its training; None before the first training.
+        classes: the names of the classes; empty before the first training.
+        adjustments: the adjustments of its outputs, in order. A test, a validation or a prediction takes those among
+            the callbacks of its trainer and prepares them; without a trainer, set the list and call `prepare` of each.
+        bank: the cached features of a training, empty if there are none.
+        seed: the seed of its draws. It is read when the method is built and when a training or an evaluation starts.
+        reworks: functions of the callbacks that change a training batch of uint8 images before it is augmented, in
+            order.
         training_record: the images of this training and of those it started from; unknown before the first training.
     """
 
@@ -92,6 +100,10 @@ class Method(Measured):
         self.training_record = TrainingRecord()
         self.preprocessing: Preprocessing | None = None
         self.classes: list[str] = []
+        self.adjustments: list[Adjustment] = []
+        self.seed = seeds.seed()
+        self.bank = FeatureBank()
+        self.validation_interval: int | None = None
         self.reworks: list[Callable[[Batch], Batch]] = []
         if self.mix is not None:
             if not self.loss.mixable:
@@ -111,8 +123,24 @@ class Method(Measured):
         return output
 
     @torch.no_grad()
-    def featurise(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
-        """Compute the features of a split in float32, each process a part of them.
+    def embedding_size(self) -> int:
+        """Return the size P of the embeddings of the head.
+
+        Raises:
+            InputError: if the head makes none.
+        """
+        embeddings = self.head.eval()(torch.zeros(1, self.head.dim)).embeddings
+        self.head.train()
+        if embeddings is None:
+            raise InputError(
+                f"{type(self).__name__} contrasts embeddings, and a {type(self.head).__name__} head has none: pass "
+                "`--model.head Projection`."
+            )
+        return int(embeddings.shape[-1])
+
+    @torch.no_grad()
+    def extract_features(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
+        """Compute the features of a split in float32; each process computes a part of them.
 
         Args:
             data: the data module.
@@ -139,11 +167,11 @@ class Method(Measured):
         return self.preprocessing(images.to(self.device)).to(self.dtype)
 
     def augmented(self, data: LongTailed, images: Tensor) -> Tensor:
-        """Turn uint8 training images (B, 3, H, W) into the network's input, augmented, perhaps in views."""
+        """Augment uint8 training images (B, 3, H, W) and turn them into the network's input, possibly in views."""
         return data.prepare(images.to(self.device), augment=True).to(self.dtype)
 
     def prepared(self, batch: Batch) -> Batch:
-        """Rework and augment a training batch; prepare any other as all images are; leave cached features alone."""
+        """Augment a training batch; preprocess the images of any other; return cached features unchanged."""
         if batch.features is not None:
             return batch
         if not self.trainer.training:
@@ -153,46 +181,68 @@ class Method(Measured):
         return batch._replace(images=self.augmented(self.data, batch.images))
 
     def predict(self, images: Tensor) -> Output:
-        """Answer as every evaluation does: preprocessing, network, adjustments.
+        """Preprocess images, run the network and adjust the output, as in every evaluation.
 
         Args:
             images: (B, 3, H, W) uint8, on any device.
         """
         return self.adjusted(self(self.ready(images)))
 
+    def adjusted(self, output: Output) -> Output:
+        """Apply the adjustments in their order."""
+        for adjustment in self.adjustments:
+            output = adjustment.adjust(self, output)
+        return output
+
+    # ---- evaluation
+
+    def on_test_start(self) -> None:
+        """Prepare the adjustments, in their order, now that the weights are loaded."""
+        for adjustment in self.adjustments:
+            adjustment.prepare(self, self.data)
+
+    on_validation_start = on_predict_start = on_test_start
+
+    def teardown(self, stage: str) -> None:
+        """Forget the adjustments of this evaluation."""
+        self.adjustments = []
+
     # ---- training
 
     def setup(self, stage: str) -> None:
-        """Learn how images are prepared, lay the backbone out for the device, and fix what is frozen."""
+        """Take the adjustments of an evaluation and the preprocessing of the data; prepare the backbone."""
+        self.seed, self.bank = seeds.seed(), FeatureBank()
+        callbacks = [] if stage == "fit" else getattr(self.trainer, "callbacks", [])
+        self.adjustments = [callback for callback in callbacks if isinstance(callback, Adjustment)]
         data = getattr(self.trainer, "datamodule", None)
         if data is not None and (stage == "fit" or self.preprocessing is None):
             self.preprocessing, self.classes = data.preprocessing, list(data.classes)
         if self.backbone.freeze == "all":
             self.head.requires_grad_(False)
-        self.lay_out(self.backbone)
+        self.prepare_network(self.backbone)
 
-    def lay_out(self, network: nn.Module) -> None:
-        """Lay a network out for the device, and compile it where that is asked for.
+    def prepare_network(self, network: nn.Module) -> None:
+        """Store a network channels last, and compile it if `compile` is set.
 
-        Every batch size has a program of its own: one for all of them, which is what torch makes when it meets the
-        smaller last batch of an epoch, was slower than none.
+        Every batch size is compiled on its own: a program for all sizes, which torch makes when it meets the smaller
+        last batch of an epoch, was slower than no compilation.
         """
         network.to(memory_format=torch.channels_last)
         if self.compile_backbone:
             network.compile(dynamic=False)
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
-        """Take over the classifier that lay with the backbone's weights, where nothing shall be trained.
+        """Load the classifier in the file of the backbone if the whole network is frozen.
 
         Args:
-            classifier: its tensors, empty where there were none.
+            classifier: its tensors, empty if the file has none.
         """
         if self.backbone.freeze == "all":
             with advice("Name its kind with `--model.head`.", on=weights.ClassifierError):
                 weights.load_head(self.head, classifier)
 
     def configure_optimizers(self) -> Any:
-        """Build the optimizer over what is trainable, and the schedule."""
+        """Build the optimizer of the trainable parameters, and the schedule."""
         trainable = {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
         if not trainable:
             return []
@@ -206,13 +256,14 @@ class Method(Measured):
         return self.trainer.max_epochs or 1
 
     @property
-    def timed(self) -> list[Timed]:
-        """The parts that hear the time: loss, mix and data, where there are some."""
+    def epoch_aware(self) -> list[EpochAware]:
+        """The parts that are told the current epoch: loss, mix and data, if there are any."""
         parts = (self.loss, self.mix, getattr(self.trainer, "datamodule", None))
         return [part for part in parts if part is not None]
 
     def on_fit_start(self) -> None:
-        """Load what a fresh training starts from; refuse a switch that would never fire."""
+        """Load the weights that a new training starts from, and check that all milestones are reached."""
+        self.validation_interval = self.trainer.check_val_every_n_epoch
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             self.check_views(data.augment.views)
@@ -228,16 +279,16 @@ class Method(Measured):
             return
         if not self.trainer.optimizers:
             raise InputError(
-                "there is nothing to train, since everything is frozen: say `--trainer.max_epochs 0` to keep the file "
+                "there is nothing to train, since everything is frozen: pass `--trainer.max_epochs 0` to keep the file "
                 "as a run, or `--model.backbone.freeze features`."
             )
         if not self.fast_dev_run:
-            for part in (self.schedule, *self.timed):
+            for part in (self.schedule, *self.epoch_aware):
                 part.check(self.epochs)
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
-                f"{type(self.loss).__name__} is a loss of the whole batch: accumulated over "
-                f"{self.trainer.accumulate_grad_batches} batches it is another objective than on one large batch."
+                f"{type(self.loss).__name__} depends on the whole batch: accumulated over "
+                f"{self.trainer.accumulate_grad_batches} batches the objective differs from that of one large batch."
             )
 
     def inherited_record(self) -> TrainingRecord:
@@ -245,18 +296,19 @@ class Method(Measured):
         return self.backbone.training_record
 
     def check_views(self, views: int) -> None:
-        """Raise `InputError` where several views of an image have no meaning."""
+        """Raise `InputError` if several views of an image have no meaning."""
         if views > 1 and self.mix is not None:
             raise InputError(f"{type(self.mix).__name__} blends single images: drop it, or the views of the data.")
 
     def on_train_epoch_start(self) -> None:
-        """Draw as any run of this seed draws in this epoch, and tell every part what time it is."""
+        """Seed the random generators for this epoch, and tell every part the epoch."""
         self.clock = time.perf_counter()
         self.begin_epoch()
-        seeds.reseed(self.current_epoch)
+        seeds.reseed(self.seed, self.current_epoch)
         if self.current_epoch == self.epochs - 1:
-            self.trainer.check_val_every_n_epoch = 1  # the end of a run is always measured
-        for part in self.timed:
+            # A run is always measured at its end. Lightning has no other lever for that; `on_train_end` puts it back.
+            self.trainer.check_val_every_n_epoch = 1
+        for part in self.epoch_aware:
             part.set_epoch(self.current_epoch, self.epochs)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -266,39 +318,43 @@ class Method(Measured):
             images, target = self.mix(batch.images, batch.labels)
             batch = batch._replace(images=images)
         output = self.answer(batch)
-        return self.conclude(self.values(output, target, batch), output, target.main)
+        return self.reduce(self.values(output, target, batch), output, target.main)
 
     def values(self, output: Output, target: Target, batch: Batch) -> Tensor:
-        """Return (B,) what the training lowers the mean of: the loss, here.
+        """Return (B,) the values whose mean is minimised: the loss.
 
         Args:
-            output: what the network says about a batch.
-            target: what is true of it.
-            batch: its images as the network saw them, blended where there is a mix.
+            output: the output of the network for a batch.
+            target: the labels of the batch.
+            batch: its images as the network saw them, blended if there is a mix.
         """
         return target.blend(self.loss, output)
 
-    def conclude(self, values: Tensor, output: Output, labels: Tensor) -> Tensor:
-        """Count a batch and return its mean loss, in a distributed run such that every sample counts the same.
+    def reduce(self, values: Tensor, output: Output, labels: Tensor) -> Tensor:
+        """Update the running measures with a batch and return its mean loss, weighted for a distributed run.
 
         Args:
-            values: the losses of the batch.
-            output: what the network says about it.
-            labels: (B,) class indices that its answers are counted against.
+            values: (B,) the losses of the batch.
+            output: the output of the network.
+            labels: (B,) class indices against which the predictions are counted.
         """
         value = values.mean()
         self.count(value, output, labels)
-        return distributed.fair(value, len(labels))
+        return distributed.ddp_weighted(value, len(labels))
 
     def on_train_epoch_end(self) -> None:
-        """Conclude the epoch."""
+        """Log the measures of the epoch."""
         self.end_epoch()
         self.seconds += time.perf_counter() - self.clock
+
+    def on_train_end(self) -> None:
+        """Leave the trainer as it was."""
+        self.trainer.check_val_every_n_epoch = self.validation_interval
 
     # ---- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the network was trained on, and the cost so far: seconds (evaluations included) and images."""
+        """Store training record, preprocessing and the cost so far: seconds, evaluations included, and images."""
         checkpoint["seconds"], checkpoint["images"] = self.seconds, self.images
         self.training_record.write(checkpoint)
         if self.preprocessing is not None:
@@ -306,7 +362,7 @@ class Method(Measured):
         checkpoint["classes"] = self.classes
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint that does not fit, saying why."""
+        """Check that the checkpoint fits, and read what `on_save_checkpoint` stored."""
         state = checkpoint["state_dict"]
         if "counts" not in state:
             raise InputError("this is no checkpoint of `ltr`: start from it with `--model.backbone Pretrained`.")
@@ -326,3 +382,30 @@ class Method(Measured):
         self.training_record = TrainingRecord.read(checkpoint)
         self.preprocessing = Preprocessing.read(checkpoint) or self.preprocessing
         self.classes = checkpoint.get("classes") or self.classes
+
+
+class Adjustment(Callback, ABC):
+    """A change of the outputs of a network wherever it is evaluated: validation, test, prediction; never in training.
+
+    Several adjustments act in the order of the list of callbacks.
+    """
+
+    @abstractmethod
+    def adjust(self, method: Method, output: Output) -> Output:
+        """Return the output with adjusted logits (B, C); a pure function once the adjustment is prepared."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What a result must say of the adjustment."""
+
+    def prepare(self, method: Method, data: LongTailed) -> None:
+        """Compute what the adjustment needs, once the weights are loaded.
+
+        Raises:
+            InputError: if the adjustment has no meaning for the method or the data.
+        """
+
+    def before(self, method: Method) -> list[Adjustment]:
+        """Return the adjustments that act before this one."""
+        return method.adjustments[: method.adjustments.index(self)]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD
 
 from ltr import distributed, losses
-from ltr.contracts import Backbone, Batch, HeadFactory, Output
+from ltr.contracts import Backbone, Batch, Head, HeadFactory, Output
 from ltr.errors import InputError
 from ltr.heads import Projection
-from ltr.methods.embedding_size import embedding_size
-from ltr.methods.key_queue import KeyQueue
+from ltr.losses.paco import Memory
 from ltr.methods.method import Method
-from ltr.methods.momentum_encoder import MomentumEncoder
 
 
 class PaCo(Method):
@@ -70,14 +69,14 @@ class PaCo(Method):
             raise InputError(f"the keys follow with a momentum in [0, 1), or with null for GPaCo, not {momentum:g}.")
         self.momentum = momentum
         self.momentum_encoder = None if momentum is None else MomentumEncoder(self.backbone, self.head)
-        self.queue = KeyQueue(queue, embedding_size(self.head, "PaCo"))
+        self.queue = KeyQueue(queue, self.embedding_size())
         self.keys: Tensor | None = None
 
     def setup(self, stage: str) -> None:
         """Lay out both networks for the device."""
         super().setup(stage)
         if self.momentum_encoder is not None:
-            self.lay_out(self.momentum_encoder.backbone)
+            self.prepare_network(self.momentum_encoder.backbone)
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
         """Let the keys start where the queries do."""
@@ -108,7 +107,7 @@ class PaCo(Method):
             pairs = zip(output[:3], other[:3], strict=True)
             both_queries = Output(*(torch.cat(pair) for pair in pairs))  # type: ignore[arg-type]
             values = self.loss(both_queries, batch.labels.repeat(2), self.queue.memory)
-        return self.conclude(values, output, batch.labels)
+        return self.reduce(values, output, batch.labels)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Queue the keys once nothing looks at the batch any more: the second look of `SAM` contrasts as the first."""
@@ -125,3 +124,87 @@ class PaCo(Method):
         """Move the key encoder towards the network, where there is one."""
         if self.momentum_encoder is not None and momentum is not None:
             self.momentum_encoder.follow(self.backbone, self.head, momentum)
+
+
+class KeyQueue(nn.Module):
+    """Keep the latest keys and their labels, first in, first out; all of it is in checkpoints.
+
+    Batches of any size go in. Places that were never filled have the label -1.
+
+    Args:
+        size: K, how many keys are kept.
+        dim: P, size of a key.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    pushed: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        if size < 1:
+            raise InputError(f"a queue of {size} keys keeps none: give it at least one place.")
+        self.register_buffer("embeddings", torch.zeros(size, dim))
+        self.register_buffer("labels", torch.full((size,), -1))
+        self.register_buffer("pushed", torch.tensor(0))
+
+    @property
+    def memory(self) -> Memory:
+        """The keys as they lie, in no order of time."""
+        return Memory(self.embeddings, self.labels)
+
+    @torch.no_grad()
+    def push(self, keys: Tensor, labels: Tensor) -> None:
+        """Replace the oldest keys.
+
+        Args:
+            keys: (N, P), the oldest first; of more than the queue holds, the last ones stay.
+            labels: (N,) class indices.
+        """
+        size, new = len(self.labels), len(labels)
+        kept = min(size, new)
+        places = (self.pushed + torch.arange(new - kept, new, device=labels.device)) % size
+        self.embeddings[places] = keys[new - kept :].to(self.embeddings)
+        self.labels[places] = labels[new - kept :]
+        self.pushed += new
+
+
+class MomentumEncoder(nn.Module):
+    """Embed images with a moving average of a network, without gradient.
+
+    Batch norm normalises with the statistics of the batch, as in the network that is followed; the running statistics
+    are not averaged, since nothing uses them.
+
+    Args:
+        backbone: the backbone to follow; it is copied.
+        head: the head to follow, which makes embeddings; it is copied.
+
+    Reference:
+        He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR 2020,
+        https://arxiv.org/abs/1911.05722; official code facebookresearch/moco, moco/builder.py.
+    """
+
+    def __init__(self, backbone: Backbone, head: Head) -> None:
+        super().__init__()
+        self.backbone, self.head = copy.deepcopy(backbone), copy.deepcopy(head)
+        self.requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to embeddings (B, P)."""
+        embeddings: Tensor = self.head(self.backbone(images)).embeddings
+        return embeddings[:, 0]
+
+    @torch.no_grad()
+    def follow(self, backbone: Backbone, head: Head, momentum: float) -> None:
+        """Move every weight: k <- m k + (1 - m) q.
+
+        Args:
+            backbone: what is followed.
+            head: likewise.
+            momentum: m; 0 takes the weights over as they are.
+        """
+        pairs = ((self.backbone, backbone), (self.head, head))
+        for mine, other in pairs:
+            for key, query in zip(mine.parameters(), other.parameters(), strict=True):
+                key.lerp_(query, 1 - momentum)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from lightning.pytorch.cli import OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
 
+from ltr import distributed
 from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, Output, Target
-from ltr.counts import log_prior
+from ltr.counts import log_prior, per_class
 from ltr.errors import InputError
 from ltr.heads import Projection
 from ltr.losses import BalancedSoftmax
 from ltr.losses.von_mises_fisher import log_expectation
-from ltr.methods.class_directions import ClassDirections
-from ltr.methods.embedding_size import embedding_size
 from ltr.methods.method import Method
+
+START = 0.9
 
 
 class ProCo(Method):
@@ -63,7 +65,7 @@ class ProCo(Method):
         if temperature <= 0:
             raise InputError(f"a temperature is positive, such as 0.1; it cannot be {temperature:g}.")
         self.weight, self.temperature = weight, temperature
-        self.directions = ClassDirections(len(counts), embedding_size(self.head, "ProCo"))
+        self.directions = ClassDirections(len(counts), self.embedding_size())
         self.register_buffer("prior", log_prior(self.counts), persistent=False)
 
     def check_views(self, views: int) -> None:
@@ -91,3 +93,48 @@ class ProCo(Method):
         )
         values = F.cross_entropy(logits, labels.repeat_interleave(views.shape[1]), reduction="none")
         return values.view(len(labels), -1).mean(1)
+
+
+class ClassDirections(nn.Module):
+    """Average the embeddings of every class over this epoch so far and the whole epoch before.
+
+    Sums and numbers are what is kept, so that the order of the samples does not matter, and those of all processes are
+    added. Until a class is seen, its mean is a random one of length 0.9. All is in the checkpoint.
+
+    Args:
+        classes: C.
+        size: size P of an embedding.
+
+    Reference:
+        `EstimatorCV` of LeapLabTHU/ProCo, ProCo_cifar/loss/proco.py, and the two of them that take turns in its
+        `ProCoLoss`.
+    """
+
+    start: Tensor
+    sums: Tensor
+    seen: Tensor
+
+    def __init__(self, classes: int, size: int) -> None:
+        super().__init__()
+        self.register_buffer("start", START * F.normalize(torch.randn(classes, size)))
+        self.register_buffer("sums", torch.zeros(2, classes, size))
+        self.register_buffer("seen", torch.zeros(2, classes))
+
+    def begin_epoch(self) -> None:
+        """Let this epoch be the one before, and forget that."""
+        for kept in (self.sums, self.seen):
+            kept[0].copy_(kept[1])
+            kept[1].zero_()
+
+    @torch.no_grad()
+    def add(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Add embeddings (B, V, P) of samples with labels (B,), of all processes."""
+        classes, views = len(self.start), embeddings.shape[1]
+        summed = self.sums.new_zeros(self.sums.shape[1:]).index_add(0, labels, embeddings.sum(1).to(self.sums.dtype))
+        self.sums[1] += distributed.total(summed)
+        self.seen[1] += distributed.total(views * per_class(labels, classes))
+
+    def means(self) -> Tensor:
+        """Return (C, P) the mean of each class."""
+        seen = self.seen.sum(0)[:, None]
+        return torch.where(seen > 0, self.sums.sum(0) / seen.clamp(min=1), self.start)

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltr import milestones
-from ltr.contracts import Loss, Timed
+from ltr.contracts import EpochAware, Loss
 from ltr.errors import InputError
-from ltr.methods.pooled_conv import PooledConv
 
 PAIR_CHANNELS = 256
 precise = Loss.precise
@@ -37,7 +36,7 @@ class Generated(NamedTuple):
     transfer: Tensor
 
 
-class RareSamples(Timed, nn.Module):
+class RareSamples(EpochAware, nn.Module):
     """Carry what makes a head sample differ from its centre over to a tail sample: F' = F_t + T(F_h - mu_h).
 
     Every class has K centres mu in the space of channels, and a gate g = softmax(A' GAP(F) + b) over them. The centres
@@ -171,3 +170,30 @@ class RareSamples(Timed, nn.Module):
         cosine = (F.normalize(towards, dim=1) * F.normalize(carried, dim=1)).sum(1)
         loss: Tensor = foreign + (length + (cosine - 1).abs()).sum((1, 2)).mean()
         return loss
+
+
+class PooledConv(nn.Conv2d):
+    """A 3 x 3 convolution with padding 1 and the average over all positions, without computing the positions.
+
+    Both are linear, so the average of the convolution is the kernel times the averages of the nine shifted maps, each
+    of which is that of the map without a row, a column or both.
+
+    Args:
+        channels: D, before and after.
+
+    Shape:
+        maps (B, D, h, w) -> (B, D).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 3, padding=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the averages."""
+        positions = maps.shape[2] * maps.shape[3]
+        maps = maps if maps.dtype == torch.float64 else maps.float()
+        rows = maps.sum(3)
+        across = torch.stack([rows - maps[..., -1], rows, rows - maps[..., 0]], 3)
+        whole = across.sum(2)
+        shifted = torch.stack([whole - across[:, :, -1], whole, whole - across[:, :, 0]], 2)
+        return F.linear(shifted.flatten(1) / positions, self.weight.flatten(1), self.bias)

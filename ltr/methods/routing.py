@@ -151,9 +151,9 @@ class Routing(Cached):
                 break
         return Output(total / used(logits)[:, None], features, experts=logits)
 
-    def tally(self, name: str, output: Output, labels: Tensor) -> None:
+    def update_metrics(self, name: str, output: Output, labels: Tensor) -> None:
         """Count the answers on a split, and the experts that were asked for them."""
-        super().tally(name, output, labels)
+        super().update_metrics(name, output, labels)
         if output.experts is not None:
             counts = torch.bincount(used(output.experts), minlength=self.router.experts + 1)
             self.asked[name] = self.asked.get(name, 0) + counts

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ltr import distributed
-from ltr.contracts import Backbone, Batch, MixFactory, Output, Timed
+from ltr.contracts import Backbone, Batch, EpochAware, MixFactory, Output
 from ltr.errors import InputError
 from ltr.methods.method import Method
 from ltr.methods.rare_samples import RareSamples
@@ -74,9 +74,9 @@ class RSG(Method):
         )
 
     @property
-    def timed(self) -> list[Timed]:
-        """The parts that hear the time, the generator among them."""
-        return [*super().timed, self.generator]
+    def epoch_aware(self) -> list[EpochAware]:
+        """The parts that are told the current epoch, the generator among them."""
+        return [*super().epoch_aware, self.generator]
 
     def check_views(self, views: int) -> None:
         """Raise `InputError` where there are several views of an image."""
@@ -111,5 +111,5 @@ class RSG(Method):
             (self.transfer_weight, rare.transfer, len(rare.labels)),
         )
         self.count(values[:size].mean(), output._replace(logits=output.logits[:size]), batch.labels)
-        fair = [weight * distributed.fair(term, number) for weight, term, number in terms]
-        return torch.stack(fair).sum()
+        weighted = [weight * distributed.ddp_weighted(term, number) for weight, term, number in terms]
+        return torch.stack(weighted).sum()

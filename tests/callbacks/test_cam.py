@@ -15,7 +15,7 @@ from torch import Tensor, distributed
 
 from ltr.backbones import Pretrained, ResNet20
 from ltr.callbacks import CAMSampling, cam
-from ltr.callbacks.foregrounds import activation_maps, foregrounds
+from ltr.callbacks.cam import activation_maps, foregrounds
 from ltr.contracts import Backbone, Batch
 from ltr.data import Plain, Synthetic
 from ltr.errors import InputError
@@ -190,7 +190,7 @@ def test_a_backbone_without_maps_is_refused(trainer: Make) -> None:
 def test_cached_features_are_refused(run_file: Path, trainer: Make) -> None:
     data = Synthetic()
     model = Tuning(Pretrained(str(run_file), ResNet20(width=2)), data.counts)
-    with pytest.raises(InputError, match=r"cached features are none: say `--model\.cache false`"):
+    with pytest.raises(InputError, match=r"cached features are none: pass `--model\.cache false`"):
         trainer(1, callbacks=[CAMSampling()]).fit(model, datamodule=data)
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltr.callbacks.examples import SIDE, examples
+from ltr.callbacks.evaluation import SIDE, examples
 from ltr.callbacks.exhibits import sample
 from ltr.data import FolderLT, Synthetic
 

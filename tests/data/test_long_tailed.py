@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.datasets import load_digits
 from ltr import distributed
 from ltr.counts import fingerprint, per_class
 from ltr.data import CropFlip, DigitsLT, LongTailed, Synthetic
+from ltr.data.base import FeatureBank
 from ltr.data.loaders import InMemoryLoader
 from ltr.errors import InputError
 from ltr.samplers import Power
@@ -114,6 +116,17 @@ def test_the_subset_has_a_seed_of_its_own(kind: type[LongTailed], monkeypatch: p
     assert other["train"] == fingerprint(ready(kind, subset_seed=1).splits["train"].indices)
 
 
+def test_the_sampler_has_the_seed_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = ready()
+    assert data.sampler.seed == 0
+    order = list(data.sampler)
+    monkeypatch.setenv("PL_GLOBAL_SEED", "7")
+    assert list(data.sampler) == order, "the seed is read once, when a run starts"
+    data.setup("fit")
+    assert data.sampler.seed == 7
+    assert list(data.sampler) == list(data.train_sampler(7)) != order
+
+
 def test_what_is_monitored() -> None:
     assert Synthetic().monitored == ["test"]
     assert Synthetic(val_per_class=1).monitored == ["val", "test"]
@@ -162,7 +175,8 @@ def test_images_are_normalised() -> None:
 def test_cached_features_take_the_place_of_the_training_images() -> None:
     data = ready()
     size = sum(data.counts)
-    data.features["train"] = torch.arange(3 * size).view(3, size, 1).float()
+    bank = FeatureBank({"train": torch.arange(3 * size).view(3, size, 1).float()})
+    data.trainer = SimpleNamespace(lightning_module=SimpleNamespace(bank=bank))
     torch.manual_seed(0)
     views = []
     for batch in data.train_dataloader():

@@ -103,7 +103,7 @@ def test_the_share_falls_with_the_square_of_the_time(trainer: Make) -> None:
 
 
 def test_what_holds_no_pairs_is_refused(trainer: Make) -> None:
-    with pytest.raises(InputError, match=r"needs two streams of images in turns: say `--data.sampler Bilateral`"):
+    with pytest.raises(InputError, match=r"needs two streams of images in turns: pass `--data.sampler Bilateral`"):
         trainer(1).fit(method(), datamodule=Synthetic())
     with pytest.raises(InputError, match="a batch of 15 images cuts a pair in two"):
         trainer(1).fit(method(), datamodule=data(batch_size=15))

@@ -31,9 +31,9 @@ class Recorded(Method):
 
     noted: list[dict[str, float]]
 
-    def note(self, measures: dict[str, float]) -> None:
+    def log_measures(self, measures: dict[str, float]) -> None:
         self.noted = [*getattr(self, "noted", []), measures]
-        super().note(measures)
+        super().log_measures(measures)
 
 
 class Timed(Loss):
@@ -124,7 +124,7 @@ def test_a_loss_that_is_no_number_stops_the_training(trainer: Make) -> None:
 
 def test_accumulation_changes_a_loss_of_the_batch(trainer: Make) -> None:
     data = Synthetic(batch_size=8)
-    with pytest.warns(UserWarning, match="GML is a loss of the whole batch: accumulated over 2 batches"):
+    with pytest.warns(UserWarning, match="GML depends on the whole batch: accumulated over 2 batches"):
         trainer(1, accumulate_grad_batches=2).fit(method(data, loss=GML), datamodule=data)
     trainer(1, accumulate_grad_batches=2).fit(method(data, loss=CrossEntropy), datamodule=data)
 
@@ -139,8 +139,10 @@ def test_the_last_epoch_is_always_evaluated(trainer: Make, every: int, epochs: i
 
     data = Synthetic(val_per_class=1)
     model = method(data)
-    trainer(epochs, check_val_every_n_epoch=every, callbacks=[Watch()]).fit(model, datamodule=data)
+    run = trainer(epochs, check_val_every_n_epoch=every, callbacks=[Watch()])
+    run.fit(model, datamodule=data)
     assert seen == evaluated
+    assert run.check_val_every_n_epoch == every, "the trainer is left as it was"
     for split in ("val", "test"):
         assert sum(f"{split}/hm" in noted for noted in model.noted) == len(evaluated)
 

@@ -21,7 +21,7 @@ from ltr.errors import InputError
 from ltr.heads import Linear, Projection
 from ltr.losses.paco import Memory
 from ltr.methods import Method, PaCo
-from ltr.methods.key_queue import KeyQueue
+from ltr.methods.paco import KeyQueue
 from ltr.mixes import Mixup
 from ltr.optimizers import SAM
 from ltr.schedules import Cosine
@@ -250,7 +250,7 @@ def test_blended_views_are_refused() -> None:
 
 
 def test_a_head_without_embeddings_is_refused() -> None:
-    with pytest.raises(InputError, match=r"a Linear head has none: say `--model\.head Projection`"):
+    with pytest.raises(InputError, match=r"a Linear head has none: pass `--model\.head Projection`"):
         method(views(), head=Linear)
 
 

@@ -21,7 +21,7 @@ from ltr.errors import InputError
 from ltr.heads import Linear, Projection
 from ltr.losses import BalancedSoftmax
 from ltr.methods import ProCo
-from ltr.methods.class_directions import ClassDirections
+from ltr.methods.proco import ClassDirections
 from ltr.optimizers import SAM
 from ltr.schedules import Cosine
 
@@ -169,7 +169,7 @@ def test_one_view_is_not_enough(trainer: Make) -> None:
 
 
 def test_what_cannot_be_contrasted() -> None:
-    with pytest.raises(InputError, match=r"a Linear head has none: say `--model\.head Projection`"):
+    with pytest.raises(InputError, match=r"a Linear head has none: pass `--model\.head Projection`"):
         small(head=Linear)
     with pytest.raises(InputError, match="a temperature is positive"):
         small(temperature=0)

@@ -19,8 +19,7 @@ from ltr.errors import InputError
 from ltr.heads import Projection
 from ltr.losses import LDAM, ClassBalanced, Combined, CrossEntropy, SupCon
 from ltr.methods import RSG, Method
-from ltr.methods.pooled_conv import PooledConv
-from ltr.methods.rare_samples import RareSamples
+from ltr.methods.rare_samples import PooledConv, RareSamples
 from ltr.mixes import Mixup
 from ltr.schedules import Cosine
 

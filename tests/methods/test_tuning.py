@@ -37,14 +37,15 @@ class Watch(Callback):
         self.threads = 0
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self.features = dict(trainer.datamodule.features)  # type: ignore[attr-defined]
+        assert isinstance(module, Method)
+        self.features = dict(module.bank.features)
         self.start = {key: value.clone() for key, value in module.state_dict().items()}
-        self.threads = torch.get_num_threads()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         self.losses.append(outputs["loss"].item())
+        self.threads = torch.get_num_threads()
 
 
 def tuning(run_file: Path, data: Synthetic, **options: Any) -> Tuning:
@@ -122,17 +123,33 @@ def test_a_cached_training_is_the_uncached_one(run_file: Path, trainer: Make) ->
     torch.testing.assert_close(heads[0], heads[1], rtol=1e-3, atol=1e-4)
 
 
+class Stopping(Callback):
+    """Fail within a training."""
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        raise RuntimeError("stop here")
+
+
 def test_nothing_is_left_behind(run_file: Path, trainer: Make) -> None:
     data, watch = Synthetic(), Watch()
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        trainer(1, callbacks=[watch]).fit(tuning(run_file, data), datamodule=data)
+        model = tuning(run_file, data)
+        trainer(1, callbacks=[watch]).fit(model, datamodule=data)
         assert watch.threads == 1, "a head is too small for two threads"
         assert torch.get_num_threads() == 2
+        assert not model.bank.features
+        failing = tuning(run_file, data)
+        with pytest.raises(RuntimeError, match="stop here"):
+            trainer(1, callbacks=[watch, Stopping()]).fit(failing, datamodule=data)
+        assert torch.get_num_threads() == 2
+        trainer(0).test(failing, datamodule=data, verbose=False)
+        assert not failing.bank.features, "a test after a failed training goes through the network"
     finally:
         torch.set_num_threads(before)
-    assert not data.features
 
 
 def test_what_backbone_and_head_have_seen_is_kept(run_file: Path, trainer: Make) -> None:
@@ -225,7 +242,7 @@ def test_steps_in_a_row_are_those_taken_one_by_one(run_file: Path, trainer: Make
         run = trainer(3)
         run.fit(model, datamodule=data)
         ends.append((model.state_dict(), repr(model.measures), run.global_step))  # some of them are NaN
-        assert data.steps_at_once == 1
+        assert model.bank.steps == 1
     assert ends[0][2] == 3 * -(-len(data.splits["train"].labels) // 9)
     for state, measures, step in ends[1:]:
         assert step == ends[0][2]

@@ -14,16 +14,16 @@ COUNTS = [30, 9, 2]
 
 def test_a_cycle_is_whole_rounds_and_the_beginning_of_another() -> None:
     members = torch.tensor([4, 7, 11])
-    found = cycle(members, 8, seeds.generator(0)).tolist()
+    found = cycle(members, 8, seeds.generator(0, 0)).tolist()
     assert sorted(found[:3]) == sorted(found[3:6]) == [4, 7, 11]
     assert len(set(found[6:])) == 2
-    tails = {tuple(sorted(cycle(members, 8, seeds.generator(epoch)).tolist()[6:])) for epoch in range(30)}
+    tails = {tuple(sorted(cycle(members, 8, seeds.generator(0, epoch)).tolist()[6:])) for epoch in range(30)}
     assert tails == {(4, 7), (4, 11), (7, 11)}, "which images gain is drawn"
 
 
 def test_oversampling_repeats_images_up_to_the_largest_class(labels_of) -> None:
     labels = labels_of(COUNTS)
-    drawn = Oversampling(labels).draw(seeds.generator(0))
+    drawn = Oversampling(labels).draw(seeds.generator(0, 0))
     assert per_class(labels[drawn], 3).tolist() == [30, 30, 30]
     times = per_class(drawn, 41)
     assert (times[labels == 0] == 1).all()
@@ -35,23 +35,23 @@ def test_oversampling_repeats_images_up_to_the_largest_class(labels_of) -> None:
 def test_undersampling_leaves_as_many_as_the_smallest_class_has(labels_of) -> None:
     labels = labels_of(COUNTS)
     sampler = Undersampling(labels)
-    drawn = sampler.draw(seeds.generator(0))
+    drawn = sampler.draw(seeds.generator(0, 0))
     assert per_class(labels[drawn], 3).tolist() == [2, 2, 2]
     assert len(set(drawn.tolist())) == 6, "no image comes twice"
-    seen = {index for epoch in range(100) for index in sampler.draw(seeds.generator(epoch)).tolist()}
+    seen = {index for epoch in range(100) for index in sampler.draw(seeds.generator(0, epoch)).tolist()}
     assert len(seen) == 41, "each epoch leaves others"
 
 
 def test_levels_skip_a_class_without_images() -> None:
     labels = torch.tensor([0, 0, 0, 2, 2])
-    assert per_class(labels[Undersampling(labels).draw(seeds.generator(0))], 3).tolist() == [2, 0, 2]
-    assert per_class(labels[Oversampling(labels).draw(seeds.generator(0))], 3).tolist() == [3, 0, 3]
+    assert per_class(labels[Undersampling(labels).draw(seeds.generator(0, 0))], 3).tolist() == [2, 0, 2]
+    assert per_class(labels[Oversampling(labels).draw(seeds.generator(0, 0))], 3).tolist() == [3, 0, 3]
 
 
 def test_class_aware_goes_round_the_classes(labels_of) -> None:
     labels = labels_of(COUNTS)
     sampler = ClassAware(labels, images=4)
-    drawn = sampler.draw(seeds.generator(0))
+    drawn = sampler.draw(seeds.generator(0, 0))
     assert len(drawn) == 90, "C * N_max"
     turns = labels[drawn[:84]].view(-1, 3, 4)
     assert (turns == turns[:, :, :1]).all(), "four images of a class in a row"
@@ -67,6 +67,6 @@ def test_class_aware_goes_round_the_classes(labels_of) -> None:
 def test_class_aware_may_be_as_long_as_the_split(labels_of) -> None:
     labels = labels_of(COUNTS)
     sampler = ClassAware(labels, images=2, whole=False)
-    assert len(sampler) == len(sampler.draw(seeds.generator(0))) == 41
-    shown = per_class(labels[sampler.draw(seeds.generator(0))], 3)
+    assert len(sampler) == len(sampler.draw(seeds.generator(0, 0))) == 41
+    shown = per_class(labels[sampler.draw(seeds.generator(0, 0))], 3)
     assert shown.max() - shown.min() <= 2

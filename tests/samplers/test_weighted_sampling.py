@@ -31,7 +31,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"
 def drawn(sampler: Weighted) -> Tensor:
     """Return as many drawn indices as make `DRAWS`, all at the sampler's present time."""
     rounds = -(-DRAWS // sampler.size)
-    return torch.cat([sampler.draw(seeds.generator(number)) for number in range(rounds)])
+    return torch.cat([sampler.draw(seeds.generator(0, number)) for number in range(rounds)])
 
 
 @pytest.mark.parametrize("name", list(STATIC))

@@ -1,4 +1,4 @@
-"""What is measured while a network trains, and the one evaluation path."""
+"""Measures during training, and the one evaluation path."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ from torch.optim import Optimizer
 from ltr import distributed
 from ltr.contracts import Answer, Batch, Output
 from ltr.data import LongTailed
-from ltr.methods.epoch_loss import EpochLoss
+from ltr.errors import InputError
 from ltr.metrics import Recalls, Report
 
+CHECK_EVERY = 50
 
-class Measured(LightningModule, ABC):
-    """Count answers on every split, and conclude with reports.
+
+class BaseMethod(LightningModule, ABC):
+    """Measure the outputs on every split and report them per epoch.
 
     Args:
         counts: training images per class.
 
     Attributes:
-        counts: (C,) the same, kept in checkpoints.
-        synthetic: (C,) how many of them are synthetic, likewise; the reports are by the others.
-        adjustments: what callbacks change at test time, in their order.
+        counts: (C,) the same, stored in checkpoints.
+        synthetic: (C,) number of synthetic images among them, stored in checkpoints.
         reports: the last report of each split.
         measures: the numbers of this epoch by `split/measure`.
-        images: how many went through the network in training, views and second looks counted, over all processes.
+        images: number of images that went through the network in training, over all processes; every view counts, and
+            so does every further evaluation of a batch by an optimizer such as `SAM`.
     """
 
     counts: Tensor
@@ -43,7 +45,6 @@ class Measured(LightningModule, ABC):
         super().__init__()
         self.register_buffer("counts", torch.tensor(counts))
         self.register_buffer("synthetic", torch.zeros_like(self.counts))
-        self.adjustments: list[Any] = []
         self.reports: dict[str, Report] = {}
         self.measures: dict[str, float] = {}
         self.recalls = Recalls(len(counts))
@@ -59,6 +60,12 @@ class Measured(LightningModule, ABC):
         return data
 
     @property
+    def real(self) -> list[int]:
+        """Training images per class without the synthetic ones; the shot groups of a report follow from them."""
+        counts: list[int] = (self.counts - self.synthetic).tolist()
+        return counts
+
+    @property
     def fast_dev_run(self) -> bool:
         """Whether this is Lightning's rehearsal of a few batches, which writes nothing."""
         return bool(getattr(self.trainer, "fast_dev_run", False))
@@ -67,22 +74,20 @@ class Measured(LightningModule, ABC):
     def answer(self, batch: Batch) -> Output:
         """Run a batch."""
 
+    @abstractmethod
     def adjusted(self, output: Output) -> Output:
-        """Apply what the callbacks vary at test time, in their order."""
-        for adjustment in self.adjustments:
-            output = adjustment.adjust(self, output)
-        return output
+        """Change an output as the adjustments of the evaluation do."""
 
     # ---- training
 
     def begin_epoch(self) -> None:
-        """Forget the epoch before."""
+        """Reset the running measures."""
         self.epoch_loss = EpochLoss()
         self.recalls["train"].reset()
         self.measures = {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Count the images of a batch; cached features are none."""
+        """Count the images of a batch; cached features do not count."""
         views = 0 if batch.features is not None else batch.images.shape[:-3].numel()
         self.batch_images = views * distributed.world()
         self.images += self.batch_images
@@ -92,7 +97,7 @@ class Measured(LightningModule, ABC):
 
         Args:
             value: (), its mean loss in this process.
-            output: what the network says about it.
+            output: the output of the network.
             labels: (B,) class indices.
         """
         if self.counting:
@@ -101,7 +106,7 @@ class Measured(LightningModule, ABC):
 
     @contextmanager
     def uncounted(self) -> Iterator[None]:
-        """Look at a batch without leaving a trace in the measures or the running statistics."""
+        """Run a batch without changing the measures or the running statistics."""
         kept = [(buffer, buffer.clone()) for buffer in self.buffers()]
         self.counting = False
         yield
@@ -121,30 +126,30 @@ class Measured(LightningModule, ABC):
         super().optimizer_step(epoch, batch_idx, optimizer, self.once_counted(optimizer_closure))
 
     def once_counted(self, closure: Callable[[], Any]) -> Callable[[], Any]:
-        """Let only the first look of a step count, where an optimizer looks at a batch again, as `SAM` does."""
-        looks = itertools.count()
+        """Count a batch once, even if the optimizer evaluates it several times, as `SAM` does."""
+        calls = itertools.count()
 
-        def look() -> Any:
-            if next(looks) == 0:
+        def counting_once() -> Any:
+            if next(calls) == 0:
                 return closure()
             self.images += self.batch_images
             with self.uncounted():
                 return closure()
 
-        return look
+        return counting_once
 
     def end_epoch(self) -> None:
-        """Conclude the running measures of the epoch."""
+        """Log the running measures of the epoch."""
         self.epoch_loss.check(epoch=self.current_epoch)
-        self.note({"train/loss": self.epoch_loss.mean()})
+        self.log_measures({"train/loss": self.epoch_loss.mean()})
         self.report("train")
 
     # ---- evaluation
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Count the answers on a monitored split."""
+        """Update the measures of a monitored split."""
         name = self.data.monitored[dataloader_idx]
-        self.tally(name, self.adjusted(self.answer(batch)), batch.labels)
+        self.update_metrics(name, self.adjusted(self.answer(batch)), batch.labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the measures of the monitored splits."""
@@ -152,9 +157,9 @@ class Measured(LightningModule, ABC):
             self.report(name)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Answer:  # type: ignore[override]
-        """Count the answers on the test split."""
+        """Update the measures of the test split."""
         answer = self.predict_step(batch, batch_idx)
-        self.tally("test", answer.output, batch.labels)
+        self.update_metrics("test", answer.output, batch.labels)
         return answer
 
     def on_test_epoch_end(self) -> None:
@@ -162,32 +167,85 @@ class Measured(LightningModule, ABC):
         self.report("test")
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Answer:
-        """Answer a batch."""
+        """Return the adjusted output for a batch."""
         return Answer(self.adjusted(self.answer(batch)), batch.labels, batch.indices)
 
-    def tally(self, name: str, output: Output, labels: Tensor) -> None:
-        """Count the answers to a batch of a split.
+    def update_metrics(self, name: str, output: Output, labels: Tensor) -> None:
+        """Update the measures of a split with a batch.
 
         Args:
             name: the split.
-            output: what the network says, adjusted.
+            output: the adjusted output of the network.
             labels: (B,) class indices.
         """
         self.recalls[name].update(output.probabilities, labels)
 
     def extras(self, name: str) -> dict[str, float]:
-        """Return what a method has measured on a split beyond the recalls, over all processes; then forget it."""
+        """Return further measures of a split, over all processes, and reset them."""
         return {}
 
     def report(self, name: str) -> None:
-        """Conclude what was counted on a split."""
-        self.reports[name] = Report.of(
-            self.recalls[name], (self.counts - self.synthetic).tolist(), extras=self.extras(name)
-        )
+        """Compute and log the report of a split, and reset its measures."""
+        self.reports[name] = Report.of(self.recalls[name], self.real, extras=self.extras(name))
         self.recalls[name].reset()
-        self.note({f"{name}/{key}": value for key, value in self.reports[name].scalars().items()})
+        self.log_measures({f"{name}/{key}": value for key, value in self.reports[name].scalars().items()})
 
-    def note(self, measures: dict[str, float]) -> None:
-        """Give measures to the loggers, and keep them as exact as they are for the curves of the run."""
+    def log_measures(self, measures: dict[str, float]) -> None:
+        """Log measures, and keep them in full precision for the curves of the run."""
         self.measures |= measures
         self.log_dict(measures)
+
+
+class EpochLoss:
+    """The mean loss of an epoch; stops the training if a batch has a loss that is not finite.
+
+    The losses stay on their device until they are needed, since reading one waits for a GPU.
+    """
+
+    def __init__(self) -> None:
+        self.values: list[Tensor] = []
+        self.sizes: list[int] = []
+        self.checked = 0
+
+    def add(self, value: Tensor, size: int, *, epoch: int) -> None:
+        """Add the mean loss of a batch.
+
+        Args:
+            value: (), the mean.
+            size: samples in the batch.
+            epoch: for the error.
+
+        Raises:
+            InputError: as `check` does.
+        """
+        self.values.append(value.detach())
+        self.sizes.append(size)
+        # Reading a value waits for a GPU, and costs nothing on a CPU.
+        if value.device.type == "cpu" or len(self.values) % CHECK_EVERY == 0:
+            self.check(epoch=epoch)
+
+    def check(self, *, epoch: int) -> None:
+        """Check the values since the last check.
+
+        Raises:
+            InputError: naming the first batch whose loss is not finite.
+        """
+        fresh = self.values[self.checked :]
+        if fresh:
+            finite = torch.stack(fresh).isfinite()
+            if not finite.all():
+                first = int(finite.logical_not().nonzero()[0])
+                raise InputError(
+                    f"the loss became {fresh[first].item()} in batch {self.checked + first} of epoch {epoch}: lower "
+                    "the learning rate, or look at the data. The checkpoint of the last whole epoch is kept."
+                )
+        self.checked = len(self.values)
+
+    def mean(self) -> float:
+        """Return the mean over the samples of all processes."""
+        sizes = torch.tensor(self.sizes, dtype=torch.float64)
+        values = torch.stack(self.values).cpu().double()
+        sums = torch.stack([(values * sizes).sum(), sizes.sum()])
+        if distributed.active():
+            sums = distributed.total(sums.to(self.values[0].device))
+        return float(sums[0] / sums[1])
