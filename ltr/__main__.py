@@ -11,9 +11,9 @@ from ltr.errors import InputError, did_you_mean
 from ltr.version import __version__
 
 VERBS = {
-    "profile": "look at a set of images: its tail, what is wrong with it, and the recipe to start from",
+    "profile": "examine a data set: its tail, its problems, and the recipe to start from",
     "convert": "write a data set as class folders, a table or annotations",
-    "synthesise": "make images of rare classes with a diffusion model",
+    "synthesise": "generate images of rare classes with a diffusion model",
     "fit": "train a method, or tune the classifier of a trained network",
     "validate": "measure a run on the splits that its training followed",
     "test": "measure a run on the test split; write metrics, predictions and figures",
@@ -21,10 +21,10 @@ VERBS = {
     "report": "write a page about a finished run, or several compared",
     "export": "write a network as ONNX, a torch program, safetensors or a small checkpoint, and compare it",
     "push": "write a network and its model card for the Hugging Face Hub, and upload them",
-    "app": "open a web page: train, infer, compare, look after the runs",
+    "app": "open a web page: train, infer, compare, manage runs",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
-    "gallery": "print all recipes with what is reported and what was measured here",
+    "gallery": "print all recipes with the reported and the measured results",
 }
 HELP = f"""\
 usage: ltr VERB [options]
@@ -71,7 +71,7 @@ def run(verb: str, arguments: list[str]) -> None:
     """Run a verb with the arguments that follow it.
 
     Raises:
-        InputError: where there is no such verb, or the arguments cannot be used.
+        InputError: if there is no such verb, or the arguments cannot be used.
     """
     match verb:
         case "fit" | "validate" | "test" | "predict":

@@ -58,7 +58,7 @@ def long_tailed(largest: float, classes: int, imbalance: float, tail: Tail = "ex
         tail: `exp`, `step`, `pareto`, `balanced` or `none`.
 
     Raises:
-        InputError: where a class would be left without images.
+        InputError: if a class would be left without images.
 
     Reference:
         Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", NeurIPS 2019,
@@ -91,7 +91,7 @@ def populated(counts: Tensor) -> Tensor:
     """Return the counts (C,) in float64.
 
     Raises:
-        InputError: where a class has no image, since neither its logarithm nor its inverse is finite.
+        InputError: if a class has no image, since neither its logarithm nor its inverse is finite.
     """
     if int(counts.min()) < 1:
         raise InputError(f"class {int(counts.argmin())} has no training image: drop it or give it some.")
@@ -172,7 +172,7 @@ def long_tailed_indices(labels: NDArray[np.int64], counts: Sequence[int], subset
         One array of positions per class.
 
     Raises:
-        InputError: where a class has fewer images than asked for.
+        InputError: if a class has fewer images than asked for.
     """
     generator = np.random.RandomState(subset_seed)
     kept = []

@@ -1,4 +1,4 @@
-"""The one exception that is the user's to mend: a sentence on what is wrong and what to do."""
+"""The exception for bad input: one sentence on what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FEW = 12  # names that an error sentence lists
 class InputError(Exception):
     """Something the user gave cannot be used.
 
-    The command line prints the message as it is and exits with a non-zero status; the message therefore says what is
-    wrong and what to do about it.
+    The command line prints the message unchanged and exits with a non-zero status, so the message says what is wrong
+    and what to do about it.
     """
 
 
 @contextmanager
 def advice(sentence: str, on: type[InputError] = InputError) -> Iterator[None]:
-    """Add to an error what its cause cannot know: what to do about it here.
+    """Add advice to an error that only the caller can give.
 
     Args:
         sentence: a whole sentence, which follows the message.

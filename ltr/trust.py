@@ -79,7 +79,7 @@ def checked(text: str, origin: object, packages: Collection[str] = (), keys: Col
         keys: what is kept of it; everything else is left out.
 
     Raises:
-        InputError: where it names what may not be built, or cannot be a config.
+        InputError: if it names what may not be built, or cannot be a config.
     """
     check = Check(str(origin), tuple(packages))
     content = check.loaded(text)
@@ -103,7 +103,7 @@ def value(content: Any, hint: Any, place: str, packages: Collection[str] = ()) -
         packages: names of the top-level packages that this command line trusts.
 
     Raises:
-        InputError: where it names what may not be built.
+        InputError: if it names what may not be built.
     """
     return Check(place, tuple(packages)).value(content, hint, place)
 
@@ -295,5 +295,5 @@ def resolved(annotation: Any, function: Callable[..., Any]) -> Any:
 
 
 def is_below(kind: Any, bases: type[Any] | Sequence[type[Any]]) -> bool:
-    """Tell whether something is a class that derives from one of some bases."""
+    """Return whether something is a class that derives from one of some bases."""
     return inspect.isclass(kind) and issubclass(kind, tuple(bases) if isinstance(bases, Sequence) else bases)

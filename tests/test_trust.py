@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from ltr.app.place import Place
 
 from ltr import trust
 from ltr.__main__ import main
+from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.networks import network
-from ltr.app.tuning import Wish
+from ltr.app.tuning import TuningForm
 from ltr.cli.apart import apart
 from ltr.cli.command import Command
 from ltr.contracts import Loss
@@ -130,7 +130,7 @@ def opened(source: str, text: str, content: dict[str, Any], home: Path) -> None:
     if source in ("upload", "page"):
         network(file, trusted=source == "page")
     elif source == "tuning":
-        Wish(base="run").start(Place(home))
+        TuningForm(base="run").start(AllowedPaths(home))
     elif source in ("export", "push"):
         more = ["--to", "u/n", "--license", "mit", "--folder", "pushed"] if source == "push" else []
         main([source, "--ckpt_path", str(file), *more])
@@ -263,7 +263,8 @@ def test_every_part_of_lightning_passes_as_a_run_keeps_it() -> None:
             more = [f"--trainer.{flag.removesuffix('+')}.{needed[name]}"] if name in needed else []
             with apart():
                 command = Parsed("fit", [*TINY.split(), f"--trainer.{flag}", name, *more])
-            assert yaml.safe_load(trust.checked(command.text, name)) == yaml.safe_load(command.text), name
+            text = command.parser.dump(command.config, skip_none=False, skip_validation=True)
+            assert yaml.safe_load(trust.checked(text, name)) == yaml.safe_load(text), name
 
 
 class Parsed(Command):

@@ -12,7 +12,7 @@ from ltr import backbones, data, heads, losses
 from ltr.cli import catalogue
 from ltr.contracts import Backbone, Output
 from ltr.counts import Tail
-from ltr.data import HubLT, Listed, LongTailed, Synthetic
+from ltr.data import FileDataset, HubLT, LongTailed, Synthetic
 from ltr.errors import InputError, did_you_mean
 
 Part = Mapping[str, Any] | str | None  # of a config: a class with its arguments, a class, nothing
@@ -57,7 +57,7 @@ def published_data() -> dict[str, type[LongTailed]]:
 
 def tuning_data() -> dict[str, type[LongTailed]]:
     """Return the data sets whose images are in a folder or in the package, by the names of their classes."""
-    return {kind.__name__: kind for kind in data_classes() if kind not in (LongTailed, Listed, HubLT, Synthetic)}
+    return {kind.__name__: kind for kind in data_classes() if kind not in (LongTailed, FileDataset, HubLT, Synthetic)}
 
 
 def data_classes() -> list[type[LongTailed]]:

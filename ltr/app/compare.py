@@ -15,7 +15,7 @@ from ltr.app.tuning_form import OWN, filled, form, offered, slider, tested, tuna
 from ltr.app.watch import course
 from ltr.app.worker import start
 from ltr.errors import InputError
-from ltr.html.markup import sentence
+from ltr.html import sentence
 from ltr.run.folder import RunFolder
 from ltr.run.job import shell
 

@@ -17,7 +17,7 @@ from ltr.app.heads import curve_of, heads_of, temperature
 from ltr.app.tuning import CONTROL
 from ltr.counts import by_count
 from ltr.errors import InputError
-from ltr.html.markup import picture, sentence, table
+from ltr.html import picture, sentence, table
 from ltr.measures import shown
 from ltr.report import figures
 from ltr.report.compared import clash, names, splits_differ

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import matplotlib
 
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.html.markup import picture
+from ltr.html import picture
 from ltr.report.figures import STYLE, training
 from ltr.report.report import write
 from ltr.run.folder import RunFolder

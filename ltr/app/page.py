@@ -19,7 +19,7 @@ from ltr.app.infer import infer
 from ltr.app.runs import runs
 from ltr.app.train import train
 from ltr.errors import InputError
-from ltr.html.markup import sentence
+from ltr.html import sentence
 
 UPLOAD_LIMIT = "300mb"
 STYLE = Path(__file__).with_name("page.css")

@@ -16,7 +16,7 @@ from ltr.app.answering import Network, Prediction
 from ltr.app.networks import network
 from ltr.data.images import decode
 from ltr.errors import InputError
-from ltr.html.markup import escape, photograph, sentence
+from ltr.html import escape, photograph, sentence
 from ltr.run.folder import CHECKPOINT
 
 MOST = 32  # images at once

@@ -12,7 +12,7 @@ from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.listing import COLUMNS, row
 from ltr.app.show_errors import show_errors
 from ltr.errors import InputError
-from ltr.html.markup import escape
+from ltr.html import escape
 from ltr.run.folder import CONFIG, RunFolder
 
 

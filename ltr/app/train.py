@@ -15,7 +15,7 @@ from ltr.app.show_errors import show_errors
 from ltr.app.watch import choices, watch
 from ltr.app.worker import start
 from ltr.errors import InputError
-from ltr.html.markup import sentence
+from ltr.html import sentence
 from ltr.run.folder import CHECKPOINT
 from ltr.run.job import shell
 

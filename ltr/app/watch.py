@@ -13,7 +13,7 @@ from ltr.app.listing import measured
 from ltr.app.show_errors import show_errors
 from ltr.app.worker import resume
 from ltr.errors import InputError
-from ltr.html.markup import escape, sentence
+from ltr.html import escape, sentence
 from ltr.measures import shown
 from ltr.run.folder import RunFolder
 from ltr.run.job import Job

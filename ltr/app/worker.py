@@ -9,7 +9,6 @@ from typing import Any
 
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.cli.messages import messages
-from ltr.cli.perform import perform
 from ltr.errors import InputError
 from ltr.run.folder import CHECKPOINT
 from ltr.run.job import Job
@@ -64,6 +63,8 @@ def remaining(paths: AllowedPaths, name: str) -> tuple[list[list[str]], list[Pat
 
 def exit_status(words: list[str]) -> int:
     """Run one of Lightning's verbs in this process and return its exit status."""
+    from ltr.cli.perform import perform  # imports torch, which the page does not wait for
+
     verb: Any = words[0]
     try:
         with messages():

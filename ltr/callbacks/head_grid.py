@@ -19,7 +19,7 @@ from ltr.callbacks.many_heads import batches, stacked, together
 from ltr.callbacks.temperature_ensemble import averaged
 from ltr.contracts import LossFactory, Output, Sampler
 from ltr.data import LongTailed
-from ltr.data.resident import Resident
+from ltr.data.loaders import InMemoryLoader
 from ltr.errors import InputError
 from ltr.measures import shown
 from ltr.methods import Tuning
@@ -153,7 +153,7 @@ class HeadGrid(Callback):
             schedule.step()
         return {name: value.detach() for name, value in stacked(groups).items()}
 
-    def loader(self, method: Tuning, data: LongTailed, sampler: Sampler, stream: Stream) -> Resident:
+    def loader(self, method: Tuning, data: LongTailed, sampler: Sampler, stream: Stream) -> InMemoryLoader:
         """Return a loader over the features that a run of the stream's seed trains on."""
         features = method.bank.features["train"]
         if method.views > 0 and stream.seed != method.seed:

@@ -10,7 +10,7 @@ from torch.func import functional_call, vmap
 
 from ltr import seeds
 from ltr.contracts import Batch, Loss
-from ltr.data.resident import Resident
+from ltr.data.loaders import InMemoryLoader
 from ltr.errors import InputError
 from ltr.seeds import Stream
 
@@ -20,7 +20,7 @@ def stacked(groups: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([group[name] for group in groups], 1) for name in groups[0]}
 
 
-def batches(loaders: Sequence[Resident], streams: Sequence[Stream], epoch: int) -> Iterator[Batch]:
+def batches(loaders: Sequence[InMemoryLoader], streams: Sequence[Stream], epoch: int) -> Iterator[Batch]:
     """Yield the batches of an epoch, of all seeds at once: features (seeds, B, D) and labels (seeds, B).
 
     Args:
@@ -33,7 +33,7 @@ def batches(loaders: Sequence[Resident], streams: Sequence[Stream], epoch: int) 
         yield Batch(*(torch.stack(parts) for parts in zip(*together, strict=True)))
 
 
-def drawn(loader: Resident, stream: Stream, epoch: int) -> Iterator[Batch]:
+def drawn(loader: InMemoryLoader, stream: Stream, epoch: int) -> Iterator[Batch]:
     """Yield the batches of an epoch as a run of the stream's seed draws them."""
     with stream.drawn():
         seeds.reseed(stream.seed, epoch)

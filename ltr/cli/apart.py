@@ -1,4 +1,4 @@
-"""What surrounds a verb, whether a shell or a notebook runs it."""
+"""The context in which a verb runs, from a shell or a notebook."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ REMARKS = (
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Say in a sentence what the user can mend, and leave the process as it was: seed, generators, warnings.
+    """Turn bad input into an `InputError`, and restore seed, random generators and warnings afterwards.
 
     Raises:
-        InputError: where the user has something to mend.
+        InputError: for bad input.
     """
     with sentences(), seeds.borrowed(), quiet():
         yield
@@ -35,7 +35,7 @@ def apart() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Leave out adverts and remarks that do not concern the user."""
+    """Hide messages of libraries that do not concern the user."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
     with warnings.catch_warnings():
         for remark in REMARKS:

@@ -1,4 +1,4 @@
-"""What is settled before the arguments are parsed: names of recipes and runs, and the config of a run."""
+"""Preparation of the arguments before they are parsed: names of recipes and runs, and the config of a run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ltr.run import folder, hub, lookup
 from ltr.run.folder import RunFolder
 
 
-class Said(NamedTuple):
-    """What a command says.
+class Prepared(NamedTuple):
+    """The arguments of a command.
 
     Attributes:
-        arguments: what is to be parsed, configs in full.
+        arguments: to parse, configs in full.
         name: of the run, unless one of the arguments gives another.
     """
 
@@ -25,7 +25,7 @@ class Said(NamedTuple):
     name: str
 
 
-def expand(verb: str, given: list[str]) -> Said:
+def expand(verb: str, given: list[str]) -> Prepared:
     """Put base.yaml, or the run's own config, before what the command line says, and a path for the name of a run.
 
     Args:
@@ -42,16 +42,16 @@ def expand(verb: str, given: list[str]) -> Said:
     if not checkpoints:
         if verb != "fit" and not words.asks(given, "h", "help", "print_config"):
             raise InputError(f"{verb} needs the run to work on: `--ckpt_path checkpoints/<name>/last.ckpt`.")
-        return Said([*base, *given], name)
+        return Prepared([*base, *given], name)
     path = _last(given, name) if checkpoints[-1] == "last" else lookup.checkpoint(checkpoints[-1])
     resolved = [*words.without(given, "ckpt_path"), "--ckpt_path", str(path)]
-    if verb == "fit" and configs:  # the command that began the run, said again
-        return Said([*base, *resolved], name)
-    return Said([*base, "--config", own_config(path, words.values(given, "trust")), *resolved], name)
+    if verb == "fit" and configs:  # the command that began the run, given again
+        return Prepared([*base, *resolved], name)
+    return Prepared([*base, "--config", own_config(path, words.values(given, "trust")), *resolved], name)
 
 
 def run_name(configs: list[str]) -> str:
-    """Return the name of a run that was given none: that of its last config which is neither data nor a recipe."""
+    """Return the name of a run that was given none: that of its last config that is not data or a recipe."""
     methods = [config for config in configs if Path(config).parent.name not in ("data", "recipes")]
     return Path((methods or configs or ["base"])[-1]).stem
 

@@ -29,7 +29,7 @@ def call(function: Verb, arguments: Sequence[str], **given: Any) -> None:
         **given: arguments of the function that are no options.
 
     Raises:
-        InputError: where the arguments cannot be used.
+        InputError: if the arguments cannot be used.
     """
     signature, kinds = inspect.signature(function).parameters, typing.get_type_hints(function)
     own = [name for name in signature if name not in given and name != "common"]

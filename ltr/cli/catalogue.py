@@ -50,7 +50,7 @@ class Option:
     Attributes:
         hint: its type hint; `Any` where it has none.
         default: its default; `inspect.Parameter.empty` where it has none.
-        about: what it is, in a few words; empty where only its docstring says it.
+        about: what it is, in a few words; empty if only its docstring says it.
     """
 
     hint: Any
@@ -121,7 +121,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def is_open(part: type[Any]) -> bool:
-    """Tell whether a class may take options that its signature does not name."""
+    """Return whether a class may take options that its signature does not name."""
     made = inspect.signature(part).parameters.values()
     return not part.__module__.startswith(OURS) and any(item.kind is item.VAR_KEYWORD for item in made)
 
@@ -140,7 +140,7 @@ def find(place: str, base: type[Any], name: str) -> Any:
         name: the name of one of our parts, or `package.module.Class`.
 
     Raises:
-        InputError: where there is none, it cannot be imported, or it is of another kind.
+        InputError: if there is none, it cannot be imported, or it is of another kind.
     """
     known, short = parts(base), name.rpartition(".")[2]
     if name in known:

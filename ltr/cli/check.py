@@ -15,7 +15,7 @@ from ltr.cli.catalogue import Option
 from ltr.errors import FEW, InputError
 
 LINKED = ("counts", "params")  # given by the data and the model
-# What other code calls an option.
+# Names of options in other code.
 SYNONYMS = {
     "arch": "backbone",
     "dataset": "data",
@@ -29,7 +29,7 @@ SYNONYMS = {
 
 
 class Check:
-    """The options that there are, given what is said so far.
+    """The options that exist, given the arguments so far.
 
     Args:
         top: the options without a dot in their name.
@@ -143,7 +143,7 @@ class Check:
         """Return what is known of an option, with the hint `Any` where it belongs to a class of another package.
 
         Raises:
-            InputError: where there is none of this name.
+            InputError: if there is none of this name.
         """
         first, *names = [name for name in place.split(".") if name != "init_args"]
         if first not in self.top:
@@ -175,7 +175,7 @@ class Check:
         return option
 
     def chosen_at(self, place: str, option: Option) -> Any:
-        """Return the class at a place, `Any` where it is not known, None where there is none."""
+        """Return the class at a place, `Any` where it is not known, None if there is none."""
         if place in self.chosen:
             return self.chosen[place]
         base = catalogue.base_of(option.hint)

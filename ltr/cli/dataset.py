@@ -16,13 +16,13 @@ from ltr.cli.check import Check
 from ltr.cli.sentences import sentences
 from ltr.errors import InputError
 
-# What a set is that is named by its path alone: a folder, or a file by its ending.
+# The data set for a path: a folder, or a file by its ending.
 KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".tsv": "TableLT", ".parquet": "TableLT"}
 PARSED = {name: Option(Any, None) for name in ("config", "h", "help", "print_config")}
 
 
 def call_with_data(function: Verb, arguments: Sequence[str], **given: Any) -> None:
-    """Call a function of a data set, which is built from `--data` and its options, or as a config has it.
+    """Call a function of a data set, which is built from `--data` and its options, or from a config.
 
     Args:
         function: named as its verb, with an argument `data`.
@@ -30,7 +30,7 @@ def call_with_data(function: Verb, arguments: Sequence[str], **given: Any) -> No
         **given: arguments of the function that are no options.
 
     Raises:
-        InputError: where the arguments cannot be used.
+        InputError: if the arguments cannot be used.
     """
     made, options = parser(function, {*given, "data"}), places(function)
     made.add_subclass_arguments(options["data"].hint, "data", required=False)
@@ -52,7 +52,7 @@ def places(function: Verb) -> dict[str, Option]:
 
 
 def data_only(arguments: Sequence[str]) -> list[str]:
-    """Return arguments with what the configs say of the data in their place."""
+    """Return the arguments, with configs reduced to their data."""
     given = list(arguments)
     found: list[str] = []
     end = 0
@@ -69,13 +69,13 @@ def data_only(arguments: Sequence[str]) -> list[str]:
 
 
 def named(arguments: Sequence[str]) -> list[str]:
-    """Put the data module for a path that comes first.
+    """Replace a path that comes first by the data set that reads it.
 
     Args:
         arguments: what follows the verb.
 
     Raises:
-        InputError: where there is no such path, or nothing that reads it.
+        InputError: if there is no such path, or no data set reads it.
     """
     if not arguments or arguments[0].startswith("-"):
         return list(arguments)
@@ -83,7 +83,7 @@ def named(arguments: Sequence[str]) -> list[str]:
     kind = "folder" if path.is_dir() else path.suffix.lower()
     if kind not in KINDS or not path.exists():
         raise InputError(
-            f"{path} is not there, or no {' or '.join(KINDS)} of images: mend the path, or name another set, such as "
+            f"{path} is not a {' or '.join(KINDS)} with images: correct the path, or name another set, such as "
             "`--data CIFAR100LT` or `--config data/digits.yaml`."
         )
     return ["--data", KINDS[kind], "--data.root", *arguments]

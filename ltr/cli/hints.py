@@ -1,4 +1,4 @@
-"""Type hints of options: whether a value can be of one, and how that is said."""
+"""Type hints of options: whether a value fits one, and its form in words."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ NOTHING = ("none", "null", "~")
 
 
 def is_union(hint: Any) -> bool:
-    """Tell whether a type hint is one of several."""
+    """Return whether a type hint is one of several."""
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 def is_optional(hint: Any) -> bool:
-    """Tell whether a type hint has None."""
+    """Return whether a type hint has None."""
     return is_union(hint) and type(None) in typing.get_args(hint)
 
 
@@ -26,17 +26,17 @@ def alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def is_simple(hint: Any) -> bool:
-    """Tell whether a type hint is that of a single number, text or word."""
+    """Return whether a type hint is that of a single number, text or word."""
     return hint in (*FORMS, str, type(None)) or typing.get_origin(hint) is Literal
 
 
 def fits(hint: Any, value: Any) -> bool:
-    """Tell whether a value can be of a type; True where only the parser can tell."""
+    """Return whether a value can be of a type; True if only the parser can tell."""
     return any(_fits(kind, value) for kind in alternatives(hint))
 
 
 def _fits(kind: Any, value: Any) -> bool:
-    """Tell whether a value can be of a type that is no union."""
+    """Return whether a value can be of a type that is no union."""
     written = str(value)
     if typing.get_origin(kind) is Literal:
         return written in map(str, typing.get_args(kind))

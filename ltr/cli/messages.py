@@ -1,4 +1,4 @@
-"""What a verb prints beside its result: an error or a note, in a sentence."""
+"""Errors and warnings of the command line, one sentence each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltr.errors import InputError
 
 @contextmanager
 def messages() -> Iterator[None]:
-    """Print what the user can mend and leave with status 2; print warnings without the line of code.
+    """Print an `InputError` and exit with status 2; print warnings without their line of code.
 
     Raises:
         SystemExit: in place of an `InputError`.
@@ -28,5 +28,5 @@ def messages() -> Iterator[None]:
 
 
 def _note(message: Warning | str, *_: object, **__: object) -> str:
-    """Return a warning as a line for a user, who has no use for the line of code it comes from."""
+    """Format a warning without the line of code that it comes from."""
     return f"ltr: note: {message}\n"

@@ -20,8 +20,8 @@ def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
         tell: whether the result is printed.
 
     Raises:
-        InputError: where the user has something to mend.
-        SystemExit: with status 143 where the process was told to end.
+        InputError: for bad input.
+        SystemExit: with status 143 after SIGTERM.
     """
     if {"-h", "--help"} & {*arguments} and "all" not in arguments:
         print(short_help(verb), end="")

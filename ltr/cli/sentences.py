@@ -1,4 +1,4 @@
-"""What the user can mend is said in a sentence, wherever below jsonargparse and Lightning it came up."""
+"""Errors of jsonargparse and of Lightning as `InputError`s."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FEWER = "This machine has fewer than asked for: leave out `--trainer.accelerator
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Raise what a constructor said of its arguments, or the parser of a value, as an `InputError`."""
+    """Raise an error of a constructor or of the parser as an `InputError`."""
     try:
         yield
     except (ArgumentError, ValueError, MisconfigurationException) as error:
@@ -26,7 +26,7 @@ def sentences() -> Iterator[None]:
 
 
 def cause(error: BaseException | None) -> str | None:
-    """Return what a constructor of ours or of Lightning said of its arguments, behind an error of the parser."""
+    """Return the message of the constructor, ours or Lightning's, that caused an error of the parser."""
     while error is not None:
         said = " ".join(str(error).split())
         if isinstance(error, InputError):

@@ -29,10 +29,10 @@ def call_with_run(function: Verb, arguments: Sequence[str]) -> None:
 
     Args:
         function: named as its verb, whose first argument `trained` is the run.
-        arguments: what follows the verb: the run, what is said anew of its data, and options of the function.
+        arguments: what follows the verb: the run, new options of its data, and options of the function.
 
     Raises:
-        InputError: where the arguments cannot be used, or the run cannot be read.
+        InputError: if the arguments cannot be used, or the run cannot be read.
     """
     given = list(arguments)
     made = parser(function, ("trained",))
@@ -45,7 +45,7 @@ def call_with_run(function: Verb, arguments: Sequence[str]) -> None:
     named = words.values(given, "ckpt_path")
     with sentences():
         if not named or words.asks(given, "h", "help", "print_config"):
-            made.parse_args(given)  # which says what is missing, or the help
+            made.parse_args(given)  # raises for what is missing, or prints the help
         path = lookup.checkpoint(named[-1])
         text = own_config(path, words.values(given, "trust"))
         config = words.load(text, str(path))

@@ -23,7 +23,7 @@ class Word(NamedTuple):
         start: position of its first word.
         stop: one after that of its last.
         name: without dashes.
-        value: None where no value follows.
+        value: None if no value follows.
     """
 
     start: int
@@ -61,7 +61,7 @@ def without(words: list[str], *names: str) -> list[str]:
 
 
 def asks(words: list[str], *names: str) -> bool:
-    """Tell whether one of some options is among words; `help` stands for that of a part, too."""
+    """Return whether one of some options is among words; `help` stands for that of a part, too."""
     return any(name in names or ("help" in names and name.endswith(".help")) for *_, name, _ in options(words))
 
 
@@ -69,7 +69,7 @@ def read(name: str) -> dict[str, Any]:
     """Return the content of a config, by its path or the name of a shipped one.
 
     Raises:
-        InputError: where there is none, or it is no YAML with options.
+        InputError: if there is none, or it is no YAML with options.
     """
     path = lookup.config(name)
     return load(path.read_text(encoding="utf-8"), str(path))
@@ -83,7 +83,7 @@ def load(text: str, where: str) -> dict[str, Any]:
         where: it is from, for the error.
 
     Raises:
-        InputError: where it is no YAML with options.
+        InputError: if it is no YAML with options.
     """
     try:
         content = get_loader("yaml")(text)

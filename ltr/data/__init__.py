@@ -5,11 +5,11 @@ from ltr.data.base import LongTailed
 from ltr.data.cifar import CIFAR10LT, CIFAR100LT
 from ltr.data.cui import CuiCIFAR10LT, CuiCIFAR100LT
 from ltr.data.digits import DigitsLT
+from ltr.data.file_dataset import FileDataset
 from ltr.data.folder import FolderLT
 from ltr.data.hub import HubLT
 from ltr.data.imagenet import ImageNetLT
 from ltr.data.inaturalist import INaturalist2018
-from ltr.data.listed import Listed
 from ltr.data.places import PlacesLT
 from ltr.data.shifts import Shift
 from ltr.data.synthetic import Synthetic
@@ -41,11 +41,11 @@ __all__ = [
     "CuiCIFAR100LT",
     "Cutout",
     "DigitsLT",
+    "FileDataset",
     "FolderLT",
     "HubLT",
     "INaturalist2018",
     "ImageNetLT",
-    "Listed",
     "LongTailed",
     "MultiView",
     "PlacesLT",

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ltr.data.listed import Listed
-from ltr.data.listing import Listing
-from ltr.data.missing import present
+from ltr.data.file_dataset import FileDataset
+from ltr.data.file_list import FileList, present
 from ltr.errors import InputError
 
 
-class AnnotatedLT(Listed):
+class AnnotatedLT(FileDataset):
     """Images that JSON files of annotations list, one file per split, as the tools of Bag of Tricks write them.
 
     A file has `annotations`, of each image `fpath`, absolute or relative to the file, and `category_id` from 0, and
@@ -22,7 +21,7 @@ class AnnotatedLT(Listed):
     `<anything>val.json`, on which the original tests; with both of the latter, `val` is followed in training. They name
     no classes, unless they have `classes`, which `ltr convert` writes.
 
-    The arguments are those of `Listed`.
+    The arguments are those of `FileDataset`.
 
     Reference:
         Zhang et al., "Bag of Tricks for Long-Tailed Visual Recognition with Deep Convolutional Neural Networks",
@@ -30,7 +29,7 @@ class AnnotatedLT(Listed):
         lib/dataset/baseset.py.
     """
 
-    def find(self) -> tuple[dict[str, Listing], list[str]]:
+    def find(self) -> tuple[dict[str, FileList], list[str]]:
         """Read the annotations."""
         if not self.home.is_dir():
             raise InputError(f"there is no folder {self.home}: name that of the annotations with `--data.root`.")
@@ -52,7 +51,7 @@ class AnnotatedLT(Listed):
         classes = read["train"].get("classes") or [str(label) for label in range(sizes.pop())]
         return {split: self.listing(files[split], content) for split, content in read.items()}, classes
 
-    def listing(self, path: Path, content: dict[str, Any]) -> Listing:
+    def listing(self, path: Path, content: dict[str, Any]) -> FileList:
         """Return the images of a file of annotations."""
         names = [str(row["fpath"]) for row in content["annotations"]]
         labels = np.array([row["category_id"] for row in content["annotations"]], dtype=np.int64)
@@ -64,14 +63,14 @@ class AnnotatedLT(Listed):
             )
         sources = [str(path.parent / name) for name in names]
         present(sources, path)
-        return Listing(sources, labels, names)
+        return FileList(sources, labels, names)
 
 
 def read_annotations(path: Path) -> dict[str, Any]:
     """Read a file of annotations.
 
     Raises:
-        InputError: where it is another kind of file.
+        InputError: if it is another kind of file.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

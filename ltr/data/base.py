@@ -17,8 +17,7 @@ from ltr.contracts import Batch, EpochAware, Preprocessing, Sampler, SamplerFact
 from ltr.counts import Tail, fingerprint, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
-from ltr.data.resident import Indices, Resident
-from ltr.data.streamed import Streamed
+from ltr.data.loaders import Indices, InMemoryLoader, StreamingLoader
 from ltr.data.transforms import CropFlip
 from ltr.errors import InputError
 from ltr.samplers import Power
@@ -227,7 +226,7 @@ class LongTailed(EpochAware, LightningDataModule):
         """Return the images of a split as they are held during the run; files may be decoded here, once."""
         return images
 
-    def loader(self, name: str, indices: Indices, batch_size: int, *, features: Tensor | None = None) -> Resident:
+    def loader(self, name: str, indices: Indices, batch_size: int, *, features: Tensor | None = None) -> InMemoryLoader:
         """Return a loader over a split.
 
         Args:
@@ -238,14 +237,14 @@ class LongTailed(EpochAware, LightningDataModule):
         """
         split = self.splits[name]
         if isinstance(split.images, Tensor) or features is not None:
-            return Resident(split.labels, indices, batch_size=batch_size, images=split.images, features=features)
-        return Streamed(split.labels, indices, batch_size=batch_size, images=split.images, workers=self.workers)
+            return InMemoryLoader(split.labels, indices, batch_size=batch_size, images=split.images, features=features)
+        return StreamingLoader(split.labels, indices, batch_size=batch_size, images=split.images, workers=self.workers)
 
-    def plain(self, name: str) -> Resident:
+    def plain(self, name: str) -> InMemoryLoader:
         """Return a loader over this process's share of the images of a split, in order and without augmentation."""
         return self.loader(name, self.shard(name), self.eval_batch_size)
 
-    def evaluation_loader(self, name: str) -> Resident:
+    def evaluation_loader(self, name: str) -> InMemoryLoader:
         """Return a loader over this process's share of a split: features if the network caches them, else images."""
         return self.loader(name, self.shard(name), self.eval_batch_size, features=self.bank.features.get(name))
 
@@ -253,20 +252,20 @@ class LongTailed(EpochAware, LightningDataModule):
         """Return the positions of this process's share of a split."""
         return range(distributed.rank(), len(self.splits[name].labels), distributed.world())
 
-    def train_dataloader(self) -> Resident:
+    def train_dataloader(self) -> InMemoryLoader:
         """Return the training loader: features if the network caches them, else images."""
         bank = self.bank
         return self.loader("train", self.sampler, self.batch_size * bank.steps, features=bank.features.get("train"))
 
-    def val_dataloader(self) -> list[Resident]:
+    def val_dataloader(self) -> list[InMemoryLoader]:
         """Return one loader per monitored split."""
         return [self.evaluation_loader(name) for name in self.monitored]
 
-    def test_dataloader(self) -> Resident:
+    def test_dataloader(self) -> InMemoryLoader:
         """Return the test loader."""
         return self.evaluation_loader("test")
 
-    def predict_dataloader(self) -> Resident:
+    def predict_dataloader(self) -> InMemoryLoader:
         """Return the loader of the images to predict: the test split."""
         return self.evaluation_loader("test")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ltr.data.file_list import FileList
 from ltr.data.images import KINDS
-from ltr.data.listing import Listing
 from ltr.errors import InputError
 from ltr.markdown import first
 
@@ -20,7 +20,7 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
     """Return the images of every class, both in the order of their names.
 
     Raises:
-        InputError: where classes have no image.
+        InputError: if classes have no image.
     """
     homes = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."}
     found = {
@@ -41,7 +41,7 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def joined(images: dict[str, list[str]], classes: Sequence[str], root: Path) -> Listing:
+def joined(images: dict[str, list[str]], classes: Sequence[str], root: Path) -> FileList:
     """Return the images of all classes as one listing.
 
     Args:
@@ -51,14 +51,14 @@ def joined(images: dict[str, list[str]], classes: Sequence[str], root: Path) -> 
     """
     sources = [path for name in classes for path in images.get(name, [])]
     labels = np.repeat(np.arange(len(classes)), [len(images.get(name, [])) for name in classes])
-    return Listing(sources, labels, [Path(path).relative_to(root).as_posix() for path in sources])
+    return FileList(sources, labels, [Path(path).relative_to(root).as_posix() for path in sources])
 
 
-def synthetic_images(folder: Path, classes: Sequence[str]) -> Listing:
+def synthetic_images(folder: Path, classes: Sequence[str]) -> FileList:
     """Return synthetic images, in a folder per class that has some.
 
     Raises:
-        InputError: where there is none, or a folder of another name.
+        InputError: if there is none, or a folder of another name.
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder} of synthetic images: make it with `ltr synthesise`.")

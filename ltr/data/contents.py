@@ -1,4 +1,4 @@
-"""What tells an image from others: its content, wherever it lies and whatever it is called."""
+"""Hashes of the content of images, independent of their names and folders."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ltr.counts import number
 from ltr.data.images import ImageFiles, Source, each
 from ltr.errors import InputError
 
-# Of a larger file its length and as many bytes from its middle: two compressed images that agree in those are one, and
-# a set of a hundred gigabytes need not be read before it is trained on.
+# Bytes that are hashed. Those of a larger file are from its middle, and its length is added: equal compressed images
+# are recognised without reading a set of a hundred gigabytes.
 BLOCK = 2**14
 
 
 def contents(images: Tensor | ImageFiles, what: str) -> Tensor:
     """Return (N,) int64 numbers, equal for images of equal pixels in memory, and for equal files.
 
-    An image in memory and the same one in a file are told apart, as are two files of one image.
+    An image in memory and the same image in a file differ, as do two encodings of one image.
 
     Args:
         images: (N, 3, H, W) uint8, or files.
-        what: shown beside the progress, where files are read.
+        what: label of the progress bar.
 
     Raises:
         InputError: for a file that cannot be read.

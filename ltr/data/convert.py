@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ltr import files
 from ltr.data.base import LongTailed, Split
+from ltr.data.file_dataset import FileDataset
 from ltr.data.images import each, opened
-from ltr.data.listed import Listed
 from ltr.errors import InputError
 
 Layout = Literal["folders", "table", "annotations"]
@@ -46,7 +46,7 @@ def convert(data: LongTailed, output: str, *, to: Layout = "folders") -> None:
         to: the layout.
 
     Raises:
-        InputError: where the set cannot be read, or the files cannot be written.
+        InputError: if the set cannot be read, or the files cannot be written.
     """
     for path in write(data, Path(output), to):
         print(path)
@@ -71,13 +71,13 @@ def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
         The files and folders that were written.
 
     Raises:
-        InputError: where a file cannot be written, or no folder can have the name of a class.
+        InputError: if a file cannot be written, or no folder can have the name of a class.
     """
-    if isinstance(data, Listed):
+    if isinstance(data, FileDataset):
         data.memory = 0.0  # so that nothing is decoded
     data.setup()
     bad = next((name for name in data.classes if "/" in name or os.sep in name or name.startswith(".")), None)
-    if bad is not None and (layout == "folders" or not isinstance(data, Listed)):
+    if bad is not None and (layout == "folders" or not isinstance(data, FileDataset)):
         raise InputError(f"no folder can have the name of the class {bad!r}: convert to a table, which needs none.")
     found = [item for name in data.splits for item in items(data, name, output, copy=layout == "folders")]
     if layout == "folders":

@@ -95,7 +95,7 @@ class CuiCIFAR10LT(LongTailed):
             counts: images per class that it must have.
 
         Raises:
-            InputError: where it is missing, damaged, or another one.
+            InputError: if it is missing, damaged, or another one.
         """
         path = self.folder / f"{name}.tfrecords"
         try:

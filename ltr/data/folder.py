@@ -6,24 +6,24 @@ import os
 from pathlib import Path
 
 from ltr.data.class_folders import class_folders, joined
-from ltr.data.listed import FEW_SHOT, Listed
-from ltr.data.listing import Listing
+from ltr.data.file_dataset import FEW_SHOT, FileDataset
+from ltr.data.file_list import FileList
 from ltr.errors import InputError
 
 SPLITS = ("train", "val", "test")
 
 
-class FolderLT(Listed):
+class FolderLT(FileDataset):
     """Images in one folder per class.
 
     `root` holds `train/<class>/` and `test/<class>/`, and `val/<class>/` where there is one; or `train/` and `val/`,
     which is then for testing; or `<class>/` alone, of which a part of every class is kept for testing. Classes and
     files come in the order of their names; a fingerprint is one of the names of the files.
 
-    The arguments are those of `Listed`.
+    The arguments are those of `FileDataset`.
     """
 
-    def find(self) -> tuple[dict[str, Listing], list[str]]:
+    def find(self) -> tuple[dict[str, FileList], list[str]]:
         """List the images of the folders."""
         if not self.home.is_dir():
             raise InputError(f"there is no folder {self.home}: name that of your images with `--data.root`.")
@@ -47,12 +47,12 @@ class FolderLT(Listed):
                 raise InputError(f"{parts[name]} has the class {strange[0]}, which {parts['train']} does not have.")
         return {name: joined(images, classes, self.home) for name, images in found.items()}, classes
 
-    def aside(self) -> list[str]:
+    def unused_files(self) -> list[str]:
         """Return the files of the folder that are no image of a class, such as those of unknown kinds; no hidden ones.
 
         The file in which a division is kept is none of them.
         """
-        listings = [*self.listings.values(), *([self.made] if self.made else [])]
+        listings = [*self.listings.values(), *([self.synthetic_files] if self.synthetic_files else [])]
         known = {str(self.split_file)}.union(*(map(str, listing.sources) for listing in listings))
         found = []
         for place, folders, names in os.walk(self.home):

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ltr.data.file_dataset import FileDataset
+from ltr.data.file_list import FileList
 from ltr.data.images import Source
-from ltr.data.listed import Listed
-from ltr.data.listing import Listing
 from ltr.data.table import SPLITS, ordered
 from ltr.errors import InputError
 
 
-class HubLT(Listed):
+class HubLT(FileDataset):
     """A set of images of the Hugging Face Hub, or a folder of Parquet files as the Hub has them.
 
     The columns are found by their kinds: the first one of images, the first one of class labels. A set whose only
@@ -26,7 +26,7 @@ class HubLT(Listed):
         revision: the version, by its commit or name; the newest where none is said.
         image: column of the images.
         label: column of the labels.
-        **others: the arguments of `Listed`.
+        **others: the arguments of `FileDataset`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class HubLT(Listed):
         """None: a split that is drawn depends on the version of the set and on the seed alone."""
         return None
 
-    def find(self) -> tuple[dict[str, Listing], list[str]]:
+    def find(self) -> tuple[dict[str, FileList], list[str]]:
         """Download what is not there yet, and list it."""
         try:
             import datasets
@@ -76,14 +76,14 @@ class HubLT(Listed):
                     f"the {split} split of {self.name} has the label {error}, which is no class."
                 ) from error
             sources = Column(part.cast_column(image, datasets.Image(decode=False)), image)
-            listings[split] = Listing(sources, labels, [f"{split}/{position}" for position in range(len(part))])
+            listings[split] = FileList(sources, labels, [f"{split}/{position}" for position in range(len(part))])
         return listings, classes
 
     def column(self, features: Any, what: Literal["image", "label"]) -> str:
         """Return the name of a column: the one that was said, or the first of its kind.
 
         Raises:
-            InputError: where there is none.
+            InputError: if there is none.
         """
         import datasets
 

@@ -1,4 +1,4 @@
-"""Image files, decoded when they are asked for."""
+"""Image files, decoded on access."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 class ImageFiles(Dataset[Tensor]):
-    """Images that are files, each brought to one size as it is read.
+    """Images that are files, each resized as it is read.
 
     Args:
-        sources: of each image its path, or the bytes of the file.
+        sources: the path of each image, or the bytes of the file.
         size: height and width in pixels.
         positions: which of the sources; all where none are given.
     """
@@ -61,7 +61,7 @@ class ImageFiles(Dataset[Tensor]):
         """Read images (B, 3, size, size) uint8.
 
         Raises:
-            InputError: where a file is no readable image.
+            InputError: if a file is no readable image.
         """
         chosen = torch.arange(len(self))[positions].tolist()
         return torch.stack([decode(self.source(position), self.size) for position in chosen])
@@ -70,10 +70,10 @@ class ImageFiles(Dataset[Tensor]):
         """Read all images at once, (N, 3, size, size) uint8.
 
         Args:
-            what: shown beside the progress.
+            what: label of the progress bar.
 
         Raises:
-            InputError: where files are no readable images; it names them.
+            InputError: if files are no readable images; it names them.
         """
         images = torch.empty(self.shape, dtype=torch.uint8)
 
@@ -92,7 +92,7 @@ def unreadable(sources: Sequence[Source], what: str) -> list[int]:
 
     Args:
         sources: their paths, or their bytes.
-        what: shown beside the progress.
+        what: label of the progress bar.
     """
     failures = each(lambda position: failure(lambda: decode(sources[position], 8)), len(sources), what)
     return [position for position, found in enumerate(failures) if found]
@@ -128,7 +128,7 @@ def decode(source: Source, size: int) -> Tensor:
     Grey values of 16 bits or more are scaled to 8 bits, and transparency is dropped.
 
     Raises:
-        InputError: where the file is no readable image.
+        InputError: if the file is no readable image.
     """
     from PIL import Image, ImageOps
 
@@ -161,16 +161,16 @@ def each(act: Callable[[int], T], size: int, what: str) -> list[T]:
     Args:
         act: what to do.
         size: how many positions.
-        what: shown beside the progress.
+        what: label of the progress bar.
     """
     from tqdm import tqdm
 
-    with ThreadPoolExecutor(cores()) as pool:  # with more of them they wait for each other
+    with ThreadPoolExecutor(cores()) as pool:  # more threads would wait for each other
         return list(tqdm(pool.map(act, range(size)), what, size, disable=None, leave=False))
 
 
 def failure(act: Callable[[], object]) -> str | None:
-    """Return what the user has to mend before something can be done; None where it is done."""
+    """Return the message of an `InputError` that a call raises, None without one."""
     try:
         act()
     except InputError as error:

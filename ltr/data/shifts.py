@@ -56,7 +56,7 @@ class Shift:
             sizes: (C,) images per class of the split.
 
         Raises:
-            InputError: where the factor is too large for the split.
+            InputError: if the factor is too large for the split.
         """
         largest, classes = max(sizes), len(sizes)
         if self.kind == "dirichlet":

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ltr.data.listed import Listed
-from ltr.data.listing import Listing
-from ltr.data.missing import present
+from ltr.data.file_dataset import FileDataset
+from ltr.data.file_list import FileList, present
 from ltr.errors import InputError
 
 IMAGE = ("image", "path", "file", "filename", "file_name", "filepath", "fpath", "image_path", "image_id")
@@ -22,7 +21,7 @@ SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "
 SPLITS |= {"test": "test", "testing": "test"}
 
 
-class TableLT(Listed):
+class TableLT(FileDataset):
     """Images that a CSV or Parquet file lists, one row each.
 
     There may be a table per split instead, `train.csv`, `test.csv` and `val.csv` in one folder.
@@ -37,7 +36,7 @@ class TableLT(Listed):
         label: column of the labels.
         split: column of the splits.
         images: folder that the paths are relative to, where it is not that of the table.
-        **others: the arguments of `Listed`.
+        **others: the arguments of `FileDataset`.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class TableLT(Listed):
         """Where a split that was drawn is kept: beside the table, of which there may be others."""
         return self.home / f"{self.name}_split_{self.test_share:g}_{self.subset_seed}.csv"
 
-    def find(self) -> tuple[dict[str, Listing], list[str]]:
+    def find(self) -> tuple[dict[str, FileList], list[str]]:
         """Read the table, or those of the splits."""
         place = self.home
         if place.is_dir():
@@ -77,7 +76,7 @@ class TableLT(Listed):
         numbers = {name: number for number, name in enumerate(classes)}
         sources = [str(folder / path) for path in paths]
         present(sources, place)
-        whole = Listing(sources, np.array([numbers[label] for label in labels]), paths)
+        whole = FileList(sources, np.array([numbers[label] for label in labels]), paths)
         return {name: whole.take(np.flatnonzero(np.array(splits) == name)) for name in dict.fromkeys(splits)}, classes
 
     def rows(self, table: Path, split: str) -> list[tuple[str, str, str]]:
@@ -88,7 +87,7 @@ class TableLT(Listed):
             split: of all its rows; nothing where a column may say it.
 
         Raises:
-            InputError: where a row is not complete, or of another split.
+            InputError: if a row is not complete, or of another split.
         """
         found = read_table(table)
         paths = column(found, self.columns["image"], IMAGE, option="image", table=table)
@@ -106,7 +105,7 @@ class TableLT(Listed):
 
 
 def is_split(path: Path) -> bool:
-    """Tell whether a file is the table of a split, by its name."""
+    """Return whether a file is the table of a split, by its name."""
     return path.stem in SPLITS and path.suffix.lower() in TABLES
 
 
@@ -114,7 +113,7 @@ def read_table(path: Path) -> dict[str, list[str]]:
     """Return the columns of a CSV or Parquet file as text.
 
     Raises:
-        InputError: where it cannot be read, or has no rows.
+        InputError: if it cannot be read, or has no rows.
     """
     if not path.is_file():
         raise InputError(f"there is no table {path}: name the CSV or Parquet file with `--data.root`.")
@@ -152,7 +151,7 @@ def column(
     """Return a column, by its name or the first of its usual names.
 
     Raises:
-        InputError: where it is not there.
+        InputError: if it is not there.
     """
     for candidate in [name] if name else usual:
         if candidate in rows:

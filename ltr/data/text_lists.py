@@ -13,16 +13,15 @@ import numpy as np
 
 from ltr.contracts import Transform
 from ltr.data.base import Split
-from ltr.data.listed import Listed
-from ltr.data.listing import Listing
-from ltr.data.missing import missing
+from ltr.data.file_dataset import FileDataset
+from ltr.data.file_list import FileList, missing
 from ltr.data.transforms import ColorJitter, Compose, ResizedCrop
 from ltr.errors import InputError
 
 SHOWN = 3
 
 
-class TextLists(Listed):
+class TextLists(FileDataset):
     """A set whose splits are text files: a path of an image relative to `root`, a blank and a label in every line.
 
     The lists are read when the set is built, and are checked then; whether the images are there is looked at when they
@@ -35,7 +34,7 @@ class TextLists(Listed):
         lists: folder of the lists; None for `root`.
         size: height and width in pixels to which every image is brought.
         crop: height and width that the network sees.
-        listed: the other arguments are those of `Listed`.
+        listed: the other arguments are those of `FileDataset`.
 
     Attributes:
         prefix: of the names of the lists, `PREFIX_train.txt` and so on.
@@ -80,13 +79,13 @@ class TextLists(Listed):
         used = self.numbers | {"train": sum(self.counts)}
         return {**super().description, "official": used == self.official}
 
-    def find(self) -> tuple[dict[str, Listing], list[str]]:
+    def find(self) -> tuple[dict[str, FileList], list[str]]:
         """Read the lists."""
         labels, names = {}, {}
         for split in [key for key in self.official if key != "classes"]:
             labels[split], names[split] = self.labelled(split)
         listings = {
-            split: Listing([os.path.join(self.home, name) for name in found], np.array([*found.values()]), [*found])
+            split: FileList([os.path.join(self.home, name) for name in found], np.array([*found.values()]), [*found])
             for split, found in labels.items()
         }
         classes = 1 + max(int(listing.labels.max()) for listing in listings.values())
@@ -133,7 +132,7 @@ def read_list(path: Path, classes: int) -> dict[str, int]:
         classes: how many there can be.
 
     Raises:
-        InputError: where a line has no label, or one that there is not, or an image comes twice.
+        InputError: if a line has no label, or one that there is not, or an image comes twice.
     """
     labels: dict[str, int] = {}
     with path.open(encoding="utf-8", errors="replace") as lines:

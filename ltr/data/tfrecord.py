@@ -30,7 +30,7 @@ def examples(path: Path) -> list[Example]:
     """Return the bytes and the integers of every record of a file, by name; floats are left out.
 
     Raises:
-        InputError: where the file is truncated, damaged, or has other records.
+        InputError: if the file is truncated, damaged, or has other records.
         OSError: where there is no such file.
     """
     try:
@@ -43,7 +43,7 @@ def records(path: Path) -> list[bytes]:
     """Return the records of a file after comparing all of it with its checksums.
 
     Raises:
-        InputError: where the file is truncated or damaged.
+        InputError: if the file is truncated or damaged.
         OSError: where there is no such file.
     """
     content = path.read_bytes()
@@ -58,7 +58,7 @@ def records(path: Path) -> list[bytes]:
 
 
 def intact(content: bytes, parts: list[tuple[int, int]]) -> bool:
-    """Tell whether every part, given by its start and size, agrees with the checksum that follows it."""
+    """Return whether every part, given by its start and size, agrees with the checksum that follows it."""
     whole = np.frombuffer(content, np.uint8)
     starts, sizes = np.array(parts).T
     for size in np.unique(sizes):

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import torch
 
 from ltr.data import LongTailed
-from ltr.data.listed import Listed
+from ltr.data.file_dataset import FileDataset
 from ltr.markdown import first, plural
 
 NEARLY_BALANCED = 3  # N_max / N_min
 SCARCE = 5  # images of a class: one of four moves its recall by 25 points
 STEPS, SMALLEST_BATCH = 10, 8  # an epoch of fewer steps makes a short training of 200 of them
 USUAL_BATCH, GML_BATCH = 128, 512  # of base.yaml and of gml.yaml
-USUAL_SIZE = 32  # of `Listed`
+USUAL_SIZE = 32  # of `FileDataset`
 MEDIUM_SIDE, LARGE_SIDE = 48, 160  # from which 32 pixels, and 64 of them, show too little
 RESNET32_SIDE = 64
 PHOTOGRAPHS = {"--data.size": "256", "--data.crop": "224"}
@@ -25,11 +25,11 @@ LENGTH = "A training has 200 epochs. For a first look, put `--config recipes/sho
 
 
 class Hint(NamedTuple):
-    """What a rule says.
+    """The advice of one rule.
 
     Attributes:
         reason: a sentence or two.
-        options: what every training gets for it.
+        options: for every training.
     """
 
     reason: str
@@ -54,27 +54,27 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
     Args:
         data: the set.
         measures: its numbers.
-        words: what the user said of the data on the command line, which every training repeats.
+        words: the arguments of the data on the command line, which every training repeats.
     """
     if blocked := unusable(measures):
         need = "two images that can be read, one of them to test on" if measures["drawn"] else "an image to train on"
-        return Advice([f"First mend {first(blocked)}: a class needs {need}. Then profile the set again."], [])
+        return Advice([f"First repair {first(blocked)}: a class needs {need}. Then profile the set again."], [])
     hints = [*readable(measures), *sized(data, measures, words), *batched(data, measures, words)]
     options = {name: value for hint in hints for name, value in hint.options.items()}
-    said = [*words, *(part for option in options.items() for part in option)]
+    data_words = [*words, *(part for option in options.items() for part in option)]
     hints.insert(0, balance(measures))
     backbone, why = network(data, measures, options)
     hints.append(why)
     own = re.sub(r"\W+", "_", data.name.lower()).strip("_")
     ce, gml = f"{own}_ce", f"{own}_gml"
     named = ["--model.backbone", backbone] if backbone else []
-    commands = [["fit", "--config", "ce.yaml", *said, *named, "--name", ce], ["test", "--ckpt_path", ce]]
+    commands = [["fit", "--config", "ce.yaml", *data_words, *named, "--name", ce], ["test", "--ckpt_path", ce]]
     if measures["imbalance"] >= NEARLY_BALANCED:
         named = ["--model.backbone.backbone", backbone] if backbone else []
         start = ["--model.backbone.checkpoint", ce, *named]
         commands += [
             ["test", "--ckpt_path", ce, "--config", "logit_adjustment.yaml", "--evaluation", "adjusted"],
-            ["fit", "--config", "gml.yaml", *said, *start, "--name", gml],
+            ["fit", "--config", "gml.yaml", *data_words, *start, "--name", gml],
             ["test", "--ckpt_path", gml],
         ]
         hints += crowded(data, measures, options)
@@ -95,16 +95,16 @@ def chosen(option: str, words: Iterable[str]) -> bool:
 
 
 def balance(measures: Mapping[str, Any]) -> Hint:
-    """Say how long the tail is and what that calls for."""
+    """Say how long the tail is and which method fits it."""
     times = f"The largest class has {measures['imbalance']:.3g} times the images of the smallest"
     if measures["imbalance"] < NEARLY_BALANCED:
         return Hint(
-            f"{times}: the set is balanced, or nearly so, and leaves little to win for the remedies of a long tail. "
+            f"{times}: the set is balanced, or nearly so, and methods for long tails gain little. "
             "Start from plain cross-entropy."
         )
     return Hint(
         f"{times}: a long tail. Start from cross-entropy, the baseline. Logit adjustment of the same network costs "
-        "nothing and is the control that every remedy has to beat. GML then retrains the classifier alone, on features "
+        "nothing and is the baseline that any method must beat. GML then retrains the classifier alone, on features "
         "that are computed once."
     )
 
@@ -119,7 +119,7 @@ def readable(measures: Mapping[str, Any]) -> list[Hint]:
 def sized(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -> list[Hint]:
     """Choose the size in which image files are read, where the user has not."""
     side = measures["side"][1]
-    if not isinstance(data, Listed) or data.size != USUAL_SIZE or chosen("size", words) or side < MEDIUM_SIDE:
+    if not isinstance(data, FileDataset) or data.size != USUAL_SIZE or chosen("size", words) or side < MEDIUM_SIDE:
         return []
     why = f"Half of the images have {side} pixels or more on their shorter side, of which the usual 32 show little"
     if side < LARGE_SIDE:
@@ -129,7 +129,7 @@ def sized(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -
     large = " ".join(part for option in PHOTOGRAPHS.items() for part in option)
     return [
         Hint(
-            f"{why}: the commands read them at 64, which a machine without a GPU can train on. With one, say `{large} "
+            f"{why}: the commands read them at 64, which a machine without a GPU can train on. With one, pass `{large} "
             "--model.backbone ResNet50`.",
             {"--data.size": "64"},
         )
@@ -144,7 +144,8 @@ def batched(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str])
         return []
     return [
         Hint(
-            f"{images:,} training images make few steps of {data.batch_size}: the commands take {fitting} at once.",
+            f"With {images:,} training images, a batch of {data.batch_size} gives few steps per epoch: the "
+            f"commands use {fitting}.",
             {"--data.batch_size": str(fitting)},
         )
     ]
@@ -152,13 +153,13 @@ def batched(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str])
 
 def network(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str, str]) -> tuple[str | None, Hint]:
     """Choose the backbone for what it sees of an image: its name, or None for that of base.yaml."""
-    own = data.crop or (data.size if isinstance(data, Listed) else measures["side"][1])
+    own = data.crop or (data.size if isinstance(data, FileDataset) else measures["side"][1])
     seen = int(options.get("--data.crop") or options.get("--data.size") or own)
     sight = f"The network sees {seen} x {seen} pixels"
     if seen <= RESNET32_SIDE:
         return None, Hint(f"{sight}, which the ResNet-32 of base.yaml is made for.")
     backbone = "ResNet50" if torch.cuda.is_available() else "ResNet10"
-    return backbone, Hint(f"{sight}: {backbone} soon makes them fewer, as the ResNet-32 of base.yaml does not.")
+    return backbone, Hint(f"{sight}: {backbone} reduces the resolution early; the ResNet-32 of base.yaml does not.")
 
 
 def crowded(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str, str]) -> list[Hint]:

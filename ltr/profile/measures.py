@@ -1,17 +1,39 @@
-"""The numbers of a set: pure computations, nothing is printed."""
+"""The numbers of a data set and of its images; nothing is printed."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from ltr.counts import gini, head_share, shot_groups
 from ltr.data import LongTailed
 from ltr.data.class_folders import SYNTHETIC
-from ltr.data.listed import Listed
-from ltr.profile.facts import Facts, examine
+from ltr.data.file_dataset import FileDataset
+from ltr.data.images import ImageFiles, Source, decode, each
+from ltr.errors import InputError
+
+
+class Facts(NamedTuple):
+    """An image before it is resized.
+
+    Attributes:
+        digest: sha256 of the file, or of the pixels of an image in memory.
+        width: in pixels.
+        height: in pixels.
+        kind: format and mode, such as `JPEG RGB`.
+    """
+
+    digest: bytes
+    width: int
+    height: int
+    kind: str
 
 
 class Seen(NamedTuple):
@@ -20,8 +42,8 @@ class Seen(NamedTuple):
     Attributes:
         split: `train`, `val` or `test`.
         label: class index.
-        name: what it is called in a report.
-        facts: what it is.
+        name: its name in the report.
+        facts: its file, size and format.
     """
 
     split: str
@@ -31,7 +53,7 @@ class Seen(NamedTuple):
 
 
 def measure(data: LongTailed) -> dict[str, Any]:
-    """Return all that there is to know of a set that is not yet set up, as JSON can hold it.
+    """Return the numbers of a data set before its setup, ready for JSON.
 
     Images that cannot be read are named, and counted nowhere else.
     """
@@ -51,14 +73,14 @@ def measure(data: LongTailed) -> dict[str, Any]:
     return {
         "name": data.name,
         "classes": data.classes,
-        "files": isinstance(data, Listed),
-        "drawn": isinstance(data, Listed) and data.drawn,
+        "files": isinstance(data, FileDataset),
+        "drawn": isinstance(data, FileDataset) and data.drawn,
         "counts": counts,
         **balance(counts, data.classes),
         "unreadable": unreadable,
         **duplicates(sound, data.classes),
         **shapes([one.facts for one in sound]),
-        "aside": data.aside() if isinstance(data, Listed) else [],
+        "unused_files": data.unused_files() if isinstance(data, FileDataset) else [],
     }
 
 
@@ -70,7 +92,7 @@ def balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> dict
         classes: (C,) names.
 
     Returns:
-        `imbalance`, N_max / N_min, None where a class has no image; `gini`; `head_share`, the share of the largest
+        `imbalance`, N_max / N_min, None if a class has no image; `gini`; `head_share`, the share of the largest
         fifth of the classes; `groups`, the number of classes and of images of each shot group; `test_is_balanced`;
         `untested`, the classes without a test image.
     """
@@ -122,6 +144,42 @@ def shapes(facts: Sequence[Facts]) -> dict[str, Any]:
         "side": [min(one.width, one.height) for one in facts],
     }
     return {
-        **{side: [min(each), statistics.median_low(each), max(each)] if each else None for side, each in sides.items()},
+        **{
+            side: [min(values), statistics.median_low(values), max(values)] if values else None
+            for side, values in sides.items()
+        },
         "kinds": dict(Counter(one.kind for one in facts).most_common()),
     }
+
+
+def examine(images: Tensor | ImageFiles, what: str) -> list[Facts | None]:
+    """Return the facts of every image, None for one that cannot be read.
+
+    Args:
+        images: (N, 3, H, W) uint8, or files.
+        what: label of the progress bar.
+    """
+    if isinstance(images, Tensor):
+        held = images
+        return each(lambda position: of_pixels(held[position]), len(held), what)
+    files = images
+    return each(lambda position: of_file(files.source(position)), len(files), what)
+
+
+def of_file(source: Source) -> Facts | None:
+    """Return the facts of a file, None if it is not an image or is truncated."""
+    from PIL import Image
+
+    try:
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        decode(content, 8)
+        with Image.open(io.BytesIO(content)) as file:
+            return Facts(hashlib.sha256(content).digest(), *file.size, f"{file.format} {file.mode}")
+    except (OSError, InputError):
+        return None
+
+
+def of_pixels(image: Tensor) -> Facts:
+    """Return the facts of an image (3, H, W) in memory."""
+    height, width = image.shape[1:]
+    return Facts(hashlib.sha256(image.numpy().tobytes()).digest(), width, height, "in memory")

@@ -1,27 +1,35 @@
-"""The report: look at a set, print what was found, keep it as JSON, Markdown and a picture."""
+"""The report on a data set: printed, and written as JSON, Markdown and a figure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ltr import files, plots
+from ltr.counts import FEW, MANY
 from ltr.data import LongTailed
+from ltr.markdown import first, markdown_table, plural
 from ltr.profile.advice import advise
 from ltr.profile.measures import measure
-from ltr.profile.tables import markdown
+
+ENDS = 3
+RANGES = {"many": f"more than {MANY}", "medium": f"{FEW} to {MANY}", "few": f"fewer than {FEW}"}
+CLEAN = "None: all images can be read, and no two are equal. Near-duplicates were not searched for."
+PUBLIC = "This is a public data set: leave it unchanged, or your results cannot be compared with published ones."
 
 
 def profile(data: LongTailed, *, output: str = "profile", words: Sequence[str] = ()) -> None:
-    """Look at a set of images before training on it.
+    """Examine a data set before training on it.
 
-    How long its tail is, which files are damaged, which images occur twice, how large they are; and which recipe to
-    start from. The set is a folder, `ltr profile my_images`, or any other one: `ltr profile --data CIFAR100LT`.
+    The report has the length of the tail, damaged files, duplicates, image sizes, and the recipe to start from. The set
+    is a folder, `ltr profile my_images`, or any other one: `ltr profile --data CIFAR100LT`.
 
     Args:
         data: the set, not yet set up.
         output: folder where `profile.json`, `profile.md` and `profile.png` are written.
-        words: what the user said of the data on the command line.
+        words: the arguments of the data on the command line.
     """
     folder = Path(output)
     data.prepare_data()
@@ -34,3 +42,95 @@ def profile(data: LongTailed, *, output: str = "profile", words: Sequence[str] =
     counts = measures["counts"]
     plots.save(plots.class_counts(counts["train"], counts["test"], classes=data.classes), folder / "profile.png")
     print(f"\npicture: {folder / 'profile.png'}\nall names and counts: {folder / 'profile.json'}")
+
+
+def markdown(result: Mapping[str, Any]) -> str:
+    """Return the whole report."""
+    parts = [f"# {result['name']}", _classes(result), _groups(result), _images(result)]
+    parts += ["## Problems found", _items(problems(result) or [CLEAN])]
+    parts += ["## Where to start", _items(result["reasons"])]
+    if result["commands"]:
+        parts.append("\n".join(f"    {command}" for command in result["commands"]))
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def problems(result: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for every kind of problem, with the first names."""
+    found = []
+    if names := result["unreadable"]:
+        found.append(f"{plural(len(names), 'file')} cannot be read to the end: {first(names)}. Repair or remove them.")
+    if groups := result["conflicting"]:
+        found.append(
+            f"{plural(len(groups), 'image')} under more than one class: {_equal(groups)}. A network cannot learn both; "
+            "keep the one whose label is right."
+        )
+    if groups := result["leaked"]:
+        found.append(
+            f"{plural(len(groups), 'image')} in training and in another split, which makes results too good: "
+            f"{_equal(groups)}. Remove them from training."
+        )
+    if groups := result["repeated"]:
+        found.append(
+            f"{plural(len(groups), 'image')} more than once in a class, which makes it look larger: "
+            f"{_equal(groups)}. Keep one of each."
+        )
+    if found and not result["files"]:
+        found.append(PUBLIC)
+    if names := result["untested"]:
+        found.append(
+            f"{plural(len(names), 'class', 'classes')} without a test image, so their recall cannot be measured: "
+            f"{first(names)}."
+        )
+    if names := result["unused_files"]:
+        endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
+        told = ", ".join(f"{ending} ({count:,})" for ending, count in endings.most_common())
+        found.append(
+            f"{plural(len(names), 'file')} in these folders not read because of their type or location: {told}; the "
+            f"first is {names[0]}."
+        )
+    return found
+
+
+def _equal(groups: Sequence[Sequence[str]]) -> str:
+    """Return the first groups of equal images."""
+    return first([" = ".join(group) for group in groups])
+
+
+def _items(sentences: Sequence[str]) -> str:
+    """Return a list."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _classes(result: Mapping[str, Any]) -> str:
+    """Return the table of the classes."""
+    train, test = result["counts"]["train"], result["counts"]["test"]
+    ranked = sorted(zip(train, result["classes"], strict=True), key=lambda pair: -pair[0])
+    called = [f"{name} ({count:,})" for count, name in ranked]
+    each = f"{min(test):,}" if result["test_is_balanced"] else f"{min(test):,} to {max(test):,}"
+    rows = [
+        ("classes", f"{len(train):,}"),
+        *((f"{split} images", f"{sum(counts):,}") for split, counts in result["counts"].items()),
+        ("test images of a class", f"{each}, drawn from the set" if result["drawn"] else each),
+        ("largest classes", ", ".join(called[:ENDS])),
+        ("smallest classes", ", ".join(called[-ENDS:])),
+        ("imbalance factor, N_max / N_min", f"{result['imbalance']:.4g}" if result["imbalance"] else "-"),
+        ("Gini coefficient, 0 where balanced", f"{result['gini']:.3f}"),
+        ("images of the largest fifth of the classes", f"{100 * result['head_share']:.1f} %"),
+    ]
+    return markdown_table(("counts", ""), rows)
+
+
+def _groups(result: Mapping[str, Any]) -> str:
+    """Return the table of the shot groups."""
+    rows = [
+        (f"{group}: {RANGES[group]} train images", f"{found['classes']:,}", f"{found['images']:,}")
+        for group, found in result["groups"].items()
+    ]
+    return markdown_table(("shot group", "classes", "train images"), rows)
+
+
+def _images(result: Mapping[str, Any]) -> str:
+    """Return the table of the sizes, and the kinds."""
+    rows = [(side, *map(str, result[side] or "---")) for side in ("width", "height")]
+    kinds = ", ".join(f"{kind} ({count:,})" for kind, count in result["kinds"].items())
+    return markdown_table(("pixels", "smallest", "median", "largest"), rows) + f"\nKinds: {kinds or 'none'}."

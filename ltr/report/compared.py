@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ltr.html.markup import command, folded, picture, sentence, table
-from ltr.html.page import Section
+from ltr.html import Section, command, folded, picture, sentence, table
 from ltr.report import figures
 from ltr.report.single import classes_table, facts, figures_table
 from ltr.run import description
@@ -35,7 +34,7 @@ def names(runs: Sequence[RunFolder]) -> dict[str, RunFolder]:
 
 
 def clash(mains: Mapping[str, EvaluationResult]) -> str:
-    """Say why recalls of classes cannot share a figure, empty where they can."""
+    """Say why recalls of classes cannot share a figure, empty if they can."""
     (first, one), *others = mains.items()
     for name, other in others:
         for what, mine, theirs in (("classes", one.classes, other.classes), ("counts", one.counts, other.counts)):
@@ -46,7 +45,7 @@ def clash(mains: Mapping[str, EvaluationResult]) -> str:
 
 
 def splits_differ(evaluations: Iterable[EvaluationResult]) -> str:
-    """Say that evaluations are of several test splits, empty where they are of one."""
+    """Say that evaluations are of several test splits, empty if they are of one."""
     tests = {one.metrics.get("data", {}).get("fingerprints", {}).get("test") for one in evaluations}
     return "The test splits differ, so no figure of one run can be held against that of another." * (len(tests) > 1)
 

@@ -1,4 +1,4 @@
-"""The figures of a run, from what its folder holds; None where that is not enough."""
+"""The figures of a run, drawn from the files in its folder; None if these are missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ltr.run.folder import EvaluationResult, Row
 
 HEAD, OLD = "head", "old head"
 SERIES = 5
-# A class may be called anything, `$` included; the names within figures shall not differ from one writing to the next.
+# Class names may contain `$`, and equal figures must give equal files.
 STYLE: Any = {"text.parse_math": False, "svg.fonttype": "path", "svg.hashsalt": "ltr"}
 
 Recalls = Mapping[str, Sequence[float | None]]
@@ -108,13 +108,13 @@ def groups(found: Recalls, of: EvaluationResult) -> Figure:
 
 
 def mean(recalls: Sequence[float | None]) -> float | None:
-    """Return the mean of the recalls that were measured, None where none was."""
+    """Return the mean of the recalls that were measured, None if none was."""
     known = [recall for recall in recalls if recall is not None]
     return math.fsum(known) / len(known) if known else None
 
 
 def answered(evaluation: EvaluationResult) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]] | None:
-    """Return labels, predictions and confidences (N,) of the images, None where they were not kept."""
+    """Return labels, predictions and confidences (N,) of the images, None if they were not kept."""
     if not evaluation.predictions:
         return None
     best = evaluation.predictions["probabilities"].max(1)
@@ -130,7 +130,7 @@ def confusion(evaluation: EvaluationResult) -> Figure | None:
 
 
 def calibration(evaluation: EvaluationResult) -> dict[str, Bins] | None:
-    """Return the confidences of all images and of those of the classes of each shot group, None where not kept."""
+    """Return the confidences of all images and of those of the classes of each shot group, None if not kept."""
     if (found := answered(evaluation)) is None:
         return None
     labels, predictions, confidences = found

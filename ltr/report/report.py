@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib
 
 from ltr import files
-from ltr.html.page import page
+from ltr.html import page
 from ltr.report import compared, single
 from ltr.report.figures import STYLE
 from ltr.run import lookup
@@ -28,7 +28,7 @@ def report(runs: list[str], /, *, output: str = "report.html") -> None:
         output: the file to write.
 
     Raises:
-        InputError: where there is no such run, its files are damaged, or the page cannot be written.
+        InputError: if there is no such run, its files are damaged, or the page cannot be written.
     """
     files.write_text(Path(output), write([lookup.run(name) for name in dict.fromkeys(runs)]))
     print(output)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ltr.counts import by_count, per_class
-from ltr.html.markup import command, folded, picture, sentence, table
-from ltr.html.page import Section
+from ltr.html import Section, command, escape, folded, photograph, picture, sentence, table
 from ltr.report import figures
-from ltr.report.figures import recalls
+from ltr.report.figures import answered, recalls, rows_of
 from ltr.report.measures import NOTE, percent, title, written
-from ltr.report.worst import worst
 from ltr.run import description
 from ltr.run.folder import CONFIG, CURVES, EvaluationResult, RunFolder
+
+MISTAKEN = 3  # classes that a worst one is most often taken for
 
 
 def sections(run: RunFolder) -> list[Section]:
@@ -155,7 +155,8 @@ def features(run: RunFolder, main: EvaluationResult) -> str:
         return missing("Features of some test images are not here", run, main)
     note = (
         "Principal components of the features of at most 200 test images of each of at most 10 classes, which lie "
-        "evenly in the order of the training counts. What lies apart in the plane lies apart; what does not, may."
+        "evenly in the order of the training counts. "
+        "Points that are far apart here are far apart in feature space; points that are close may not be."
     )
     return picture(figure, "features of some classes in the plane") + sentence(note, kind="note")
 
@@ -166,6 +167,36 @@ def examples(run: RunFolder, main: EvaluationResult) -> str:
         return missing("Images of the worst classes are not here", run, main)
     note = f"The lowest recalls of `{main.name}`; images are drawn by chance, up to four wrong and two right ones."
     return sentence(note, kind="note") + found
+
+
+def worst(evaluation: EvaluationResult) -> str | None:
+    """Return the worst classes with some of their images, as HTML; None if the test kept no images."""
+    found = answered(evaluation)
+    if found is None or "examples" not in evaluation.predictions:
+        return None
+    labels, predictions, confidences = found
+    images, rows = evaluation.predictions["examples"].permute(0, 2, 3, 1).numpy(), rows_of(evaluation, "exampled")
+    parts = []
+    for label in dict.fromkeys(labels[rows].tolist()):
+        name = evaluation.classes[label]
+        figures = []
+        for image, row in zip(images, rows.tolist(), strict=True):
+            if labels[row] == label:
+                right = predictions[row] == label
+                called = "recognised" if right else f"taken for {evaluation.classes[predictions[row]]}"
+                caption = f"{'✓' if right else '✗'} {called}, {percent(confidences[row])}\u00a0%"
+                shown = photograph(image, f"an image of {name}, {called}")
+                figures.append(f"<figure>{shown}<figcaption>{escape(caption)}</figcaption></figure>")
+        mistakes = predictions[(labels == label) & (predictions != label)]
+        each = {other: int((mistakes == other).sum()) for other in set(mistakes.tolist())}
+        most = sorted(each.items(), key=lambda item: (-item[1], item[0]))[:MISTAKEN]
+        images_of = int((labels == label).sum())
+        said = ", ".join(f"{evaluation.classes[other]} ({percent(count / images_of)}\u00a0%)" for other, count in most)
+        recall = f"{percent(evaluation.metrics['recall'][label])}\u00a0%"
+        about = f"{evaluation.counts[label]:,} training images, recall {recall} of {images_of:,} test images"
+        about += f"; most often taken for {said}." if said else "."
+        parts.append(f'<h3>{escape(name)}</h3>\n{sentence(about)}\n<div class="photographs">{"".join(figures)}</div>')
+    return "\n".join(parts)
 
 
 def config(run: RunFolder) -> str:

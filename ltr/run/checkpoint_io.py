@@ -23,7 +23,7 @@ class WholeFiles(TorchCheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            InputError: where it cannot be written.
+            InputError: if it cannot be written.
         """
 
         def write(temporary: Path) -> None:

@@ -27,7 +27,7 @@ def is_part(value: object) -> bool:
 
 
 def part(value: Any, usual: Any = None, *, switched_off: bool = False) -> str:
-    """Return the classes of a part and their settings, `SAM(SGD(lr 0.1), radius 0.05)`; empty where there is none.
+    """Return the classes of a part and their settings, `SAM(SGD(lr 0.1), radius 0.05)`; empty if there is none.
 
     Args:
         value: the part, or several.
@@ -48,7 +48,7 @@ def part(value: Any, usual: Any = None, *, switched_off: bool = False) -> str:
 
 
 def settings(part: Any) -> Mapping[str, Any]:
-    """Return the settings of a part, empty where it has none."""
+    """Return the settings of a part, empty if it has none."""
     return part.get("init_args") or {} if isinstance(part, Mapping) else {}
 
 
@@ -67,20 +67,22 @@ def method(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def data_set(measured: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """Return the name and the imbalance of the data of a run.
+    """Return the name of the data of a run, with the imbalance factor if it was chosen.
 
     Args:
-        measured: what an evaluation says of its data, empty where there is none.
-        config: the config of the data, empty where it is unknown.
+        measured: what an evaluation says of its data, empty if there is none.
+        config: the config of the data, empty if it is unknown.
     """
     name = measured.get("name") or class_name(config)
-    imbalance = measured.get("imbalance") or settings(config).get("imbalance")
-    return f"{name}, IF {imbalance:g}" if isinstance(imbalance, int | float) else name
+    options = settings(config)
+    imbalance = measured.get("imbalance") or options.get("imbalance")
+    chosen = isinstance(imbalance, int | float) and options.get("tail") != "none"
+    return f"{name}, IF {imbalance:.4g}" if chosen else name
 
 
 def split(measured: Mapping[str, Any]) -> str:
     """Return the data of an evaluation with all that chooses its images."""
-    parts = [str(measured["name"]), f"imbalance {measured['imbalance']:g} ({measured['profile']})"]
+    parts = [str(measured["name"]), f"imbalance {measured['imbalance']:g} ({measured['tail']})"]
     if measured["subset_seed"] is not None:
         parts.append(f"subset seed {measured['subset_seed']}")
     if measured.get("synthetic"):

@@ -77,7 +77,7 @@ class EvaluationResult:
         """Read the result of a test.
 
         Raises:
-            InputError: where its metrics are missing or damaged.
+            InputError: if its metrics are missing or damaged.
         """
         path = folder / METRICS
         try:
@@ -89,7 +89,7 @@ class EvaluationResult:
 
     @property
     def scalars(self) -> dict[str, float | None]:
-        """Every measure that is a number; None where there was nothing to measure."""
+        """Every measure that is a number; None if there was nothing to measure."""
         kinds = (int, float, type(None))
         return {
             key: value
@@ -114,10 +114,10 @@ class EvaluationResult:
 
     @cached_property
     def predictions(self) -> dict[str, Any]:
-        """The content of `predictions.pt`, empty where it is not there.
+        """The content of `predictions.pt`, empty if it is not there.
 
         Raises:
-            InputError: where it is damaged.
+            InputError: if it is damaged.
         """
         from ltr.run import weights  # torch, which the page must not wait for
 
@@ -126,7 +126,7 @@ class EvaluationResult:
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        """The arguments with which a study trained and tested it, empty where none did."""
+        """The arguments with which a study trained and tested it, empty if none did."""
         return read_arguments(self.folder) or {}
 
 
@@ -149,7 +149,7 @@ class RunFolder:
             name: of the run, one plain name.
 
         Raises:
-            InputError: where the name is empty or a path.
+            InputError: if the name is empty or a path.
         """
         return cls(Path(runs) / plain_name(name, "--name"))
 
@@ -189,12 +189,12 @@ class RunFolder:
 
     @cached_property
     def config_text(self) -> str:
-        """Its resolved config as YAML; empty where the folder does not have it.
+        """Its resolved config as YAML; empty if the folder does not have it.
 
         It is the file of the run, else the text in its checkpoint, else that in the metrics of its main evaluation.
 
         Raises:
-            InputError: where the file that has it is damaged.
+            InputError: if its file is damaged.
         """
         if self.config_file.is_file():
             return self.config_file.read_text(encoding="utf-8")
@@ -205,10 +205,10 @@ class RunFolder:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """Its resolved config, empty where the folder does not have it.
+        """Its resolved config, empty if the folder does not have it.
 
         Raises:
-            InputError: where it is damaged.
+            InputError: if it is damaged.
         """
         try:
             content = yaml.load(self.config_text, YAML_LOADER)  # noqa: S506, it is a safe loader
@@ -218,7 +218,7 @@ class RunFolder:
 
     @property
     def rows(self) -> list[dict[str, str]]:
-        """The rows of its curves as they are written, empty where there are none; what was not measured is empty."""
+        """The rows of its curves as they are written, empty if there are none; what was not measured is empty."""
         if not self.curves_file.is_file():
             return []
         return list(csv.DictReader(io.StringIO(self.curves_file.read_text(encoding="utf-8"))))
@@ -228,7 +228,7 @@ class RunFolder:
         """The measures of each epoch; what was not measured in an epoch is not in its row.
 
         Raises:
-            InputError: where they are damaged.
+            InputError: if they are damaged.
         """
         try:
             return tuple({key: float(value) for key, value in row.items() if value} for row in self.rows)
@@ -240,19 +240,19 @@ class RunFolder:
         """Its evaluations, the main one first: `test`, else the first by name.
 
         Raises:
-            InputError: where one of them is damaged.
+            InputError: if one of them is damaged.
         """
         folders = sorted((path.parent for path in self.path.glob(f"*/{METRICS}")), key=lambda path: path.name)
         return tuple(EvaluationResult.read(path) for path in sorted(folders, key=lambda path: path.name != TEST))
 
     @property
     def main(self) -> EvaluationResult | None:
-        """The evaluation that stands for the run; None where it was never tested."""
+        """The evaluation that stands for the run; None if it was never tested."""
         return self.evaluations[0] if self.evaluations else None
 
     @property
     def fit_command(self) -> str:
-        """The command that makes the run again, empty where its folder does not know it."""
+        """The command that makes the run again, empty if its folder does not know it."""
         fit = self.main.arguments.get("fit") if self.main else None
         name = ("--name", f"{self.name}_again")
         if fit:
@@ -275,7 +275,7 @@ class RunFolder:
             overwrite: whether a run may be replaced.
 
         Raises:
-            InputError: where there is a run and it may not be replaced, or the folder is no run.
+            InputError: if there is a run and it may not be replaced, or the folder is no run.
         """
         if self.exists and not overwrite:
             raise InputError(
@@ -311,7 +311,7 @@ class RunFolder:
         """Delete the files of the run, then its folders where nothing else is in them.
 
         Raises:
-            InputError: where the folder is no run.
+            InputError: if the folder is no run.
         """
         if not self.exists:
             raise InputError(f"{self.path} is no run of `ltr`, so nothing in it is deleted.")
@@ -324,13 +324,13 @@ class RunFolder:
 
 
 def config_text(checkpoint: Path) -> str:
-    """Return the config that belongs to a checkpoint as YAML, empty where there is none.
+    """Return the config that belongs to a checkpoint as YAML, empty if there is none.
 
     That of the last checkpoint of a run is the file beside it. Any other file, and a last checkpoint that was moved
     without its folder, has its config inside.
 
     Raises:
-        InputError: where the checkpoint cannot be read.
+        InputError: if the checkpoint cannot be read.
     """
     from ltr.run import weights  # torch, which the page must not wait for
 
@@ -345,7 +345,7 @@ def own_config(checkpoint: Path) -> str:
     """Return the config that belongs to a checkpoint as YAML.
 
     Raises:
-        InputError: where there is none, or the checkpoint cannot be read.
+        InputError: if there is none, or the checkpoint cannot be read.
     """
     if not (text := config_text(checkpoint)):
         raise InputError(
@@ -356,13 +356,13 @@ def own_config(checkpoint: Path) -> str:
 
 
 def read_arguments(folder: Path) -> dict[str, Any] | None:
-    """Return the arguments that gave the result in a folder, None where it does not have them."""
+    """Return the arguments that gave the result in a folder, None if it does not have them."""
     path = folder / ARGUMENTS
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def made_with(folder: Path, arguments: Mapping[str, Any]) -> bool:
-    """Return whether these arguments gave the result in a folder, True where it does not have its arguments."""
+    """Return whether these arguments gave the result in a folder, True if it does not have its arguments."""
     return read_arguments(folder) in (None, arguments)
 
 
@@ -372,5 +372,5 @@ def write_arguments(folder: Path, arguments: Mapping[str, Any]) -> None:
 
 
 def _command(*words: str) -> str:
-    """Return a command as it is typed."""
+    """Return a shell command."""
     return shlex.join(["ltr", *words])

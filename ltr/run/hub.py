@@ -17,7 +17,7 @@ def download(name: str) -> Path:
     They are safetensors, which hold no code; nothing else of the repository is fetched.
 
     Raises:
-        InputError: where there are none, or no connection.
+        InputError: if there are none, or no connection.
     """
     try:
         from huggingface_hub import hf_hub_download

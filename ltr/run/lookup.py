@@ -22,7 +22,7 @@ def config(name: str) -> Path:
     """Return the YAML file of that path, or the shipped one of that name (`gml.yaml`, `data/digits.yaml`).
 
     Raises:
-        InputError: where there is neither, with the nearest name.
+        InputError: if there is neither, with the nearest name.
     """
     if Path(name).is_file():
         return Path(name)
@@ -46,7 +46,7 @@ def checkpoint(name: str) -> Path:
     (`hf://user/name`).
 
     Raises:
-        InputError: where there is none, with the nearest name.
+        InputError: if there is none, with the nearest name.
     """
     if name.startswith(hub.PREFIX):
         return hub.download(name)
@@ -64,7 +64,7 @@ def run(name: str) -> RunFolder:
     Its weights need not be there: curves or the metrics of an evaluation are enough.
 
     Raises:
-        InputError: where there is none, with the nearest name.
+        InputError: if there is none, with the nearest name.
     """
     given = Path(name).parent if Path(name).is_file() else Path(name)
     for found in map(RunFolder, (given, *(home / name for home in homes()))):

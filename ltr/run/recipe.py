@@ -53,7 +53,7 @@ class Recipe:
             base: the file that says what holds where a recipe says nothing.
 
         Raises:
-            InputError: where the header is not a sentence and lines of `Key: text`.
+            InputError: if the header is not a sentence and lines of `Key: text`.
         """
         text = path.read_text(encoding="utf-8")
         title, header = _header(path, text)

@@ -52,7 +52,7 @@ def about(path: Path) -> dict[str, str]:
     """Return what the metadata of a file say.
 
     Raises:
-        InputError: where it is truncated or no such file.
+        InputError: if it is truncated or no such file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -67,7 +67,7 @@ def read(path: Path) -> dict[str, Any]:
     """Read what `write` wrote, or the tensors of any other such file.
 
     Raises:
-        InputError: where it is truncated or no such file.
+        InputError: if it is truncated or no such file.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -19,7 +19,7 @@ class TrainingRecord(NamedTuple):
 
     Attributes:
         images: (N,) int64, ascending: a hash of the content of each image.
-        complete: whether these are all images; False where one of the trainings is not known.
+        complete: whether these are all images; False if one of the trainings is not known.
     """
 
     images: Tensor = torch.empty(0, dtype=torch.int64)

@@ -43,7 +43,7 @@ def read(name: str) -> dict[str, Any]:
         name: path of a file (torch or safetensors), the name of a run, or `hf://user/name`.
 
     Raises:
-        InputError: where it is missing, truncated, no file of weights, or one that would run code when read.
+        InputError: if it is missing, truncated, no file of weights, or one that would run code when read.
     """
     path = lookup.checkpoint(name)
     if path.suffix == ".safetensors":
@@ -78,7 +78,7 @@ def tensors(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
         name: of the file, for the error.
 
     Raises:
-        InputError: where there are no tensors.
+        InputError: if there are no tensors.
     """
     content = content.get("state_dict", content)
     if not isinstance(content, Mapping):
@@ -120,7 +120,8 @@ def load_head(
 ) -> None:
     """Copy the classifier of a file into a head.
 
-    A projection beside it is copied where both have one; else it is left behind, or starts as it is.
+    A projection is copied if both have one; else that of the file is dropped, or that of the head keeps its initial
+    values.
 
     Args:
         head: the head that receives it.

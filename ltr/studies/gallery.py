@@ -89,7 +89,7 @@ def write(results: Iterable[Path]) -> Gallery:
             arguments.json beside it names that recipe and nothing else that matters.
 
     Raises:
-        InputError: where a recipe has no proper header.
+        InputError: if a recipe has no proper header.
     """
     home = lookup.folder("configs")
     recipes = [Recipe.read(path, home / "base.yaml") for path in sorted(home.glob("*.yaml")) if path.stem != "base"]
@@ -154,7 +154,7 @@ def _row(recipe: Recipe, cells: Sequence[tuple[str, Cell]]) -> tuple[str, ...]:
 
 
 def _belongs(recipe: Recipe, cell: Cell) -> bool:
-    """Tell whether a row was made with an unchanged recipe, budget and starting checkpoints aside."""
+    """Return whether a row was made with an unchanged recipe, budget and starting checkpoints aside."""
     if not cell.found:
         return False
     measures = next(iter(cell.found.values()))

@@ -46,7 +46,7 @@ def tune_grid(
         command: how this was called, for the table.
 
     Raises:
-        InputError: where a tuning cannot be run, or results of other arguments are in the way.
+        InputError: if a tuning cannot be run, or results of other arguments are in the way.
     """
     seeds = [0, 1, 2] if seeds is None else seeds
     folder = RunFolder.of(runs, name).path

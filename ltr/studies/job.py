@@ -14,13 +14,13 @@ class Entry:
     Attributes:
         name: its name in the file.
         title: its name in the table.
-        fit: arguments of `ltr fit`, None where the training of `of` is tested another way.
+        fit: arguments of `ltr fit`, None if the training of `of` is tested another way.
         test: arguments of `ltr test`.
         of: the row whose training is tested.
         seeds: those of the row, where they are fewer than those of the study.
         needs: the rows whose training is tested or whose checkpoints the arguments name as `{row}`.
         varies: whether it is another one with each recipe: whether it, or a row that it needs, says `{recipe}`.
-        reported: top-1 in percent as published, None where nobody says.
+        reported: top-1 in percent as published, None if nobody says.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """What a section is called, empty where the study has one only."""
+        """What a section is called, empty if the study has one only."""
         return ", ".join(part for part in (self.data, self.recipe) if part)
 
 

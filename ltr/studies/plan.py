@@ -55,7 +55,7 @@ class Plan:
         """Read a study file, by path or by the name of a shipped one.
 
         Raises:
-            InputError: where there is no such file, or it does not say what a study is.
+            InputError: if there is no such file, or it does not say what a study is.
         """
         home = lookup.folder("configs") / "studies"
         path = home / file if not Path(file).is_file() and (home / file).is_file() else lookup.config(file)
@@ -120,7 +120,7 @@ class Plan:
         """Return the runs of these names, and all that they need.
 
         Raises:
-            InputError: where there is none of a name.
+            InputError: if there is none of a name.
         """
         jobs = {job.name: job for job in self.jobs}
         chosen: set[Job] = set()

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape as rich_escape
 from rich.table import Table as Grid
 
-from ltr.html import markup
-from ltr.html.page import Section as PagePart
-from ltr.html.page import page
+from ltr import html as markup
+from ltr.html import Section as PagePart
+from ltr.html import page
 from ltr.markdown import markdown_table
 from ltr.studies.job import Setting
 from ltr.studies.plan import Plan

@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
     Attributes:
         state: its figures, or that it failed, for the terminal.
         seconds: how long it took.
-        failure: why it failed, None where it did not.
+        failure: why it failed, None if it did not.
     """
 
     state: str
@@ -68,7 +68,7 @@ class Runs:
         return self.folder / job.folder
 
     def read(self, job: Job) -> dict[str, Any] | None:
-        """Return the measures of a run, None where the run is not finished."""
+        """Return the measures of a run, None if the run is not finished."""
         path = self.result(job)
         if not path.is_file():
             return None
@@ -105,7 +105,7 @@ class Runs:
         return Outcome(state, time.perf_counter() - began)
 
     def _kept(self, job: Job) -> bool:
-        """Tell whether a run is finished; refuse a result that other arguments gave."""
+        """Return whether a run is finished; refuse a result that other arguments gave."""
         result = self.result(job)
         if result.is_relative_to(self.committed):
             return True
@@ -118,7 +118,7 @@ class Runs:
         return True
 
     def _missed(self, job: Job) -> bool:
-        """Tell whether a run has its result but not its weights, and another run needs them for its own."""
+        """Return whether a run has its result but not its weights, and another run needs them for its own."""
         if job.entry.fit is None or RunFolder(self.home(job)).checkpoint.is_file():
             return False
         waiting = (other for other in self.plan.jobs if not self.result(other).is_file())

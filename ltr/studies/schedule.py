@@ -26,7 +26,7 @@ def run(runs: Runs, jobs: Sequence[Job], executor: Executor, slots: int = 1) -> 
         Why runs failed.
 
     Raises:
-        InputError: where a process was killed.
+        InputError: if a process was killed.
     """
     waiting, running = list(jobs), dict[Future[Outcome], Job]()
     failures: dict[Job, str] = {}

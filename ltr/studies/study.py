@@ -58,7 +58,7 @@ def study(
         command: how this was called, for the table.
 
     Raises:
-        InputError: where the file is no study, or after the table where a run failed.
+        InputError: if the file is no study, or after the table where a run failed.
     """
     if processes < 1:
         raise InputError(f"--processes is at least 1; it cannot be {processes}.")
@@ -102,7 +102,7 @@ def collect(
 
     Args:
         plan: the study.
-        read: returns the content of a run's metrics.json, None where it is not finished.
+        read: returns the content of a run's metrics.json, None if it is not finished.
         failures: why runs failed; their results, of another day, do not count.
     """
     failures = failures or {}

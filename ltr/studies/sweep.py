@@ -33,7 +33,7 @@ def write_sweep(plan: Plan, path: Path, arguments: Sequence[str]) -> None:
 
 
 def within_sweep() -> bool:
-    """Tell whether an agent of a sweep has started this process."""
+    """Return whether an agent of a sweep has started this process."""
     return bool(os.environ.get("WANDB_SWEEP_ID"))
 
 

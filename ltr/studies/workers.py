@@ -81,7 +81,7 @@ def ray_cluster(address: str, *, gpus: float | None, cpus: float) -> Iterator[tu
         cpus: of each run.
 
     Raises:
-        InputError: where Ray is missing, or there is no such cluster.
+        InputError: if Ray is missing, or there is no such cluster.
     """
     try:
         import ray

@@ -27,7 +27,7 @@ class Diffusion:
         version: that of diffusers.
 
     Raises:
-        InputError: where a library is missing, the device cannot be used, or the model cannot be found or loaded.
+        InputError: if a library is missing, the device cannot be used, or the model cannot be found or loaded.
 
     Reference:
         von Platen et al., "Diffusers: State-of-the-art diffusion models", 2022, huggingface/diffusers.
@@ -60,7 +60,7 @@ class Diffusion:
         """Make an image of each prompt from the noise of its seed, which is the same on every device.
 
         Raises:
-            InputError: where the pipeline refuses its options.
+            InputError: if the pipeline refuses its options.
         """
         noise = [torch.Generator().manual_seed(seed) for seed in seeds]
         try:

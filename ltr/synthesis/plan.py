@@ -1,4 +1,4 @@
-"""What is to be made: how many images of which class, from which words and which seeds."""
+"""The images to generate: how many of which class, with which prompts and seeds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ltr.seeds import derive
 
 
 class Wanted(NamedTuple):
-    """An image that is to be made.
+    """An image to generate.
 
     Attributes:
         name: its class.
-        number: its place among the synthetic images of the class.
-        attempt: how often it was made before and came to nothing.
+        number: its position among the synthetic images of the class.
+        attempt: number of failed attempts before.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Wanted(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """Where it belongs in the folder."""
+        """Its path in the folder."""
         return Path(self.name) / f"{self.number:05}.png"
 
     def seed(self, seed: int) -> int:
@@ -41,10 +41,10 @@ def plan(counts: Mapping[str, int], below: int, to: int) -> list[Wanted]:
     Args:
         counts: training images by class.
         below: classes with fewer than this are rare.
-        to: images that a rare class shall have, true and synthetic ones together.
+        to: images of each rare class afterwards, real and synthetic together.
 
     Raises:
-        InputError: where none are needed.
+        InputError: if none are needed.
     """
     rare = {name: count for name, count in counts.items() if count < min(below, to)}
     if not rare:
@@ -54,15 +54,15 @@ def plan(counts: Mapping[str, int], below: int, to: int) -> list[Wanted]:
 
 
 def wording(names: list[str], template: str, file: str | None) -> dict[str, str]:
-    """Return what the model is told of every class.
+    """Return the prompt of every class.
 
     Args:
         names: all classes.
-        template: words around the name of a class, which goes in place of `{}` with spaces for underscores.
+        template: prompt in which `{}` stands for the name of a class, with spaces for underscores.
         file: a YAML or JSON file with other words for some of the classes, by name.
 
     Raises:
-        InputError: where the name has no place, or the file is damaged, of another form or about other classes.
+        InputError: if the template has no `{}`, or the file is damaged or names other classes.
     """
     if "{}" not in template:
         raise InputError(f"the prompt '{template}' has no place for the name of the class: 'a photo of a {{}}'.")
@@ -78,6 +78,6 @@ def wording(names: list[str], template: str, file: str | None) -> dict[str, str]
     for name in own:
         if name not in words:
             raise InputError(
-                f"{file} has a prompt for {name}, which is no class of the data{did_you_mean(name, names)}"
+                f"{file} has a prompt for {name}, which is not a class of the data{did_you_mean(name, names)}"
             )
     return words | own

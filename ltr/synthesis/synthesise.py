@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from ltr import files
-from ltr.data import Listed
+from ltr.data import FileDataset
 from ltr.errors import InputError
-from ltr.synthesis import record
 from ltr.synthesis.diffusion import Diffusion
 from ltr.synthesis.plan import Wanted, plan, wording
 
+RECORD = "synthetic.json"  # marks a folder of synthetic images and says how they were made
 ATTEMPTS = 5  # at an image that comes out black
 
 
 def synthesise(
-    data: Listed,
+    data: FileDataset,
     model: str,
     output: str,
     *,
@@ -44,8 +46,8 @@ def synthesise(
         model: a folder with a text-to-image model in the format of diffusers, or its name on the Hugging Face Hub.
         output: the folder of the synthetic images, outside that of yours.
         below: classes with fewer training images than this are filled up.
-        to: training images that they shall have, true and synthetic ones together.
-        prompt: what the model is told; the name of the class goes in place of {}, with spaces for underscores.
+        to: training images of these classes afterwards, real and synthetic together.
+        prompt: the prompt; {} stands for the name of the class, with spaces for underscores.
         prompts: a YAML or JSON file with other words for some of the classes, by name.
         steps: denoising steps.
         guidance: how closely the prompt is followed; less is more varied.
@@ -55,7 +57,7 @@ def synthesise(
         device: auto, cpu, cuda, or what else torch knows.
 
     Raises:
-        InputError: where that cannot be done; after the others where an image only ever came out black.
+        InputError: if that cannot be done; after the others where an image only ever came out black.
     """
     home = Path(output)
     if min(below, to, steps, batch) < 1 or seed < 0:
@@ -66,7 +68,7 @@ def synthesise(
     wanted, words = plan(counts, below, to), wording(list(counts), prompt, prompts)
     told = {image.name: words[image.name] for image in wanted}
     settings = {"model": model, "steps": steps, "guidance": guidance, "size": size, "seed": seed}
-    before = record.read(home, settings, told)
+    before = read_record(home, settings, told)
     missing = [image for image in wanted if not (home / image.path).is_file()]
     if missing:
         options = {"num_inference_steps": steps, "guidance_scale": guidance, "height": size, "width": size}
@@ -100,7 +102,7 @@ def fill(home: Path, now: dict[str, Any], missing: list[Wanted], diffusion: Diff
             some = [waiting.popleft() for _ in range(min(batch, len(waiting)))]
             seeds = [image.seed(now["seed"]) for image in some]
             made = diffusion([now["prompts"][image.name] for image in some], seeds)
-            record.write(home, now)  # before the images, which are nowhere without it
+            write_record(home, now)  # before the images, which are nowhere without it
             for image, pixels in zip(some, made, strict=True):
                 if pixels.getbbox():
                     files.replace(home / image.path, pixels.save)
@@ -109,10 +111,51 @@ def fill(home: Path, now: dict[str, Any], missing: list[Wanted], diffusion: Diff
                     waiting.append(image._replace(attempt=image.attempt + 1))
                 else:
                     black.append(image)
-            record.write(home, now)
+            write_record(home, now)
     if black:
         raise InputError(
             f"{len(black)} of {len(missing)} images, the first of them of {black[0].name}, came out black from "
             f"{ATTEMPTS} seeds each, which is how a safety checker leaves them: describe their classes otherwise with "
             "`--prompts`. The others are there."
         )
+
+
+def read_record(home: Path, settings: Mapping[str, Any], prompts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the record of a folder that images will be added to, an empty one for a new folder.
+
+    Args:
+        home: the folder.
+        settings: how the images will be made.
+        prompts: their prompts by class.
+
+    Raises:
+        InputError: if the folder holds other things, or images that were made in another way.
+    """
+    path, advice = home / RECORD, "or choose another folder with `--output`."
+    if not path.is_file():
+        if home.exists() and (not home.is_dir() or any(home.iterdir())):
+            raise InputError(f"{home} is there and has no {RECORD}: choose a new folder with `--output`.")
+        return {}
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        made_with = {key: record[key] for key in settings}
+        made_from = {name: record["prompts"].get(name) for name in prompts if images_of(home, name)}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is damaged: delete {home}, {advice}") from error
+    for key, before in made_with.items():
+        if before != settings[key]:
+            raise InputError(f"{home} was made with {key} {before}, not {settings[key]}: delete it, {advice}")
+    for name, before in made_from.items():
+        if before != prompts[name]:
+            raise InputError(f"{home / name} was made from '{before}', not '{prompts[name]}': delete it, {advice}")
+    return record
+
+
+def write_record(home: Path, record: Mapping[str, Any]) -> None:
+    """Write the record, with the number of images that every class has now."""
+    files.write_json(home / RECORD, {**record, "images": {name: images_of(home, name) for name in record["prompts"]}})
+
+
+def images_of(home: Path, name: str) -> int:
+    """Return how many images of a class there are."""
+    return len(list((home / name).glob("[0-9]*.png")))

@@ -14,7 +14,7 @@ from ltr.errors import InputError
 def paths(tmp_path: Path) -> AllowedPaths:
     for name in ("one", "study/row-0", "study/if100/row-1"):
         (tmp_path / "runs" / name).mkdir(parents=True)
-        (tmp_path / "runs" / name / "config.yaml").write_text("name: x")
+        (tmp_path / "runs" / name / "metrics.csv").write_text("epoch\n")
     (tmp_path / "data").mkdir()
     (tmp_path / "secret.txt").write_text("secret")
     return AllowedPaths(tmp_path / "runs", (tmp_path / "data",))

@@ -20,7 +20,7 @@ from ltr.run.job import JOBS, Job
 
 FORM = {
     "base": "base", "loss": "GML", "name": "tuned", "file": "", "architecture": "ResNet32", "kind": "DigitsLT",
-    "epochs": 3, "rate": 0.1, "batch": 32, "seed": 0, "root": "", "imbalance": 50, "profile": "exp",
+    "epochs": 3, "rate": 0.1, "batch": 32, "seed": 0, "root": "", "imbalance": 50, "tail": "exp",
 }  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def post(paths: AllowedPaths, **said: Any) -> Any:
     "said",
     [
         {"base": "../base"}, {"base": None}, {"file": "/etc/passwd"}, {"name": "a/b"}, {"name": ".."}, {"name": ""},
-        {"loss": "GLM"}, {"loss": None}, {"kind": OWN}, {"kind": "Listed"}, {"profile": "none;"}, {"root": "/"},
+        {"loss": "GLM"}, {"loss": None}, {"kind": OWN}, {"kind": "FileDataset"}, {"tail": "none;"}, {"root": "/"},
         {"epochs": -1}, {"epochs": 1e9}, {"epochs": "ten"}, {"epochs": None}, {"rate": -1}, {"imbalance": 0},
     ],
     ids=str,
@@ -60,7 +60,7 @@ def test_nothing_is_started_for_what_cannot_be(
 
 
 def test_one_job_does_it_all(paths: AllowedPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ltr.app.compare.start", note)
+    monkeypatch.setattr("ltr.app.compare.start", lambda paths, name, commands: note(paths.job(name), commands))
     assert post(paths).value == "tuned"
     commands = paths.job("tuned").commands
     assert [words[0] for words in commands] == ["fit", "test", "fit", "test", "test"]
@@ -126,7 +126,7 @@ def test_lists_are_of_what_there_is(paths: AllowedPaths) -> None:
 
 def test_a_tab_that_is_opened_again_keeps_what_was_chosen(paths: AllowedPaths) -> None:
     """The lists come late; a value in them would undo a choice that was made meanwhile."""
-    start(paths.job("tuned"), [["--version"], ["fit", "--name", "tuned_before"]])
+    start(paths, "tuned", [["fit", "--help"], ["fit", "--name", "tuned_before"]])
     assert offered(paths, None, None)[-2].value == "tuned"
     again = offered(paths, "base", "tuned")
     assert not any("value" in widget.constructor_args for widget in again)

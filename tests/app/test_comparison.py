@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pages import CLASSES, COUNTS, Page, make_metrics
 
+from ltr.__main__ import main
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.comparison import Comparison, of_runs, of_tuning
 from ltr.app.heads import REACH, heads_of, temperature
 from ltr.app.tuning import TuningForm
-from ltr.cli import main
 from ltr.errors import InputError
 from ltr.measures import shown
 from ltr.report.measures import title, written

@@ -271,7 +271,7 @@ def test_a_strangers_config_names_nothing_of_the_machine(paths: AllowedPaths, sh
         return QueryResult.of(from_file(paths, None, str((uploads / name).resolve()), None, None), shown)
 
     assert torch.equal(ask(config, "plain.ckpt").prediction.columns(1, 1)["Head"], said("a/predict"))
-    with pytest.raises(InputError, match=r"names shutil\.rmtree, which is no part of `ltr`"):
+    with pytest.raises(InputError, match=r"names shutil\.rmtree at model\.loss, which is not a known Loss"):
         ask(config.replace("ltr.losses.CrossEntropy", "shutil.rmtree"))
     for wrong in (
         "[",

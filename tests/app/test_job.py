@@ -40,28 +40,28 @@ def ended(job: Job) -> Job:
 
 def test_commands_run_one_after_the_other(paths: AllowedPaths) -> None:
     job = paths.job("a")
-    start(job, [["--version"], ["--help"]])
+    start(paths, "a", [["test", "--help"], ["fit", "--help"]])
     assert ended(job).state == "finished"
-    assert "usage: ltr VERB" in job.log.partition("\n0.")[2]
-    assert job.command == "ltr --version && ltr --help"
+    assert "usage: ltr fit" in job.log.partition("usage: ltr test")[2]
+    assert job.command == "ltr test --help && ltr fit --help"
     assert [one.name for one in paths.jobs()] == ["a"]
 
 
 def test_the_first_failure_ends_it_with_its_sentence(paths: AllowedPaths) -> None:
     job = paths.job("a")
-    start(job, [["nonsense"], ["--help"]])
+    start(paths, "a", [["fit", "--nonsense", "1"], ["fit", "--help"]])
     assert ended(job).state == "failed"
-    assert job.failure.startswith("there is no verb nonsense")
+    assert job.failure.startswith("there is no option nonsense")
     assert "usage" not in job.log
 
 
-@pytest.mark.parametrize(("command", "there"), [("--version", False), ("nonsense", True)])
+@pytest.mark.parametrize(("command", "there"), [("fit --help", False), ("fit --nonsense 1", True)])
 def test_what_is_not_wanted_goes_when_all_is_well(paths: AllowedPaths, command: str, there: bool) -> None:
     weights = paths.runs / "last.ckpt"
     weights.parent.mkdir()
     weights.write_text("weights")
     job = paths.job("a")
-    start(job, [[command]], unwanted=[weights])
+    start(paths, "a", [command.split()], unwanted=[weights])
     ended(job)
     assert weights.exists() is there
 
@@ -71,7 +71,7 @@ def test_of_two_starts_one_runs(paths: AllowedPaths) -> None:
 
     def try_start() -> None:
         try:
-            start(paths.job("long"), [[*LONG.split(), "--runs", str(paths.runs)]])
+            start(paths, "long", [[*LONG.split(), "--runs", str(paths.runs)]])
         except InputError as error:
             refused.append(str(error))
 
@@ -93,7 +93,7 @@ def test_of_two_starts_one_runs(paths: AllowedPaths) -> None:
 
 def test_a_job_that_is_killed_from_outside_was_stopped(paths: AllowedPaths) -> None:
     job = paths.job("long")
-    start(job, [[*LONG.split(), "--runs", str(paths.runs)]])
+    start(paths, "long", [[*LONG.split(), "--runs", str(paths.runs)]])
     assert job.running
     os.kill(json.loads((job.folder / "state.json").read_text())["pid"], signal.SIGKILL)
     assert ended(job).state == "stopped"
@@ -104,7 +104,7 @@ def test_who_only_looks_is_not_taken_for_the_one_at_work(paths: AllowedPaths, mo
     monkeypatch.setattr(job_module, "WORKER_TIMEOUT", 30.0)
     job = paths.job("a")
     job.folder.mkdir(parents=True)
-    files.write_json(job.folder / "job.json", {"commands": [["--version"]], "unwanted": []})
+    files.write_json(job.folder / "job.json", {"commands": [["fit", "--help"]], "unwanted": []})
     for ask, answer in ((lambda: job.running, False), (lambda: job.work(exit_status), 0)):
         looker = FileLock(job.folder / "lock", thread_local=False)
         looker.acquire()
@@ -132,11 +132,11 @@ def test_a_run_that_another_command_works_on_is_left_alone(paths: AllowedPaths) 
     job = paths.job("study/ce-0")
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with job.locked():
-        files.write_json(job.folder / "job.json", {"commands": [["--version"]], "unwanted": []})
+        files.write_json(job.folder / "job.json", {"commands": [["fit", "--help"]], "unwanted": []})
         files.write_json(job.folder / "state.json", {"pid": bystander.pid, "step": 0, "code": None})
         assert job.running
         with pytest.raises(InputError, match="running already"):
-            start(job, [["--version"]])
+            start(paths, "study/ce-0", [["fit", "--help"]])
         with pytest.raises(InputError, match="stop that command"):
             job.stop()
         with pytest.raises(InputError, match="stop it first"):

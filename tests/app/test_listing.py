@@ -22,6 +22,7 @@ CONFIG = {
 def paths(tmp_path: Path) -> AllowedPaths:
     (tmp_path / "signs").mkdir()
     (tmp_path / "signs" / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    (tmp_path / "signs" / "metrics.csv").write_text("epoch,train/loss\n")
     return AllowedPaths(tmp_path)
 
 
@@ -42,7 +43,9 @@ def test_the_state_tells_stopped_trained_and_tested_apart(paths: AllowedPaths) -
     curves(paths, 30)
     assert cells(paths)["state"] == "trained"
     (paths.runs / "signs" / "test").mkdir()
-    (paths.runs / "signs" / "test" / "metrics.json").write_text(json.dumps({"top1": 0.5}))
+    (paths.runs / "signs" / "test" / "metrics.json").write_text(
+        json.dumps({"top1": 0.5, "counts": [3], "recall": [0.5], "classes": ["a"], "adjustments": [], "config": {}})
+    )
     assert cells(paths)["state"] == "tested"
     with paths.job("signs").locked():
         assert cells(paths)["state"] == "running"

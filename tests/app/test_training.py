@@ -39,7 +39,7 @@ def test_what_is_not_changed_is_not_said(paths: AllowedPaths) -> None:
 
 
 def test_a_change_reaches_the_training(paths: AllowedPaths) -> None:
-    values = {"model.loss.before.margin": 0.25, "data.imbalance": 0.01, "data.profile": "step"}
+    values = {"model.loss.before.margin": 0.25, "data.imbalance": 0.01, "data.tail": "step"}
     values |= {"model.optimizer.lr": 0.05, "model.schedule.milestones": "[0.5]", "model.optimizer.nesterov": True}
     fit, test = commands(paths, method="ldam_drw.yaml", values=values, name="x", seed=3)
     config = resolved(fit[1:])

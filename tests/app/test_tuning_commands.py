@@ -11,10 +11,10 @@ import torch
 import yaml
 from tiny import TINY
 
+from ltr.__main__ import main
 from ltr.app.allowed_paths import BEFORE, AllowedPaths
 from ltr.app.catalogue import architectures, tuning_data, tuning_losses
 from ltr.app.tuning import CONTROL, TuningForm, brief, proposed
-from ltr.cli import main
 from ltr.errors import InputError
 from ltr.run.folder import EvaluationResult
 
@@ -103,12 +103,12 @@ def test_data_are_those_of_the_base_or_others(paths: AllowedPaths) -> None:
     start = own.index("--data")
     expected = "--data DigitsLT --data.root data --data.imbalance 50.0 --data.tail exp --data.batch_size 32"
     assert own[start : start + 10] == expected.split()
-    other, *_ = TuningForm(base="base", name="tuned", kind="CIFAR10LT", imbalance=0.01, profile="step").commands(paths)
+    other, *_ = TuningForm(base="base", name="tuned", kind="CIFAR10LT", imbalance=0.01, tail="step").commands(paths)
     start = other.index("--data")
     expected = "--data CIFAR10LT --data.imbalance 100.0 --data.tail step --data.batch_size 512"
     assert other[start : start + 8] == expected.split()
     (paths.runs.parent / "mine").mkdir()
-    folder, *_ = TuningForm(base="base", name="tuned", kind="FolderLT", root="mine", profile="none").commands(paths)
+    folder, *_ = TuningForm(base="base", name="tuned", kind="FolderLT", root="mine", tail="none").commands(paths)
     assert after(folder, "--data.root") == str(Path("mine").resolve())
     assert after(folder, "--data.tail") == "none"
 
@@ -138,7 +138,7 @@ def test_a_file_of_weights_is_of_the_architecture_that_is_said(paths: AllowedPat
         ({"loss": "os.system"}, "unknown tuning loss"),
         ({"loss": "SupCon"}, "unknown tuning loss"),
         ({"kind": "LongTailed"}, "unknown data set"),
-        ({"kind": "DigitsLT", "profile": "--runs"}, "unknown shape of the tail"),
+        ({"kind": "DigitsLT", "tail": "--runs"}, "unknown shape of the tail"),
         ({"kind": "DigitsLT", "imbalance": 1}, "imbalance 1 is a balanced set"),
         ({"kind": "DigitsLT", "imbalance": "nan"}, "the imbalance factor must be a number above 0"),
         ({"kind": "DigitsLT", "imbalance": None}, "the imbalance factor must be a number above 0"),

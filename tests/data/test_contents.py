@@ -11,7 +11,7 @@ import torch
 from ltr.data.contents import BLOCK, contents
 from ltr.data.images import ImageFiles
 from ltr.errors import InputError
-from ltr.profile.facts import examine
+from ltr.profile.measures import examine
 
 
 def of(*files: bytes) -> list[int]:

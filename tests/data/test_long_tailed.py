@@ -14,7 +14,7 @@ from ltr import distributed
 from ltr.counts import fingerprint, per_class
 from ltr.data import CropFlip, DigitsLT, LongTailed, Synthetic
 from ltr.data.base import FeatureBank
-from ltr.data.resident import Resident
+from ltr.data.loaders import InMemoryLoader
 from ltr.errors import InputError
 from ltr.samplers import Power
 
@@ -224,14 +224,14 @@ def test_setup_happens_once() -> None:
 
 def test_the_sampler_is_the_one_asked_for() -> None:
     data = ready(sampler=lambda labels: Power(labels, q=0))
-    assert isinstance(data.train_dataloader(), Resident)
+    assert isinstance(data.train_dataloader(), InMemoryLoader)
     torch.testing.assert_close(data.sampler.q, 0)
     drawn = torch.cat([batch.labels for epoch in range(60) for batch in epoch_of(data, epoch)])
     shares = per_class(drawn, 5) / len(drawn)
     assert (shares - 0.2).abs().max() < 4 * (0.2 * 0.8 / len(drawn)) ** 0.5
 
 
-def epoch_of(data: LongTailed, epoch: int) -> Resident:
+def epoch_of(data: LongTailed, epoch: int) -> InMemoryLoader:
     """Return the training loader of an epoch."""
     data.set_epoch(epoch, 60)
     return data.train_dataloader()

@@ -94,7 +94,7 @@ def test_dirt_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["conflicting"] == [["train/apple/001.png (apple)", "train/berry/apple.png (berry)"]]
     assert found["leaked"] == [["train/apple/002.png", "test/apple/known.png"]]
     assert found["repeated"] == [["train/apple/000.png", "train/apple/copy.png"]]
-    assert found["aside"] == ["notes.txt", "train/apple/phone.HEIC"]
+    assert found["unused_files"] == ["notes.txt", "train/apple/phone.HEIC"]
     assert found["counts"] == {"train": [13, 9, 2], "test": [6, 5, 5]}
     assert (found["width"], found["height"]) == ([3, 14, 50], [9, 12, 40])
     assert found["kinds"] == {"PNG RGB": 38, "PNG 1": 1, "PNG I;16": 1}
@@ -102,8 +102,8 @@ def test_dirt_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     for part in (
         "4 files cannot be read to the end: train/apple/cut.jpg, train/apple/text.png,",
         "1 image under more than one class: train/apple/001.png (apple) = train/berry/apple.png (berry).",
-        "1 image both to train and to measure on, which flatters what is measured: train/apple/002.png = test/apple/kn",
-        "1 image more than once in a class, which so seems larger than it is: train/apple/000.png = train/apple/copy",
+        "1 image in training and in another split, which makes results too good: train/apple/002.png = test/apple/kn",
+        "1 image more than once in a class, which makes it look larger: train/apple/000.png = train/apple/copy",
         ".txt (1), .heic (1)",
         "The test split is not balanced",
     ):
@@ -113,7 +113,7 @@ def test_dirt_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the network was trained on 1 of")  # the leaked one that the profile names
-@pytest.mark.filterwarnings("ignore:.*files are no images and are left out")
+@pytest.mark.filterwarnings("ignore:.*files are not images and are left out")
 @pytest.mark.usefixtures("dirty")
 def test_the_commands_work_on_a_dirty_folder(capsys: pytest.CaptureFixture[str]) -> None:
     main(["profile", "my fruit"])
@@ -129,9 +129,11 @@ def test_the_commands_work_on_a_dirty_folder(capsys: pytest.CaptureFixture[str])
 @pytest.mark.usefixtures("home")
 def test_a_clean_folder_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
     found = profile("my fruit", "--output=profile")
-    assert not any(found[kind] for kind in ("unreadable", "conflicting", "leaked", "repeated", "aside", "untested"))
+    assert not any(
+        found[kind] for kind in ("unreadable", "conflicting", "leaked", "repeated", "unused_files", "untested")
+    )
     text = capsys.readouterr().out
-    assert "Nothing: all images can be read, and no two are equal." in text
+    assert "None: all images can be read, and no two are equal." in text
     assert "not balanced" not in text
     assert "| test images of a class | 5 |" in text
     assert printed(text)[0] == [
@@ -155,7 +157,7 @@ def test_a_kept_division_is_not_among_the_files_beside_the_images(tmp_path: Path
     draw(tmp_path / "mine", {"apple": 12, "berry": 5})
     FolderLT("mine").setup()
     assert (tmp_path / "mine" / "ltr_split_0.2_0.csv").is_file()
-    assert profile("mine")["aside"] == []
+    assert profile("mine")["unused_files"] == []
 
 
 def test_a_class_that_nothing_can_be_learned_of_comes_first(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,7 +166,8 @@ def test_a_class_that_nothing_can_be_learned_of_comes_first(home: Path, capsys: 
     found = profile("my fruit")
     assert (found["imbalance"], found["commands"]) == (None, [])
     assert (
-        "First mend cherry: a class needs an image to train on. Then profile the set again." in capsys.readouterr().out
+        "First repair cherry: a class needs an image to train on. Then profile the set again."
+        in capsys.readouterr().out
     )
 
 
@@ -173,7 +176,7 @@ def test_a_class_without_a_test_image_is_named(home: Path, capsys: pytest.Captur
         path.unlink()
     (home / "test" / "berry").rmdir()
     assert profile("my fruit")["untested"] == ["berry"]
-    assert "1 class without a test image, of whose recall nothing can be known: berry." in capsys.readouterr().out
+    assert "1 class without a test image, so their recall cannot be measured: berry." in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("home")
@@ -242,7 +245,7 @@ def test_the_network_fits_the_images(home: Path, monkeypatch: pytest.MonkeyPatch
     assert "--data.size 64" in commands
     assert "--model.backbone " not in commands
     draw(home / "train", {"apple": 40}, size=(200, 190))
-    assert "With one, say `--data.size 256 --data.crop 224 --model.backbone ResNet50`" in advice(home)[0]
+    assert "With one, pass `--data.size 256 --data.crop 224 --model.backbone ResNet50`" in advice(home)[0]
     _, commands = advice(home, "--data.size 100", size=100)
     assert "--data.size 64" not in commands
     assert "--model.backbone ResNet10" in commands
@@ -296,8 +299,8 @@ def test_thousands_of_classes() -> None:
     [
         ("", "name the data, such as `--data FolderLT --data.root my_images`"),
         ("--config gml.yaml", "name the data, such as"),
-        ("my_fruits", "my_fruits is not there, or no folder or .csv or .tsv or .parquet of images: mend the path"),
-        ("notes.txt", "notes.txt is not there, or no folder"),
+        ("my_fruits", "my_fruits is not a folder or .csv or .tsv or .parquet with images: correct the path"),
+        ("notes.txt", "notes.txt is not a folder"),
         ("--data FolderL", "did you mean FolderLT?"),
         ("--data FolderLT --data.root nowhere", "there is no folder nowhere"),
         ("void", "void holds 0 folders"),

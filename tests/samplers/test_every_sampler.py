@@ -10,7 +10,7 @@ import torch
 import ltr.samplers
 from ltr import distributed, seeds
 from ltr.contracts import Sampler
-from ltr.data.resident import Resident
+from ltr.data.loaders import InMemoryLoader
 
 SAMPLERS = [getattr(ltr.samplers, name) for name in ltr.samplers.__all__]
 COUNTS = [30, 9, 2]
@@ -71,7 +71,7 @@ def test_shards_are_disjoint_and_complete(kind: type[Sampler], world: int, label
     for rank in range(world):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         shards.append(list(sampler))
-        loader = Resident(labels, sampler, batch_size=4, images=torch.zeros(len(labels), 1))
+        loader = InMemoryLoader(labels, sampler, batch_size=4, images=torch.zeros(len(labels), 1))
         steps.append(len(list(loader)))
         assert steps[-1] == len(loader)
     # Each position of the draw lies in one shard, with those of its turn: the shards side by side are the draw again.

@@ -127,7 +127,7 @@ def test_the_network_sees_the_middle_and_the_training_a_crop(home: Path) -> None
     ]
     torch.testing.assert_close(plain, expected)
     assert data.prepare(stored, augment=True).shape[2:] == (6, 6)
-    with pytest.raises(InputError, match="cannot see 11 pixels of an image of 10"):
+    with pytest.raises(InputError, match="must be at least 1 and not exceed size"):
         FolderLT(str(home), size=10, crop=11)
 
 
@@ -160,8 +160,8 @@ def test_unreadable_files_are_all_counted_and_left_out_only_when_asked(home: Pat
         warnings.simplefilter("always")
         data = FolderLT(str(home), unreadable="skip")
     assert [str(note.message) for note in notes] == [
-        "2 files are no images and are left out: train/class 0/train 1.png, train/class 0/train 2.png.",
-        "1 files are no images and are left out: test/class 2/test 0.jpg.",
+        "2 files are not images and are left out: train/class 0/train 1.png, train/class 0/train 2.png.",
+        "1 files are not images and are left out: test/class 2/test 0.jpg.",
     ]
     assert data.counts == [7, 5, 3]
     data.setup()

@@ -1,7 +1,8 @@
-"""Sets whose images are files: found and counted first, decoded when they are needed."""
+"""Data sets of image files, which are listed and counted first and decoded later."""
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from abc import abstractmethod
 from pathlib import Path
@@ -11,42 +12,41 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ltr import files
 from ltr.contracts import Transform
 from ltr.counts import Tail
 from ltr.data.base import LongTailed, Split
 from ltr.data.class_folders import synthetic_images
-from ltr.data.divided import divided, keep
+from ltr.data.file_list import FileList, divided, keep
 from ltr.data.images import ImageFiles, unreadable
-from ltr.data.listing import Listing
-from ltr.data.packed import packed
 from ltr.data.transforms import CropFlip, ResizedCrop
 from ltr.errors import InputError
 from ltr.markdown import first
 
 FEW_SHOT = (
-    "{} is tested on none of the classes that it is trained on: so is a split for few-shot learning, whose classes are "
-    "new in testing. Put all images of a class into one folder, or all rows into one table, without splits."
+    "{} has no class in both its training and its test split, as in few-shot learning. "
+    "Put all images of a class into one folder, or all rows into one table, without splits."
 )
 
 
-class Listed(LongTailed):
-    """A set whose images are files of any size and kind, as long-tailed as it is or made so.
+class FileDataset(LongTailed):
+    """A data set of image files of any size and format, with its own class counts or made long-tailed.
 
-    Of every image the middle square is brought to one size. Where all of them fit into the given memory they are
-    decoded once and stay on the device as uint8 (10,000 images of 64 x 64 pixels are 123 MB); else worker processes
-    decode them anew in every epoch. Either way whole batches are cropped, augmented and normalised on the device.
+    The middle square of every image is resized to one size. If all images fit into `memory`, they are decoded once and
+    stay on the device as uint8 (10,000 images of 64 x 64 pixels take 123 MB); else worker processes decode them in
+    every epoch. Either way whole batches are cropped, augmented and normalised on the device.
 
-    A set without a test split is divided, class by class. A validation split that the set has is followed in training.
+    A set without a test split is split class by class. Training is measured on the validation split, if there is one.
 
     Args:
         root: folder of the files.
-        size: height and width in pixels to which every image is brought.
+        size: height and width in pixels to which every image is resized.
         crop: height and width that the network sees: at random places and scales in training, the middle in any
             evaluation; None for the whole image.
         memory: GiB up to which the images of the set are held in memory; 0 always decodes anew.
-        cache: folder in which decoded images are kept for the next run, where they are held in memory.
+        cache: folder in which decoded images are kept for the next run, if they are held in memory.
         workers: processes that decode; None for one per core.
-        unreadable: `refuse` files that are no images, or `skip` them, for which all files are read at the start.
+        unreadable: `refuse` files that are not images, or `skip` them; to skip, all files are read at the start.
         mean: means of the channels of pixels in [0, 1]; None for the usual ones of the set.
         std: their standard deviations.
         synthetic: folder with a folder of synthetic images per class, as `ltr synthesise` makes it, for training only;
@@ -84,7 +84,9 @@ class Listed(LongTailed):
         if not 0 < test_share < 1:
             raise InputError(f"test_share is a part of every class, such as 0.2; it cannot be {test_share:g}.")
         if size < 1 or (crop is not None and not 0 < crop <= size):
-            raise InputError(f"a network cannot see {crop} pixels of an image of {size}: `--data.size`, `--data.crop`.")
+            raise InputError(
+                f"crop ({crop}) must be at least 1 and not exceed size ({size}): set `--data.size` or `--data.crop`."
+            )
         self.home, self.size, self.crop = Path(root), size, crop
         self.memory, self.cache = memory, cache
         self.workers = workers
@@ -95,25 +97,25 @@ class Listed(LongTailed):
             self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
         self.complete()
         super().__init__(root, imbalance=imbalance, tail=tail, subset_seed=subset_seed, **others)
-        self.made: Listing | None = None
+        self.synthetic_files: FileList | None = None
         if synthetic is not None:
-            self.made = synthetic_images(Path(synthetic), self.classes)
-            self.synthetic = self.made.counts(len(self.classes))
+            self.synthetic_files = synthetic_images(Path(synthetic), self.classes)
+            self.synthetic = self.synthetic_files.counts(len(self.classes))
             self.counts = [count + made for count, made in zip(self.counts, self.synthetic, strict=True)]
 
     @abstractmethod
-    def find(self) -> tuple[dict[str, Listing], list[str]]:
+    def find(self) -> tuple[dict[str, FileList], list[str]]:
         """List the images of the splits that there are, of `train`, `val` and `test`, and the names of the classes.
 
         Raises:
-            InputError: where files are missing, or not as this kind of set has them.
+            InputError: if files are missing, or not as this kind of set has them.
         """
 
     def complete(self) -> None:
-        """See to it that there is something to train and something to test on.
+        """Draw a missing test split, and check that training and test splits are usable.
 
         Raises:
-            InputError: where a class has no training image, or an image is in two splits.
+            InputError: if a class has no training image, or an image is in two splits.
         """
         if "test" not in self.listings and "val" in self.listings:
             self.listings["test"] = self.listings.pop("val")
@@ -162,22 +164,22 @@ class Listed(LongTailed):
 
     def extended(self, split: Split) -> Split:
         """Return the training split with the synthetic images behind the real ones."""
-        if self.made is None:
+        if self.synthetic_files is None:
             return split
         assert isinstance(split.images, ImageFiles)
-        labels = torch.cat([split.labels, torch.from_numpy(self.made.labels)])
-        numbers = np.concatenate([split.indices, self.made.numbers])
-        return Split(split.images.followed_by(self.made.sources), labels, numbers)
+        labels = torch.cat([split.labels, torch.from_numpy(self.synthetic_files.labels)])
+        numbers = np.concatenate([split.indices, self.synthetic_files.numbers])
+        return Split(split.images.followed_by(self.synthetic_files.sources), labels, numbers)
 
     def names(self, name: str, split: Split) -> list[str]:
         """Return the names of the images of a split, and of the synthetic ones behind them."""
         assert isinstance(split.images, ImageFiles)
         listing = self.listings.get(name, self.listings["train"])  # what was carved out of it
-        known = [*listing.names, *(self.made.names if self.made else [])]
+        known = [*listing.names, *(self.synthetic_files.names if self.synthetic_files else [])]
         return [known[at] for at in split.images.positions]
 
-    def aside(self) -> list[str]:
-        """Return the files that lie among the images and are none of the set, where that can be told."""
+    def unused_files(self) -> list[str]:
+        """Return the files in the folders of the set that are not read, if the kind of set has any."""
         return []
 
     def setup(self, stage: str | None = None) -> None:
@@ -199,15 +201,43 @@ class Listed(LongTailed):
         return packed(images, Path(self.cache), f"{name} images") if self.cache else images.read(f"{name} images")
 
 
-def readable(listing: Listing, what: str) -> Listing:
-    """Return what can be read of a listing, with a note on what cannot.
+def readable(listing: FileList, what: str) -> FileList:
+    """Return the readable images of a list, with a warning about the others.
 
     Args:
         listing: the images.
-        what: shown beside the progress.
+        what: label of the progress bar.
     """
     broken = unreadable(listing.sources, what)
     if broken:
         names = first([listing.names[at] for at in broken])
-        warnings.warn(f"{len(broken)} files are no images and are left out: {names}.", stacklevel=2)
+        warnings.warn(f"{len(broken)} files are not images and are left out: {names}.", stacklevel=2)
     return listing.take(np.setdiff1d(np.arange(len(listing.names)), broken))
+
+
+def packed(images: ImageFiles, folder: Path, what: str) -> Tensor:
+    """Return images (N, 3, H, W) uint8 from a file in the folder, or read them and write it.
+
+    Args:
+        images: the files; if the time or size of one has changed, they are read again.
+        folder: folder of the packed files; any of them can be deleted at any time.
+        what: shown beside the progress of the reading.
+    """
+    path = folder / f"{fingerprint(images)}.npy"
+    if path.is_file():
+        return torch.from_numpy(np.load(path))
+    pixels = images.read(what)
+    files.replace(path, lambda temporary: np.save(temporary, pixels.numpy()))
+    return pixels
+
+
+def fingerprint(images: ImageFiles) -> str:
+    """Return a hash of the size, and of path, length and time of each file."""
+    digest = hashlib.sha256(str(images.size).encode())
+    for position in range(len(images)):
+        source = images.source(position)
+        if isinstance(source, str):
+            state = Path(source).stat()
+            source = f"{Path(source).resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0".encode()
+        digest.update(source)
+    return digest.hexdigest()[:32]
