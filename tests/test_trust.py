@@ -14,11 +14,11 @@ import torch
 import yaml
 
 from ltr import trust
+from ltr.__main__ import main
+from ltr.apart import apart
 from ltr.app.networks import network
 from ltr.app.place import Place
 from ltr.app.tuning import Wish
-from ltr.__main__ import main
-from ltr.cli.apart import apart
 from ltr.cli.command import Command
 from ltr.contracts import Loss
 from ltr.errors import InputError

@@ -13,9 +13,9 @@ import docstring_parser
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
+from ltr.apart import apart
 from ltr.app.field import NONE, Field
 from ltr.cli import catalogue
-from ltr.cli.apart import apart
 from ltr.cli.command import Command
 from ltr.methods import Method
 

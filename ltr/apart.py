@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 
 from ltr import seeds
-from ltr.cli.sentences import sentences
+from ltr.sentences import sentences
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 REMARKS = (
