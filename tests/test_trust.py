@@ -16,9 +16,9 @@ import yaml
 from ltr import trust
 from ltr.__main__ import main
 from ltr.apart import apart
+from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.networks import network
-from ltr.app.place import Place
-from ltr.app.tuning import Wish
+from ltr.app.tuning import TuningForm
 from ltr.cli.command import Command
 from ltr.contracts import Loss
 from ltr.errors import InputError
@@ -130,7 +130,7 @@ def opened(source: str, text: str, content: dict[str, Any], home: Path) -> None:
     if source in ("upload", "page"):
         network(file, trusted=source == "page")
     elif source == "tuning":
-        Wish(base="run").start(Place(home))
+        TuningForm(base="run").start(AllowedPaths(home))
     elif source in ("export", "push"):
         more = ["--to", "u/n", "--license", "mit", "--folder", "pushed"] if source == "push" else []
         main([source, "--ckpt_path", str(file), *more])

@@ -15,11 +15,27 @@ from ltr.contracts import Preprocessing
 from ltr.errors import InputError
 from ltr.methods import Method, Tuning
 
-COOLEST, WARMEST = 0.1, 10.0  # temperatures that may be asked for
+COOLEST, WARMEST = 0.1, 10.0  # temperatures that the page allows
 
 
-class Answer(NamedTuple):
-    """What a network says of some images, before any temperature.
+class Look(NamedTuple):
+    """What a network must be shown.
+
+    Attributes:
+        size: height and width to which the middle square of an image is brought.
+        crop: height and width of the middle of it that the network sees; None for the whole.
+        mean: means of the channels of pixels in [0, 1].
+        std: their standard deviations.
+    """
+
+    size: int
+    crop: int | None
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class Prediction(NamedTuple):
+    """The logits of a network for some images, before any temperature.
 
     Attributes:
         logits: (B, C) of its head.
@@ -30,20 +46,18 @@ class Answer(NamedTuple):
     old: Tensor | None
 
     def columns(self, t_new: float, t_old: float) -> dict[str, Tensor]:
-        """Return the probabilities (B, C) of each head and of both together, by what they are called.
+        """Return the probabilities (B, C) of each head and of their ensemble, by title.
 
         Args:
             t_new: temperature of the head.
             t_old: temperature of the head that was replaced, where there was one.
 
         Raises:
-            InputError: where these are no temperatures.
+            InputError: if a temperature is out of range.
         """
         for temperature in (t_new, t_old):
             if not COOLEST <= temperature <= WARMEST:
-                raise InputError(
-                    f"a temperature lies between {COOLEST:g} and {WARMEST:g}; it cannot be {temperature:g}."
-                )
+                raise InputError(f"a temperature must be between {COOLEST:g} and {WARMEST:g}, not {temperature:g}.")
         new = self.logits / t_new
         if self.old is None:
             return {"Head": new.softmax(1)}
@@ -83,18 +97,18 @@ class Network:
         return self.look.cropped(images)
 
     @torch.no_grad()
-    def answer(self, images: Tensor) -> Answer:
-        """Answer images (B, 3, size, size) uint8 as `ltr predict` does: normalised, in its precision.
+    def predict(self, images: Tensor) -> Prediction:
+        """Return the logits for images (B, 3, size, size) uint8, as `ltr predict` computes them.
 
         Raises:
-            InputError: where what it says is no number.
+            InputError: if a logit is not finite.
         """
         plugin, device = self.trainer.precision_plugin, self.trainer.strategy.root_device
         ready = plugin.convert_input(self.look(images.to(device)))
         with plugin.forward_context():
             output = self.method.adjusted(self.method(ready))
             old = TemperatureEnsemble.old_logits(self.method, output.features).cpu() if self.tuned else None
-        answer = Answer(output.logits.float().cpu(), old)
-        if not all(logits.isfinite().all() for logits in answer if logits is not None):
-            raise InputError("what this network says is no number: its weights, or its normalisation, are damaged.")
-        return answer
+        prediction = Prediction(output.logits.float().cpu(), old)
+        if not all(logits.isfinite().all() for logits in prediction if logits is not None):
+            raise InputError("the logits of this network are not finite: its weights or its normalisation are damaged.")
+        return prediction

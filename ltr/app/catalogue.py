@@ -1,41 +1,95 @@
-"""What there is to choose from, as the folder of the configs has it."""
+"""The parts that the forms of the page offer, found in the packages of `ltr` by their kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
 
+import torch
+
+from ltr import backbones, data, heads, losses
+from ltr.cli import catalogue
+from ltr.contracts import Backbone, Output
+from ltr.counts import Tail
+from ltr.data import HubLT, Listed, LongTailed, Synthetic
 from ltr.errors import InputError, did_you_mean
-from ltr.run import lookup
-from ltr.run.recipe import GROUPS, Recipe
+
+Part = Mapping[str, Any] | str | None  # of a config: a class with its arguments, a class, nothing
+TAILS: tuple[str, ...] = get_args(Tail)  # shapes of the tail
 
 
-def methods() -> dict[str, str]:
-    """Return the configs that train, by the sentence that each says of itself."""
-    home = lookup.folder("configs")
-    read = [Recipe.read(path, home / "base.yaml") for path in sorted(home.glob("*.yaml")) if path.stem != "base"]
-    order = list(GROUPS.values())
-    found = sorted((one for one in read if one.group != GROUPS["test"]), key=lambda one: order.index(one.group))
-    return {label(one): one.name for one in found}
+def parts(base: type[Any]) -> dict[str, type[Any]]:
+    """Return the classes of a kind by name: those of `ltr`, and torch's optimizers."""
+    found = catalogue.parts(base)
+    return {name: kind for name, kind in found.items() if kind.__module__.startswith(("ltr.", "torch.optim."))}
 
 
-def others(folder: str) -> dict[str, str]:
-    """Return the configs of a folder, `data` or `recipes`, by the sentence that each says of itself."""
-    home = lookup.folder("configs")
-    read = [Recipe.read(path, home / "base.yaml") for path in sorted((home / folder).glob("*.yaml"))]
-    return {label(one): f"{folder}/{one.name}" for one in read}
+def part(name: str) -> type[Any] | None:
+    """Return the class of that name, of any kind; None if there is none."""
+    return next((kinds[name] for kinds in map(parts, catalogue.ROOMS) if name in kinds), None)
 
 
-def label(recipe: Recipe) -> str:
-    """Return how a config stands in a list."""
-    return f"{recipe.name.removesuffix('.yaml')}: {recipe.title}"
+def class_of(part: Part) -> type[Any] | None:
+    """Return the class that a part of a config names, if it is one of `ltr`."""
+    path = str(part.get("class_path") if isinstance(part, Mapping) else part)
+    names = {package: path.removeprefix(f"{package.__name__}.") for package in (backbones, data, heads, losses)}
+    return next((getattr(package, name) for package, name in names.items() if name in package.__all__), None)
 
 
-def known(name: str, names: Iterable[str], what: str = "config") -> str:
-    """Return a name that is one of those there are.
+def architectures() -> list[str]:
+    """Return the backbones that need no arguments, so that a file of weights without a config is enough."""
+    return [name for name in backbones.__all__ if name in parts(Backbone) and needs_nothing(getattr(backbones, name))]
+
+
+def needs_nothing(kind: type[Any]) -> bool:
+    """Tell whether a class can be instantiated without arguments."""
+    return all(
+        parameter.default is not parameter.empty or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        for parameter in inspect.signature(kind).parameters.values()
+    )
+
+
+def published_data() -> dict[str, type[LongTailed]]:
+    """Return the data sets with a fixed size and normalisation, by their titles."""
+    return {kind.name: kind for kind in data_classes() if kind.name}
+
+
+def tuning_data() -> dict[str, type[LongTailed]]:
+    """Return the data sets whose images are in a folder or in the package, by the names of their classes."""
+    return {kind.__name__: kind for kind in data_classes() if kind not in (LongTailed, Listed, HubLT, Synthetic)}
+
+
+def data_classes() -> list[type[LongTailed]]:
+    """Return the public data modules, in the order of `ltr.data`."""
+    kinds = [getattr(data, name) for name in data.__all__]
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, LongTailed)]
+
+
+def tuning_losses() -> list[str]:
+    """Return the losses that need only the counts and the logits of one classifier, GML first."""
+    output, labels = Output(torch.zeros(2, 2), torch.zeros(2, 2)), torch.tensor([0, 1])
+    found = []
+    for name in losses.__all__:
+        try:
+            getattr(losses, name)(torch.tensor([2, 1]))(output, labels)
+        except InputError:  # it needs several experts, or embeddings
+            continue
+        found.append(name)
+    return sorted(found, key=lambda name: (name != "GML", name.lower()))
+
+
+def one_of(name: str, names: Iterable[str], kind: str) -> str:
+    """Return the name if it is one of these names.
+
+    Args:
+        name: as the browser sent it.
+        names: those allowed.
+        kind: what they are names of, for the error.
 
     Raises:
-        InputError: where it is not.
+        InputError: if it is none of them.
     """
-    if name not in (there := list(names)):
-        raise InputError(f"there is no {what} {name}{did_you_mean(str(name), there)}")
+    if name not in (known := list(names)):
+        raise InputError(f"unknown {kind} {name}{did_you_mean(str(name), known)}")
     return name

@@ -1,4 +1,4 @@
-"""The tab that tunes a classifier and compares, and compares finished runs."""
+"""The tab that tunes a classifier and compares it with its base, and compares finished runs."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from typing import Any
 
 import gradio as gr
 
-from ltr.app.job import Job, typed
-from ltr.app.offers import filled, offered, tested, tunable, tunings
-from ltr.app.place import Place
-from ltr.app.state import course
-from ltr.app.told import told
-from ltr.app.tuning_form import OWN, form, slider
+from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.show_errors import show_errors
+from ltr.app.tuning_form import OWN, filled, form, offered, slider, tested, tunable, tunings
+from ltr.app.watch import course
+from ltr.app.worker import start
 from ltr.errors import InputError
 from ltr.html.markup import sentence
 from ltr.run.folder import RunFolder
+from ltr.run.job import shell
 
 TUNE, RUNS = "Tune and compare", "Compare finished runs"
 PULSE = 1.5  # seconds between two looks at a job
-TAIL = 20_000  # letters of a log
+LOG_CHARACTERS = 20_000
+# What the commands of a tuning do, in their order.
+STEPS = ("tuning", "testing it", "saving the base network", "testing it", "testing it with logit adjustment")
 ABOUT = (
-    "Retrain the classifier of a trained network and see what every class gains or loses: against the network as it "
-    "was, and against post-hoc logit adjustment, the control that costs no training."
+    "Retrain the classifier of a trained network and see what each class gains or loses, compared with the network "
+    "before and with post-hoc logit adjustment, a control that needs no training."
 )
 HONEST = (
-    "A dot for each temperature of the old head, the new one's as it is set. Temperatures chosen by looking at these "
-    "figures are chosen on the test images: they show what the two heads can trade and are not for reporting. "
-    "`matched` chooses on the training images, `fitted` on a validation split."
+    "Each dot is a temperature of the old head; the temperature of the new head is that of the slider. Do not report "
+    "temperatures chosen from this figure: it is computed on the test images. `matched` chooses temperatures on the "
+    "training images, `fitted` on a validation split."
 )
-ASKING = "Asking both heads about the test images; this takes a while the first time."
+COMPUTING = "Computing the logits of both heads for the test images; this takes a while the first time."
 FILES = {
     "recall": "Recalls (PNG)",
     "trade_off": "Trade-off (PNG)",
@@ -40,53 +42,53 @@ FILES = {
 }
 
 
-def compare(place: Place, tab: gr.Tab) -> None:
+def compare(paths: AllowedPaths, tab: gr.Tab) -> None:
     """Fill the tab.
 
     Args:
-        place: where the page may read and write.
-        tab: the tab. Its lists are filled when it is opened, and nothing can be chosen or started before they are.
+        paths: that the page may read and write.
+        tab: the tab. Its lists are filled when it is opened; nothing can be chosen or started before.
     """
     with gr.Column(elem_id="compare"):
         gr.Markdown(ABOUT)
         mode = gr.Radio(
-            [TUNE, RUNS], value=TUNE, label="What to compare", info="A tuning with its base, or any results."
+            [TUNE, RUNS], value=TUNE, label="What to compare", info="A tuning and its base, or finished runs."
         )
         with gr.Column() as tune:
             fields, upload, others = form()
-            start = gr.Button(TUNE, variant="primary", interactive=False)
-            chosen = gr.Dropdown([], label="Tuning", info="Those started here, the latest first.", interactive=False)
+            button = gr.Button(TUNE, variant="primary", interactive=False)
+            chosen = gr.Dropdown([], label="Tuning", info="Started here, newest first.", interactive=False)
             status = gr.HTML()
             stop = gr.Button("Stop", variant="stop", visible=False)
             with gr.Accordion("Commands and log", open=False):
-                commands = gr.Code(label="The same at the command line", language="shell", lines=1, wrap_lines=True)
-                log = gr.Textbox(label="Log", info="What the commands print.", lines=8, max_lines=16, interactive=False)
+                commands = gr.Code(label="As commands", language="shell", lines=1, wrap_lines=True)
+                log = gr.Textbox(label="Log", info="Output of the commands.", lines=8, max_lines=16, interactive=False)
         with gr.Column(visible=False) as finished:
             runs = gr.Dropdown(
                 [],
                 multiselect=True,
                 label="Runs",
-                info="Two or more that were tested; the first is drawn as bars.",
+                info="Two or more tested runs; the first is drawn as bars.",
                 interactive=False,
             )
         table, bars = gr.HTML(), gr.HTML()
         with gr.Column(visible=False) as weighing:
-            gr.Markdown("### Both heads together")
+            gr.Markdown("### Ensemble of both heads")
             with gr.Row():
                 powers = [slider("new", 0), slider("old", 1)]
             curve = gr.HTML()
-            point = gr.Code(label="This point at the command line", language="shell", lines=1, wrap_lines=True)
+            point = gr.Code(label="This point as a command", language="shell", lines=1, wrap_lines=True)
         with gr.Row(visible=False) as downloads:
             kept = {key: gr.DownloadButton(title, size="sm") for key, title in FILES.items()}
     timer, seen, over = gr.Timer(PULSE, active=False), gr.State(), gr.State()
 
     def on(triggers: Any, function: Any, inputs: Any, outputs: Any, **options: Any) -> Any:
-        return gr.on(triggers, told(functools.partial(function, place)), inputs, outputs, **options)
+        return gr.on(triggers, show_errors(functools.partial(function, paths)), inputs, outputs, **options)
 
-    # What is chosen while an answer is on its way is answered, too.
+    # A change during a running event starts another event after it.
     quiet: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
-    form_lists = [fields[key] for key in ("base", "architecture", "kind", "profile", "loss")]
-    on(tab.select, offered, [fields["base"], chosen], [*form_lists, start, chosen, runs], **quiet)
+    form_lists = [fields[key] for key in ("base", "architecture", "kind", "tail", "loss")]
+    on(tab.select, offered, [fields["base"], chosen], [*form_lists, button, chosen, runs], **quiet)
     on(fields["base"].focus, tunable, [], fields["base"], **quiet)
     on(runs.focus, tested, [], runs, **quiet)
     naming = [fields[key] for key in ("base", "file", "loss")]
@@ -98,7 +100,7 @@ def compare(place: Place, tab: gr.Tab) -> None:
     )
 
     live = [status, stop, commands, log, timer, seen, over]
-    on(start.click, functools.partial(started, tuple(fields)), list(fields.values()), chosen, show_progress="hidden")
+    on(button.click, functools.partial(started, tuple(fields)), list(fields.values()), chosen, show_progress="hidden")
     on(chosen.change, watched, chosen, live, **quiet)
     on(timer.tick, watched, [chosen, seen], live, show_progress="hidden")
     on(stop.click, stopped, chosen, [])
@@ -106,78 +108,76 @@ def compare(place: Place, tab: gr.Tab) -> None:
     what = [mode, chosen, runs]
     parts = [table, bars, weighing, curve, point, downloads, *kept.values()]
     again = [table, curve, point, *kept.values()]
-    told_weighed = told(functools.partial(weighed, place))
+    show_weighed = show_errors(functools.partial(weighed, paths))
     on([over.change, mode.change, runs.change], shown, what, parts, **quiet).success(
-        told_weighed, [*what, *powers], again, show_progress_on=curve
+        show_weighed, [*what, *powers], again, show_progress_on=curve
     )
     moved = [power.change for power in powers]
-    gr.on(moved, told_weighed, [*what, *powers], again, show_progress_on=curve, trigger_mode="always_last")
+    gr.on(moved, show_weighed, [*what, *powers], again, show_progress_on=curve, trigger_mode="always_last")
 
 
-def started(keys: Sequence[str], place: Place, *values: Any) -> Any:
+def started(keys: Sequence[str], paths: AllowedPaths, *values: Any) -> Any:
     """Start a tuning and show it."""
-    from ltr.app.tuning import Wish
+    from ltr.app.tuning import TuningForm
 
-    said: dict[str, Any] = {key: "" if value is None else value for key, value in zip(keys, values, strict=True)}
-    wish = Wish(**said | {"kind": "" if said["kind"] == OWN else said["kind"]})
-    Job.of(place, wish.name).start(wish.commands(place))
-    return gr.Dropdown([job.name for job in tunings(place)], value=wish.name)
+    filled: dict[str, Any] = {key: "" if value is None else value for key, value in zip(keys, values, strict=True)}
+    form = TuningForm(**filled | {"kind": "" if filled["kind"] == OWN else filled["kind"]})
+    start(paths, form.name, form.commands(paths))
+    return gr.Dropdown([job.name for job in tunings(paths)], value=form.name)
 
 
-def stopped(place: Place, name: str | None) -> None:
+def stopped(paths: AllowedPaths, name: str | None) -> None:
     """Stop a tuning."""
-    Job.of(place, place.new(name or "").name).stop()
+    paths.job(paths.new(name or "").name).stop()
 
 
-def watched(place: Place, name: str | None, seen: Any = None) -> list[Any]:
-    """Show how far a tuning is; nothing where nothing is new.
+def watched(paths: AllowedPaths, name: str | None, seen: Any = None) -> list[Any]:
+    """Show the progress of a tuning, if it has changed.
 
     Args:
-        place: where it is.
+        paths: with the folder of the runs.
         name: of its run.
-        seen: what was shown last.
+        seen: the state that was shown last.
 
     Returns:
-        Status, button to stop, commands, log, timer, what is shown now, and what is over.
+        Status, button to stop, commands, log, timer, the state that is shown now, the state of the results.
     """
-    from ltr.app.tuning import STEPS
-
     if not name:
         return ["", gr.Button(visible=False), "", "", gr.Timer(active=False), None, None]
-    job = Job.of(place, place.new(name).name)
+    job = paths.job(paths.new(name).name)
     state, log = job.state, job.folder / "log.txt"
     now = (name, state, job.step, log.stat().st_mtime_ns if log.is_file() else 0)
     if now == seen:
         return [gr.skip()] * 7
     running = state == "running"
     return [
-        course(job, STEPS[-len(job.commands) :]),  # one that was resumed has the last of them
+        course(job, STEPS[-len(job.commands) :]),  # a resumed job has only the last commands
         gr.Button(visible=running),
-        "\n".join(typed([words]) for words in job.commands),
-        job.log[-TAIL:],
+        "\n".join(shell([words]) for words in job.commands),
+        job.log[-LOG_CHARACTERS:],
         gr.Timer(active=running),
         now,
         (name, state),
     ]
 
 
-def compared(place: Place, mode: str, name: str | None, runs: Sequence[str] | None) -> Any:
-    """Return the comparison that is asked for, None where there is nothing to compare yet."""
+def compared(paths: AllowedPaths, mode: str, name: str | None, runs: Sequence[str] | None) -> Any:
+    """Return the chosen comparison; None if there is nothing to compare yet."""
     from ltr.app.comparison import of_runs, of_tuning
 
     if mode == TUNE:
-        there = name and RunFolder(place.new(name)).tested()
-        return of_tuning(place, name or "") if there and not Job.of(place, name or "").running else None
-    return of_runs(place, runs or ()) if runs and len(runs) > 1 else None
+        there = name and RunFolder(paths.new(name)).tested()
+        return of_tuning(paths, name or "") if there and not paths.job(name or "").running else None
+    return of_runs(paths, runs or ()) if runs and len(runs) > 1 else None
 
 
-def shown(place: Place, mode: str, name: str | None, runs: Sequence[str] | None) -> list[Any]:
-    """Show a comparison, as far as results tell.
+def shown(paths: AllowedPaths, mode: str, name: str | None, runs: Sequence[str] | None) -> list[Any]:
+    """Show the results of a comparison.
 
     Returns:
-        Table, figures, column of the two heads, their curve and command, row of the downloads, and each of these.
+        Table, figures, column of the ensemble, its curve and its command, row of the downloads, each download.
     """
-    if (found := compared(place, mode, name, runs)) is None:
+    if (found := compared(paths, mode, name, runs)) is None:
         hint = sentence("Choose two runs or more.") if mode == RUNS else ""
         return [hint, "", gr.Column(visible=False), "", "", gr.Row(visible=False), *[None] * len(FILES)]
     weighs = found.tuned is not None
@@ -185,39 +185,36 @@ def shown(place: Place, mode: str, name: str | None, runs: Sequence[str] | None)
         found.table(),
         found.pictures(),
         gr.Column(visible=weighs),
-        sentence(ASKING, kind="note") if weighs else "",
+        sentence(COMPUTING, kind="note") if weighs else "",
         "",
         gr.Row(visible=True),
-        *buttons(found.keep(place)),
+        *buttons(found.keep(paths)),
     ]
 
 
-def weighed(place: Place, mode: str, name: str | None, runs: Sequence[str] | None, new: float, old: float) -> list[Any]:
-    """Show both heads of a tuned run together.
+def weighed(
+    paths: AllowedPaths, mode: str, name: str | None, runs: Sequence[str] | None, new: float, old: float
+) -> list[Any]:
+    """Show the ensemble of both heads of a tuned run.
 
     Returns:
-        Table, curve, command, and the downloads.
+        Table, curve, command, each download.
     """
-    from ltr.app.heads import temperature
-
-    found = compared(place, mode, name, runs)
+    found = compared(paths, mode, name, runs)
     if found is None or found.tuned is None:
         return [gr.skip()] * (3 + len(FILES))
-    t_new, t_old = temperature(new), temperature(old)
     try:
-        found = found.at(t_new, t_old)
+        found = found.at_powers(new, old)
     except InputError as error:
         return [gr.skip(), sentence(str(error), kind="missing"), *[gr.skip()] * (1 + len(FILES))]
-    words = ["test", "--ckpt_path", str(found.tuned), "--config", "ensemble.yaml", "--evaluation", "ensemble"]
-    words += ["--trainer.callbacks.t_new", f"{t_new:.10g}", "--trainer.callbacks.t_old", f"{t_old:.10g}"]
     return [
         found.table(),
         found.weighing() + sentence(HONEST, kind="note"),
-        typed([words]),
-        *buttons(found.keep(place)),
+        shell([found.command]),
+        *buttons(found.keep(paths)),
     ]
 
 
 def buttons(made: Mapping[str, Path]) -> list[gr.DownloadButton]:
-    """Return what downloads the files that were made."""
+    """Return the buttons that download these files."""
     return [gr.DownloadButton(value=made.get(key), interactive=key in made) for key in FILES]

@@ -1,4 +1,4 @@
-"""Results side by side: a table, figures, and files to keep."""
+"""Compare evaluations: a table, figures, and files to download."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ltr import files, plots
-from ltr.app.drawing import drawing
-from ltr.app.heads import curve_of, heads_of
-from ltr.app.place import Place
-from ltr.app.tuning import BEFORE, CONTROL
+from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.app.figures import drawing
+from ltr.app.heads import curve_of, heads_of, temperature
+from ltr.app.tuning import CONTROL
 from ltr.counts import by_count
 from ltr.errors import InputError
 from ltr.html.markup import picture, sentence, table
@@ -27,7 +27,7 @@ from ltr.run.folder import METRICS, TEST, EvaluationResult, RunFolder
 
 OLD, NEW, ADJUSTED = "before", "after", "control"
 MOST = 12
-KEPT = 86400.0  # seconds that a file waits to be downloaded
+KEPT = 86400.0  # seconds that a file can be downloaded
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,14 @@ class Comparison:
     """Evaluations by the names they have in tables and figures.
 
     Attributes:
-        title: what it is of, for the names of files.
+        title: for the names of the files.
         rows: the evaluations, in order.
         drawn: those whose recalls are in the figure.
-        tuned: the run whose two heads can be weighed against each other, None where none has two.
-        whose: what stands before the two heads in tables, where there are several runs.
-        ensemble: both heads together, where they were asked.
-        curve: the measures of both together at every temperature of the old head, likewise.
+        tuned: a run with an old and a new head, which can be combined; None if there is none.
+        whose: prefix of the ensemble's name in tables of several runs.
+        ensemble: the ensemble of both heads, once its temperatures are chosen.
+        curve: the measures of the ensemble at every temperature of the old head, likewise.
+        temperatures: those of the new and the old head, likewise.
     """
 
     title: str
@@ -51,27 +52,39 @@ class Comparison:
     whose: str = ""
     ensemble: tuple[str, EvaluationResult] | None = None
     curve: Sequence[Mapping[str, float]] = ()
+    temperatures: tuple[float, float] = (1.0, 1.0)
 
     @property
     def all(self) -> dict[str, EvaluationResult]:
-        """The evaluations, the ensemble included."""
+        """The evaluations, including the ensemble."""
         return dict([*self.rows.items(), *([self.ensemble] if self.ensemble else [])])
 
     def at(self, t_new: float, t_old: float) -> Comparison:
-        """Return the same with both heads of the tuned run together, at two temperatures.
+        """Return the comparison with the ensemble of both heads at two temperatures.
 
         Raises:
-            InputError: where they cannot be asked.
+            InputError: if the run cannot be evaluated.
         """
         if self.tuned is None:
             return self
         measures = heads_of(self.tuned).at(t_new, t_old)
         name = f"{self.whose}both heads (t_new {t_new:.3g}, t_old {t_old:.3g})"
         ensemble = name, EvaluationResult("ensemble", self.tuned, measures)
-        return replace(self, ensemble=ensemble, curve=curve_of(self.tuned, t_new))
+        return replace(self, ensemble=ensemble, curve=curve_of(self.tuned, t_new), temperatures=(t_new, t_old))
+
+    def at_powers(self, new: object, old: object) -> Comparison:
+        """Return `at` for temperatures given as powers of two, as the sliders do."""
+        return self.at(temperature(new), temperature(old))
+
+    @property
+    def command(self) -> list[str]:
+        """The arguments of `ltr` that test this ensemble."""
+        t_new, t_old = self.temperatures
+        words = ["test", "--ckpt_path", str(self.tuned), "--config", "ensemble.yaml", "--evaluation", "ensemble"]
+        return [*words, "--trainer.callbacks.t_new", f"{t_new:.10g}", "--trainer.callbacks.t_old", f"{t_old:.10g}"]
 
     def table(self) -> str:
-        """Return the nine figures of every row, and a warning where they must not be compared."""
+        """Return nine measures of every row, with a warning if they cannot be compared."""
         keys = [measure.key for measure in shown("main")]
         rows = [[name, *(written(key, one.metrics.get(key)) for key in keys)] for name, one in self.all.items()]
         warning = clash(self.rows) or splits_differ(self.rows.values())
@@ -97,12 +110,12 @@ class Comparison:
         return plots.trade_off(self.curve, points, (name, here.metrics))
 
     def weighing(self) -> str:
-        """Return the trade-off for the page."""
+        """Return the trade-off as HTML."""
         with drawing():
             return picture(self.trade_off(), "top-1 against harmonic mean and lowest recall")
 
     def pictures(self) -> str:
-        """Return the figures of the classes for the page, or why there are none."""
+        """Return the recalls of the classes as HTML; empty if the rows cannot be compared."""
         if clash(self.rows):
             return ""
         with drawing():
@@ -114,16 +127,16 @@ class Comparison:
             text += sentence(f"The figure shows {', '.join(self.drawn)}; all are in the CSV.", kind="note")
         return text
 
-    def keep(self, place: Place) -> dict[str, Path]:
-        """Write the figures and the numbers as files to download.
+    def keep(self, paths: AllowedPaths) -> dict[str, Path]:
+        """Write figures and numbers as files to download.
 
         Args:
-            place: where to.
+            paths: with the folder of the downloads.
 
         Returns:
-            The files: `recall` and `trade_off` (PNG), `recalls` and `figures` (CSV), those that there are.
+            The files: `recall` and `trade_off` (PNG), `recalls` and `figures` (CSV), as far as there are any.
         """
-        home = place.own / "downloads"
+        home = paths.own / "downloads"
         for old in home.glob("*"):
             if time.time() - old.stat().st_mtime > KEPT:
                 old.unlink(missing_ok=True)
@@ -143,7 +156,7 @@ class Comparison:
         return made
 
     def by_class(self) -> list[dict[str, object]]:
-        """Return a row for every class, from the most to the fewest training images."""
+        """Return a row per class, the most frequent first."""
         of = next(iter(self.rows.values()))
         return [
             {"class": of.classes[label], "training_images": of.counts[label]}
@@ -153,18 +166,18 @@ class Comparison:
 
 
 def cell(value: object) -> object:
-    """Return what a cell of a CSV holds: nothing where nothing was measured."""
+    """Return the content of a cell of a CSV: empty if nothing was measured."""
     return "" if value is None else value
 
 
-def of_tuning(place: Place, name: str) -> Comparison:
-    """Return a tuning against the network as it was, with and without logit adjustment.
+def of_tuning(paths: AllowedPaths, name: str) -> Comparison:
+    """Compare a tuning with the network before, with and without logit adjustment.
 
     Raises:
-        InputError: where there is no result yet, or its files are damaged.
+        InputError: if there is no result yet, or its files are damaged.
     """
-    after = place.new(name)
-    before = place.runs / (name + BEFORE)
+    after = paths.new(name)
+    before = paths.runs / (name + BEFORE)
     homes = {OLD: before / TEST, NEW: after / TEST, ADJUSTED: before / CONTROL}
     found = {row: EvaluationResult.read(home) for row, home in homes.items() if (home / METRICS).is_file()}
     if NEW not in found:
@@ -176,19 +189,19 @@ def of_tuning(place: Place, name: str) -> Comparison:
     return Comparison(name, rows, drawn, after)
 
 
-def of_runs(place: Place, chosen: Sequence[str]) -> Comparison:
-    """Return finished runs side by side.
+def of_runs(paths: AllowedPaths, chosen: Sequence[str]) -> Comparison:
+    """Compare tested runs.
 
     Raises:
-        InputError: where there are fewer than two or too many, one was never tested, or files are damaged.
+        InputError: if there are fewer than two or too many, one was never tested, or files are damaged.
     """
     chosen = list(dict.fromkeys(chosen))
     if not 2 <= len(chosen) <= MOST:
         raise InputError(f"choose 2 to {MOST} runs; these are {len(chosen)}.")
-    runs = names([RunFolder(place.run(name)) for name in chosen])
+    runs = names([RunFolder(paths.run(name)) for name in chosen])
     rows = {name: run.main for name, run in runs.items() if run.main is not None}
     if len(rows) < len(runs):
-        raise InputError(f"{min(runs.keys() - rows.keys())} was never tested: `ltr test` brings its figures.")
+        raise InputError(f"{min(runs.keys() - rows.keys())} was never tested: run `ltr test` first.")
     tuned = (name for name, one in rows.items() if "old_recall" in one.metrics)
     weighed = next((name for name in tuned if runs[name].checkpoint.is_file()), None)
     found = Comparison("_".join(rows), rows, list(rows)[: figures.SERIES])

@@ -1,4 +1,4 @@
-"""The two heads of a tuned run and what they say together, at any temperatures."""
+"""The two heads of a tuned run, and their ensemble at any temperatures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ltr.methods import Tuning
 from ltr.metrics import Recall, Report, Scores, harmonic_mean, lowest
 from ltr.run import lookup
 
-KEPT = 3  # runs, 8 MB each on CIFAR-100
+KEPT = 3  # runs in the cache, 8 MB each on CIFAR-100
 REACH, STEP = 4.25, 0.25  # of the temperatures, as powers of two: .05 to 19
 LOCK = Lock()
 
 
 class Heads(NamedTuple):
-    """What both heads answer to the test split, as a test of the run asks them.
+    """The logits of both heads for the test split, as a test of the run computes them.
 
     Attributes:
         new: (N, C) logits of the tuned head.
@@ -40,13 +40,13 @@ class Heads(NamedTuple):
     counts: list[int]
 
     def at(self, t_new: float, t_old: float) -> dict[str, Any]:
-        """Return the measures of both together, as `metrics.json` has those of `ltr test --config ensemble.yaml`."""
+        """Return the measures of the ensemble, as `ltr test --config ensemble.yaml` writes them to `metrics.json`."""
         scores = Scores(len(self.counts))
         scores.update(averaged(self.new / t_new, self.old / t_old).softmax(1), self.labels)
         return Report.of(scores, self.counts).to_json() | {"classes": self.classes}
 
     def curve(self, t_new: float) -> list[dict[str, float]]:
-        """Return top-1, harmonic mean and lowest recall with the old head at every temperature in reach."""
+        """Return top-1, harmonic mean and lowest recall at every temperature of the old head."""
         rows = []
         steps = round(REACH / STEP)
         for t_old in (2 ** (STEP * step) for step in range(-steps, steps + 1)):
@@ -59,21 +59,21 @@ class Heads(NamedTuple):
 
 
 def temperature(power: object) -> float:
-    """Return the temperature that a slider says, as a power of two.
+    """Return the temperature for the value of a slider, a power of two.
 
     Raises:
-        InputError: where it is none, or out of reach.
+        InputError: if it is not a number, or out of range.
     """
     if not isinstance(power, int | float) or not abs(power) <= REACH:
-        raise InputError(f"a temperature is 2 to a power from {-REACH} to {REACH}; it cannot be {power!r}.")
+        raise InputError(f"a temperature is 2 to a power from {-REACH} to {REACH}, not {power!r}.")
     return float(2**power)
 
 
 def heads_of(folder: Path) -> Heads:
-    """Return the answers of both heads of a run; those of the last few runs are remembered.
+    """Return the logits of both heads of a run; those of the last few runs are cached.
 
     Raises:
-        InputError: where the run has no old head, or cannot be read.
+        InputError: if the run has no old head, or cannot be read.
     """
     checkpoint = lookup.checkpoint(str(folder))
     with LOCK:
@@ -81,7 +81,7 @@ def heads_of(folder: Path) -> Heads:
 
 
 def curve_of(folder: Path, t_new: float) -> list[dict[str, float]]:
-    """Return the `curve` of a run; the last few are remembered."""
+    """Return the `curve` of a run; the last few are cached."""
     heads_of(folder)
     checkpoint = lookup.checkpoint(str(folder))
     with LOCK:
@@ -89,8 +89,8 @@ def curve_of(folder: Path, t_new: float) -> list[dict[str, float]]:
 
 
 @lru_cache(maxsize=KEPT)
-def _heads(checkpoint: Path, written: int) -> Heads:  # noqa: ARG001, one that was written anew is another
-    """Ask both heads about the test split, in the precision and the batches of a test."""
+def _heads(checkpoint: Path, written: int) -> Heads:  # noqa: ARG001, a key of the cache
+    """Compute the logits of both heads for the test split, in the precision and the batches of a test."""
     run = ltr.load(checkpoint)
     model, data = run.model, run.data
     if not isinstance(model, Tuning) or not bool(model.old_known):

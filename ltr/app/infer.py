@@ -1,4 +1,4 @@
-"""The tab that asks a trained network about images."""
+"""The tab that classifies images with a trained network."""
 
 from __future__ import annotations
 
@@ -6,47 +6,50 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ltr.app.place import Place
-from ltr.app.told import told
+from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.show_errors import show_errors
 from ltr.errors import InputError
-from ltr.run.folder import CHECKPOINT, RunFolder
+from ltr.run.folder import CHECKPOINT
 
 if TYPE_CHECKING:
-    from ltr.app.answering import Network
-    from ltr.app.asked import Asked
+    from ltr.app.prediction import QueryResult
 
 RUN, FILE = "a run", "a file of weights"
-KINDS = [".ckpt", ".pt", ".pth", ".safetensors"]
-FORGOTTEN = 3600  # seconds until the server lets the answers of a page go
+WEIGHTS = [".ckpt", ".pt", ".pth", ".safetensors"]
+KEPT = 3600  # seconds that the server keeps the result of a page
 
 
-def infer(place: Place) -> None:
+def infer(paths: AllowedPaths) -> None:
     """Make the tab.
 
     Args:
-        place: where runs and weights are.
+        paths: where runs and weights are.
     """
-    kept = gr.State(time_to_live=FORGOTTEN)
+    kept = gr.State(time_to_live=KEPT)
     with gr.Row():
         with gr.Column():
             source = gr.Radio(
-                [RUN, FILE], value=RUN, label="Ask", info="Where the weights are.", elem_id="infer-source"
+                [RUN, FILE], value=RUN, label="Model", info="Where its weights are.", elem_id="infer-source"
             )
             run = gr.Dropdown(
-                place.having(CHECKPOINT),
+                paths.having(CHECKPOINT),
                 value=None,
                 label="Run",
-                info="All that have weights, the latest first.",
+                info="All runs with weights, the latest first.",
                 elem_id="infer-run",
             )
             with gr.Column(visible=False) as file:
-                path = gr.Textbox(label="File", info="Its path, in a folder of this page; or upload it.")
-                upload = gr.File(label="Upload weights", file_types=KINDS, height=100, elem_id="infer-weights")
+                path = gr.Textbox(label="File", info="Its path, inside the folders of this page; or upload it.")
+                upload = gr.File(label="Upload weights", file_types=WEIGHTS, height=100, elem_id="infer-weights")
                 architecture = gr.Dropdown(
-                    [], value=None, label="Architecture", info="If the file does not say.", elem_id="infer-architecture"
+                    [],
+                    value=None,
+                    label="Architecture",
+                    info="Only needed if the file does not name it.",
+                    elem_id="infer-architecture",
                 )
                 data_set = gr.Dropdown(
-                    [], value=None, label="Data set", info="Likewise: size and normalisation.", elem_id="infer-data"
+                    [], value=None, label="Data set", info="Likewise; for size and normalisation.", elem_id="infer-data"
                 )
         with gr.Column():
             images = gr.Gallery(
@@ -58,30 +61,32 @@ def infer(place: Place) -> None:
                 buttons=[],
                 elem_id="infer-images",
             )
-            gr.HTML("Drop, choose or paste several; the network sees the middle square of each.", elem_classes="hint")
-            button = gr.Button("Ask", variant="primary", elem_id="infer-ask")
+            gr.HTML("Drop, choose or paste images; the network sees the middle square of each.", elem_classes="hint")
+            button = gr.Button("Classify", variant="primary", elem_id="infer-classify")
     with gr.Row():
-        t_new = slider("Temperature", "Of the head; above 1 it is less sure of itself.", "infer-new")
-        t_old = slider("Temperature of the old head", "Of the one that a tuning replaced.", "infer-old", visible=False)
+        t_new = slider("Temperature", "Above 1 softens the probabilities, below 1 sharpens them.", "infer-new")
+        t_old = slider(
+            "Temperature of the old head", "Of the head that the tuning replaced.", "infer-old", visible=False
+        )
     result = gr.HTML(elem_classes="answers", apply_default_css=False, padding=False)
 
-    @told
-    def ask(
+    @show_errors
+    def classify(
         images: list[tuple[str, str | None]] | None, t_new: float, t_old: float, source: str, *weights: str | None
     ) -> tuple[Any, ...]:
-        if not images:
-            raise InputError("there is no image to ask about: upload or paste one.")
-        network = from_run(place, weights[0]) if source == RUN else from_file(place, *weights[1:])
-        from ltr.app.asked import Asked
+        from ltr.app.prediction import QueryResult, from_file, from_run
 
-        asked = Asked.of(network, [place.inside(name) for name, _ in images])
+        if not images:
+            raise InputError("there is no image to classify: upload or paste one.")
+        network = from_run(paths, weights[0]) if source == RUN else from_file(paths, *weights[1:])
+        found = QueryResult.of(network, [paths.inside(name) for name, _ in images])
         label = "Temperature of the new head" if network.tuned else "Temperature"
-        return asked, gr.Slider(label=label), gr.Slider(visible=network.tuned), asked.html(t_new, t_old)
+        return found, gr.Slider(label=label), gr.Slider(visible=network.tuned), found.html(t_new, t_old)
 
     source.change(choose, source, [run, file, architecture, data_set], show_progress="hidden")
-    run.focus(lambda: gr.Dropdown(choices=place.having(CHECKPOINT)), None, run, show_progress="hidden")
+    run.focus(lambda: gr.Dropdown(choices=paths.having(CHECKPOINT)), None, run, show_progress="hidden")
     button.click(
-        ask,
+        classify,
         [images, t_new, t_old, source, run, path, upload, architecture, data_set],
         [kept, t_new, t_old, result],
         show_progress_on=result,
@@ -99,55 +104,13 @@ def choose(source: str) -> tuple[Any, ...]:
     """Show the fields of a run, or those of a file."""
     if source == RUN:
         return gr.Dropdown(visible=True), gr.Column(visible=False), gr.skip(), gr.skip()
-    from ltr.app.networks import architectures, data_sets
+    from ltr.app.catalogue import architectures, published_data
 
-    named = gr.Dropdown(choices=architectures()), gr.Dropdown(choices=list(data_sets()))
+    named = gr.Dropdown(choices=architectures()), gr.Dropdown(choices=list(published_data()))
     return gr.Dropdown(visible=False), gr.Column(visible=True), *named
 
 
-@told
-def again(asked: Asked | None, t_new: float, t_old: float) -> Any:
-    """Show the answers at other temperatures; the network is not asked again."""
-    return gr.skip() if asked is None else asked.html(t_new, t_old)
-
-
-def from_run(place: Place, name: str | None) -> Network:
-    """Return the network of a run.
-
-    Raises:
-        InputError: where there is no such run, or it has no weights.
-    """
-    from ltr.app.networks import network
-
-    weights = RunFolder(place.run(name or "")).checkpoint
-    if not weights.is_file():
-        raise InputError(f"the run {name} has no weights: choose one that was trained here, or upload a file.")
-    return network(weights.resolve(), trusted=True)
-
-
-def from_file(
-    place: Place, path: str | None, upload: str | None, architecture: str | None, data_set: str | None
-) -> Network:
-    """Return the network of a file of weights.
-
-    Args:
-        place: where files may be.
-        path: of the file, or of a folder of a run.
-        upload: the path of one that was uploaded, which goes first.
-        architecture: for a file that does not say.
-        data_set: likewise.
-
-    Raises:
-        InputError: where there is no such file, or it is not of weights.
-    """
-    from ltr.app.networks import network
-
-    said = upload or (path or "").strip()
-    if not said:
-        raise InputError("name a file of weights, or upload one.")
-    weights = place.inside(said)
-    if weights.is_dir():
-        weights = place.inside(str(RunFolder(weights).checkpoint))
-    if not weights.is_file():
-        raise InputError(f"{weights} is no file.")
-    return network(weights, trusted=place.trusts(weights), architecture=architecture, data_set=data_set)
+@show_errors
+def again(found: QueryResult | None, t_new: float, t_old: float) -> Any:
+    """Show the result at other temperatures; the network is not run again."""
+    return gr.skip() if found is None else found.html(t_new, t_old)

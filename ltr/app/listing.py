@@ -1,4 +1,4 @@
-"""A line on a run."""
+"""A row of the table of runs."""
 
 from __future__ import annotations
 
@@ -7,45 +7,60 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ltr.app.job import Job
-from ltr.app.place import Place
+from ltr.app.allowed_paths import AllowedPaths
 from ltr.errors import InputError
 from ltr.measures import shown
 from ltr.run import description
 from ltr.run.folder import RunFolder
+from ltr.run.job import Job
 
 COLUMNS = ("run", "state", *(measure.title for measure in shown("summary")), "method", "data", "epochs", "when")
 
 
-def row(place: Place, name: str) -> list[str]:
-    """Return what the list of the runs says of one."""
-    folder, job = place.run(name), Job.of(place, name)
-    config, metrics = described(RunFolder(folder))
-    values = [(measure, metrics.get(measure.key)) for measure in shown("summary")]
-    figures = ["" if value is None else f"{measure.scale * value:.1f}" for measure, value in values]
-    said = config.get("model") or {}
-    parts = [said.get("class_path"), (said.get("init_args") or {}).get("loss")]
-    return [
-        name,
-        job.state if job.known else ("trained" if metrics else "not tested"),
-        *figures,
-        ", ".join(filter(None, map(description.class_name, parts))),
-        description.data_set(metrics.get("data") or {}, config.get("data") or {}),
-        str((config.get("trainer") or {}).get("max_epochs", "")),
-        time.strftime("%Y-%m-%d %H:%M", time.localtime(folder.stat().st_mtime)),
-    ]
-
-
-def described(run: RunFolder) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return the config of a run and the measures of its main evaluation, each empty where it is damaged or missing."""
+def row(paths: AllowedPaths, name: str) -> list[str]:
+    """Return the row of a run."""
+    run, job = RunFolder(paths.run(name)), paths.job(name)
     config: Mapping[str, Any] = {}
     with suppress(InputError):
         config = run.config
-    return config, measured(run)
+    metrics = measured(run)
+    values = [(measure, metrics.get(measure.key)) for measure in shown("summary")]
+    model = config.get("model") or {}
+    parts = [model.get("class_path"), (model.get("init_args") or {}).get("loss")]
+    return [
+        name,
+        state(run, job, metrics, config),
+        *("" if value is None else f"{measure.scale * value:.1f}" for measure, value in values),
+        ", ".join(filter(None, map(description.class_name, parts))),
+        description.data_set(metrics.get("data") or {}, config.get("data") or {}),
+        str((config.get("trainer") or {}).get("max_epochs", "")),
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(run.path.stat().st_mtime)),
+    ]
+
+
+def state(run: RunFolder, job: Job, metrics: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Return the state of a run: running, failed, stopped at an epoch, trained or tested."""
+    if job.running:
+        return "running"
+    if metrics:
+        return "tested"
+    epochs, done = (config.get("trainer") or {}).get("max_epochs"), trained_epochs(run)
+    if done and epochs and done < epochs:
+        return f"stopped at {done}/{epochs}"
+    if job.known and job.state != "finished":
+        return job.state
+    return "trained" if run.checkpoint.is_file() else "not trained"
+
+
+def trained_epochs(run: RunFolder) -> int:
+    """Return the number of epochs in the curves of a run, 0 if they are damaged."""
+    with suppress(InputError):
+        return len(run.curves)
+    return 0
 
 
 def measured(run: RunFolder) -> Mapping[str, Any]:
-    """Return the measures of the main evaluation of a run, empty where they are damaged or missing."""
+    """Return the measures of the main evaluation of a run, empty if they are damaged or missing."""
     try:
         return run.main.metrics if run.main else {}
     except InputError:

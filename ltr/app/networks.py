@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import pkgutil
 import threading
@@ -15,12 +14,13 @@ import yaml
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 
-from ltr import backbones, callbacks, data
+from ltr import backbones, callbacks
 from ltr.apart import apart
 from ltr.app.answering import Network
+from ltr.app.catalogue import architectures, published_data
 from ltr.backbones import Pretrained
 from ltr.callbacks import Adjustment
-from ltr.contracts import Backbone, Preprocessing
+from ltr.contracts import Preprocessing
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
@@ -34,26 +34,6 @@ KEPT = 4  # networks in memory
 LARGEST = 1024  # height and width of an image that a checkpoint may ask for
 QUIET: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "devices": 1}
 LOADING = threading.Lock()  # many may ask for one network at once, and it is read once
-
-
-def architectures() -> list[str]:
-    """Return the networks whose weights may come without a config."""
-    found = {name: getattr(backbones, name) for name in backbones.__all__}
-    return [name for name, kind in found.items() if issubclass(kind, Backbone) and complete(kind)]
-
-
-def complete(kind: type[Any]) -> bool:
-    """Tell whether a class can be built without being told anything."""
-    return all(
-        parameter.default is not parameter.empty or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        for parameter in inspect.signature(kind).parameters.values()
-    )
-
-
-def data_sets() -> dict[str, type[LongTailed]]:
-    """Return the sets that are what they are without being told anything, by their names."""
-    found = [getattr(data, name) for name in data.__all__]
-    return {kind.name: kind for kind in found if issubclass(kind, LongTailed) and kind.name}
 
 
 def network(
@@ -70,7 +50,7 @@ def network(
         path: the file.
         trusted: whether a training here wrote it, so that it is of this machine and its data may be opened.
         architecture: one of `architectures`, for a file that does not say.
-        data_set: one of `data_sets`, likewise.
+        data_set: one of `published_data`, likewise.
         packages: names of the packages whose classes its config may name.
 
     Raises:
@@ -147,7 +127,7 @@ def _run(path: Path, content: dict[str, Any], *, trusted: bool, packages: tuple[
 
 def _foreign(path: Path, architecture: str | None, data_set: str | None) -> Network:
     """Return the network of weights that others trained."""
-    sets = data_sets()
+    sets = published_data()
     if architecture not in architectures() or data_set not in sets:
         raise InputError(
             f"{path} holds weights and does not say what of: name the architecture and the data set it was trained on."
@@ -191,7 +171,7 @@ class Part:
     @property
     def plain(self) -> Part | None:
         """The part of this class without a word of the config; None where that is not enough to make one."""
-        return Part(self.base, self.kind.__name__) if self.kind in data_sets().values() else None
+        return Part(self.base, self.kind.__name__) if self.kind in published_data().values() else None
 
 
 def _ready(

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from gradio.components import Component
 
-from ltr.app.catalogue import methods, others
-from ltr.app.form import form
-from ltr.app.job import Job, typed
-from ltr.app.place import Place
-from ltr.app.told import told
-from ltr.app.training import Training
+from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.recipes import configs_in, methods
+from ltr.app.show_errors import show_errors
 from ltr.app.watch import choices, watch
+from ltr.app.worker import start
 from ltr.errors import InputError
 from ltr.html.markup import sentence
-from ltr.run.folder import RunFolder
+from ltr.run.folder import CHECKPOINT
+from ltr.run.job import shell
 
+if TYPE_CHECKING:
+    from ltr.app.options import Field
+    from ltr.app.training import TrainingForm
+
+TITLES = {"data": "Data", "method": "Method", "trainer": "Training"}  # of groups of fields
+OPEN = ("data", "trainer")  # groups that are unfolded at first
 FIRST = {"method": "ce.yaml", "data": "data/digits.yaml", "recipes": ["recipes/short.yaml"]}
 
 
-def train(place: Place) -> gr.Dropdown:
-    """Make the tab; return the choice of the run whose settings are taken."""
+def train(paths: AllowedPaths) -> gr.Dropdown:
+    """Make the tab; return the dropdown of the run whose settings are used."""
     parts = gr.State({})
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=340):
@@ -31,41 +37,39 @@ def train(place: Place) -> gr.Dropdown:
                 list(methods().items()), value=FIRST["method"], label="Method", info="The recipes of `configs/`."
             )
             data = gr.Dropdown(
-                list(others("data").items()),
+                list(configs_in("data").items()),
                 value=FIRST["data"],
                 label="Data set",
-                info="Where its files are and how long its tail is stands below, under Data.",
+                info="Set the image folder and the imbalance below, under Data.",
             )
             recipes = gr.Dropdown(
-                list(others("recipes").items()),
+                list(configs_in("recipes").items()),
                 value=FIRST["recipes"],
                 label="Recipes",
                 multiselect=True,
-                info="Budget, augmentation, logger: combined with the method; the later one wins.",
+                info="Budget, augmentation, logger: added to the method; later ones override earlier ones.",
             )
             like = gr.Dropdown(
-                ["", *place.names()],
+                ["", *paths.names()],
                 value="",
                 label="Settings of a run",
-                info="Takes the whole config of that run, in the place of the three above.",
+                info="Use all settings of an earlier run instead of the three choices above.",
                 allow_custom_value=True,
             )
             with gr.Group():
-                name = gr.Textbox(
-                    label="Run name", info="Empty: after the method and the data.", max_length=80, elem_id="name"
-                )
-                folder = gr.Textbox(label="Folder", info=f"Below {place.runs}, for runs and logs.", max_length=80)
-                seed = gr.Number(0, label="Seed", info="Of the training; which images are kept depends on subset seed.")
-                keep = gr.Checkbox(True, label="Keep the model", info="Else its weights go when it is tested.")
+                name = gr.Textbox(label="Run name", info="If empty: method and data.", max_length=80, elem_id="name")
+                folder = gr.Textbox(label="Group of runs", info=f"Folder below {paths.runs}; optional.", max_length=80)
+                seed = gr.Number(0, label="Seed", info="Of the training. The subset seed chooses the images.")
+                keep = gr.Checkbox(True, label="Keep the weights", info="Otherwise deleted after the test.")
             with gr.Accordion("Ensemble of a tuned run", open=False):
-                ensemble = gr.Checkbox(False, label="Ensemble", info="Test old and new head together, too.")
-                new = gr.Number(1.0, label="Temperature of the new head", info="Above 1 softens it.")
-                old = gr.Number(2.0, label="Temperature of the old head", info="Above 1 softens it.")
-            start = gr.Button("Start", variant="primary", elem_id="start")
+                ensemble = gr.Checkbox(False, label="Ensemble", info="Also test the ensemble of both heads.")
+                new = gr.Number(1.0, label="Temperature of the new head", info="Above 1 softens the probabilities.")
+                old = gr.Number(2.0, label="Temperature of the old head", info="Above 1 softens the probabilities.")
+            button = gr.Button("Start", variant="primary", elem_id="start")
             holder = gr.Column()
         with gr.Column(scale=2, min_width=340, elem_id="watched"):
-            run = watch(place)
-    asked = {"method": method, "data": data, "recipes": recipes, "like": like}
+            run = watch(paths)
+    basic = {"method": method, "data": data, "recipes": recipes, "like": like}
     more = {
         "name": name,
         "folder": folder,
@@ -78,68 +82,110 @@ def train(place: Place) -> gr.Dropdown:
 
     with holder:
 
-        @gr.render(inputs=[*asked.values(), parts])  # type: ignore[untyped-decorator]
+        @gr.render(inputs=[*basic.values(), parts])  # type: ignore[untyped-decorator]
         def fields_of(method: str, data: str, recipes: list[str], like: str, chosen: dict[str, str]) -> None:
-            """Make a widget for everything that the training can be told."""
-            from ltr.app.fields import fields, resolved
+            """Make a widget for each option of the training."""
+            from ltr.app.training import TrainingForm
 
             try:
-                found = fields(resolved(Training(method, data, recipes, like, chosen).chosen(place)))
+                found = TrainingForm(method, data, recipes, like, chosen).fields(paths)
             except InputError as error:
                 gr.HTML(sentence(f"{error}", kind="failure"))
                 return
             command = gr.Textbox(
-                label="The same on the command line",
+                label="As a command",
                 lines=2,
                 max_lines=10,
                 buttons=["copy"],
                 interactive=False,
                 elem_id="command",
             )
-            widgets = form(found, f"{method} {data} {recipes} {like}")
+            widgets = make_widgets(found, f"{method} {data} {recipes} {like}")
             plain = {option: widgets[option] for option in (one.option for one in found if one.kind != "part")}
 
-            def training(*values: Any) -> Training:
-                """Return what all widgets say."""
-                said = ["" if value is None else value for value in values]
-                first: dict[str, Any] = dict(zip((*asked, *more), said, strict=False))
-                return Training(**first, parts=chosen, values=dict(zip(plain, values[len(first) :], strict=True)))
+            def form(*values: Any) -> TrainingForm:
+                """Return the values of all widgets."""
+                filled = ["" if value is None else value for value in values]
+                first: dict[str, Any] = dict(zip((*basic, *more), filled, strict=False))
+                return TrainingForm(**first, parts=chosen, values=dict(zip(plain, values[len(first) :], strict=True)))
 
-            @told
+            @show_errors
             def begin(*values: Any) -> Any:
-                wish = training(*values)
-                name, made = wish.commands(place, found)
-                resolved(made[0][1:])
-                checkpoint = RunFolder(place.runs / name).checkpoint
-                Job.of(place, name).start(made, unwanted=() if wish.keep else (checkpoint,))
-                return gr.Dropdown(choices=choices(place), value=name)
+                filled = form(*values)
+                name, commands = filled.checked(paths, found)
+                start(paths, name, commands, unwanted=() if filled.keep else (paths.runs / name / CHECKPOINT,))
+                gr.Info(f"Started {name}.")
+                return gr.Dropdown(choices=choices(paths), value=name)
 
             def preview(*values: Any) -> str:
                 try:
-                    return typed(training(*values).commands(place, found)[1]).replace(" && ", " &&\n")
+                    return shell(form(*values).commands(paths, found)[1]).replace(" && ", " &&\n")
                 except InputError as error:
                     return f"# {error}"
 
-            inputs = [*asked.values(), *more.values(), *plain.values()]
-            start.click(begin, inputs, run)
+            inputs = [*basic.values(), *more.values(), *plain.values()]
+            button.click(begin, inputs, run)
             changes = [event(item, "change") for item in (*more.values(), *plain.values())]
             gr.on(changes, preview, inputs, command, show_progress="hidden")
-            once = gr.Timer(0.2)  # values that were typed before come back without a change
+            once = gr.Timer(0.2)  # values that were typed before are restored without a change event
             once.tick(lambda *values: (preview(*values), gr.Timer(active=False)), inputs, [command, once])
             for option in (one.option for one in found if one.kind == "part"):
                 event(widgets[option], "input")(partial(choose, chosen, option), widgets[option], parts)
 
-    gr.on([item.change for item in asked.values()], dict, None, parts)
-    like.focus(lambda: gr.Dropdown(choices=["", *place.names()]), None, like)
+    gr.on([item.change for item in basic.values()], dict, None, parts)
+    like.focus(lambda: gr.Dropdown(choices=["", *paths.names()]), None, like)
     return like
 
 
 def event(widget: Component, name: str) -> Any:
-    """Return an event of a widget, which Gradio gives it when it is made."""
+    """Return an event of a widget; Gradio adds these attributes when it makes the class."""
     return getattr(widget, name)
 
 
 def choose(parts: dict[str, str], option: str, name: str) -> dict[str, str]:
-    """Return the parts with another one, and without what was chosen within the one that it replaces."""
+    """Return the chosen parts with a new one, without those that were chosen within the one it replaces."""
     kept = {key: value for key, value in parts.items() if key != option and not key.startswith(f"{option}.")}
     return kept | {option: name}
+
+
+def make_widgets(fields: list[Field], key: str) -> dict[str, Component]:
+    """Make the widgets, group by group, and return them by their options.
+
+    Args:
+        fields: the options.
+        key: identifies the recipe; values that were typed are kept while it stays the same.
+    """
+    order = list(dict.fromkeys(field.group for field in fields))
+    ordered = sorted(fields, key=lambda field: order.index(field.group))
+    found: dict[str, Component] = {}
+    for group, members in groupby(ordered, key=lambda field: field.group):
+        title = TITLES.get(group, group.replace("_", " ").capitalize())
+        with gr.Accordion(title, open=group in OPEN, elem_classes="group", key=f"{key} {group}"), gr.Row():
+            for field in members:
+                found[field.option] = widget(field, key)
+    return found
+
+
+def widget(field: Field, key: str) -> Component:
+    """Return the widget of a field."""
+    common: dict[str, Any] = {
+        "label": field.label,
+        "value": field.value,
+        "key": f"{key} {field.option} {field.value}",
+        "elem_id": f"field-{field.option.replace('.', '-')}",
+        "interactive": True,
+        "min_width": 200,
+        "info": capitalised(field.about),
+    }
+    if field.kind == "switch":
+        return gr.Checkbox(**common)
+    if field.kind in ("choice", "part"):
+        return gr.Dropdown(list(field.choices), **common)
+    if field.kind in ("number", "whole"):
+        return gr.Number(**common, precision=0 if field.kind == "whole" else None)
+    return gr.Textbox(**common | {"value": field.text})
+
+
+def capitalised(about: str) -> str:
+    """Return a line of help as a sentence."""
+    return f"{about[0].upper()}{about[1:]}." if about else ""

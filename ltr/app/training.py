@@ -1,4 +1,4 @@
-"""What the page asks of a training, as commands."""
+"""The form of a training, and the commands that it stands for."""
 
 from __future__ import annotations
 
@@ -8,35 +8,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ltr.app.catalogue import known, methods, others
-from ltr.app.field import Field
-from ltr.app.job import Job
-from ltr.app.place import Place
+from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.catalogue import one_of
+from ltr.app.options import Field, blanks, fields, resolved
+from ltr.app.recipes import configs_in, methods
 from ltr.errors import InputError, did_you_mean
-from ltr.run.folder import CONFIG, RunFolder
 
-EPOCHS = 100_000
 CLASS = re.compile(r"[A-Za-z]\w*")
 
 
 @dataclass(frozen=True)
-class Training:
-    """A training, as it is asked for.
+class TrainingForm:
+    """The values of the form of a training.
 
     Attributes:
         method: a config of `configs/`.
         data: one of `configs/data/`.
         recipes: some of `configs/recipes/`.
-        like: a run whose config is taken in the place of these; empty for none.
-        parts: the class of each option that is to be another one, in the order of the choice.
+        like: a run whose config is used instead of these three; empty for none.
+        parts: the classes that were changed, by option, in the order of the choice.
         values: of the other options.
-        name: of the run; empty for one after the method and the data.
-        folder: below that of the runs; empty for itself.
+        name: of the run; if empty, it is made of method and data.
+        folder: group of runs, a folder below `AllowedPaths.runs`; empty for that folder itself.
         seed: of the training.
-        ensemble: whether the old and the new head are tested together, too.
+        ensemble: whether the ensemble of the old and the new head is tested as well.
         t_new: temperature of the new head.
         t_old: temperature of the old head.
-        keep: whether the weights stay when all is tested.
+        keep: whether the weights are kept after the test.
     """
 
     method: str = "ce.yaml"
@@ -53,125 +51,125 @@ class Training:
     t_old: Any = 2.0
     keep: bool = True
 
-    def chosen(self, place: Place) -> list[str]:
-        """Return the words for configs and parts, which settle what else can be told.
+    def chosen(self, paths: AllowedPaths) -> list[str]:
+        """Return the arguments for configs and parts, which decide which other options there are.
 
         Raises:
-            InputError: where one of them does not exist.
+            InputError: if one of them does not exist.
         """
-        from ltr.app.fields import blanks
-
         if self.like:
-            config = RunFolder(place.run(self.like)).config_file
+            config = paths.run(self.like) / "config.yaml"
             if not config.is_file():
-                raise InputError(f"the run {self.like} has no {CONFIG}: choose another one.")
+                raise InputError(f"the run {self.like} has no config.yaml: choose another run.")
             words = ["--config", str(config)]
         else:
-            names = [known(self.method, methods().values()), known(self.data, others("data").values())]
-            names += [known(name, others("recipes").values()) for name in self.recipes or ()]
+            names = [
+                one_of(self.method, methods().values(), "recipe"),
+                one_of(self.data, configs_in("data").values(), "recipe"),
+            ]
+            names += [one_of(name, configs_in("recipes").values(), "recipe") for name in self.recipes or ()]
             words = [word for name in names for word in ("--config", name)]
-            words += ["--trainer.check_val_every_n_epoch", "1"]  # or the curves have next to no points
+            words += ["--trainer.check_val_every_n_epoch", "1"]  # otherwise the curves have hardly any points
         for option, name in self.parts.items():
             if not CLASS.fullmatch(name):
                 raise InputError(f"{option} cannot be {name}.")
             words += [f"--{option}", "null" if name == "none" else name, *blanks(option, name)]
         return words
 
-    def changed(self, place: Place, fields: Sequence[Field]) -> list[str]:
-        """Return the words for values that are not those which hold anyway.
+    def fields(self, paths: AllowedPaths) -> list[Field]:
+        """Return the fields of all options of the training.
 
         Raises:
-            InputError: where one cannot be what it is said to be, or leads out of the folders of the page.
+            InputError: if a config or a part does not exist.
+        """
+        return fields(resolved(self.chosen(paths)))
+
+    def changed(self, paths: AllowedPaths, fields: Sequence[Field]) -> list[str]:
+        """Return the arguments for the values that differ from their defaults.
+
+        Raises:
+            InputError: if a value is not valid, or a path outside of the folders of the page.
         """
         options = {field.option: field for field in fields if field.kind != "part"}
         words: list[str] = []
         for option, value in self.values.items():
             if option not in options:
-                raise InputError(f"there is no option {option} here{did_you_mean(option, list(options))}")
-            said = options[option].word(value)
-            if said is not None:
+                raise InputError(f"unknown option {option}{did_you_mean(option, list(options))}")
+            word = options[option].word(value, paths.packages)
+            if word is not None:
                 if options[option].kind == "text":
-                    within(place, said)
-                words.append(f"--{option}={said}")
+                    refuse_outside(paths, word)
+                words.append(f"--{option}={word}")
         return words
 
-    def commands(self, place: Place, fields: Sequence[Field]) -> tuple[str, list[list[str]]]:
-        """Return the name of the run, and the words after `ltr` of what makes and tests it.
+    def commands(self, paths: AllowedPaths, fields: Sequence[Field]) -> tuple[str, list[list[str]]]:
+        """Return the name of the run, and the arguments of `ltr` for each command that trains and tests it.
 
         Raises:
-            InputError: where something of it cannot be.
+            InputError: if a value of the form is not valid.
         """
-        name, runs = self.named(place)
+        name, runs = self.named(paths)
         try:
             seed = int(self.seed)
         except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"the seed is a whole number; it cannot be {self.seed}.") from error
+            raise InputError(f"the seed must be a whole number, not {self.seed}.") from error
         run = runs / name.rpartition("/")[2]
-        fit = ["fit", *self.chosen(place), *self.changed(place, fields), "--seed_everything", str(seed)]
-        found = [[*fit, "--name", run.name, "--runs", str(runs)], ["test", "--ckpt_path", str(run)]]
+        fit = ["fit", *self.chosen(paths), *self.changed(paths, fields), "--seed_everything", str(seed)]
+        commands = [[*fit, "--name", run.name, "--runs", str(runs)], ["test", "--ckpt_path", str(run)]]
         if self.ensemble:
             new, old = temperature(self.t_new), temperature(self.t_old)
-            told = [f"--trainer.callbacks.t_new={new:g}", f"--trainer.callbacks.t_old={old:g}"]
-            found.append([*found[-1], "--config", "ensemble.yaml", *told, "--evaluation", "ensemble"])
-        return name, found
+            temperatures = [f"--trainer.callbacks.t_new={new:g}", f"--trainer.callbacks.t_old={old:g}"]
+            commands.append([*commands[-1], "--config", "ensemble.yaml", *temperatures, "--evaluation", "ensemble"])
+        return name, commands
 
-    def named(self, place: Place) -> tuple[str, Path]:
-        """Return the name of the run as the page knows it, and the folder in which it is kept.
+    def checked(self, paths: AllowedPaths, fields: Sequence[Field]) -> tuple[str, list[list[str]]]:
+        """Return the same as `commands`, after `ltr fit` has parsed its arguments.
 
         Raises:
-            InputError: where a run of that name exists, or it cannot be a name.
+            InputError: if the arguments are not valid.
         """
-        runs = place.new(self.folder) if self.folder else place.runs
+        name, commands = self.commands(paths, fields)
+        resolved(commands[0][1:])
+        return name, commands
+
+    def named(self, paths: AllowedPaths) -> tuple[str, Path]:
+        """Return the name of the run, with its group, and the folder of the group.
+
+        Raises:
+            InputError: if a run of that name exists, or the name is not allowed.
+        """
+        runs = paths.new(self.folder) if self.folder else paths.runs
         prefix, name = f"{self.folder}/" if self.folder else "", self.name.strip()
         base = name or f"{self.like.rpartition('/')[2] or Path(self.method).stem}_{Path(self.data).stem}"
-        place.new(base)
+        paths.new(base)
         for free in [base] if name else [base, *(f"{base}_{number}" for number in range(2, 1000))]:
-            if not (runs / free).exists() and not Job.of(place, prefix + free).running:
+            if not (runs / free).exists() and not paths.job(prefix + free).running:
                 return prefix + free, runs
         raise InputError(
             f"the run {prefix}{base} exists already: choose another name, resume it, or delete it under Runs."
         )
 
 
-def within(place: Place, text: str) -> None:
-    """Refuse a text that leads to a file outside of the folders of the page.
+def refuse_outside(paths: AllowedPaths, text: str) -> None:
+    """Refuse a text that is a path outside of the folders of the page.
 
     Raises:
-        InputError: where it does.
+        InputError: if it is.
     """
     if text[:1] not in "[{" and ("/" in text or "\\" in text or ".." in text or Path(text).exists()):
-        place.inside(text, there=False)
+        paths.inside(text, there=False)
 
 
 def temperature(value: Any) -> float:
     """Return a temperature.
 
     Raises:
-        InputError: where it is none.
+        InputError: if the value is not one.
     """
     try:
         number = float(value)
     except (TypeError, ValueError) as error:
-        raise InputError(f"a temperature is a number above 0; it cannot be {value}.") from error
+        raise InputError(f"a temperature must be a number above 0, not {value}.") from error
     if not 0 < number <= 1000:
-        raise InputError(f"a temperature is a number above 0 and at most 1000; it cannot be {number:g}.")
+        raise InputError(f"a temperature must be above 0 and at most 1000, not {number:g}.")
     return number
-
-
-def further(place: Place, name: str) -> tuple[list[list[str]], list[Path]]:
-    """Return what is left of a run that was stopped, and which files are deleted when it is done.
-
-    Raises:
-        InputError: where nothing can go on.
-    """
-    job = Job.of(place, name)
-    if not job.known:
-        run = RunFolder(place.run(name))
-        if not run.checkpoint.is_file():
-            raise InputError(f"the run {name} has no checkpoint to go on from.")
-        return [["fit", "--ckpt_path", str(run.checkpoint)], ["test", "--ckpt_path", str(run.path)]], []
-    first, *others = job.commands[job.step :]
-    checkpoint = RunFolder(place.runs / name).checkpoint
-    if first[0] == "fit" and checkpoint.is_file():
-        first = ["fit", "--ckpt_path", str(checkpoint)]
-    return [first, *others], job.unwanted

@@ -1,20 +1,26 @@
-"""The fields of a tuning as widgets."""
+"""The widgets of the form of a tuning, and the choices that they offer."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
+from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.run import description
+from ltr.run.folder import CHECKPOINT
+from ltr.run.job import Job
+
 OWN = "that of the base"
-WIDE = 240  # pixels of a field that does not share a line of a phone
+WIDE = 240  # pixels: such a field has a line of its own on a phone
 REACH, STEP = 4.25, 0.25  # of the sliders
 
 
 def form() -> tuple[dict[str, Any], gr.UploadButton, gr.Column]:
-    """Make the fields of a tuning: those of a `Wish` by their names, what uploads weights, the column of the data.
+    """Make the widgets: those of a `TuningForm` by name, the button that uploads weights, the column of the data.
 
-    Lists are closed until they are filled.
+    Lists cannot be used until `offered` fills them.
     """
 
     def choice(label: str, info: str, **more: Any) -> gr.Dropdown:
@@ -24,28 +30,94 @@ def form() -> tuple[dict[str, Any], gr.UploadButton, gr.Column]:
     with gr.Row():
         fields["base"] = choice("Base", "The run whose classifier is tuned.", min_width=WIDE)
         fields["loss"] = choice("Tuning loss", "GML lifts the worst classes.", min_width=WIDE)
-        fields["name"] = gr.Textbox(label="Name", info="Of the new run; it must not exist yet.", min_width=WIDE)
+        fields["name"] = gr.Textbox(label="Name", info="Of the new run.", min_width=WIDE)
     with gr.Accordion("A file of weights instead of a run", open=False), gr.Row():
         with gr.Column():
             fields["file"] = gr.Textbox(label="File", info="Its path, inside the folders of this page.")
             upload = gr.UploadButton("Upload weights", size="sm")
-        fields["architecture"] = choice("Architecture", "Of the network, where the file is silent.")
+        fields["architecture"] = choice("Architecture", "Only needed if the file does not name it.")
     with gr.Row():
-        fields["kind"] = choice("Data set", "To tune on and to test with.", scale=2, min_width=WIDE)
-        fields["epochs"] = gr.Number(40, label="Epochs", info="On features computed once.")
-        fields["rate"] = gr.Number(0.1, label="Learning rate", info="At first; then a cosine.")
-        fields["batch"] = gr.Number(512, label="Batch size", info="GML likes large ones.")
-        fields["seed"] = gr.Number(0, label="Seed", info="Of the order.")
+        fields["kind"] = choice("Data set", "For tuning and testing.", scale=2, min_width=WIDE)
+        fields["epochs"] = gr.Number(40, label="Epochs", info="On features that are computed once.")
+        fields["rate"] = gr.Number(0.1, label="Learning rate", info="Initial value, cosine decay.")
+        fields["batch"] = gr.Number(512, label="Batch size", info="GML works best with large ones.")
+        fields["seed"] = gr.Number(0, label="Seed", info="For shuffling.")
     with gr.Column(visible=False) as others, gr.Row():
-        fields["root"] = gr.Textbox(label="Folder", info="Of the images; empty for `data`.")
+        fields["root"] = gr.Textbox(label="Folder of the images", info="If empty: `data`.")
         fields["imbalance"] = gr.Number(100, label="Imbalance factor", info="100 or 0.01: largest to smallest class.")
-        fields["profile"] = choice("Type of imbalance", "How the tail falls; none keeps all.")
+        fields["tail"] = choice("Shape of the tail", "`none` keeps all images.")
     return fields, upload, others
 
 
 def slider(head: str, value: float) -> gr.Slider:
-    """Make the slider of the temperature of a head."""
-    about = "A power of two: 0 is 1, 1 is 2, -1 is 0.5. Above 0 the head is softer."
+    """Make the slider for the temperature of a head."""
+    about = "As a power of two: 0 is 1, 1 is 2, -1 is 0.5. Above 0 softens the probabilities."
     return gr.Slider(
         -REACH, REACH, value, step=STEP, label=f"Temperature of the {head} head", info=about, min_width=WIDE
     )
+
+
+def bases(paths: AllowedPaths) -> list[str]:
+    """Return the runs with weights, without the networks before a tuning."""
+    return [name for name in paths.having(CHECKPOINT) if not name.endswith(BEFORE)]
+
+
+def tunable(paths: AllowedPaths) -> Any:
+    """Return the dropdown of the runs that can be tuned."""
+    return gr.Dropdown(bases(paths))
+
+
+def tested(paths: AllowedPaths) -> Any:
+    """Return the dropdown of the runs with results."""
+    return gr.Dropdown(paths.having("test/metrics.json"), interactive=True)
+
+
+def tunings(paths: AllowedPaths) -> list[Job]:
+    """Return the tunings that the page has started, the latest first."""
+    return [job for job in paths.jobs() if any(job.name + BEFORE in words for words in job.commands)]
+
+
+def offered(paths: AllowedPaths, base: str | None, name: str | None) -> list[Any]:
+    """Fill the lists when the tab is opened; the first time, choose defaults and the running or the last tuning.
+
+    Args:
+        paths: with the folder of the runs.
+        base: the chosen run.
+        name: of the tuning that is shown.
+    """
+    from ltr.app.catalogue import TAILS, architectures, tuning_data, tuning_losses
+
+    first = base is None and name is None  # later, a choice made in the meantime must stay
+
+    def choice(names: Sequence[str], proposed: str | None) -> Any:
+        if first:
+            return gr.Dropdown(names, value=proposed, interactive=True)
+        return gr.Dropdown(names, interactive=True)
+
+    runs, everything, jobs = bases(paths), paths.names(), tunings(paths)
+    names, running = [job.name for job in jobs], [job.name for job in jobs if job.running]
+    return [
+        choice(runs, next((run for run in runs if run + BEFORE not in everything), None)),  # rather not a tuning
+        choice(architectures(), "ResNet32"),
+        choice([OWN, *tuning_data()], OWN),
+        choice(TAILS, "exp"),
+        choice(tuning_losses(), "GML"),
+        gr.Button(interactive=True),
+        choice(names, next(iter(running + names), None)),
+        tested(paths),
+    ]
+
+
+def filled(paths: AllowedPaths, base: str | None, file: str, loss: str | None) -> list[Any]:
+    """Propose a name and a batch size, and describe the data that the base was trained on."""
+    from ltr.app.tuning import TuningForm, proposed, proposed_batch
+
+    if not (base or file):
+        return [gr.skip()] * 3
+    _, config = TuningForm(base=base or "", file=file).start(paths)
+    own = config.get("data") or {}
+    said = own.get("init_args") or {}
+    keys = ("imbalance", "tail") if said.get("tail") != "none" else ("tail",)
+    words = [description.class_name(own) or "", *(f"{key} {said[key]}" for key in keys if key in said)]
+    about = f"{', '.join(words)}." if own else "The file does not name the data it was trained on."
+    return [proposed(paths, file or base or "", loss or "GML"), proposed_batch(config), gr.Dropdown(info=about)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -42,8 +43,8 @@ class Progress(ProgressBar):
             unit="epoch",
             disable=not self.enabled or not trainer.is_global_zero,
             dynamic_ncols=True,
-            # A log file gets a line now and then, a terminal a moving bar.
-            mininterval=0.5 if sys.stderr.isatty() else 30,
+            # A log file gets a line now and then (tqdm's own variable says how often), a terminal a moving bar.
+            mininterval=0.5 if sys.stderr.isatty() else float(os.environ.get("TQDM_MININTERVAL", "30")),
         )
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -67,15 +67,17 @@ def method(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def data_set(measured: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """Return the name and the imbalance of the data of a run.
+    """Return the name of the data of a run, with the imbalance factor if it was chosen.
 
     Args:
         measured: what an evaluation says of its data, empty where there is none.
         config: the config of the data, empty where it is unknown.
     """
     name = measured.get("name") or class_name(config)
-    imbalance = measured.get("imbalance") or settings(config).get("imbalance")
-    return f"{name}, IF {imbalance:g}" if isinstance(imbalance, int | float) else name
+    options = settings(config)
+    imbalance = measured.get("imbalance") or options.get("imbalance")
+    chosen = isinstance(imbalance, int | float) and options.get("tail") != "none"
+    return f"{name}, IF {imbalance:.4g}" if chosen else name
 
 
 def split(measured: Mapping[str, Any]) -> str:

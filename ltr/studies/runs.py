@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock
-
 from ltr.errors import InputError
 from ltr.measures import shown
+from ltr.run import job as run_job
 from ltr.run import lookup
 from ltr.run.folder import RunFolder, made_with, read_arguments, write_arguments
 from ltr.studies.job import Job
@@ -88,10 +87,9 @@ class Runs:
     def attempt(self, job: Job) -> Outcome:
         """Run a row where it is not finished. Who else is at it, in another process, is waited for."""
         began = time.perf_counter()
-        lock = self.folder / ".locks" / f"{job.folder.replace('/', '-')}.lock"
+        lock = run_job.Job.of(self.folder.parent, f"{self.folder.name}/{job.folder}")
         try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(lock):
+            with lock.locked():
                 finished = self._kept(job) and not self._missed(job)
                 if not finished:
                     self._train_and_test(job)

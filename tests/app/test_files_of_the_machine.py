@@ -15,7 +15,7 @@ def call(site: Any, path: Path) -> str:
     """Ask about an image as a browser does, at a path that the client says."""
     image = {"image": {"path": str(path), "meta": {"_type": "gradio.FileData"}}, "caption": None}
     said = {"data": [[image], 1, 1, "a run", None, "", None, None, None]}
-    address = f"{site.url}/gradio_api/call/ask"
+    address = f"{site.url}/gradio_api/call/classify"
     request = urllib.request.Request(address, json.dumps(said).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         event = json.load(answer)["event_id"]

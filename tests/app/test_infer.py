@@ -15,12 +15,10 @@ from torch import Tensor, nn
 
 from ltr.__main__ import main
 from ltr.app import networks
-from ltr.app.asked import Asked
-from ltr.app.infer import again, choose, from_file, from_run
-from ltr.app.networks import architectures, data_sets
-from ltr.app.pictures import MOST, picture, pictures
-from ltr.app.place import Place
-from ltr.app.ranked import ranked
+from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.catalogue import architectures, published_data
+from ltr.app.infer import again, choose
+from ltr.app.prediction import MOST, QueryResult, from_file, from_run, read_image, read_images, top_classes
 from ltr.backbones import ResNet20
 from ltr.data import CIFAR100LT, DigitsLT
 from ltr.errors import InputError
@@ -71,10 +69,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def paths(trained: Path, monkeypatch: pytest.MonkeyPatch) -> AllowedPaths:
     """Return the page's view of that folder."""
     monkeypatch.chdir(trained)
-    return Place(Path("checkpoints"), (trained,))
+    return AllowedPaths(Path("checkpoints"), (trained,))
 
 
 @pytest.fixture
@@ -88,78 +86,78 @@ def said(evaluation: str) -> Tensor:
     return found
 
 
-def test_the_page_answers_as_predict_does(place: Place, shown: list[Path]) -> None:
-    asked = Asked.of(from_run(place, "a"), shown)
-    columns = asked.answer.columns(1, 1)
+def test_the_page_answers_as_predict_does(paths: AllowedPaths, shown: list[Path]) -> None:
+    result = QueryResult.of(from_run(paths, "a"), shown)
+    columns = result.prediction.columns(1, 1)
     assert list(columns) == ["Head"]
     assert torch.equal(columns["Head"], said("a/predict"))
-    assert asked.classes == [str(digit) for digit in range(10)]
+    assert result.classes == [str(digit) for digit in range(10)]
     first = Path("checkpoints/a/predict/predictions.csv").read_text().splitlines()[1].split(",")
-    page = asked.html(1, 1)
+    page = result.html(1, 1)
     assert f'<th scope="row">{first[2]}</th><td>{float(first[3]):.1%}</td>' in page
     assert page.count("<article") == SHOWN
     assert page.count("<tr") == SHOWN * 10
-    assert asked.notes == []
+    assert result.notes == []
 
 
-def test_old_head_and_ensemble_are_those_of_predict(place: Place, shown: list[Path]) -> None:
-    asked = Asked.of(from_run(place, "gml"), shown)
-    columns = asked.answer.columns(1, 2)  # as ensemble.yaml says
+def test_old_head_and_ensemble_are_those_of_predict(paths: AllowedPaths, shown: list[Path]) -> None:
+    result = QueryResult.of(from_run(paths, "gml"), shown)
+    columns = result.prediction.columns(1, 2)  # as ensemble.yaml says
     assert list(columns) == ["Old head", "New head", "Ensemble"]
     assert torch.equal(columns["New head"], said("gml/predict"))
     assert torch.equal(columns["Ensemble"], said("gml/both"))
     # The old head is the whole of the run that was tuned.
-    torch.testing.assert_close(asked.answer.columns(1, 1)["Old head"], said("a/predict"))
+    torch.testing.assert_close(result.prediction.columns(1, 1)["Old head"], said("a/predict"))
     torch.testing.assert_close(2 * columns["Ensemble"] - columns["New head"], columns["Old head"], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("several", [True, False])
-def test_what_the_run_itself_adjusts_is_told(place: Place, shown: list[Path], several: bool) -> None:
+def test_what_the_run_itself_adjusts_is_told(paths: AllowedPaths, shown: list[Path], several: bool) -> None:
     content = torch.load("checkpoints/a/last.ckpt")
     both = "[{class_path: ltr.callbacks.EMA}, {class_path: ltr.callbacks.LogitAdjustment}]"
     acting = both if several else "{class_path: ltr.callbacks.LogitAdjustment}"
     changed = content["config"].replace("callbacks: null", f"callbacks: {acting}")
     assert changed != content["config"]
     torch.save({**content, "config": changed}, "adjusted.ckpt")
-    asked = Asked.of(from_file(place, "adjusted.ckpt", None, None, None), shown)
-    assert "(LogitAdjustment) is left out here" in asked.notes[0]
-    assert torch.equal(asked.answer.columns(1, 1)["Head"], said("a/predict"))
+    result = QueryResult.of(from_file(paths, "adjusted.ckpt", None, None, None), shown)
+    assert "(LogitAdjustment) are not applied here" in result.notes[0]
+    assert torch.equal(result.prediction.columns(1, 1)["Head"], said("a/predict"))
 
 
-def test_temperatures_act_on_what_was_answered(place: Place, shown: list[Path]) -> None:
-    asked = Asked.of(from_run(place, "gml"), shown[:2])
-    cool, warm = (asked.answer.columns(t, 1)["New head"].amax(1) for t in (0.5, 4))
+def test_temperatures_act_on_what_was_answered(paths: AllowedPaths, shown: list[Path]) -> None:
+    result = QueryResult.of(from_run(paths, "gml"), shown[:2])
+    cool, warm = (result.prediction.columns(t, 1)["New head"].amax(1) for t in (0.5, 4))
     assert (warm < cool).all()
-    assert again(asked, 1, 1) != again(asked, 4, 1)
+    assert again(result, 1, 1) != again(result, 4, 1)
     for wrong in (0, -1, 11, float("nan"), float("inf")):
         with pytest.raises(InputError, match=r"between 0\.1 and 10"):
-            asked.html(1, wrong)
+            result.html(1, wrong)
 
 
 def test_a_network_stays_in_evaluation_mode_and_is_read_once(
-    place: Place, shown: list[Path], monkeypatch: pytest.MonkeyPatch
+    paths: AllowedPaths, shown: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     networks._read.cache_clear()
     reads: list[str] = []
     read = weights.read
     monkeypatch.setattr(weights, "read", lambda name: [reads.append(name), read(name)][1])
 
-    def ask(_: int) -> Asked:
-        return Asked.of(from_run(place, "a"), shown[:2])
+    def ask(_: int) -> QueryResult:
+        return QueryResult.of(from_run(paths, "a"), shown[:2])
 
     with ThreadPoolExecutor(20) as clients:
         found = list(clients.map(ask, range(20)))
     assert len(reads) == 1
-    assert all(torch.equal(one.answer.logits, found[0].answer.logits) for one in found)
-    assert not from_run(place, "a").method.training
+    assert all(torch.equal(one.prediction.logits, found[0].prediction.logits) for one in found)
+    assert not from_run(paths, "a").method.training
     path = Path("checkpoints/a/last.ckpt")
     path.touch()
     assert len(reads) == 1
-    from_run(place, "a")
+    from_run(paths, "a")
     assert len(reads) == 2
     for name in range(networks.KEPT + 2):
         shutil.copy(path, f"{name}.ckpt")
-        from_file(place, f"{name}.ckpt", None, None, None)
+        from_file(paths, f"{name}.ckpt", None, None, None)
     assert networks._read.cache_info().currsize == networks.KEPT
 
 
@@ -177,20 +175,20 @@ def test_images_of_the_data_are_not_needed(ltr, tmp_path: Path) -> None:
     files = [tmp_path / f"{name}{at}.png" for name in ("cat", "dog") for at in range(2)]
     for file, source in zip(files, sorted(tmp_path.glob("own/test/*/*.png")), strict=True):
         shutil.copy(source, file)
-    place = Place(Path("checkpoints"), (tmp_path,))
-    assert Asked.of(from_run(place, "own"), files).classes == ["cat <b>", "dog"]
+    paths = AllowedPaths(Path("checkpoints"), (tmp_path,))
+    assert QueryResult.of(from_run(paths, "own"), files).classes == ["cat <b>", "dog"]
     assert ltr("export --ckpt_path own --to safetensors --output own.safetensors") == 0
     shutil.rmtree("own")
     networks._read.cache_clear()
-    asked = Asked.of(from_run(place, "own"), files)
+    result = QueryResult.of(from_run(paths, "own"), files)
     known = torch.load("checkpoints/own/predict/predictions.pt")["probabilities"]
-    assert torch.equal(asked.answer.columns(1, 1)["Head"], known)
-    assert asked.images.shape == (4, 3, 8, 8)
-    assert asked.classes == ["0", "1"]
-    assert "`ltr test`" in asked.notes[0]
+    assert torch.equal(result.prediction.columns(1, 1)["Head"], known)
+    assert result.images.shape == (4, 3, 8, 8)
+    assert result.classes == ["0", "1"]
+    assert "`ltr test`" in result.notes[0]
     # An export has the names with it; they are a stranger's text.
-    exported = Asked.of(from_file(place, "own.safetensors", None, None, None), files)
-    assert torch.equal(exported.answer.logits, asked.answer.logits)
+    exported = QueryResult.of(from_file(paths, "own.safetensors", None, None, None), files)
+    assert torch.equal(exported.prediction.logits, result.prediction.logits)
     assert exported.classes == ["cat <b>", "dog"]
     assert "cat &lt;b&gt;" in exported.html(1, 1)
     assert "cat <b>" not in exported.html(1, 1)
@@ -208,37 +206,39 @@ def foreign(path: Path, *, width: int = 16) -> Method:
     return method
 
 
-def test_a_foreign_state_dict_needs_two_words(place: Place, shown: list[Path]) -> None:
+def test_a_foreign_state_dict_needs_two_words(paths: AllowedPaths, shown: list[Path]) -> None:
     method = foreign(Path("foreign.pth"))
     with pytest.raises(InputError, match=r"^the file foreign\.pth .* name the architecture and the data set"):
-        from_file(place, "foreign.pth", None, None, None)
+        from_file(paths, "foreign.pth", None, None, None)
     with pytest.raises(InputError, match=r"foreign\.pth does not fit a ResNet32 .* ResNet20"):
-        from_file(place, "foreign.pth", None, "ResNet32", "Digits-LT")
+        from_file(paths, "foreign.pth", None, "ResNet32", "Digits-LT")
     with pytest.raises(InputError, match="has 10 classes, Synthetic has 5"):
-        from_file(place, "foreign.pth", None, "ResNet20", "Synthetic")
-    asked = Asked.of(from_file(place, "foreign.pth", None, "ResNet20", "Digits-LT"), shown)
+        from_file(paths, "foreign.pth", None, "ResNet20", "Synthetic")
+    result = QueryResult.of(from_file(paths, "foreign.pth", None, "ResNet20", "Digits-LT"), shown)
     data = DigitsLT()
     data.setup()
     with torch.no_grad():
         known = method(data.prepare(data.splits["test"].images[:SHOWN])).probabilities
     # In this machine's own precision, which may be bfloat16.
-    torch.testing.assert_close(asked.answer.columns(1, 1)["Head"], known, atol=0.02, rtol=0)
-    assert asked.classes == data.classes
+    torch.testing.assert_close(result.prediction.columns(1, 1)["Head"], known, atol=0.02, rtol=0)
+    assert result.classes == data.classes
     # CIFAR is not here: its classes have numbers.
-    asked = Asked.of(from_file(place, "", str(Path("foreign.pth").resolve()), "ResNet20", "CIFAR-10-LT"), shown[:1])
-    assert asked.images.shape == (1, 3, 32, 32)
-    assert asked.classes == [str(number) for number in range(10)]
+    result = QueryResult.of(
+        from_file(paths, "", str(Path("foreign.pth").resolve()), "ResNet20", "CIFAR-10-LT"), shown[:1]
+    )
+    assert result.images.shape == (1, 3, 32, 32)
+    assert result.classes == [str(number) for number in range(10)]
 
 
 def test_what_there_is_to_choose_is_what_the_package_has() -> None:
     assert {"ResNet20", "ResNet32", "ResNeXt50"} <= set(architectures())
     assert {"Pretrained", "ResNetCIFAR"}.isdisjoint(architectures())
-    assert data_sets()["CIFAR-100-LT"] is CIFAR100LT
-    assert all(data_sets())
+    assert published_data()["CIFAR-100-LT"] is CIFAR100LT
+    assert all(published_data())
     _, shown, architecture, data_set = choose("a file of weights")
     assert shown.visible
     assert [value for _, value in architecture.choices] == architectures()
-    assert [value for _, value in data_set.choices] == list(data_sets())
+    assert [value for _, value in data_set.choices] == list(published_data())
 
 
 class Evil:
@@ -246,7 +246,7 @@ class Evil:
         return Path.touch, (Path("harmed"),)
 
 
-def test_a_file_cannot_do_harm(place: Place, trained: Path) -> None:
+def test_a_file_cannot_do_harm(paths: AllowedPaths, trained: Path) -> None:
     whole = Path("checkpoints/a/last.ckpt")
     torch.save({"state_dict": Evil()}, "evil.pt")
     Path("short.ckpt").write_bytes(whole.read_bytes()[:5000])
@@ -255,22 +255,22 @@ def test_a_file_cannot_do_harm(place: Place, trained: Path) -> None:
     torch.save({"state_dict": {}}, "nothing.pt")
     for name in ("evil.pt", "short.ckpt", "text.ckpt", "empty.safetensors", "nothing.pt"):
         with pytest.raises(InputError, match=name) as error:
-            from_file(place, name, None, "ResNet20", "Digits-LT")
+            from_file(paths, name, None, "ResNet20", "Digits-LT")
         assert str(trained) not in str(error.value)
     assert not Path("harmed").exists()
 
 
-def test_a_strangers_config_names_nothing_of_the_machine(place: Place, shown: list[Path]) -> None:
+def test_a_strangers_config_names_nothing_of_the_machine(paths: AllowedPaths, shown: list[Path]) -> None:
     content = torch.load("checkpoints/a/last.ckpt")
     config = content["config"]
-    uploads = place.own / "uploads"
+    uploads = paths.own / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
 
-    def ask(changed: str | dict[str, object], name: str = "stranger.ckpt") -> Asked:
+    def ask(changed: str | dict[str, object], name: str = "stranger.ckpt") -> QueryResult:
         torch.save({**content, "config": changed}, uploads / name)
-        return Asked.of(from_file(place, None, str((uploads / name).resolve()), None, None), shown)
+        return QueryResult.of(from_file(paths, None, str((uploads / name).resolve()), None, None), shown)
 
-    assert torch.equal(ask(config, "plain.ckpt").answer.columns(1, 1)["Head"], said("a/predict"))
+    assert torch.equal(ask(config, "plain.ckpt").prediction.columns(1, 1)["Head"], said("a/predict"))
     with pytest.raises(InputError, match=r"names shutil\.rmtree at model\.loss, which is not a known Loss"):
         ask(config.replace("ltr.losses.CrossEntropy", "shutil.rmtree"))
     for wrong in (
@@ -292,17 +292,17 @@ def test_a_strangers_config_names_nothing_of_the_machine(place: Place, shown: li
     other = config.replace("ltr.data.DigitsLT", "ltr.data.FolderLT").replace("root: data", "root: secret")
     other = other.replace("    tail: exp\n", "")
     assert ask(other).classes == [str(number) for number in range(10)]
-    assert place.trusts(Path("checkpoints/a/last.ckpt").resolve())
-    assert not place.trusts((uploads / "plain.ckpt").resolve())
+    assert paths.trusts(Path("checkpoints/a/last.ckpt").resolve())
+    assert not paths.trusts((uploads / "plain.ckpt").resolve())
     for damaged in ({"counts": torch.tensor(3.5)}, {"counts": -torch.ones(10)}, {"head.fc.weight": torch.zeros(2, 2)}):
         state = content["state_dict"] | damaged
         torch.save({**content, "state_dict": state}, uploads / "damaged.ckpt")
         with pytest.raises(InputError):
-            from_file(place, None, str((uploads / "damaged.ckpt").resolve()), None, None)
+            from_file(paths, None, str((uploads / "damaged.ckpt").resolve()), None, None)
     state = content["state_dict"] | {"head.fc.bias": torch.full((10,), torch.nan)}
     torch.save({**content, "state_dict": state}, uploads / "nan.ckpt")
-    with pytest.raises(InputError, match="is no number"):
-        Asked.of(from_file(place, None, str((uploads / "nan.ckpt").resolve()), None, None), shown)
+    with pytest.raises(InputError, match="not finite"):
+        QueryResult.of(from_file(paths, None, str((uploads / "nan.ckpt").resolve()), None, None), shown)
 
 
 @pytest.mark.parametrize(
@@ -312,21 +312,21 @@ def test_a_strangers_config_names_nothing_of_the_machine(place: Place, shown: li
         ("/etc/passwd", "outside"),
         ("../a.ckpt", "outside"),
         ("gone.pt", "does not exist"),
-        ("a\0b", "no path"),
+        ("a\0b", "not a valid path"),
     ],
 )
-def test_nothing_else_is_opened(place: Place, path: str, sentence: str) -> None:
+def test_nothing_else_is_opened(paths: AllowedPaths, path: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        from_file(place, path, None, None, None)
+        from_file(paths, path, None, None, None)
     with pytest.raises(InputError):
-        from_run(place, path)
+        from_run(paths, path)
 
 
 def test_an_image_of_the_right_size_passes_bit_by_bit(tmp_path: Path) -> None:
     image = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)
-    assert torch.equal(picture(png(tmp_path / "a.png", image), 32), image)
+    assert torch.equal(read_image(png(tmp_path / "a.png", image), 32), image)
     Image.fromarray(image.permute(1, 2, 0).numpy()).rotate(-90).save(tmp_path / "b.png", exif=turned())
-    assert torch.equal(picture(tmp_path / "b.png", 32), image)
+    assert torch.equal(read_image(tmp_path / "b.png", 32), image)
 
 
 def turned() -> Image.Exif:
@@ -346,7 +346,7 @@ def test_what_is_no_image_is_named_and_the_others_are_read(tmp_path: Path) -> No
     Image.fromarray(np.zeros((7100, 7100), np.bool_)).save(large)
     Image.fromarray(np.zeros((10_000, 10_000), np.bool_)).save(larger)
     vector.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")  # which Ghostscript runs
-    found = pictures([cut, text, good, large, larger, vector], 32)
+    found = read_images([cut, text, good, large, larger, vector], 32)
     assert found.names == ["good.png"]
     assert found.images.shape == (1, 3, 32, 32)
     for name, sentence in zip(
@@ -356,18 +356,18 @@ def test_what_is_no_image_is_named_and_the_others_are_read(tmp_path: Path) -> No
     ):
         assert sentence.startswith(name)
     with pytest.raises(InputError, match=str(MOST)):
-        pictures([good] * (MOST + 1), 32)
+        read_images([good] * (MOST + 1), 32)
 
 
-def test_no_readable_image_is_told_and_nothing_else(place: Place, tmp_path: Path) -> None:
+def test_no_readable_image_is_told_and_nothing_else(paths: AllowedPaths, tmp_path: Path) -> None:
     (tmp_path / "a<b>.png").write_text("no image")
-    page = Asked.of(from_run(place, "a"), [tmp_path / "a<b>.png"]).html(1, 1)
+    page = QueryResult.of(from_run(paths, "a"), [tmp_path / "a<b>.png"]).html(1, 1)
     assert "a&lt;b&gt;.png is damaged" in page
     assert "<article" not in page
 
 
 def test_names_are_text() -> None:
-    page = ranked(
+    page = top_classes(
         torch.zeros(1, 3, 200, 200, dtype=torch.uint8), ['<i>"'], {"Head": torch.tensor([[0.9999, 1e-4]])}, ["<b>", "c"]
     )
     assert "<i>" not in page

@@ -44,7 +44,7 @@ def choose(tab: Page, field: str, value: str) -> None:
 def ask(tab: Page, images: list[str]) -> None:
     tab.locator("#infer-images input[type=file]").set_input_files(images)
     expect(tab.locator("#infer-images .thumbnail-item")).to_have_count(len(images))
-    tab.locator("#infer-ask").click()
+    tab.locator("#infer-classify").click()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -75,6 +75,6 @@ def test_a_foreign_file_is_asked_once_its_kind_is_named(tab: Page, images: list[
     expect(tab.get_by_text("foreign.pth holds weights and does not say what of")).to_be_visible()
     choose(tab, "architecture", "ResNet20")
     choose(tab, "data", "Digits-LT")
-    tab.locator("#infer-ask").click()
+    tab.locator("#infer-classify").click()
     expect(tab.locator("caption")).to_have_text(["Head"])
     expect(tab.locator(".answers tr")).to_have_count(10)

@@ -69,7 +69,7 @@ def test_two_starts_with_one_name_are_one_run(page: Page) -> None:
     begin(page, "twice", 3)
     page.locator("#start").click()
     expect(
-        page.get_by_text("The run twice exists already").or_(page.get_by_text("at work already")).first
+        page.get_by_text("The run twice exists already").or_(page.get_by_text("running already")).first
     ).to_be_visible()
     expect(page.locator("#status .state")).to_have_text("finished")
 

@@ -8,40 +8,40 @@ from typing import Any
 import pytest
 import yaml
 
-from ltr.app.catalogue import methods, others
-from ltr.app.field import Field
-from ltr.app.fields import fields, resolved
-from ltr.app.place import Place
-from ltr.app.training import Training, further
+from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.options import Field, resolved
+from ltr.app.recipes import configs_in, methods
+from ltr.app.training import TrainingForm
+from ltr.app.worker import remaining
 from ltr.errors import InputError
 from ltr.run.lookup import folder
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AllowedPaths:
     monkeypatch.chdir(tmp_path)
-    return Place(Path("checkpoints"), (tmp_path,))
+    return AllowedPaths(Path("checkpoints"), (tmp_path,))
 
 
-def found(place: Place, training: Training) -> list[Field]:
-    return fields(resolved(training.chosen(place)))
+def found(paths: AllowedPaths, form: TrainingForm) -> list[Field]:
+    return form.fields(paths)
 
 
-def commands(place: Place, **said: Any) -> list[list[str]]:
-    training = Training(**said)
-    return training.commands(place, found(place, training))[1]
+def commands(paths: AllowedPaths, **said: Any) -> list[list[str]]:
+    form = TrainingForm(**said)
+    return form.commands(paths, found(paths, form))[1]
 
 
-def test_what_is_not_changed_is_not_said(place: Place) -> None:
-    plain = Training(method="ldam_drw.yaml")
-    values = {field.option: field.value for field in found(place, plain) if field.kind != "part"}
-    assert commands(place, method="ldam_drw.yaml", values=values) == commands(place, method="ldam_drw.yaml")
+def test_what_is_not_changed_is_not_said(paths: AllowedPaths) -> None:
+    plain = TrainingForm(method="ldam_drw.yaml")
+    values = {field.option: field.value for field in found(paths, plain) if field.kind != "part"}
+    assert commands(paths, method="ldam_drw.yaml", values=values) == commands(paths, method="ldam_drw.yaml")
 
 
-def test_a_change_reaches_the_training(place: Place) -> None:
+def test_a_change_reaches_the_training(paths: AllowedPaths) -> None:
     values = {"model.loss.before.margin": 0.25, "data.imbalance": 0.01, "data.tail": "step"}
     values |= {"model.optimizer.lr": 0.05, "model.schedule.milestones": "[0.5]", "model.optimizer.nesterov": True}
-    fit, test = commands(place, method="ldam_drw.yaml", values=values, name="x", seed=3)
+    fit, test = commands(paths, method="ldam_drw.yaml", values=values, name="x", seed=3)
     config = resolved(fit[1:])
     assert config.model.init_args.loss.init_args.before.init_args.margin == 0.25
     assert config.data.init_args.imbalance == 0.01
@@ -53,16 +53,16 @@ def test_a_change_reaches_the_training(place: Place) -> None:
     assert test == ["test", "--ckpt_path", "checkpoints/x"]
 
 
-def test_another_part_brings_its_own_options(place: Place) -> None:
+def test_another_part_brings_its_own_options(paths: AllowedPaths) -> None:
     parts = {"model.loss": "Deferred", "model.loss.after": "VectorScaling"}
-    options = {field.option: field for field in found(place, Training(parts=parts))}
+    options = {field.option: field for field in found(paths, TrainingForm(parts=parts))}
     assert options["model.loss.after"].value == "VectorScaling"
     assert options["model.loss.start"].kind == "number"
     assert "model.loss.after.gamma" in options
 
 
-def test_the_ensemble_is_tested_besides(place: Place) -> None:
-    said = commands(place, method="gml.yaml", ensemble=True, t_new=1, t_old=3, name="x")
+def test_the_ensemble_is_tested_besides(paths: AllowedPaths) -> None:
+    said = commands(paths, method="gml.yaml", ensemble=True, t_new=1, t_old=3, name="x")
     assert said[2][-5:] == [
         "ensemble.yaml",
         "--trainer.callbacks.t_new=1",
@@ -72,11 +72,11 @@ def test_the_ensemble_is_tested_besides(place: Place) -> None:
     ]
 
 
-def test_a_name_is_found_that_is_free(place: Place) -> None:
-    (place.runs / "ce_digits").mkdir(parents=True)
-    assert Training().named(place) == ("ce_digits_2", place.runs)
+def test_a_name_is_found_that_is_free(paths: AllowedPaths) -> None:
+    (paths.runs / "ce_digits").mkdir(parents=True)
+    assert TrainingForm().named(paths) == ("ce_digits_2", paths.runs)
     with pytest.raises(InputError, match="exists already"):
-        Training(name="ce_digits").named(place)
+        TrainingForm(name="ce_digits").named(paths)
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ def test_a_name_is_found_that_is_free(place: Place) -> None:
         {"ensemble": True, "t_new": float("nan")},
     ],
 )
-def test_what_cannot_be_is_said(place: Place, said: dict[str, Any]) -> None:
+def test_what_cannot_be_is_said(paths: AllowedPaths, said: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        commands(place, **said)
-    assert not place.runs.exists()
+        commands(paths, **said)
+    assert not paths.runs.exists()
 
 
 def test_every_recipe_is_there_with_every_option() -> None:
@@ -124,7 +124,7 @@ def test_every_recipe_is_there_with_every_option() -> None:
         if not yaml.safe_load((folder("configs") / name).read_text()).keys() & {"model", "data"}
     }
     assert set(methods().values()) >= trained - tested
-    assert {"data/digits.yaml", "data/cifar10.yaml", "data/folder.yaml"} <= set(others("data").values())
+    assert {"data/digits.yaml", "data/cifar10.yaml", "data/folder.yaml"} <= set(configs_in("data").values())
 
 
 SHAPES = [
@@ -144,21 +144,21 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("method", [f"{name}.yaml" for name in SHAPES])
-def test_the_fields_of_a_recipe_can_be_shown(place: Place, method: str) -> None:
-    options = found(place, Training(method=method))
+def test_the_fields_of_a_recipe_can_be_shown(paths: AllowedPaths, method: str) -> None:
+    options = found(paths, TrainingForm(method=method))
     assert {"data.imbalance", "model", "model.backbone", "trainer.max_epochs"} <= {field.option for field in options}
     assert all(field.about for field in options if field.option.startswith("model.loss.") and field.kind != "part")
     for field in options:
         assert field.word(field.value if field.kind != "text" else None) in (None, "null")
 
 
-def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(place: Place) -> None:
-    run = place.runs / "x"
+def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(paths: AllowedPaths) -> None:
+    run = paths.runs / "x"
     run.mkdir(parents=True)
     with pytest.raises(InputError, match="there is no run x"):
-        further(place, "x")
+        remaining(paths, "x")
     (run / "last.ckpt").write_text("weights")
-    assert further(place, "x") == (
+    assert remaining(paths, "x") == (
         [["fit", "--ckpt_path", "checkpoints/x/last.ckpt"], ["test", "--ckpt_path", "checkpoints/x"]],
         [],
     )

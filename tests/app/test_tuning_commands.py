@@ -12,8 +12,9 @@ import yaml
 from tiny import TINY
 
 from ltr.__main__ import main
-from ltr.app.place import Place
-from ltr.app.tuning import BEFORE, CONTROL, Wish, architectures, brief, data_sets, proposed, tuning_losses
+from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.app.catalogue import architectures, tuning_data, tuning_losses
+from ltr.app.tuning import CONTROL, TuningForm, brief, proposed
 from ltr.errors import InputError
 from ltr.run.folder import EvaluationResult
 
@@ -33,15 +34,15 @@ DATA = {
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Return a place whose runs are where the command line keeps them."""
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AllowedPaths:
+    """Return a paths whose runs are where the command line keeps them."""
     monkeypatch.chdir(tmp_path)
-    return Place(Path("checkpoints"), (tmp_path,))
+    return AllowedPaths(Path("checkpoints"), (tmp_path,))
 
 
-def keep(place: Place, name: str, backbone: dict[str, Any], head: dict[str, Any] | None) -> None:
+def keep(paths: AllowedPaths, name: str, backbone: dict[str, Any], head: dict[str, Any] | None) -> None:
     """Write a run as far as the page looks at it."""
-    folder = place.runs / name
+    folder = paths.runs / name
     folder.mkdir(parents=True)
     torch.save({"state_dict": {}}, folder / "last.ckpt")
     model = {"class_path": "ltr.methods.Method", "init_args": {"backbone": backbone, "head": head}}
@@ -81,10 +82,10 @@ def after(words: list[str], option: str) -> str | None:
     ids=["ce", "ldam", "contrastive", "lade", "tuned", "ride"],
 )
 def test_the_parts_are_those_of_the_base(
-    place: Place, backbone: dict[str, Any], head: dict[str, Any], expected: dict[str, str]
+    paths: AllowedPaths, backbone: dict[str, Any], head: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    keep(place, "base", backbone, head)
-    tune, test, pretrained, *others = Wish(base="base", name="tuned").commands(place)
+    keep(paths, "base", backbone, head)
+    tune, test, pretrained, *others = TuningForm(base="base", name="tuned").commands(paths)
     options = ("head", "old_head", "loss", "loss.losses", "backbone.backbone")
     found = {f"--model.{key}": said for key in options if (said := after(tune, f"--model.{key}")) is not None}
     assert found == {"--model.loss": "GML"} | expected
@@ -96,27 +97,27 @@ def test_the_parts_are_those_of_the_base(
     assert others == [before, [*before, "--config", "logit_adjustment.yaml", "--evaluation", CONTROL]]
 
 
-def test_data_are_those_of_the_base_or_others(place: Place) -> None:
-    keep(place, "base", SLIM, LINEAR)
-    own, *_ = Wish(base="base", name="tuned", batch=32).commands(place)
+def test_data_are_those_of_the_base_or_others(paths: AllowedPaths) -> None:
+    keep(paths, "base", SLIM, LINEAR)
+    own, *_ = TuningForm(base="base", name="tuned", batch=32).commands(paths)
     start = own.index("--data")
     expected = "--data DigitsLT --data.root data --data.imbalance 50.0 --data.tail exp --data.batch_size 32"
     assert own[start : start + 10] == expected.split()
-    other, *_ = Wish(base="base", name="tuned", kind="CIFAR10LT", imbalance=0.01, profile="step").commands(place)
+    other, *_ = TuningForm(base="base", name="tuned", kind="CIFAR10LT", imbalance=0.01, tail="step").commands(paths)
     start = other.index("--data")
     expected = "--data CIFAR10LT --data.imbalance 100.0 --data.tail step --data.batch_size 512"
     assert other[start : start + 8] == expected.split()
-    (place.runs.parent / "mine").mkdir()
-    folder, *_ = Wish(base="base", name="tuned", kind="FolderLT", root="mine", profile="none").commands(place)
+    (paths.runs.parent / "mine").mkdir()
+    folder, *_ = TuningForm(base="base", name="tuned", kind="FolderLT", root="mine", tail="none").commands(paths)
     assert after(folder, "--data.root") == str(Path("mine").resolve())
     assert after(folder, "--data.tail") == "none"
 
 
-def test_a_file_of_weights_is_of_the_architecture_that_is_said(place: Place, run_file: Path) -> None:
-    with pytest.raises(InputError, match="does not say what it was trained on"):
-        Wish(file=str(run_file), name="tuned").commands(place)
-    wish = Wish(file=str(run_file), architecture="ResNet20", kind="DigitsLT", name="tuned")
-    tune, _, pretrained, *_ = wish.commands(place)
+def test_a_file_of_weights_is_of_the_architecture_that_is_said(paths: AllowedPaths, run_file: Path) -> None:
+    with pytest.raises(InputError, match="does not name the data it was trained on"):
+        TuningForm(file=str(run_file), name="tuned").commands(paths)
+    form = TuningForm(file=str(run_file), architecture="ResNet20", kind="DigitsLT", name="tuned")
+    tune, _, pretrained, *_ = form.commands(paths)
     for words in (tune, pretrained):
         assert after(words, "--model.backbone.checkpoint") == str(run_file)
         assert after(words, "--model.backbone.backbone") == "ResNet20"
@@ -134,37 +135,37 @@ def test_a_file_of_weights_is_of_the_architecture_that_is_said(place: Place, run
         ({"name": "../a"}, "cannot be called"),
         ({"name": "--help"}, "cannot be called"),
         ({"name": "base"}, "exists already"),
-        ({"loss": "os.system"}, "there is no tuning loss"),
-        ({"loss": "SupCon"}, "there is no tuning loss"),
-        ({"kind": "LongTailed"}, "there is no data set"),
-        ({"kind": "DigitsLT", "profile": "--runs"}, "there is no profile"),
+        ({"loss": "os.system"}, "unknown tuning loss"),
+        ({"loss": "SupCon"}, "unknown tuning loss"),
+        ({"kind": "LongTailed"}, "unknown data set"),
+        ({"kind": "DigitsLT", "tail": "--runs"}, "unknown shape of the tail"),
         ({"kind": "DigitsLT", "imbalance": 1}, "imbalance 1 is a balanced set"),
-        ({"kind": "DigitsLT", "imbalance": "nan"}, "the imbalance factor is a number above 0"),
-        ({"kind": "DigitsLT", "imbalance": None}, "the imbalance factor is a number above 0"),
+        ({"kind": "DigitsLT", "imbalance": "nan"}, "the imbalance factor must be a number above 0"),
+        ({"kind": "DigitsLT", "imbalance": None}, "the imbalance factor must be a number above 0"),
         ({"kind": "FolderLT", "root": "/etc"}, "outside of the folders"),
-        ({"architecture": "Pretrained"}, "there is no architecture"),
-        ({"epochs": -1}, "the number of epochs is a whole number from 1"),
-        ({"epochs": 1e9}, "the number of epochs is a whole number from 1"),
-        ({"epochs": 2.5}, "the number of epochs is a whole number from 1"),
-        ({"epochs": "many"}, "the number of epochs is a whole number from 1"),
-        ({"epochs": [1]}, "the number of epochs is a whole number from 1"),
-        ({"rate": 0}, "the learning rate is a number above 0"),
-        ({"rate": float("inf")}, "the learning rate is a number above 0"),
-        ({"batch": 0}, "the batch size is a whole number from 1"),
-        ({"seed": 2**40}, "the seed is a whole number from 0"),
+        ({"architecture": "Pretrained"}, "unknown architecture"),
+        ({"epochs": -1}, "the number of epochs must be a whole number from 1"),
+        ({"epochs": 1e9}, "the number of epochs must be a whole number from 1"),
+        ({"epochs": 2.5}, "the number of epochs must be a whole number from 1"),
+        ({"epochs": "many"}, "the number of epochs must be a whole number from 1"),
+        ({"epochs": [1]}, "the number of epochs must be a whole number from 1"),
+        ({"rate": 0}, "the learning rate must be a number above 0"),
+        ({"rate": float("inf")}, "the learning rate must be a number above 0"),
+        ({"batch": 0}, "the batch size must be a whole number from 1"),
+        ({"seed": 2**40}, "the seed must be a whole number from 0"),
     ],
     ids=str,
 )
-def test_what_a_client_may_post_is_refused(place: Place, said: dict[str, Any], why: str) -> None:
-    keep(place, "base", SLIM, LINEAR)
+def test_what_a_client_may_post_is_refused(paths: AllowedPaths, said: dict[str, Any], why: str) -> None:
+    keep(paths, "base", SLIM, LINEAR)
     with pytest.raises(InputError, match=why):
-        Wish(**{"base": "base", "name": "tuned"} | said).commands(place)
+        TuningForm(**{"base": "base", "name": "tuned"} | said).commands(paths)
 
 
 def test_choices_are_found_by_themselves() -> None:
     assert {"ResNet32", "ResNet44", "Bilateral"} <= set(architectures())
     assert "Pretrained" not in architectures()
-    assert {"CIFAR100LT", "CIFAR10LT", "DigitsLT", "FolderLT"} <= set(data_sets())
+    assert {"CIFAR100LT", "CIFAR10LT", "DigitsLT", "FolderLT"} <= set(tuning_data())
     losses = tuning_losses()
     assert losses[0] == "GML"
     assert {"LabelAwareSmoothing", "BalancedSoftmax", "LDAM"} <= set(losses)
@@ -180,12 +181,12 @@ def test_parts_are_as_brief_as_can_be() -> None:
     assert brief("torch.nn.Linear") == "torch.nn.Linear"
 
 
-def test_a_name_is_proposed_that_is_free(place: Place) -> None:
-    assert proposed(place, "study/ce-0", "GML") == "ce-0_gml"
-    keep(place, "ce-0_gml_2_before", SLIM, LINEAR)
-    keep(place, "ce-0_gml", SLIM, LINEAR)
-    assert proposed(place, "study/ce-0", "GML") == "ce-0_gml_3"
-    assert place.new(proposed(place, "/a/$(reboot) <b>.pt", "GML"))
+def test_a_name_is_proposed_that_is_free(paths: AllowedPaths) -> None:
+    assert proposed(paths, "study/ce-0", "GML") == "ce-0_gml"
+    keep(paths, "ce-0_gml_2_before", SLIM, LINEAR)
+    keep(paths, "ce-0_gml", SLIM, LINEAR)
+    assert proposed(paths, "study/ce-0", "GML") == "ce-0_gml_3"
+    assert paths.new(proposed(paths, "/a/$(reboot) <b>.pt", "GML"))
 
 
 SMALL = "--model.backbone ResNet20 --model.backbone.width 4"
@@ -200,14 +201,14 @@ SMALL = "--model.backbone ResNet20 --model.backbone.width 4"
     ],
     ids=["bilateral, cosine", "experts"],
 )
-def test_the_commands_measure_one_network(ltr: Run, place: Place, config: str, network: str) -> None:
+def test_the_commands_measure_one_network(ltr: Run, paths: AllowedPaths, config: str, network: str) -> None:
     words = TINY.replace("--config ce.yaml", f"--config {config}").replace(SMALL, network)
     assert ltr("fit", words, "--data.augment Plain --name base") == 0
-    for command in Wish(base="base", name="tuned", epochs=1, batch=16).commands(place):
+    for command in TuningForm(base="base", name="tuned", epochs=1, batch=16).commands(paths):
         main([*command, "--trainer.accelerator", "cpu", "--trainer.precision", "32-true"])
-    after = EvaluationResult.read(place.runs / "tuned" / "test").metrics
-    before = EvaluationResult.read(place.runs / "tuned_before" / "test").metrics
-    control = EvaluationResult.read(place.runs / "tuned_before" / CONTROL).metrics
+    after = EvaluationResult.read(paths.runs / "tuned" / "test").metrics
+    before = EvaluationResult.read(paths.runs / "tuned_before" / "test").metrics
+    control = EvaluationResult.read(paths.runs / "tuned_before" / CONTROL).metrics
     assert before["recall"] == after["old_recall"], "the network before is not the one that was tuned"
     for what in ("counts", "classes", "data"):
         assert before[what] == control[what] == after[what]

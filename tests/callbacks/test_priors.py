@@ -108,7 +108,7 @@ def test_a_confusion_matrix_as_a_loop() -> None:
     labels, predictions = torch.tensor([0, 0, 1, 2, 2, 2, 2]), torch.tensor([0, 1, 1, 2, 2, 0, 2])
     expected = [[0.5, 0.5, 0], [0, 1, 0], [0.25, 0, 0.75]]
     assert confusion_matrix(predictions, labels, 3).tolist() == expected
-    with pytest.raises(InputError, match=r"class 3 has no labelled image .*--data\.val_per_class"):
+    with pytest.raises(InputError, match=r"class 3 has no labelled image.*--data\.val_per_class"):
         confusion_matrix(predictions, labels, 4)
 
 
@@ -154,7 +154,7 @@ def test_what_is_assumed() -> None:
 
 @pytest.mark.parametrize("numbers", [[1.0, -0.1], [0.0, 0.0], [math.nan, 1.0], [math.inf, 1.0]])
 def test_numbers_that_are_no_prior(numbers: list[float]) -> None:
-    with pytest.raises(InputError, match="shares or counts: finite, not negative"):
+    with pytest.raises(InputError, match="shares or counts that are finite, not negative"):
         normalised(numbers, 2)
 
 

@@ -85,7 +85,7 @@ def test_the_sentence_names_what_is_wrong(words: str, sentence: str, tiny, capsy
 
 
 def test_only_parts_of_the_kind_are_offered(tiny, capsys) -> None:
-    assert tiny("--name a --data.augment Nope") == 2
+    assert tiny("--name a --data.augment Zzzqqq") == 2
     offered = capsys.readouterr().err.partition("there are ")[2]
     assert "CropFlip" in offered
     assert "ASGD" not in offered

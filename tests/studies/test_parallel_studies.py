@@ -12,6 +12,7 @@ from logged import Logged
 
 from ltr.errors import InputError
 from ltr.machine import cores
+from ltr.run.job import Job
 from ltr.studies.plan import Plan
 from ltr.studies.runs import Runs
 
@@ -88,6 +89,20 @@ def test_two_studies_at_once_do_not_run_the_same(tmp_path: Path) -> None:
     for process in both:
         process.join()
     assert [line[:2] for line in logged.lines()] == [["fit", "ce-0"], ["test", "ce-0"]]
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_a_study_holds_the_lock_of_its_run_that_the_page_looks_at() -> None:
+    job, plan, running = Job.of(Path("checkpoints"), "mine/ce-0"), Plan.read("mine.yaml"), []
+
+    def perform(*_: object, **__: object) -> None:
+        running.append(job.running)
+        raise InputError("enough")
+
+    outcome = Runs(plan, Path("checkpoints/mine"), perform).attempt(plan.jobs[0])
+    assert running == [True]
+    assert outcome.failure == "enough"
+    assert not job.running
 
 
 @pytest.mark.usefixtures("one_by_one")

@@ -1,4 +1,4 @@
-"""What a user can mend is told on the page."""
+"""Errors that the user can correct, as messages on the page."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def told(function: Callable[P, T]) -> Callable[P, T]:
-    """Let a function of the page show the sentence of an `InputError`."""
+def show_errors(function: Callable[P, T]) -> Callable[P, T]:
+    """Let an event handler of the page show the message of an `InputError`."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except InputError as error:
-            sentence = str(error)
-            words = html.escape(sentence[:1].upper() + sentence[1:])
-            raise gr.Error(words, title="Not possible", duration=None, print_exception=False) from error
+            message = str(error)
+            text = html.escape(message[:1].upper() + message[1:])
+            raise gr.Error(text, title="Not possible", duration=None, print_exception=False) from error
 
     return call

@@ -1,25 +1,36 @@
-"""What a training can be told, read from the type hints of its parts."""
+"""The options of a training as fields of a form, read from the type hints of its parts."""
 
 from __future__ import annotations
 
 import inspect
+import json
+import math
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
 import docstring_parser
+import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
+from ltr import trust
 from ltr.apart import apart
-from ltr.app.field import NONE, Field
-from ltr.cli import catalogue
+from ltr.app import catalogue
+from ltr.cli.catalogue import ROOMS
 from ltr.cli.command import Command
+from ltr.errors import InputError
 from ltr.methods import Method
 
-# Of the trainer, what belongs to a training and not to this machine.
+Kind = Literal["switch", "number", "whole", "choice", "part", "text"]
+NONE = "none"
+# Labels of options whose names are not clear outside of the code.
+LABELS = {"data.root": "Folder of the images"}
+
+# The options of the trainer that the form shows.
 TRAINER = (
     "max_epochs",
     "check_val_every_n_epoch",
@@ -33,17 +44,100 @@ TRAINER = (
 SKIPPED = ("counts", "foreach", "differentiable", "fused", "maximize", "capturable")
 
 
-def resolved(words: Sequence[str]) -> Namespace:
-    """Return the whole config of a training that is told something, nothing of it built.
+@dataclass(frozen=True)
+class Field:
+    """An option of the command line, as a field of the form.
 
-    Args:
-        words: what follows `ltr fit`.
+    Attributes:
+        option: its name, such as `model.loss.gamma`.
+        group: `data`, `trainer`, or a part of the model.
+        value: its default; for a part, the name of its class.
+        kind: which widget it gets.
+        choices: the allowed values of a choice or a part, else empty.
+        about: one line of help.
+        hint: its type hint.
+    """
+
+    option: str
+    group: str
+    value: Any
+    kind: Kind
+    choices: tuple[str, ...] = ()
+    about: str = ""
+    hint: Any = str
+
+    @property
+    def label(self) -> str:
+        """Its label: its name within its group."""
+        if self.option in LABELS:
+            return LABELS[self.option]
+        within = self.option.removeprefix("model.").removeprefix(f"{self.group}.")
+        return within.replace("_", " ").replace(".", " / ")
+
+    @property
+    def text(self) -> str:
+        """Its default as the content of a text field."""
+        return "" if self.value is None else self.value if isinstance(self.value, str) else json.dumps(self.value)
+
+    def word(self, value: Any, packages: Collection[str] = ()) -> str | None:
+        """Return a value as an argument of the command line; None if it is the default.
+
+        Args:
+            value: of the widget.
+            packages: names of packages whose classes it may name, besides `ltr`.
+
+        Raises:
+            InputError: if the option cannot have this value.
+        """
+        if self.kind in ("choice", "part"):
+            if value not in self.choices:
+                raise InputError(f"{self.option} cannot be {value}; the choices are {', '.join(self.choices)}.")
+            return None if value == self.value else ("null" if value == NONE else str(value))
+        if value is None or value == "":
+            return None if self.value in (None, "") else "null"
+        if self.kind == "switch":
+            return None if bool(value) == bool(self.value) else json.dumps(bool(value))
+        if self.kind == "text":
+            text = str(value).strip()
+            if text == self.text:
+                return None
+            trust.value(loaded(self.option, text), self.hint, self.option, packages)
+            return text
+        try:
+            number = float(value)
+            whole = self.kind == "whole" or (number.is_integer() and isinstance(self.value, int))
+            if not math.isfinite(number) or (self.kind == "whole" and not number.is_integer()):
+                raise ValueError
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{self.option} must be a number, not {value}.") from error
+        return None if number == self.value else json.dumps(int(number) if whole else number)
+
+
+def loaded(option: str, text: str) -> Any:
+    """Return the content of a text field as YAML reads it.
 
     Raises:
-        InputError: where they cannot be used.
+        InputError: if it is not valid YAML.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{option} cannot be {text[:80]!r}: it is not valid YAML.") from error
+
+
+def resolved(words: Sequence[str]) -> Namespace:
+    """Return the whole config of a training. Nothing is instantiated, and the working directory stays as it is.
+
+    Args:
+        words: the arguments of `ltr fit`.
+
+    Raises:
+        InputError: if they are not valid.
     """
 
     class Parsed(Command):
+        """Parses only."""
+
         def before_instantiate_classes(self) -> None:
             pass
 
@@ -56,7 +150,7 @@ def resolved(words: Sequence[str]) -> Namespace:
 
 
 def fields(config: Namespace) -> list[Field]:
-    """Return what a training can be told, in the order in which its parts are written."""
+    """Return the fields of a training: its data, the model part by part, the trainer."""
     return [
         *below_part("data", config.data, "data"),
         part("model", config.model, Method, "method"),
@@ -65,10 +159,10 @@ def fields(config: Namespace) -> list[Field]:
     ]
 
 
-def below_part(option: str, said: Namespace, group: str) -> Iterator[Field]:
-    """Return what a part can be told, and the parts within it."""
-    values = said.get("init_args")
-    hints = parameters(kind_of(said.class_path))
+def below_part(option: str, config: Namespace, group: str) -> Iterator[Field]:
+    """Return the fields of a part and of the parts within it."""
+    values = config.get("init_args")
+    hints = parameters(kind_of(config.class_path))
     for name in values.as_dict() if isinstance(values, Namespace) else ():
         if name in SKIPPED or name not in hints:
             continue
@@ -84,13 +178,13 @@ def below_part(option: str, said: Namespace, group: str) -> Iterator[Field]:
 
 
 def blanks(option: str, name: str) -> list[str]:
-    """Return the words that leave open what a class must be told, so that it can be asked for.
+    """Return arguments that leave the required texts of a class empty, so that the form can ask for them.
 
     Args:
-        option: where the class stands.
+        option: that the class is chosen for.
         name: of the class.
     """
-    kind = next((parts[name] for parts in map(catalogue.parts, catalogue.ROOMS) if name in parts), None)
+    kind = catalogue.part(name)
     signature = inspect.signature(kind).parameters.values() if kind else ()
     hints = parameters(kind) if kind else {}
     texts = [item.name for item in signature if item.default is item.empty and hints.get(item.name, ("",))[0] is str]
@@ -100,15 +194,15 @@ def blanks(option: str, name: str) -> list[str]:
 def part(
     option: str, value: Namespace | None, base: type[Any], group: str, *, optional: bool = False, about: str = ""
 ) -> Field:
-    """Return the choice of a class."""
-    names = sorted(name for name, kind in catalogue.parts(base).items() if offered(kind))
+    """Return the field in which the class of a part is chosen."""
+    names = sorted(catalogue.parts(base))
     now = value.class_path.rpartition(".")[2] if value is not None else NONE
     more = [NONE] if optional or value is None else []
     return Field(option, group, now, "part", tuple(dict.fromkeys([*more, *names, now])), about)
 
 
 def field(option: str, value: Any, hint: Any, about: str, group: str) -> Field:
-    """Return an option that is no part."""
+    """Return the field of an option that is not a part."""
     kinds = [kind for kind in (typing.get_args(hint) if is_union(hint) else (hint,)) if kind is not type(None)]
     if bool in kinds and (value is None or isinstance(value, bool)):
         return Field(option, group, bool(value), "switch", (), about)
@@ -122,7 +216,7 @@ def field(option: str, value: Any, hint: Any, about: str, group: str) -> Field:
 
 
 def parameters(kind: type[Any]) -> dict[str, tuple[Any, str]]:
-    """Return the type hint and a line on each argument of a class, those that it hands on to its bases too."""
+    """Return type hint and help line of each argument of a class, including those it passes on to its bases."""
     found: dict[str, tuple[Any, str]] = {}
     about: dict[str, str] = {}
     for base in kind.__mro__:
@@ -143,7 +237,7 @@ def parameters(kind: type[Any]) -> dict[str, tuple[Any, str]]:
 
 
 def trainer() -> Iterator[tuple[str, Any, str]]:
-    """Return name, type hint and a line on the options of the trainer."""
+    """Return name, type hint and help line of the options of the trainer."""
     about = {item.arg_name: first(item.description) for item in docstring_parser.parse(Trainer.__init__.__doc__).params}
     hints = typing.get_type_hints(Trainer.__init__)
     for name in TRAINER:
@@ -156,38 +250,29 @@ def first(text: str | None) -> str:
 
 
 def is_union(hint: Any) -> bool:
-    """Tell whether a type hint is one of several."""
+    """Tell whether a type hint is a union."""
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 def is_optional(hint: Any) -> bool:
-    """Tell whether a type hint has None."""
+    """Tell whether a type hint allows None."""
     return is_union(hint) and type(None) in typing.get_args(hint)
 
 
 def base_of(hint: Any) -> type[Any] | None:
-    """Return the base class of the parts that a type hint takes, themselves or their factory; None for other hints."""
+    """Return the base class of the parts that a type hint accepts, as instance or factory; None for other hints."""
     for kind in typing.get_args(hint) if is_union(hint) else (hint,):
         made = typing.get_args(kind)[-1] if typing.get_args(kind) and callable(kind) else kind
-        if inspect.isclass(made) and issubclass(made, tuple(catalogue.ROOMS)):
+        if inspect.isclass(made) and issubclass(made, tuple(ROOMS)):
             return made
     return None
 
 
 def kind_of(path: str) -> type[Any]:
-    """Return a class by its path."""
+    """Return the class at a dotted path."""
     module, _, name = path.rpartition(".")
     kind: type[Any] = getattr(import_module(module), name)
     return kind
-
-
-def offered(kind: type[Any]) -> bool:
-    """Tell whether a class is one that a recipe may name."""
-    module = kind.__module__
-    if inspect.isabstract(kind) or not module.startswith(("ltr.", "torch.optim.")) or module == "ltr.contracts":
-        return False
-    package = import_module(".".join(module.split(".")[:2]))
-    return kind.__name__ in getattr(package, "__all__", vars(package))
 
 
 def plain(value: Any) -> Any:

@@ -1,0 +1,58 @@
+"""What the table of runs says of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.listing import COLUMNS, row
+
+CONFIG = {
+    "model": {"class_path": "ltr.methods.Method", "init_args": {"loss": "ltr.losses.GML"}},
+    "data": {"class_path": "ltr.data.FolderLT", "init_args": {"imbalance": 100.0, "tail": "none"}},
+    "trainer": {"max_epochs": 30},
+}
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> AllowedPaths:
+    (tmp_path / "signs").mkdir()
+    (tmp_path / "signs" / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    (tmp_path / "signs" / "metrics.csv").write_text("epoch,train/loss\n")
+    return AllowedPaths(tmp_path)
+
+
+def cells(paths: AllowedPaths) -> dict[str, str]:
+    return dict(zip(COLUMNS, row(paths, "signs"), strict=True))
+
+
+def curves(paths: AllowedPaths, epochs: int) -> None:
+    rows = [f"{epoch},1.0\n" for epoch in range(epochs)]
+    (paths.runs / "signs" / "metrics.csv").write_text("epoch,train/loss\n" + "".join(rows))
+
+
+def test_the_state_tells_stopped_trained_and_tested_apart(paths: AllowedPaths) -> None:
+    assert cells(paths)["state"] == "not trained"
+    curves(paths, 5)
+    (paths.runs / "signs" / "last.ckpt").write_text("weights")
+    assert cells(paths)["state"] == "stopped at 5/30"
+    curves(paths, 30)
+    assert cells(paths)["state"] == "trained"
+    (paths.runs / "signs" / "test").mkdir()
+    (paths.runs / "signs" / "test" / "metrics.json").write_text(
+        json.dumps({"top1": 0.5, "counts": [3], "recall": [0.5], "classes": ["a"], "adjustments": [], "config": {}})
+    )
+    assert cells(paths)["state"] == "tested"
+    with paths.job("signs").locked():
+        assert cells(paths)["state"] == "running"
+
+
+def test_an_imbalance_factor_that_was_not_used_is_not_shown(paths: AllowedPaths) -> None:
+    assert cells(paths)["data"] == "FolderLT"
+    config = CONFIG | {"data": {"class_path": "ltr.data.CIFAR100LT", "init_args": {"imbalance": 100.0}}}
+    (paths.runs / "signs" / "config.yaml").write_text(yaml.safe_dump(config))
+    assert cells(paths)["data"] == "CIFAR100LT, IF 100"
