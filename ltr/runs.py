@@ -9,18 +9,18 @@ from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
-import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from ltr.callbacks import Adjustment
-from ltr.cli.apart import apart
+from ltr.apart import apart
+from ltr.cli import trained
 from ltr.cli.command import Command
 from ltr.contracts import Output
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.metrics import Report
+from ltr.predictor import Predictor
 from ltr.run import lookup
 from ltr.run.folder import RunFolder
 
@@ -57,7 +57,7 @@ def build(
 
 
 def load(run: str | PathLike[str], *parts: Part) -> Run:
-    """Read a trained run to where it answers images: its own data, its weights, its adjustments.
+    """Load a trained run: its network and its adjustments; its images are read when `data` is first used.
 
     Args:
         run: its name, its folder or its checkpoint.
@@ -67,7 +67,7 @@ def load(run: str | PathLike[str], *parts: Part) -> Run:
         InputError: where the command line would say the same.
     """
     said = list(words(*parts))
-    return Run(answering(str(run), said), lookup.checkpoint(str(run)), said)
+    return Run(trained.load(str(run), said), lookup.checkpoint(str(run)), said)
 
 
 class Run:
@@ -76,18 +76,29 @@ class Run:
     Attributes:
         checkpoint: where its weights are once it is trained.
         folder: where it is kept, as the command line keeps it.
-        data: its images.
         model: its network, head and loss, after `load` in evaluation mode.
         trainer: what trains it, or asked it.
     """
 
-    def __init__(self, command: Command, checkpoint: Path, said: Sequence[str] = ()) -> None:
+    def __init__(self, source: Command | Predictor, checkpoint: Path, said: Sequence[str] = ()) -> None:
         self.checkpoint, self.folder = checkpoint, checkpoint.parent
-        self.data: LongTailed = command.datamodule
-        self.model: Method = command.model
-        self.trainer: Trainer = command.trainer
-        self._command, self._said = command, said
+        self.model: Method = source.model if isinstance(source, Command) else source.method
+        self.trainer: Trainer = source.trainer
+        self._source, self._said = source, said
         self._modes = [(module, module.training) for module in self.model.modules()]
+
+    @cached_property
+    def data(self) -> LongTailed:
+        """Its images.
+
+        Raises:
+            InputError: if they are missing.
+        """
+        if isinstance(self._source, Predictor):
+            with apart():
+                return self._source.read_data()
+        data: LongTailed = self._source.datamodule
+        return data
 
     def fit(self) -> Run:
         """Train, and return the run; its folder is then that of `ltr fit`.
@@ -95,13 +106,13 @@ class Run:
         Raises:
             InputError: where it has been trained, or something is wrong that shows in training only.
         """
-        if self.trainer.state.fn is not None:
+        if isinstance(self._source, Predictor) or self.trainer.state.fn is not None:
             raise InputError(f"the run {self.folder} is trained already: build it again to train it again.")
         for module, mode in self._modes:  # whoever asked the network something may have changed them
             module.training = mode
         try:
             with apart():
-                self._command.start()
+                self._source.start()
         except SystemExit as end:  # how Lightning leaves when it is interrupted, which would end more than a cell
             raise KeyboardInterrupt from end
         return self
@@ -135,38 +146,22 @@ class Run:
         Raises:
             InputError: where the run is not trained.
         """
-        trained = self._trained
-        model: Method = trained.model
-        with torch.no_grad(), trained.trainer.precision_plugin.forward_context():
-            return model.predict(images)
+        return self.predictor.predict(images)
 
     @cached_property
-    def _trained(self) -> Command:
-        """What answers: this run itself where it was loaded, else what its checkpoint holds."""
-        if self._command.verb == "predict":
-            return self._command
-        return answering(str(self.checkpoint), self._said)
+    def predictor(self) -> Predictor:
+        """The trained network: what was loaded, else what is in the checkpoint.
+
+        Raises:
+            InputError: where the run is not trained.
+        """
+        return self._source if isinstance(self._source, Predictor) else trained.load(str(self.checkpoint), self._said)
 
     @property
     def curves(self) -> dict[str, list[float]]:
         """What was measured in every epoch, by `split/measure`, from `metrics.csv`; NaN where it was not measured."""
         rows = RunFolder(self.folder).rows
         return {key: [float(row[key] or math.nan) for row in rows] for key in rows[0]}
-
-
-def answering(run: str, said: Sequence[str]) -> Command:
-    """Return `ltr predict` at the point where it has everything but an image."""
-    with apart():
-        command = Command("predict", [f"--ckpt_path={run}", *said, "--trainer.limit_predict_batches=0"], tell=False)
-        command.start()
-        model, trainer = command.model, command.trainer
-        model.to(trainer.strategy.root_device).eval()
-        callbacks = trainer.callbacks  # type: ignore[attr-defined]
-        model.adjustments = [item for item in callbacks if isinstance(item, Adjustment)]
-        with torch.no_grad():
-            for adjustment in model.adjustments:
-                adjustment.prepare(model, command.datamodule)
-    return command
 
 
 def words(*parts: Part) -> Iterator[str]:

@@ -39,6 +39,7 @@ from ltr import backbones, callbacks, data, heads, losses, methods, mixes, optim
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.run import folder, hub
 
 NETWORK = ("seed_everything", "model", "data", "name")  # what describes a network, its data and its run
 WHOLE = (*NETWORK, "trainer", "runs")
@@ -91,6 +92,22 @@ def checked(text: str, origin: object, packages: Collection[str] = (), keys: Col
         else:
             kept[key] = check.value(content[key], hints[key], key)
     return yaml.safe_dump(kept, sort_keys=False)
+
+
+def own_config(path: Path, packages: Collection[str] = ()) -> str:
+    """Return what may be built of the config of a run, as YAML.
+
+    This is the one place that reads the config that comes with a file in order to build it.
+
+    Args:
+        path: the checkpoint. The trainer of one from the Hub is left out: it is of another machine.
+        packages: names of the top-level packages that this command line trusts.
+
+    Raises:
+        InputError: if there is no config, or it names what may not be built.
+    """
+    keys = NETWORK if hub.repository(path) else WHOLE
+    return checked(folder.own_config(path), path, packages, keys)
 
 
 def value(content: Any, hint: Any, place: str, packages: Collection[str] = ()) -> Any:

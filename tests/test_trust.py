@@ -15,10 +15,10 @@ import yaml
 
 from ltr import trust
 from ltr.__main__ import main
+from ltr.apart import apart
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.networks import network
 from ltr.app.tuning import TuningForm
-from ltr.cli.apart import apart
 from ltr.cli.command import Command
 from ltr.contracts import Loss
 from ltr.errors import InputError

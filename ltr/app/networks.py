@@ -15,20 +15,20 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 
 from ltr import backbones, callbacks
+from ltr.apart import apart
 from ltr.app.answering import Network
 from ltr.app.catalogue import architectures, published_data
 from ltr.backbones import Pretrained
 from ltr.callbacks import Adjustment
-from ltr.cli.apart import apart
-from ltr.cli.arguments import own_config
-from ltr.cli.command import precision
-from ltr.cli.sentences import sentences
 from ltr.contracts import Preprocessing
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.predictor import precision
 from ltr.run import safetensors_files, weights
 from ltr.run.folder import CHECKPOINT, TEST, EvaluationResult, RunFolder, config_text
+from ltr.sentences import sentences
+from ltr.trust import own_config
 
 KEPT = 4  # networks in memory
 LARGEST = 1024  # height and width of an image that a checkpoint may ask for

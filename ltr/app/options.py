@@ -18,8 +18,8 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
 from ltr import trust
+from ltr.apart import apart
 from ltr.app import catalogue
-from ltr.cli.apart import apart
 from ltr.cli.catalogue import ROOMS
 from ltr.cli.command import Command
 from ltr.errors import InputError

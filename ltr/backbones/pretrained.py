@@ -29,7 +29,8 @@ class Pretrained(Backbone):
 
     Args:
         checkpoint: path of the file, or the name of a run.
-        backbone: the architecture, a ResNet-32 where none is named.
+        backbone: the architecture. If none is named, `ltr fit` and `ltr.build` take that of the run, together with the
+            kind of its classifier; else it is a ResNet-32.
         freeze: `features` trains the head only, `all` neither backbone nor head (the file is used as it is), `none`
             takes the file as a start and trains everything. A frozen backbone stays in evaluation mode, so that its
             running statistics do not move.

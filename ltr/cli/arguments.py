@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-from ltr import trust
 from ltr.cli import words
 from ltr.errors import InputError
-from ltr.run import folder, hub, lookup
+from ltr.run import lookup
 from ltr.run.folder import RunFolder
+from ltr.trust import own_config
 
 
 class Prepared(NamedTuple):
@@ -63,19 +62,3 @@ def _last(given: list[str], name: str) -> Path:
     if not path.is_file():
         raise InputError(f"there is nothing to resume: {path} does not exist. Leave out `--ckpt_path` to start anew.")
     return path
-
-
-def own_config(path: Path, packages: Collection[str] = ()) -> str:
-    """Return what may be built of the config of a run, as YAML.
-
-    This is the one place where the command line reads the config that comes with a file.
-
-    Args:
-        path: the checkpoint. The trainer of one from the Hub is left out: it is of another machine.
-        packages: names of the top-level packages that this command line trusts.
-
-    Raises:
-        InputError: if there is no config, or it names what may not be built.
-    """
-    keys = trust.NETWORK if hub.repository(path) else trust.WHOLE
-    return trust.checked(folder.own_config(path), path, packages, keys)

@@ -37,6 +37,7 @@ class Check:
 
     def __init__(self, top: Mapping[str, Option]) -> None:
         self.top = top
+        self.given: dict[str, Any] = {}  # what each option is set to, the last value of each
         # The class that is chosen at a place: `Any` for one that the catalogue does not know, None for no class.
         self.chosen: dict[str, Any] = {place: Trainer for place, option in top.items() if option.hint is Trainer}
 
@@ -87,6 +88,7 @@ class Check:
         if last in ("init_args", "dict_kwargs"):
             return self.inside(above, {last: value})[last] if isinstance(value, Mapping) else value
         option = self.option(place)
+        self.given[place.replace(".init_args.", ".")] = value
         if isinstance(value, str) and Path(value).suffix in (".yaml", ".yml") and Path(value).is_file():
             value = words.read(value) if option.hint is Trainer or catalogue.base_of(option.hint) else value
         if option.hint is Trainer:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer, seed_everything
@@ -14,16 +13,18 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
 
 from ltr.callbacks import Evaluation, Progress, Run
-from ltr.cli import catalogue
+from ltr.cli import catalogue, words
 from ltr.cli.arguments import expand
 from ltr.cli.catalogue import Option
 from ltr.cli.check import Check
-from ltr.cli.sentences import sentences
+from ltr.cli.inherit import inherited
 from ltr.data import LongTailed
 from ltr.methods import Method
+from ltr.predictor import precision
 from ltr.run import hub, lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
 from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, RunFolder, plain_name
+from ltr.sentences import sentences
 
 Verb = Literal["fit", "validate", "test", "predict"]
 TOP = {
@@ -43,12 +44,16 @@ PASSING = ("ckpt_path", "overwrite", "evaluation", "config", "trust")  # what co
 PARSED = ("config", "c", "help", "h", "print_config")
 
 
-def precision() -> Literal["bf16-mixed", "32-true"]:
-    """Return bf16 mixed precision where this machine computes in it, else float32."""
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch lack it
-    return "bf16-mixed" if capabilities.get("avx512_bf16") else "32-true"
+def complete(verb: Verb, given: list[str]) -> list[str]:
+    """Return the words to parse: options and classes checked, and for `fit` what follows from the run to start from."""
+    check = Check(TOP | {name: Option(Any, None) for name in PARSED})
+    if verb != "fit":
+        return check.arguments(given)
+    base = check.arguments(given[:2])
+    check.given.clear()  # base.yaml is what holds where nothing is given
+    checked = [*base, *check.arguments(given[2:])]
+    resumed = [Path(path) for path in words.values(given, "ckpt_path")]
+    return [*checked, *inherited(check, resumed[-1] if resumed else None, words.values(given, "trust"))]
 
 
 class Command(LightningCLI):
@@ -68,8 +73,7 @@ class Command(LightningCLI):
 
     def __init__(self, verb: Verb, arguments: Sequence[str], *, tell: bool = True) -> None:
         self.verb, self.tell = verb, tell
-        words, self.usual_name = expand(verb, list(arguments))
-        places = TOP | {name: Option(Any, None) for name in PARSED}
+        given, self.usual_name = expand(verb, list(arguments))
         with sentences():
             super().__init__(
                 Method,
@@ -90,7 +94,7 @@ class Command(LightningCLI):
                     "enable_model_summary": False,
                     "log_every_n_steps": 1,
                 },
-                args=Check(places).arguments(words),
+                args=complete(verb, given),
                 run=False,
             )
 

@@ -13,8 +13,8 @@ from ltr.cli import words
 from ltr.cli.call import Verb, hand_over, parser
 from ltr.cli.catalogue import Option
 from ltr.cli.check import Check
-from ltr.cli.sentences import sentences
 from ltr.errors import InputError
+from ltr.sentences import sentences
 
 # The data set for a path: a folder, or a file by its ending.
 KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".tsv": "TableLT", ".parquet": "TableLT"}

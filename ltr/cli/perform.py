@@ -6,7 +6,7 @@ import sys
 
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from ltr.cli.apart import apart
+from ltr.apart import apart
 from ltr.cli.command import Command, Verb
 from ltr.cli.short_help import short_help
 

@@ -1,59 +1,60 @@
-"""Verbs that are functions of a trained run."""
+"""A trained run and what a command changes in its evaluation; verbs that are functions of it."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from typing import Any
+
+from jsonargparse import ArgumentError
 
 from ltr.cli import words
-from ltr.cli.arguments import own_config
-from ltr.cli.call import Verb, hand_over, parser
+from ltr.cli.call import Verb, divided, hand_over, parser
 from ltr.cli.catalogue import Option
 from ltr.cli.check import Check
-from ltr.cli.dataset import data_only, places
-from ltr.cli.sentences import sentences
-from ltr.data import LongTailed
-from ltr.export import Trained
-from ltr.methods import Method
-from ltr.run import lookup, weights
+from ltr.cli.command import TOP
+from ltr.errors import InputError
+from ltr.predictor import Predictor
+from ltr.run import lookup
+from ltr.trust import own_config
 
-RUN = {
-    "ckpt_path": Option(str, None),
-    "trust": Option(str, None),
-    "data": Option(LongTailed, None),
-    "model": Option(Method, None),
-}
+CONFIG = {name: Option(Any, None) for name in words.CONFIG}
+
+
+def load(run: str, given: Sequence[str], **options: Any) -> Predictor:
+    """Load a trained run as `ltr predict` does.
+
+    Args:
+        run: its name, folder or checkpoint.
+        given: what the command line says besides: configs, options, `--trust my_pkg`.
+        **options: device and precision, as for `Predictor`.
+
+    Raises:
+        InputError: if an option does not exist, or the run cannot be loaded.
+    """
+    path = lookup.checkpoint(run)
+    own = own_config(path, words.values(list(given), "trust"))
+    changed = words.without(list(given), "trust")
+    return Predictor.parse(path, Check(TOP | CONFIG).arguments(["--config", own, *changed]), **options)
 
 
 def call_with_run(function: Verb, arguments: Sequence[str]) -> None:
-    """Call a function of a trained run.
+    """Call a function of a trained run, which is loaded in float32 on the CPU.
 
     Args:
-        function: named as its verb, whose first argument `trained` is the run.
-        arguments: what follows the verb: the run, new options of its data, and options of the function.
+        function: named as its verb, whose argument `predictor` is the run.
+        arguments: what follows the verb: the run, options of the function, and those of `ltr predict`.
 
     Raises:
-        InputError: if the arguments cannot be used, or the run cannot be read.
+        InputError: if the arguments cannot be used, or the run cannot be loaded.
     """
-    given = list(arguments)
-    made = parser(function, ("trained",))
-    made.add_argument("--config", action="config", help="A recipe for the data, where they are not those of the run.")
+    made = parser(function, ("predictor",))
     made.add_argument("--ckpt_path", type=str, required=True, help="The run: its folder, name or checkpoint.")
-    made.add_argument("--trust", action="append", help="A package whose classes the config of the run may name.")
-    made.add_subclass_arguments(LongTailed, "data", required=True)
-    made.add_subclass_arguments(Method, "model", required=True)
-    made.link_arguments("data.counts", "model.init_args.counts", apply_on="instantiate")
-    named = words.values(given, "ckpt_path")
-    with sentences():
-        if not named or words.asks(given, "h", "help", "print_config"):
-            made.parse_args(given)  # raises for what is missing, or prints the help
-        path = lookup.checkpoint(named[-1])
-        text = own_config(path, words.values(given, "trust"))
-        config = words.load(text, str(path))
-        own = words.text({key: config[key] for key in ("data", "model")})
-        check = Check(places(function) | RUN)
-        values = made.parse_args(check.arguments(["--config", own, *data_only(given)]))
-        built = made.instantiate_classes(values).as_dict()
-    trained = Trained.of(path, weights.read(str(path)), text, built.pop("model"), built.pop("data"))
-    for name in ("config", "ckpt_path", "trust"):
-        built.pop(name, None)
-    hand_over(function, built, {"trained": trained})
+    own = [*inspect.signature(function).parameters, "ckpt_path"]
+    mine, others = divided(list(arguments), own)
+    try:
+        values = made.parse_args(mine).as_dict()
+    except ArgumentError as error:
+        raise InputError(" ".join(str(error).split())) from error
+    run = values.pop("ckpt_path")
+    hand_over(function, values, {"predictor": load(run, others, device="cpu", precision="32-true")})

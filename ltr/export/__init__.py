@@ -2,6 +2,5 @@
 
 from ltr.export.export import export
 from ltr.export.push import push
-from ltr.export.trained import Trained
 
-__all__ = ["Trained", "export", "push"]
+__all__ = ["export", "push"]

@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from ltr.data.contents import contents
-from ltr.export.trained import Trained
 from ltr.markdown import first, markdown_table, plural
 from ltr.measures import shown
-from ltr.run import description
+from ltr.methods import Method
+from ltr.predictor import Predictor
+from ltr.run import description, weights
 from ltr.version import __version__
 
 WORST = 10
@@ -72,7 +72,7 @@ trained on. Resized, recoded and merely similar images are not recognised by it.
 
 
 def card(
-    trained: Trained,
+    predictor: Predictor,
     evaluations: Mapping[str, Mapping[str, Any]],
     *,
     repository: str,
@@ -82,25 +82,25 @@ def card(
     """Return the README.md of a repository on the Hugging Face Hub.
 
     Args:
-        trained: the run.
+        predictor: the run.
         evaluations: the content of its metrics.json files by the names of their folders, the main one first.
         repository: user/name.
         license: of the weights, by its identifier on the Hub.
         datasets: on the Hub, that it was trained on.
     """
-    method, counts, classes = trained.method, trained.method.counts.tolist(), trained.data.classes
-    preprocessing = trained.preprocessing
+    method, counts, classes, config = predictor.method, predictor.counts, predictor.classes, predictor.config
+    preprocessing, content = predictor.preprocessing, weights.read(str(predictor.path))
     evaluation, main = next(iter(evaluations.items()))
-    epochs = trained.content["epoch"] + 1 if trained.content.get("global_step") else 0
+    epochs = content["epoch"] + 1 if content.get("global_step") else 0
     largest, smallest = counts.index(max(counts)), counts.index(min(counts))
-    architecture = description.architecture(trained.config["model"]["init_args"]["backbone"])
+    architecture = description.architecture(config["model"]["init_args"]["backbone"])
     return CARD.format(
         metadata=yaml.safe_dump(
-            metadata(trained, evaluations, repository=repository, license=license, datasets=datasets), sort_keys=False
+            metadata(evaluations, repository=repository, license=license, datasets=datasets), sort_keys=False
         ),
         name=repository.rpartition("/")[2],
         classes=len(classes),
-        data=trained.data.name,
+        data=main["data"]["name"],
         images=f"{sum(counts):,}",
         most=counts[largest],
         largest=classes[largest],
@@ -110,7 +110,7 @@ def card(
         method=f"`{type(method).__name__}`",
         loss=f"`{type(method.loss).__name__}`",
         network=f"`{architecture}` and a `{type(method.head).__name__}` head",
-        size=trained.images.shape[-2:],
+        size=(preprocessing.size, preprocessing.size),
         parameters=sum(parameter.numel() for parameter in method.parameters()),
         figures=figures(evaluations),
         evaluation=evaluation,
@@ -120,26 +120,22 @@ def card(
         crop="" if preprocessing.crop is None else f", of which the network takes the middle {preprocessing.crop}",
         mean=list(preprocessing.mean),
         std=list(preprocessing.std),
-        seed=trained.config.get("seed_everything"),
+        seed=config.get("seed_everything"),
         epochs=plural(epochs, "epoch"),
-        seconds=trained.content.get("seconds", 0.0),
-        precision=f"precision {trained.config.get('trainer', {}).get('precision', 'unknown')}",
+        seconds=content.get("seconds", 0.0),
+        precision=f"precision {config.get('trainer', {}).get('precision', 'unknown')}",
         split=main["data"]["fingerprints"]["train"],
-        seen=seen(trained),
+        seen=seen(method, main),
     )
 
 
 def metadata(
-    trained: Trained,
-    evaluations: Mapping[str, Mapping[str, Any]],
-    *,
-    repository: str,
-    license: str,
-    datasets: Sequence[str],
+    evaluations: Mapping[str, Mapping[str, Any]], *, repository: str, license: str, datasets: Sequence[str]
 ) -> dict[str, Any]:
     """Return what the Hub reads of a card."""
     name = repository.rpartition("/")[2]
-    dataset = {"name": trained.data.name, "type": next(iter(datasets), trained.data.name), "split": "test"}
+    data = next(iter(evaluations.values()))["data"]["name"]
+    dataset = {"name": data, "type": next(iter(datasets), data), "split": "test"}
     results = [
         {
             "task": {"type": TASK, "name": "Long-tailed image classification"},
@@ -203,10 +199,9 @@ def unrecognised(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
     return f"Of {plural(len(names), 'class', 'classes')} it recognised no test image: {first(names, len(names))}."
 
 
-def seen(trained: Trained) -> str:
+def seen(method: Method, metrics: Mapping[str, Any]) -> str:
     """Return what is known of the images that the network was trained on."""
-    record = trained.method.training_record
-    found = record.overlap(contents(trained.splits["test"].images, "test images"))
+    record, found = method.training_record, metrics.get("seen_in_training")
     total = f"It was trained on {plural(len(record.images), 'different image')}"
     total += (
         ", in all trainings that led to it."

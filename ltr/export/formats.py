@@ -5,51 +5,105 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ltr.errors import InputError
-from ltr.export.network import Network
-from ltr.export.trained import Trained
-from ltr.run import safetensors_files, weights
+from ltr.export.traced import Traced
+from ltr.predictor import Predictor, trained
+from ltr.run import description, safetensors_files, training_record, weights
+from ltr.version import __version__
 
 Format = Literal["safetensors", "onnx", "torch", "checkpoint"]
 NAMED: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"], "verbose": False}
 Answer = Callable[[Tensor], Tensor]
+# Of a checkpoint, what a training does not need to go on with but everybody else does.
+KEPT = (
+    "epoch",
+    "global_step",
+    "pytorch-lightning_version",
+    "state_dict",
+    "config",
+    "seconds",
+    "preprocessing",
+    "classes",
+    training_record.KEY,
+    "teacher",
+)
 
 
-def safetensors(trained: Trained, path: Path) -> Answer:
+class Source(NamedTuple):
+    """What is written, and the images that the file has to answer like the network.
+
+    Attributes:
+        predictor: the trained network, in float32 on the CPU.
+        content: its checkpoint without the state of the optimizer.
+        images: (B, 3, H, W) uint8.
+    """
+
+    predictor: Predictor
+    content: dict[str, Any]
+    images: Tensor
+
+
+def content_of(path: Path, config: str) -> dict[str, Any]:
+    """Return a checkpoint without the state of the optimizer.
+
+    Args:
+        path: the checkpoint.
+        config: the config to keep in it, as YAML.
+    """
+    content = weights.read(str(path))
+    return {key: content[key] for key in KEPT if key in content} | {"config": config}
+
+
+def about(predictor: Predictor) -> dict[str, Any]:
+    """Return what others must know of the weights, as JSON can hold it."""
+    model, preprocessing = predictor.config["model"]["init_args"], predictor.preprocessing
+    return {
+        "ltr": __version__,
+        "classes": predictor.classes,
+        "counts": predictor.counts,
+        "architecture": {part: model[part] for part in ("backbone", "head") if part in model},
+        "data": description.class_name(predictor.config["data"]),
+        "size": [preprocessing.size, preprocessing.size],
+        "crop": preprocessing.crop,
+        "mean": list(preprocessing.mean),
+        "std": list(preprocessing.std),
+    }
+
+
+def safetensors(source: Source, path: Path) -> Answer:
     """Write the checkpoint without the state of the optimizer as tensors, with what must be known of them."""
-    safetensors_files.write(path, trained.content, trained.about)
-    return reread(trained, path)
+    safetensors_files.write(path, source.content, about(source.predictor))
+    return reread(source, path)
 
 
-def checkpoint(trained: Trained, path: Path) -> Answer:
+def checkpoint(source: Source, path: Path) -> Answer:
     """Write the checkpoint without the state of the optimizer."""
-    torch.save(trained.content, path)
-    return reread(trained, path)
+    torch.save(source.content, path)
+    return reread(source, path)
 
 
-def reread(trained: Trained, path: Path) -> Answer:
-    """Return a network of the same kind with the weights of a file."""
-    method = deepcopy(trained.method)
-    method.load_state_dict(weights.tensors(weights.read(str(path)), str(path)))
-    return Network(trained, method)
+def reread(source: Source, path: Path) -> Answer:
+    """Return the network with the weights of a file, and the same adjustments."""
+    method = trained(source.predictor.config["model"], weights.read(str(path)))
+    method.adjustments = source.predictor.adjustments
+    return Traced(method)
 
 
-def program(trained: Trained, path: Path) -> Answer:
+def program(source: Source, path: Path) -> Answer:
     """Write the computation as a program of `torch.export`, which `torch.export.load` reads without this package."""
     with quietly():
-        torch.export.save(exported(trained), path)
+        torch.export.save(exported(source), path)
         answer: Answer = torch.export.load(path).module()
     return answer
 
 
-def onnx(trained: Trained, path: Path) -> Answer:
+def onnx(source: Source, path: Path) -> Answer:
     """Write the computation as ONNX, from `images` to `logits`."""
     try:
         import onnxruntime
@@ -57,14 +111,14 @@ def onnx(trained: Trained, path: Path) -> Answer:
     except ImportError as error:
         raise InputError('ONNX needs the libraries of the extra `export`: pip install "ltr[export]".') from error
     with quietly():
-        found = torch.onnx.export(exported(trained), dynamo=True, **NAMED)
+        found = torch.onnx.export(exported(source), dynamo=True, **NAMED)
         assert found is not None
         found.save(path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda images: torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
 
 
-def exported(trained: Trained) -> torch.export.ExportedProgram:
+def exported(source: Source) -> torch.export.ExportedProgram:
     """Return the computation for any number of images.
 
     Raises:
@@ -73,10 +127,12 @@ def exported(trained: Trained) -> torch.export.ExportedProgram:
     sizes: dict[str, Any] = {"images": {0: torch.export.Dim("batch")}}
     try:
         with quietly():
-            return torch.export.export(Network(trained).eval(), (trained.images,), dynamic_shapes=sizes, strict=False)
+            return torch.export.export(
+                Traced(source.predictor.method), (source.images,), dynamic_shapes=sizes, strict=False
+            )
     except Exception as error:  # of any kind, from deep within torch
         raise InputError(
-            f"this {type(trained.method).__name__} cannot be written as one computation "
+            f"this {type(source.predictor.method).__name__} cannot be written as one computation "
             f"({weights.first_line(error)}): `--to safetensors` takes the weights of any."
         ) from error
 

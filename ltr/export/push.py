@@ -13,13 +13,13 @@ from ltr import files
 from ltr.errors import InputError
 from ltr.export.card import card
 from ltr.export.export import write
-from ltr.export.trained import Trained
-from ltr.run.folder import CONFIG, METRICS, RunFolder
+from ltr.predictor import Predictor
+from ltr.run.folder import CONFIG, METRICS, RunFolder, own_config
 from ltr.run.hub import MISSING, WEIGHTS
 
 
 def push(
-    trained: Trained,
+    predictor: Predictor,
     *,
     to: str,
     license: str,
@@ -33,7 +33,7 @@ def push(
     and what it is not. Where files lie on this machine is left out.
 
     Args:
-        trained: the run.
+        predictor: the run.
         to: the repository, user/name.
         license: of the weights, as the Hub calls it: apache-2.0.
         datasets: data sets of the Hub that it was trained on.
@@ -45,15 +45,17 @@ def push(
     """
     with TemporaryDirectory() as temporary:
         home = Path(folder or temporary)
-        write_folder(trained, home, repository=to, license=license, datasets=datasets or ())
+        write_folder(predictor, home, repository=to, license=license, datasets=datasets or ())
         print(upload(home, to, private=private) if folder is None else f"{folder}: what would be uploaded to {to}")
 
 
-def write_folder(trained: Trained, home: Path, *, repository: str, license: str, datasets: Sequence[str] = ()) -> None:
+def write_folder(
+    predictor: Predictor, home: Path, *, repository: str, license: str, datasets: Sequence[str] = ()
+) -> None:
     """Write what a repository of a run is made of.
 
     Args:
-        trained: the run; its folder has the evaluations.
+        predictor: the run; its folder has the evaluations.
         home: where to.
         repository: user/name, for the card.
         license: of the weights, by its identifier on the Hub.
@@ -62,20 +64,20 @@ def write_folder(trained: Trained, home: Path, *, repository: str, license: str,
     Raises:
         InputError: where the run was never tested.
     """
-    results = RunFolder(trained.path.parent).evaluations
+    path = predictor.path
+    assert path is not None
+    results = RunFolder(path.parent).evaluations
     evaluations = {one.name: placeless(one.metrics) for one in results}
     if not evaluations:
-        raise InputError(f"{trained.path} was never tested, so there are no figures: `ltr test --ckpt_path` it first.")
-    config = placeless(trained.config)
-    text = yaml.safe_dump(config, sort_keys=False)
-    public = trained._replace(content=trained.content | {"config": text}, config=config)
-    write(public, "safetensors", home / WEIGHTS)
-    files.write_text(home / CONFIG, text)
+        raise InputError(f"{path} was never tested, so there are no figures: `ltr test --ckpt_path` it first.")
+    config = yaml.safe_dump(placeless(yaml.safe_load(own_config(path))), sort_keys=False)
+    write(predictor, "safetensors", home / WEIGHTS, config)
+    files.write_text(home / CONFIG, config)
     for name, metrics in evaluations.items():
         files.write_json(home / name / METRICS, metrics)
-        for picture in trained.path.parent.glob(f"{name}/*.png"):
+        for picture in path.parent.glob(f"{name}/*.png"):
             files.copy(picture, home / name / picture.name)
-    described = card(public, evaluations, repository=repository, license=license, datasets=datasets)
+    described = card(predictor, evaluations, repository=repository, license=license, datasets=datasets)
     files.write_text(home / "README.md", described)
 
 

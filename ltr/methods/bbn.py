@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -49,6 +50,12 @@ class BBN(Method):
         if not self.loss.mixable:
             raise InputError(f"{type(self.loss).__name__} has no meaning for a pair with two labels: take another.")
         self.share = 1.0
+
+    @classmethod
+    def network_config(cls, options: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the doubled backbone, and the head."""
+        backbone, head = super().network_config(options)
+        return {"class_path": "ltr.backbones.Bilateral", "init_args": {"backbone": backbone}}, head
 
     def on_fit_start(self) -> None:
         """Refuse batches that are not made of pairs."""

@@ -112,6 +112,15 @@ class Method(BaseMethod):
 
     # ---- the network
 
+    @classmethod
+    def network_config(cls, options: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the backbone and the head of a trained network as configs, for a training that starts from it.
+
+        Args:
+            options: of this class, as a config has them.
+        """
+        return options.get("backbone"), options.get("head")
+
     def forward(self, images: Tensor) -> Output:
         """Map images (B, 3, H, W), or views of them (B, V, 3, H, W), to an `Output`."""
         output: Output = self.head(self.backbone(images.flatten(0, -4)))

@@ -40,13 +40,6 @@ def test_gml_tunes_the_classifier_of_a_run(name: str, ltr) -> None:
     assert ltr("test --ckpt_path gml") == 0
 
 
-def test_the_network_of_a_run_of_bbn_is_named(ltr, capsys) -> None:
-    first = f"fit --config bbn.yaml {COMMON} --trainer.max_epochs 1 --trainer.limit_train_batches 1"
-    assert ltr(f"{first} --trainer.limit_val_batches 1") == 0
-    assert ltr(f"fit --config gml.yaml {COMMON} --trainer.max_epochs 1 --model.backbone.checkpoint bbn") == 2
-    assert "say `--model.backbone.backbone Bilateral`" in capsys.readouterr().err
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder of small images in four classes."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ltr import seeds
-from ltr.cli.sentences import sentences
+from ltr.sentences import sentences
 
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 REMARKS = (

@@ -1,0 +1,79 @@
+"""A trained network as one module, from the pixels of an image to logits, for other programs and to compare them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ltr.contracts import normalise
+from ltr.errors import InputError
+from ltr.methods import Method
+from ltr.predictor import Predictor
+from ltr.sentences import sentences
+
+# Of the largest logit: other programs fold and reorder sums, and every layer rounds by 1e-7 of its values.
+TOLERANCE = 1e-4
+COMPARED = 16
+
+
+class Traced(nn.Module):
+    """Preprocessing, network and adjustments, in operations that can be exported.
+
+    Args:
+        method: a trained network, in float32 on the CPU.
+
+    Shape:
+        images (B, 3, H, W) uint8, red, green and blue -> logits (B, C) float32.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        assert method.preprocessing is not None
+        self.method, self.preprocessing = method, method.preprocessing
+        method.backbone.to(memory_format=torch.channels_last)  # as in every evaluation
+        self.register_buffer("mean", torch.tensor(self.preprocessing.mean))
+        self.register_buffer("std", torch.tensor(self.preprocessing.std))
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        ready = normalise(self.preprocessing.cropped(images), self.mean, self.std)
+        return self.method.adjusted(self.method(ready)).logits.float()
+
+
+def images_to_compare(predictor: Predictor) -> Tensor:
+    """Return (B, 3, H, W) uint8: the first images of the test split, or random pixels if its files are not there."""
+    try:
+        with sentences():
+            data = predictor.build_data() if predictor.build_data else None
+        if data is not None:
+            data.prepare_data()
+            images = data.choose()["test"].images
+            return images[: min(COMPARED, len(images))].clone()  # a view would be saved with all that it is of
+    except InputError:
+        pass
+    size = predictor.preprocessing.size
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(256, (COMPARED, 3, size, size), dtype=torch.uint8, generator=generator)
+
+
+def largest_difference(found: Tensor, wanted: Tensor) -> float:
+    """Return the largest difference between two logits (B, C).
+
+    Raises:
+        InputError: where it is more than rounding.
+    """
+    finite = wanted.isfinite()
+    if bool((found[~finite] != wanted[~finite]).any()):
+        raise InputError("what was exported is not the network: its logits are not finite elsewhere. It was not kept.")
+    found, wanted = found[finite], wanted[finite]
+    largest = float((found - wanted).abs().max())
+    if not largest <= TOLERANCE * max(float(wanted.abs().max()), 1.0):
+        raise InputError(
+            f"what was exported is not the network: its logits differ by up to {largest:.2g}, more than rounding does. "
+            "It was not kept."
+        )
+    return largest
