@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,13 @@ def start(paths: AllowedPaths, name: str, commands: Sequence[Sequence[str]], *, 
     Raises:
         InputError: if a process is working on the run already.
     """
-    trust = [word for package in paths.packages for word in ("--trust", package)]
-    paths.job(name).start([[*words, *trust] for words in commands], WORKER, unwanted=unwanted)
+    paths.job(name).start([_trusting(words, paths.packages) for words in commands], WORKER, unwanted=unwanted)
+
+
+def _trusting(words: Sequence[str], packages: Sequence[str]) -> list[str]:
+    """Return a command that trusts the packages; one that is resumed may trust them already."""
+    missing = [package for package in packages if ("--trust", package) not in pairwise(words)]
+    return [*words, *(word for package in missing for word in ("--trust", package))]
 
 
 def resume(paths: AllowedPaths, name: str) -> None:

@@ -1,7 +1,7 @@
 """Verbs that are functions: their type hints are the options, their docstring is the help.
 
-An argument that is positional-only in Python has no name on the command line either, a list takes several words, and a
-bool that is False by default is a flag without a value.
+An argument that is positional-only in Python has no name on the command line either, a list takes several words and
+may be given several times, and a bool that is False by default is a flag without a value.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def parser(function: Verb, given: Container[str]) -> ArgumentParser:
             made.add_argument(name, help=texts.get(name), **how)
         elif several:
             kind = typing.get_args(several[0])[0]
-            made.add_argument(f"--{name}", help=texts.get(name), type=kind, nargs="+", default=item.default)
+            how = {"action": "extend", "nargs": "+", "type": kind, "default": item.default}
+            made.add_argument(f"--{name}", help=texts.get(name), **how)
         elif kinds[name] is bool and item.default is False:
             made.add_argument(f"--{name}", help=texts.get(name), action="store_true")
         else:

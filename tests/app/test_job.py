@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -150,3 +151,13 @@ def test_a_run_that_another_command_works_on_is_left_alone(paths: AllowedPaths) 
 def test_a_job_is_no_path(paths: AllowedPaths, name: str) -> None:
     with pytest.raises(InputError):
         paths.job(name)
+
+
+def test_commands_trust_the_packages_of_the_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(Job, "start", lambda _job, commands, *_, **__: started.append(commands))
+    paths = AllowedPaths(tmp_path, packages=("mine", "theirs"))
+    expected = [["fit", "--name", "mine", "--trust", "mine", "--trust", "theirs"]]
+    start(paths, "a", [["fit", "--name", "mine"]])
+    start(paths, "a", started[0])
+    assert started == [expected, expected]

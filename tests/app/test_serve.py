@@ -9,12 +9,14 @@ import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ltr.app.options import resolved
-from ltr.app.serve import listen, loopback, open_to_others
+from ltr.app.serve import app, listen, loopback, open_to_others
+from ltr.cli.call import call
 from ltr.errors import InputError
 from ltr.run import lookup
 
@@ -130,3 +132,17 @@ def output_of(code: str) -> str:
     """Return what Python prints in a process of its own."""
     pytest.importorskip("gradio")
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("given", ["--trust mine --trust theirs", "--trust mine theirs"])
+def test_several_packages_can_be_trusted(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages: list[Any] = []
+
+    def note(_runs: Path, _folders: Any, trusted: tuple[str, ...]) -> None:
+        packages.extend(trusted)
+        raise InputError("noted.")
+
+    monkeypatch.setattr("ltr.app.serve.AllowedPaths", note)
+    with pytest.raises(InputError, match="noted"):
+        call(app, given.split())
+    assert packages == ["mine", "theirs"]

@@ -84,7 +84,7 @@ def test_only_the_weighted_mean_belongs_to_the_batch() -> None:
 
 @pytest.mark.parametrize("loss", [GML, ClassBalanced, Deferred])
 def test_a_loss_of_the_whole_batch_is_refused(loss: type[Loss]) -> None:
-    with pytest.raises(InputError, match="whole batch"):
+    with pytest.raises(InputError, match="batch-level"):
         CostSensitive(TOY, loss=loss)
 
 

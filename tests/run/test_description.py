@@ -41,7 +41,7 @@ def test_an_architecture_is_named_with_the_network_in_it() -> None:
 
 
 def test_data_are_described_by_what_chooses_the_images() -> None:
-    measured = {"name": "CIFAR-100-LT", "imbalance": 100.0, "profile": "exp", "subset_seed": 0, "official": True}
+    measured = {"name": "CIFAR-100-LT", "imbalance": 100.0, "tail": "exp", "subset_seed": 0, "official": True}
     assert description.split(measured) == "CIFAR-100-LT, imbalance 100 (exp), subset seed 0"
     drawn = {**measured, "subset_seed": None, "official": False, "synthetic": [1000, 234]}
     assert description.split(drawn) == (

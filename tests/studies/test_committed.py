@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from calling import study
 from test_study import Fake
 
 from ltr.run import lookup
-from ltr.studies import study
 from ltr.studies.plan import Plan
 from ltr.studies.runs import COMMITTED, Runs
 from ltr.studies.schedule import run
