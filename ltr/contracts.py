@@ -6,6 +6,7 @@ that does not is injected as an *instance*.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -148,9 +149,20 @@ class Preprocessing:
         return kept and cls(**kept)
 
     def __post_init__(self) -> None:
-        """Turn sequences into tuples, which can be compared and hashed."""
-        for name in ("mean", "std"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        """Turn sequences into tuples, which can be compared and hashed; refuse values that mean nothing."""
+        try:
+            for name in ("mean", "std"):
+                object.__setattr__(self, name, tuple(float(value) for value in getattr(self, name)))
+            sizes = 1 <= (self.crop or self.size) <= self.size
+            levels = all(map(math.isfinite, self.mean)) and all(0 < value < math.inf for value in self.std)
+            sound = sizes and levels and len(self.mean) == len(self.std) == 3
+        except (TypeError, ValueError):
+            sound = False
+        if not sound:
+            raise InputError(
+                f"the preprocessing of a network cannot have size {self.size}, crop {self.crop}, mean {self.mean} and "
+                f"std {self.std}: sizes are at least 1, crop is at most size, and the three std are above 0."
+            )
 
     def write(self, content: dict[str, Any]) -> None:
         """Store it in a checkpoint."""

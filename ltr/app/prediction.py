@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.answering import Network, Prediction
-from ltr.app.networks import network
+from ltr.app.networks import Network, Prediction, network
 from ltr.data.images import decode
 from ltr.errors import InputError
 from ltr.html import escape, photograph, sentence
@@ -57,16 +56,12 @@ class QueryResult(NamedTuple):
         Raises:
             InputError: if there are too many, or a logit is not finite.
         """
-        images, names, notes = read_images(files, network.look.size)
-        if network.unused:
-            notes.append(f"The adjustments of the run at test time ({', '.join(network.unused)}) are not applied here.")
+        images, names, notes = read_images(files, network.predictor.preprocessing.size)
         if not network.named:
-            notes.append(
-                "The classes have numbers instead of names: neither a test of the run nor its data set is here. Run "
-                "`ltr test` to keep the names with the run."
-            )
+            notes.append("The classes have numbers instead of names: the file has none, and its data set is not here.")
         prediction = network.predict(images) if names else None
-        return cls(network.name, network.seen(images), names, notes, network.classes, prediction)
+        title, classes = network.predictor.name, network.predictor.classes
+        return cls(title, network.seen(images), names, notes, classes, prediction)
 
     def html(self, t_new: float, t_old: float) -> str:
         """Return the notes and the most probable classes at these temperatures.

@@ -112,7 +112,7 @@ def test_old_head_and_ensemble_are_those_of_predict(paths: AllowedPaths, shown: 
 
 
 @pytest.mark.parametrize("several", [True, False])
-def test_what_the_run_itself_adjusts_is_told(paths: AllowedPaths, shown: list[Path], several: bool) -> None:
+def test_the_adjustments_of_a_run_act_as_in_predict(paths: AllowedPaths, shown: list[Path], several: bool) -> None:
     content = torch.load("checkpoints/a/last.ckpt")
     both = "[{class_path: ltr.callbacks.EMA}, {class_path: ltr.callbacks.LogitAdjustment}]"
     acting = both if several else "{class_path: ltr.callbacks.LogitAdjustment}"
@@ -120,8 +120,10 @@ def test_what_the_run_itself_adjusts_is_told(paths: AllowedPaths, shown: list[Pa
     assert changed != content["config"]
     torch.save({**content, "config": changed}, "adjusted.ckpt")
     result = QueryResult.of(from_file(paths, "adjusted.ckpt", None, None, None), shown)
-    assert "(LogitAdjustment) are not applied here" in result.notes[0]
-    assert torch.equal(result.prediction.columns(1, 1)["Head"], said("a/predict"))
+    main(words(f"predict --ckpt_path adjusted.ckpt --evaluation adjusted --data.eval_batch_size {SHOWN}", QUIET))
+    known = torch.load("adjusted/predictions.pt")["probabilities"][:SHOWN]
+    assert torch.equal(result.prediction.columns(1, 1)["Head"], known)
+    assert not torch.equal(known, said("a/predict"))
 
 
 def test_temperatures_act_on_what_was_answered(paths: AllowedPaths, shown: list[Path]) -> None:
@@ -149,7 +151,7 @@ def test_a_network_stays_in_evaluation_mode_and_is_read_once(
         found = list(clients.map(ask, range(20)))
     assert len(reads) == 1
     assert all(torch.equal(one.prediction.logits, found[0].prediction.logits) for one in found)
-    assert not from_run(paths, "a").method.training
+    assert not from_run(paths, "a").predictor.method.training
     path = Path("checkpoints/a/last.ckpt")
     path.touch()
     assert len(reads) == 1
@@ -184,8 +186,8 @@ def test_images_of_the_data_are_not_needed(ltr, tmp_path: Path) -> None:
     known = torch.load("checkpoints/own/predict/predictions.pt")["probabilities"]
     assert torch.equal(result.prediction.columns(1, 1)["Head"], known)
     assert result.images.shape == (4, 3, 8, 8)
-    assert result.classes == ["0", "1"]
-    assert "`ltr test`" in result.notes[0]
+    assert result.classes == ["cat <b>", "dog"]
+    assert result.notes == []
     # An export has the names with it; they are a stranger's text.
     exported = QueryResult.of(from_file(paths, "own.safetensors", None, None, None), files)
     assert torch.equal(exported.prediction.logits, result.prediction.logits)
@@ -266,8 +268,8 @@ def test_a_strangers_config_names_nothing_of_the_machine(paths: AllowedPaths, sh
     uploads = paths.own / "uploads"
     uploads.mkdir(parents=True, exist_ok=True)
 
-    def ask(changed: str | dict[str, object], name: str = "stranger.ckpt") -> QueryResult:
-        torch.save({**content, "config": changed}, uploads / name)
+    def ask(changed: str | dict[str, object], name: str = "stranger.ckpt", **more: object) -> QueryResult:
+        torch.save({**content, "config": changed, **more}, uploads / name)
         return QueryResult.of(from_file(paths, None, str((uploads / name).resolve()), None, None), shown)
 
     assert torch.equal(ask(config, "plain.ckpt").prediction.columns(1, 1)["Head"], said("a/predict"))
@@ -285,13 +287,16 @@ def test_a_strangers_config_names_nothing_of_the_machine(paths: AllowedPaths, sh
         with pytest.raises(InputError):
             ask(wrong)
     with pytest.raises(InputError, match="1024 is the most"):
-        ask(config.replace("ltr.data.DigitsLT", "ltr.data.Synthetic").replace("root: data", "size: 100000"))
-    # Nor does it say of which folder the page shows the names.
+        ask(config, preprocessing=content["preprocessing"] | {"size": 100_000})
+    for wrong in ({}, {"size": "x"}, {"size": -1}, {"mean": 3}, {"std": ["a"]}, {"crop": 10_000}):
+        with pytest.raises(InputError):
+            ask(config, preprocessing=content["preprocessing"] | wrong if wrong else 7)
+    # The page opens no folder that it names.
     (Path("secret") / "train/hidden").mkdir(parents=True)
     png(Path("secret/train/hidden/a.png"), torch.zeros(3, 4, 4, dtype=torch.uint8))
     other = config.replace("ltr.data.DigitsLT", "ltr.data.FolderLT").replace("root: data", "root: secret")
     other = other.replace("    tail: exp\n", "")
-    assert ask(other).classes == [str(number) for number in range(10)]
+    assert ask(other, classes=[]).classes == [str(number) for number in range(10)]
     assert paths.trusts(Path("checkpoints/a/last.ckpt").resolve())
     assert not paths.trusts((uploads / "plain.ckpt").resolve())
     for damaged in ({"counts": torch.tensor(3.5)}, {"counts": -torch.ones(10)}, {"head.fc.weight": torch.zeros(2, 2)}):
