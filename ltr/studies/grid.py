@@ -90,7 +90,7 @@ def _pass(run: Path, seeds: list[int], words: Sequence[str], perform: Perform) -
     try:
         perform("fit", [*config, *ours, *others, "--runs", str(run.parent), "--name", run.name, "--overwrite"])
     except InputError as error:
-        if "seeds" not in str(error):
+        if "option" not in str(error) or "seeds" not in str(error):
             raise
         raise InputError(
             f"{config[1]} trains no grid: its last callback has to be a HeadGrid, as that of tune_grid.yaml is."

@@ -207,6 +207,7 @@ def masks_of(run_file: str) -> Tensor:
     data.setup()
     method = Method(ResNet20(width=2), data.counts)
     method.load_state_dict(torch.load(run_file)["state_dict"])
+    method.preprocessing = data.preprocessing
     method.trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     return foregrounds(method, method.head.fc, data, 0.75)
 
