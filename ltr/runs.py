@@ -108,7 +108,7 @@ class Run:
         """
         if isinstance(self._source, Predictor) or self.trainer.state.fn is not None:
             raise InputError(f"the run {self.folder} is trained already: build it again to train it again.")
-        for module, mode in self._modes:  # whoever asked the network something may have changed them
+        for module, mode in self._modes:  # predictions may have changed them
             module.training = mode
         try:
             with apart():

@@ -126,7 +126,7 @@ def loaded(option: str, text: str) -> Any:
 
 
 def resolved(words: Sequence[str]) -> Namespace:
-    """Return the whole config of a training. Nothing is instantiated, and the working directory stays as it is.
+    """Return the whole config of a training. Nothing is instantiated.
 
     Args:
         words: the arguments of `ltr fit`.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm
 
 from ltr.backbones.bilateral import Bilateral
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
@@ -16,6 +16,7 @@ from ltr.run import weights
 from ltr.run.training_record import TrainingRecord
 
 PREFIXES = ("module.", "encoder_q.", "model.", "backbone.")
+BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm)
 CLASSIFIERS = ("fc", "linear", "classifier")
 
 
@@ -31,7 +32,7 @@ class Pretrained(Backbone):
         checkpoint: path of the file, or the name of a run.
         backbone: the architecture. If none is named, `ltr fit` and `ltr.build` take that of the run, together with the
             kind of its classifier; else it is a ResNet-32.
-        freeze: `features` trains the head only, `all` neither backbone nor head (the file is used as it is), `none`
+        freeze: `features` trains the head only, `all` neither backbone nor head (the file is used unchanged), `none`
             takes the file as a start and trains everything. A frozen backbone stays in evaluation mode, so that its
             running statistics do not move.
         shift_bn: whether the batch norm of a backbone with frozen features normalises by the batch and goes on
@@ -74,7 +75,7 @@ class Pretrained(Backbone):
         super().train(mode and not self.frozen)
         if self.shift_bn:
             for module in self.modules():
-                if isinstance(module, _BatchNorm):
+                if isinstance(module, BATCH_NORMS):
                     module.train(mode)
         return self
 
@@ -138,8 +139,8 @@ def _architecture(body: Mapping[str, Tensor]) -> str:
     """Return the end of an error sentence: the architecture that would fit, where one is known."""
     for candidate in (ResNet20, ResNet32, ResNet44, ResNet56):
         if not weights.misfits(body, candidate().state_dict()):
-            return f": say `--model.backbone.backbone {candidate.__name__}`."
+            return f": pass `--model.backbone.backbone {candidate.__name__}`."
         if not weights.misfits(body, Bilateral(candidate()).state_dict()):
             inner = f" --model.backbone.backbone.backbone {candidate.__name__}"
-            return f": say `--model.backbone.backbone Bilateral{inner * (candidate is not ResNet32)}`."
+            return f": pass `--model.backbone.backbone Bilateral{inner * (candidate is not ResNet32)}`."
     return ": name its architecture with `--model.backbone.backbone`."

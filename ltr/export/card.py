@@ -1,4 +1,4 @@
-"""The model card: what a network is, what it is worth, and what it is not."""
+"""The model card: what a network is, its figures, and its limits."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ fingerprint (sha256 of their sorted numbers) `{split}`.
 ## What it has seen
 
 {seen}
-`model.safetensors` has a 64-bit hash of each training image, so that whoever has an image can tell whether it was
+`model.safetensors` has a 64-bit hash of each training image, so that anyone with an image can tell whether it was
 trained on. Resized, recoded and merely similar images are not recognised by it.
 
 ## Limits

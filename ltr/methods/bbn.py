@@ -15,9 +15,9 @@ from ltr.methods.method import Method
 
 
 class BBN(Method):
-    """Learn from the set as it is first, and more and more from the reversed set: the bilateral-branch network.
+    """Learn from the original set first, and more and more from the reversed set: the bilateral-branch network.
 
-    A batch holds two streams in turns, as the sampler `Bilateral` draws them: image 2i is of the set as it is and
+    A batch holds two streams in turns, as the sampler `Bilateral` draws them: image 2i is of the original set and
     image 2i + 1 of the reversed one. They pass the shared part of the network apart from each other, then a branch
     each. The head sees both features side by side, 2 (a f_u, (1 - a) f_r), and the loss is a l(y_u) + (1 - a) l(y_r),
     where a = 1 - (e / E)^2 in epoch e (from 0) of E. In an evaluation both branches see the same image and a is 1/2.
@@ -75,7 +75,7 @@ class BBN(Method):
             raise InputError("BBN pairs single images: take an augmentation without MultiView.")
 
     def on_train_epoch_start(self) -> None:
-        """Move on from the set as it is towards the reversed one."""
+        """Move on from the original set towards the reversed one."""
         super().on_train_epoch_start()
         self.share = 1 - (self.current_epoch / self.epochs) ** 2
 

@@ -100,6 +100,7 @@ class Method(BaseMethod):
         self.training_record = TrainingRecord()
         self.preprocessing: Preprocessing | None = None
         self.classes: list[str] = []
+        self.fitting = False
         self.adjustments: list[Adjustment] = []
         self.seed = seeds.seed()
         self.bank = FeatureBank()
@@ -221,10 +222,11 @@ class Method(BaseMethod):
     def setup(self, stage: str) -> None:
         """Start anew: read the seed, take the adjustments and the preprocessing, and prepare the backbone."""
         self.seed, self.bank, self.pre_augment_hooks = seeds.seed(), FeatureBank(), []
-        callbacks = [] if stage == "fit" else getattr(self.trainer, "callbacks", [])
+        self.fitting = stage == "fit"
+        callbacks = [] if self.fitting else getattr(self.trainer, "callbacks", [])
         self.adjustments = [callback for callback in callbacks if isinstance(callback, Adjustment)]
         data = getattr(self.trainer, "datamodule", None)
-        if data is not None and (stage == "fit" or self.preprocessing is None):
+        if data is not None and (self.fitting or self.preprocessing is None):
             self.preprocessing, self.classes = data.preprocessing, list(data.classes)
         if self.backbone.freeze == "all":
             self.head.requires_grad_(False)
@@ -379,7 +381,7 @@ class Method(BaseMethod):
             raise InputError(
                 f"the checkpoint was trained on {len(state['counts'])} classes, the data have {len(self.counts)}."
             )
-        if self._trainer is not None and self._trainer.state.fn == "fit" and "optimizer_states" not in checkpoint:
+        if self.fitting and "optimizer_states" not in checkpoint:
             raise InputError(
                 "the checkpoint has no state of an optimizer, so its training cannot go on: start another from it with "
                 "`--model.backbone Pretrained --model.backbone.checkpoint`."

@@ -41,7 +41,7 @@ class RareSamples(EpochAware, nn.Module):
 
     Every class has K centres mu in the space of channels, and a gate g = softmax(A' GAP(F) + b) over them. The centres
     follow the maps (`centre`). A contrastive net learns to tell whether two maps are of one class (`contrast`). From
-    the fraction `start` of the run on, that net stays as it is, every head sample of the batch is paired with a tail
+    the fraction `start` of the run on, that network is fixed, every head sample of the batch is paired with a tail
     sample, or every tail sample with a head one where those are fewer, and the transformation T learns (`transfer`) to
     keep the class of the head sample out of u = T(v), the length of v in u at every position, and u in the direction
     of F_t - mu_t. No gradient reaches the network below: all maps are detached.

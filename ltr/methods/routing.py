@@ -26,7 +26,7 @@ from ltr.schedules import Cosine as CosineSchedule
 class Routing(Cached):
     """Train the gates of a `Router` over the frozen experts of a RIDE run: expert assignment.
 
-    Gate i shall open where the mean of the first i experts is wrong and that of some more of them is right. Each is a
+    Gate i should open if the mean of the first i experts is wrong and that of some more of them is right. Each is a
     binary cross-entropy in which such a sample weighs `weight` times as much, and the loss is their mean. Where the
     first expert makes no mistake on the training images there is nothing to learn, and no gate ever opens: augmented
     `views` leave it some.

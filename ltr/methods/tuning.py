@@ -102,7 +102,7 @@ class Tuning(Cached):
                 weights.load_head(self.head, classifier, added=self.head.added)
 
     def train(self, mode: bool = True) -> Tuning:
-        """Switch the new head to training mode; the old one stays as it is."""
+        """Switch the new head to training mode; the old one stays in evaluation mode."""
         super().train(mode)
         self.old_head.eval()
         return self
