@@ -21,8 +21,8 @@ class ExpertAggregation(Adjustment):
 
     An expert is surest, and changes its mind least between two views of an image, where it is at home. So a is learned,
     from equal weights, by maximising the cosine between the predictions for two augmented views of each test image. The
-    network does not change; labels are never looked at, but the test images are, all of them at once, which a result has
-    to say. The weights depend on the seed of the evaluation and the images alone; where several processes evaluate,
+    network does not change; labels are never looked at, but the test images are, all of them at once, which a result
+    has to say. The weights depend on the seed of the evaluation and the images alone; where several processes evaluate,
     each learns the same ones.
 
     It starts from the experts, so it comes before other adjustments.
