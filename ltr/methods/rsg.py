@@ -21,7 +21,8 @@ class RSG(Method):
     and the loss see the originals followed by the generated samples, as one larger batch. The objective is
     l(larger batch) + `centre_weight` (centre + contrast) + `transfer_weight` transfer. An evaluation is that of the
     plain network, and a training that starts from the run's weights gets those of the plain network. The running
-    measures count the originals alone, `train/loss` too: the centre term is a sum over a whole map and would drown the others.
+    measures count the originals alone, `train/loss` too: the centre term is a sum over a whole map and would drown
+    the others.
 
     In a distributed run every process pairs and generates within its own part of the batch; every mean is one over
     all processes. It needs `--trainer.strategy ddp_find_unused_parameters_true`, since the parts of the generator are
