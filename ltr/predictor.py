@@ -14,15 +14,15 @@ from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser
 from torch import Tensor
 
-from ltr.apart import apart
 from ltr.callbacks import Adjustment
 from ltr.contracts import Output, Preprocessing
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
+from ltr.library_errors import library_errors
 from ltr.methods import Method
+from ltr.process_state import isolated
 from ltr.run import hub, lookup, weights
 from ltr.run.folder import CHECKPOINT
-from ltr.sentences import sentences
 from ltr.trust import own_config
 
 SILENT: dict[str, Any] = {
@@ -131,7 +131,7 @@ class Predictor:
         Raises:
             InputError: as `load` does.
         """
-        with apart():
+        with isolated():
             config = parser().parse_args(arguments).as_dict()
             content = weights.read(str(path))
             if (seed := config["seed_everything"]) is not False:
@@ -206,7 +206,7 @@ class Predictor:
         if self.build_data is None:
             raise DataError(f"{self.name} comes without the data of its training.")
         try:
-            with sentences():
+            with library_errors():
                 data = self.build_data()
             data.trainer = self.method.trainer = self.trainer
             data.prepare_data()
@@ -266,8 +266,8 @@ def parser() -> LightningArgumentParser:
     made = LightningArgumentParser(exit_on_error=False)
     made.add_argument("--config", action="config")
     made.add_lightning_class_args(Trainer, "trainer")
-    made.add_subclass_arguments(Method, "model", required=True)
-    made.add_subclass_arguments(LongTailed, "data", required=True)
+    made.add_subclass_arguments(Method, "model", required=True, fail_untyped=False)
+    made.add_subclass_arguments(LongTailed, "data", required=True, fail_untyped=False)
     made.link_arguments("data.counts", "model.init_args.counts", apply_on="instantiate")
     made.add_argument("--seed_everything", type=bool | int, default=0)
     made.add_argument("--name", type=str | None)
@@ -284,7 +284,7 @@ def build(base: type[Any], config: Any) -> Any:
         config: the path of the class, or a mapping with `class_path` and `init_args`.
     """
     made = ArgumentParser(exit_on_error=False)
-    made.add_subclass_arguments(base, "part", required=True)
+    made.add_subclass_arguments(base, "part", required=True, fail_untyped=False)
     return made.instantiate_classes(made.parse_object({"part": config})).part
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from ltr.apart import apart
-from ltr.cli import trained
+from ltr.cli.call import load as load_predictor
 from ltr.cli.command import Command
 from ltr.contracts import Output
 from ltr.data import LongTailed
@@ -21,6 +20,7 @@ from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.metrics import Report
 from ltr.predictor import Predictor
+from ltr.process_state import isolated
 from ltr.run import lookup
 from ltr.run.folder import RunFolder
 
@@ -48,7 +48,7 @@ def build(
     """
     said = {"name": name, "runs": runs}
     last = {option: value for option, value in said.items() if value is not None}
-    with apart():
+    with isolated():
         command = Command("fit", [*words(*parts, last), *(["--overwrite"] if overwrite else [])], tell=False)
         command.datamodule.trainer = command.trainer  # which knows the device
         command.datamodule.prepare_data()
@@ -67,7 +67,7 @@ def load(run: str | PathLike[str], *parts: Part) -> Run:
         InputError: where the command line would say the same.
     """
     said = list(words(*parts))
-    return Run(trained.load(str(run), said), lookup.checkpoint(str(run)), said)
+    return Run(load_predictor(str(run), said), lookup.checkpoint(str(run)), said)
 
 
 class Run:
@@ -95,7 +95,7 @@ class Run:
             InputError: if they are missing.
         """
         if isinstance(self._source, Predictor):
-            with apart():
+            with isolated():
                 return self._source.read_data()
         data: LongTailed = self._source.datamodule
         return data
@@ -111,7 +111,7 @@ class Run:
         for module, mode in self._modes:  # predictions may have changed them
             module.training = mode
         try:
-            with apart():
+            with isolated():
                 self._source.start()
         except SystemExit as end:  # how Lightning leaves when it is interrupted, which would end more than a cell
             raise KeyboardInterrupt from end
@@ -128,7 +128,7 @@ class Run:
             InputError: where the run is not trained, or the command line would say the same.
         """
         last = {} if evaluation is None else {"evaluation": evaluation}
-        with apart():
+        with isolated():
             command = Command("test", [f"--ckpt_path={self.checkpoint}", *self._said, *words(*parts, last)], tell=False)
             command.start()
         report: Report = command.model.reports["test"]
@@ -155,7 +155,7 @@ class Run:
         Raises:
             InputError: where the run is not trained.
         """
-        return self._source if isinstance(self._source, Predictor) else trained.load(str(self.checkpoint), self._said)
+        return self._source if isinstance(self._source, Predictor) else load_predictor(str(self.checkpoint), self._said)
 
     @property
     def curves(self) -> dict[str, list[float]]:

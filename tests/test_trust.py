@@ -15,13 +15,13 @@ import yaml
 
 from ltr import trust
 from ltr.__main__ import main
-from ltr.apart import apart
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.networks import network
 from ltr.app.tuning import TuningForm
 from ltr.cli.command import PASSING, Command
 from ltr.contracts import Loss
 from ltr.errors import InputError
+from ltr.process_state import isolated
 from ltr.run import lookup, safetensors_files, weights
 from tests.tiny import TINY
 
@@ -261,7 +261,7 @@ def test_every_part_of_lightning_passes_as_a_run_keeps_it() -> None:
     for room, flag in ((0, "callbacks+"), (1, "logger"), (2, "profiler")):
         for name in [*trust.LIGHTNING.values()][room].split():
             more = [f"--trainer.{flag.removesuffix('+')}.{needed[name]}"] if name in needed else []
-            with apart():
+            with isolated():
                 command = Parsed("fit", [*TINY.split(), f"--trainer.{flag}", name, *more])
             config = command.config.clone()
             for key in PASSING:
