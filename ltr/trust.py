@@ -152,7 +152,7 @@ def imported(path: str) -> Any:
         kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
         advice = ""
         if isinstance(error, ModuleNotFoundError) and error.name == package:
-            advice = f" Install the package, or go to the folder with {package}."
+            advice = " Install the package, or go to the folder with it."
         raise InputError(f"{path} cannot be imported: {kind}{sentence(error)}{where}.{advice}") from error
 
 
@@ -310,6 +310,7 @@ def leaves(hint: Any) -> Iterator[type[Any]]:
         yield hint if inspect.isclass(hint) and hint is not Any else object
 
 
+@cache
 def parameters(kind: Any) -> dict[str, Any]:
     """Return the type hints of the arguments of a class, those that it hands on to its bases included."""
     return {name: option.hint for name, option in options(kind).items()} | HANDED_ON.get(kind, {})
