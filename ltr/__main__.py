@@ -17,7 +17,7 @@ VERBS = {
     "fit": "train a method, or tune the classifier of a trained network",
     "validate": "measure a run on the splits that its training followed",
     "test": "measure a run on the test split; write metrics, predictions and figures",
-    "predict": "write the predictions of a run",
+    "predict": "write the predictions of a run, for its test split or for new images",
     "report": "write a page about a finished run, or several compared",
     "export": "write a network as ONNX, a torch program, safetensors or a small checkpoint, and compare it",
     "push": "write a network and its model card for the Hugging Face Hub, and upload them",
@@ -74,7 +74,11 @@ def run(verb: str, arguments: list[str]) -> None:
         InputError: if there is no such verb, or the arguments cannot be used.
     """
     match verb:
-        case "fit" | "validate" | "test" | "predict":
+        case "predict":
+            from ltr.cli.predict import predict
+
+            predict(arguments)
+        case "fit" | "validate" | "test":
             from ltr.cli.perform import perform
 
             perform(verb, arguments)
@@ -125,12 +129,12 @@ def run(verb: str, arguments: list[str]) -> None:
             from ltr.cli.trained import call_with_run
             from ltr.export import export
 
-            call_with_run(export, arguments)
+            call_with_run(export, arguments, device="cpu", precision="32-true")
         case "push":
             from ltr.cli.trained import call_with_run
             from ltr.export import push
 
-            call_with_run(push, arguments)
+            call_with_run(push, arguments, device="cpu", precision="32-true")
         case _:
             raise InputError(f"there is no verb {verb}{did_you_mean(verb, VERBS)}")
 

@@ -157,7 +157,7 @@ def test_an_existing_run_is_refused_or_replaced(tiny) -> None:
 
 
 def test_an_object_is_refused() -> None:
-    with pytest.raises(InputError, match=r"model\.loss is given an object of Python"):
+    with pytest.raises(InputError, match=r"model\.loss is given a Python object"):
         build(*PARTS, {"model.loss": CrossEntropy(torch.ones(5))})
 
 

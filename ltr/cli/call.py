@@ -82,7 +82,9 @@ def parser(function: Verb, given: Container[str]) -> ArgumentParser:
             made.add_argument(name, help=texts.get(name), **how)
         elif several:
             kind = typing.get_args(several[0])[0]
-            how = {"action": "extend", "nargs": "+", "type": kind, "default": item.default}
+            missing = item.default is item.empty
+            how = {"action": "extend", "nargs": "+", "type": kind, "required": missing}
+            how["default"] = [] if missing else item.default
             made.add_argument(f"--{name}", help=texts.get(name), **how)
         elif kinds[name] is bool and item.default is False:
             made.add_argument(f"--{name}", help=texts.get(name), action="store_true")

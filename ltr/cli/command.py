@@ -21,9 +21,9 @@ from ltr.cli.inherit import inherited
 from ltr.data import LongTailed
 from ltr.methods import Method
 from ltr.predictor import precision
-from ltr.run import hub, lookup, weights
+from ltr.run import lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
-from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, RunFolder, plain_name
+from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, RunFolder
 from ltr.sentences import sentences
 
 Verb = Literal["fit", "validate", "test", "predict"]
@@ -120,13 +120,8 @@ class Command(LightningCLI):
                 run.check_writable(overwrite=config.overwrite)
         else:
             weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
-            home = Path(config.ckpt_path).parent
-            shipped_home = lookup.folder("checkpoints").resolve()
-            foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
-            evaluation = self.verb if config.evaluation is None else plain_name(config.evaluation, "--evaluation")
-            fetched = hub.repository(Path(config.ckpt_path))
-            name = home.name if foreign else fetched
-            self.folder = (Path(config.runs) / name if name else home) / evaluation
+            evaluation = self.verb if config.evaluation is None else config.evaluation
+            self.folder = lookup.evaluation_folder(Path(config.ckpt_path), config.runs, evaluation)
         written = config.clone()
         for key in PASSING:
             written.pop(key, None)

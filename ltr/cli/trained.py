@@ -38,12 +38,13 @@ def load(run: str, given: Sequence[str], **options: Any) -> Predictor:
     return Predictor.parse(path, Check(TOP | CONFIG).arguments(["--config", own, *changed]), **options)
 
 
-def call_with_run(function: Verb, arguments: Sequence[str]) -> None:
-    """Call a function of a trained run, which is loaded in float32 on the CPU.
+def call_with_run(function: Verb, arguments: Sequence[str], **options: Any) -> None:
+    """Call a function of a trained run.
 
     Args:
         function: named as its verb, whose argument `predictor` is the run.
         arguments: what follows the verb: the run, options of the function, and those of `ltr predict`.
+        **options: device and precision, as for `Predictor`.
 
     Raises:
         InputError: if the arguments cannot be used, or the run cannot be loaded.
@@ -57,4 +58,4 @@ def call_with_run(function: Verb, arguments: Sequence[str]) -> None:
     except ArgumentError as error:
         raise InputError(" ".join(str(error).split())) from error
     run = values.pop("ckpt_path")
-    hand_over(function, values, {"predictor": load(run, others, device="cpu", precision="32-true")})
+    hand_over(function, values, {"predictor": load(run, others, **options)})
