@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,12 +103,12 @@ class Predictions:
 
 
 def write_table(path: Path, head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Write a CSV file with a line of titles."""
+    """Write a CSV file with a line of titles; bytes of a name that are not UTF-8 are written with a backslash."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(head)
     table.writerows(rows)
-    files.write_text(path, text.getvalue())
+    files.write_text(path, os.fsencode(text.getvalue()).decode(errors="backslashreplace"))
 
 
 def harmless(cell: str) -> str:

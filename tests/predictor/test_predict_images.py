@@ -164,10 +164,13 @@ def odd_images(folder: Path) -> list[str]:
 
 def test_images_of_any_size_and_kind_are_read(tmp_path: Path) -> None:
     names = odd_images(tmp_path / "odd")
+    names = [*names, *("\u00fc \u2603.png", "two\nlines.png")]
+    for name in names[-2:]:
+        picture(0).save(tmp_path / "odd" / name)
     (tmp_path / "odd" / "notes.txt").write_text("no image")
     (tmp_path / "odd" / ".hidden.png").write_text("no image")
     found = Predictor.load("run").predict(tmp_path / "odd")
-    assert list(found.names) == names
+    assert list(found.names) == sorted(names)
     assert found.unreadable == []
     torch.testing.assert_close(found.probabilities.sum(1), torch.ones(len(names)))
 
@@ -259,6 +262,17 @@ def test_a_table_of_predictions_is_safe_to_open(tmp_path: Path) -> None:
     text = (tmp_path / "out" / "predictions.csv").read_text()
     assert next(csv.DictReader(io.StringIO(text)))["image"] == "'=1+1.png"
     assert torch.load(tmp_path / "out" / "predictions.pt")["names"] == ["=1+1.png"]
+
+
+def test_a_name_that_is_not_utf8_is_written_with_escapes(tmp_path: Path) -> None:
+    picture(1).save(tmp_path / "a.png")
+    try:
+        (tmp_path / "a.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/latin\xe9.png"))
+    except OSError:
+        pytest.skip("this file system has only names in UTF-8")
+    assert predict("--images", str(tmp_path), "--evaluation", "latin", "--submission") == 0
+    for file in ("predictions.csv", "submission.csv"):
+        assert table("latin", file)[0]["image"] == "latin\\xe9.png"
 
 
 def test_other_options_of_predict_act_on_new_images(capsys: pytest.CaptureFixture[str]) -> None:
