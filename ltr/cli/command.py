@@ -129,10 +129,11 @@ class Command(LightningCLI):
         for logger in wandb_loggers(config):
             if self.verb == "fit" and logger.name is None:
                 logger.name = config.name
-            elif self.verb == "test":
+            if config.ckpt_path and self.verb in ("fit", "test"):
                 from ltr.report.wandb_run import kept
 
-                for key, value in kept(Path(config.ckpt_path).parent).items():
+                home = self.folder if self.verb == "fit" else Path(config.ckpt_path).parent
+                for key, value in kept(home).items():
                     logger[key] = value
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -188,7 +189,7 @@ class Command(LightningCLI):
         if self.config.trainer.fast_dev_run:
             return
         if self.trainer.max_epochs == 0:
-            self.run.begin()
+            self.run.begin(self.trainer)
             self.trainer.save_checkpoint(RunFolder(self.folder).checkpoint)
         for logger in self.trainer.loggers if self.trainer.is_global_zero else ():
             if isinstance(logger, WandbLogger):
