@@ -17,7 +17,7 @@ VERBS = {
     "fit": "train a method, or tune the classifier of a trained network",
     "validate": "measure a run on the splits that its training followed",
     "test": "measure a run on the test split; write metrics, predictions and figures",
-    "predict": "write the predictions of a run",
+    "predict": "write the predictions of a run, for its test split or for new images",
     "report": "write a page about a finished run, or several compared",
     "export": "write a network as ONNX, a torch program, safetensors or a small checkpoint, and compare it",
     "push": "write a network and its model card for the Hugging Face Hub, and upload them",
@@ -126,12 +126,12 @@ def run(verb: str, arguments: list[str]) -> None:
             from ltr.cli.call import call
             from ltr.export import export
 
-            call(export, arguments)
+            call(export, arguments, exact=True)
         case "push":
             from ltr.cli.call import call
             from ltr.export import push
 
-            call(push, arguments)
+            call(push, arguments, exact=True)
         case _:
             raise InputError(f"there is no verb {verb}{did_you_mean(verb, VERBS)}")
 

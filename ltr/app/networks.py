@@ -96,7 +96,7 @@ class Network:
         Raises:
             InputError: if a logit is not finite.
         """
-        output, old = self.predictor.predict(images), None
+        output, old = self.predictor.output(images), None
         if self.tuned:
             with self.predictor.trainer.precision_plugin.forward_context():
                 old = TemperatureEnsemble.old_logits(self.predictor.method, output.features).cpu()

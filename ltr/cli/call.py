@@ -13,7 +13,7 @@ import json
 import typing
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docstring_parser
 from jsonargparse import ArgumentError, ArgumentParser
@@ -23,17 +23,21 @@ from ltr.cli.arguments import CONFIG, HELP
 from ltr.errors import InputError, did_you_mean
 from ltr.library_errors import library_errors
 
+if TYPE_CHECKING:  # torch, which the page must not wait for
+    from ltr.predictor import Predictor
+
 Verb = Callable[..., None]
 # The data set for a path: a folder, or a file by its ending.
 KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".tsv": "TableLT", ".parquet": "TableLT"}
 
 
-def call(function: Verb, arguments: Sequence[str], **given: Any) -> None:
+def call(function: Verb, arguments: Sequence[str], *, exact: bool = False, **given: Any) -> None:
     """Call a function with the arguments of the command line.
 
     Args:
         function: named as its verb.
         arguments: what follows the verb.
+        exact: whether its predictor is loaded in float32 on the CPU, else as `ltr predict` does.
         **given: arguments of the function that are not options.
 
     Raises:
@@ -62,7 +66,8 @@ def call(function: Verb, arguments: Sequence[str], **given: Any) -> None:
         if "common" in signature:
             given["common"] = others
         if "predictor" in signature:
-            given["predictor"] = load(values.pop("ckpt_path"), others, device="cpu", precision="32-true")
+            how = {"device": "cpu", "precision": "32-true"} if exact else {}
+            given["predictor"] = load(values.pop("ckpt_path"), others, **how)
     everything = {**values, **given}
     first = [everything.pop(name) for name, item in signature.items() if item.kind is item.POSITIONAL_ONLY]
     function(*first, **everything)
@@ -95,7 +100,7 @@ def parser(function: Verb, names: Collection[str]) -> ArgumentParser:
         required = item.default is item.empty
         how |= {"required": True} if required else {"default": item.default}
         if lists:
-            how["action"] = "extend"
+            how |= {"action": "extend"} | ({"default": []} if required else {})
         elif kinds[name] is bool and item.default is False:
             how = {"action": "store_true", "help": texts.get(name)}
         made.add_argument(f"--{name}", **how)
@@ -113,16 +118,13 @@ def divided(arguments: list[str], own: Collection[str]) -> tuple[list[str], list
     return parts
 
 
-def load(run: str, given: Sequence[str], **options: Any) -> Any:
+def load(run: str, given: Sequence[str], **options: Any) -> Predictor:
     """Load a trained run as `ltr predict` does.
 
     Args:
         run: its name, folder or checkpoint.
         given: configs and options that change its evaluation, `--trust my_pkg`.
         **options: device and precision, as for `Predictor`.
-
-    Returns:
-        Its `Predictor`.
 
     Raises:
         InputError: if an option does not exist, or the run cannot be loaded.

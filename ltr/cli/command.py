@@ -17,6 +17,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ltr.callbacks import Evaluation, Progress, Run
 from ltr.cli import catalogue
+from ltr.cli.arguments import split, values, without
+from ltr.cli.call import call
 from ltr.cli.catalogue import TOP, WRITTEN, Verb
 from ltr.cli.check import Check
 from ltr.cli.configs import complete, run_name
@@ -26,11 +28,11 @@ from ltr.errors import InputError, Stopped
 from ltr.library_errors import library_errors
 from ltr.measures import MEASURES, shown
 from ltr.methods import Method
-from ltr.predictor import precision
+from ltr.predictor import precision, predict
 from ltr.process_state import isolated, stop_on_sigterm
-from ltr.run import hub, lookup, weights
+from ltr.run import lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
-from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, RunFolder, plain_name
+from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, RunFolder
 
 LIMITS = {"validate": "limit_val_batches", "test": "limit_test_batches", "predict": "limit_predict_batches"}
 PASSING = ("ckpt_path", "overwrite", "evaluation", "config", "trust")  # what concerns one call only
@@ -51,6 +53,10 @@ def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
     if text := help_of(verb, arguments):
         print(text)
         return
+    if verb == "predict" and (words := new_images(arguments)):
+        with isolated():
+            call(predict, words)
+        return
     with isolated():
         command = Command(verb, arguments, tell=tell)
         try:
@@ -61,6 +67,22 @@ def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
                 raise
             usual = SIGTERM if isinstance(cause, SIGTERMException) else SIGINT
             raise Stopped(getattr(cause, "signal", usual), command.going_on) from end
+
+
+def new_images(arguments: Sequence[str]) -> list[str]:
+    """Return the words with which new images are predicted; none if it is the test split of a run.
+
+    A folder of images without class folders, given as the data, is new images, too.
+    """
+    flat = [root for root in values(arguments, "data.root")[-1:] if is_flat(Path(root))]
+    words = [*without(arguments, "data.root"), "--images", *flat] if flat else list(arguments)
+    return words if any(argument.name == "images" for argument in split(words)) else []
+
+
+def is_flat(folder: Path) -> bool:
+    """Return whether a folder has files and no folders; hidden ones do not count."""
+    inside = [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
+    return bool(inside) and not any(path.is_dir() for path in inside)
 
 
 class StopOnSigterm(Callback):
@@ -141,13 +163,8 @@ class Command(LightningCLI):
                 run.check_writable(overwrite=config.overwrite)
         else:
             weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
-            home = Path(config.ckpt_path).parent
-            shipped_home = lookup.folder("checkpoints").resolve()
-            foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
-            evaluation = self.verb if config.evaluation is None else plain_name(config.evaluation, "--evaluation")
-            fetched = hub.repository(Path(config.ckpt_path))
-            name = home.name if foreign else fetched
-            self.folder = (Path(config.runs) / name if name else home) / evaluation
+            evaluation = self.verb if config.evaluation is None else config.evaluation
+            self.folder = lookup.evaluation_folder(Path(config.ckpt_path), config.runs, evaluation)
         written = config.clone()
         for key in PASSING:
             written.pop(key, None)
@@ -155,10 +172,11 @@ class Command(LightningCLI):
         for logger in wandb_loggers(config):
             if self.verb == "fit" and logger.name is None:
                 logger.name = config.name
-            elif self.verb == "test":
+            if config.ckpt_path and self.verb in ("fit", "test"):
                 from ltr.report.wandb_run import kept
 
-                for key, value in kept(Path(config.ckpt_path).parent).items():
+                home = self.folder if self.verb == "fit" else Path(config.ckpt_path).parent
+                for key, value in kept(home).items():
                     logger[key] = value
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -224,7 +242,7 @@ class Command(LightningCLI):
         if self.config.trainer.fast_dev_run:
             return
         if self.trainer.max_epochs == 0:
-            self.run.begin()
+            self.run.begin(self.trainer)
             self.trainer.save_checkpoint(RunFolder(self.folder).checkpoint)
         elif not self.run.rows and not self.config.ckpt_path:
             raise InputError(

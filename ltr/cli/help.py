@@ -17,7 +17,7 @@ ABOUT = {
     "fit": "Train a method, or tune the classifier of a trained network; without a config as base.yaml has it.",
     "validate": "Measure a run on the splits that its training followed.",
     "test": "Measure a run on the test split; write metrics, predictions and figures.",
-    "predict": "Write the predictions of a run for the test split.",
+    "predict": "Write the predictions of a run for its test split, or for the new images that `--images` names.",
 }
 EXAMPLES = {
     "fit": (
@@ -32,7 +32,12 @@ EXAMPLES = {
         "ltr test --ckpt_path gml",
         "ltr test --ckpt_path gml --config ensemble.yaml --evaluation ensemble",
     ),
-    "predict": ("ltr predict --ckpt_path gml",),
+    "predict": (
+        "ltr predict --ckpt_path gml",
+        "ltr predict --ckpt_path gml --images new_images",
+        "ltr predict --ckpt_path gml --images a.jpg b.png --top 3 --unreadable skip --evaluation new",
+        "ltr predict --ckpt_path gml --images test.csv --column id --folder test_images --submission",
+    ),
 }
 OF_TRAINER = ("max_epochs", "accelerator", "devices", "precision", "callbacks", "logger", "check_val_every_n_epoch")
 MORE = """\

@@ -130,20 +130,27 @@ def decode(source: Source, size: int) -> Tensor:
     Raises:
         InputError: if the file is no readable image.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with Image.open(opened(source)) as file:
             file.draft("RGB", (size, size))  # a JPEG is decoded at a fraction of its size where that is enough
-            image = ImageOps.exif_transpose(file)
-            image = grey8(image) if image.mode[0] in "IF" else image
-            square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+            return fitted(file, size)
     except Exception as error:  # a damaged file makes PIL raise almost anything, `struct.error` among it
         what = source if isinstance(source, str) else "an image of the set"
         raise InputError(
             f"{what} is damaged or no image: repair or remove it, or leave such files out with `--data.unreadable "
             "skip`."
         ) from error
+
+
+def fitted(image: Any, size: int) -> Tensor:
+    """Return a PIL image as (3, size, size) uint8: upright, in colour, its middle square resized."""
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    image = grey8(image) if image.mode[0] in "IF" else image
+    square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
 

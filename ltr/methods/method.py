@@ -13,7 +13,6 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds
 from ltr.contracts import (
@@ -34,7 +33,7 @@ from ltr.errors import InputError, advice
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
 from ltr.methods.base import BaseMethod
-from ltr.methods.rates import scaled
+from ltr.methods.rates import EpochRates, scaled
 from ltr.run import weights
 from ltr.run.training_record import TrainingRecord
 from ltr.schedules import Steps
@@ -261,7 +260,10 @@ class Method(BaseMethod):
             return []
         optimizer = scaled(self.optimizer, trainable, self.rates)
         epochs = self.epochs
-        return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, lambda epoch: self.schedule(epoch, epochs))}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": EpochRates(optimizer, lambda epoch: self.schedule(epoch, epochs)),
+        }
 
     @property
     def epochs(self) -> int:
@@ -282,11 +284,18 @@ class Method(BaseMethod):
             self.check_views(data.augment.views)
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
             self.start(self.backbone.load())
-            if data is not None:
-                self.synthetic.copy_(torch.tensor(data.synthetic))
             self.training_record = self.inherited_record()
+        if data is not None:
+            self.counts.copy_(torch.tensor(data.counts))
+            self.synthetic.copy_(torch.tensor(data.synthetic))
         if self.trainer.max_epochs != 0 and not self.fast_dev_run:
             here = TrainingRecord() if data is None else TrainingRecord(data.contents("train"), complete=True)
+            begun = self.trainer.ckpt_path is not None and len(self.training_record.images)
+            if begun and (new := here.missing_in(self.training_record)):
+                rank_zero_warn(
+                    f"{new:,} of the {len(here.images):,} training images are new to this run: the data have changed "
+                    "since it was begun. The checkpoint keeps a record of both."
+                )
             self.training_record |= here
         if self.trainer.max_epochs == 0:
             return
@@ -394,6 +403,9 @@ class Method(BaseMethod):
                 "the checkpoint has no state of an optimizer, so its training cannot go on: start another from it with "
                 "`--model.backbone Pretrained --model.backbone.checkpoint`."
             )
+        done = checkpoint.get("epoch", -1) + 1
+        if self.fitting and -1 < (self.trainer.max_epochs or 0) < done:
+            raise InputError(f"the run has {done} epochs already: pass `--trainer.max_epochs` with a larger number.")
         problems = weights.misfits(state, self.state_dict())
         if problems:
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
