@@ -391,9 +391,11 @@ class Transform(nn.Module, ABC):
 
     Attributes:
         views: number V of versions of every image.
+        mirrors: whether some images are flipped horizontally.
     """
 
     views: int = 1
+    mirrors: bool = False
 
     @property
     def title(self) -> str:

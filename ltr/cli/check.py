@@ -98,7 +98,7 @@ class Check:
                 raise InputError(f"{place} is {hints.form(option.hint)}; it cannot be {value}.")
             return value
         if isinstance(value, str) and value.lower() in hints.NOTHING and hints.is_optional(option.hint):
-            value = None
+            value = value if value in hints.words(option.hint) else None
         if value is None:
             self.chosen[place] = None
         if isinstance(value, list):

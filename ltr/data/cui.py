@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ltr.contracts import SamplerFactory, Transform
+from ltr.contracts import SamplerFactory
 from ltr.counts import number, per_class
-from ltr.data.base import LongTailed, Split
+from ltr.data.base import Augment, LongTailed, Split
 from ltr.data.tfrecord import examples
 from ltr.errors import InputError
 from ltr.samplers import Power
@@ -62,7 +62,7 @@ class CuiCIFAR10LT(LongTailed):
         batch_size: int = 128,
         eval_batch_size: int = 500,
         sampler: SamplerFactory = Power,
-        augment: Transform | None = None,
+        augment: Augment = None,
     ) -> None:
         super().__init__(
             root,

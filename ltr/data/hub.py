@@ -8,9 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ltr.data.file_dataset import FileDataset
-from ltr.data.file_list import FileList
+from ltr.data.file_list import SPLITS, FileList, class_order
 from ltr.data.images import Source
-from ltr.data.table import SPLITS, ordered
 from ltr.errors import InputError
 
 
@@ -65,7 +64,7 @@ class HubLT(FileDataset):
         image, label = self.column(splits["train"].features, "image"), self.column(splits["train"].features, "label")
         kind = splits["train"].features[label]
         named = isinstance(kind, datasets.ClassLabel)
-        classes = list(kind.names) if named else ordered({str(value) for value in splits["train"].unique(label)})
+        classes = list(kind.names) if named else class_order({str(value) for value in splits["train"].unique(label)})
         numbers = {str(number) if named else name: number for number, name in enumerate(classes)}
         listings = {}
         for split, part in splits.items():

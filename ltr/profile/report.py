@@ -10,6 +10,7 @@ from typing import Any
 from ltr import files, plots
 from ltr.counts import FEW, MANY
 from ltr.data import LongTailed
+from ltr.errors import InputError
 from ltr.markdown import first, markdown_table, plural
 from ltr.profile.advice import advise
 from ltr.profile.measures import measure
@@ -30,7 +31,12 @@ def profile(data: LongTailed, *, output: str = "profile", words: Sequence[str] =
         data: the set, not yet set up.
         output: folder where `profile.json`, `profile.md` and `profile.png` are written.
         words: the arguments of the data on the command line.
+
+    Raises:
+        InputError: if the set has no training images.
     """
+    if not data.trainable:
+        raise InputError(f"{data.name} has no training images to examine: test a network on it with `ltr test`.")
     folder = Path(output)
     data.prepare_data()
     measures = measure(data)

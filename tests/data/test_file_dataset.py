@@ -89,7 +89,7 @@ def test_every_process_takes_the_steps_of_the_smallest_shard(home: Path) -> None
 def test_packed_images_are_read_again(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = FolderLT(str(home), size=8, cache=str(tmp_path / "packed"))
     first.setup()
-    assert len(list((tmp_path / "packed").glob("*.npy"))) == 2
+    assert len(list((tmp_path / "packed").glob("*.pixels"))) == 2
 
     def never(*_: object) -> None:
         raise AssertionError("an image was decoded although it is packed")
@@ -181,10 +181,10 @@ def test_a_drawn_split_stays_what_it_is(home: Path, monkeypatch: pytest.MonkeyPa
     assert FolderLT(str(whole), test_share=0.4, subset_seed=1).listings["test"].names != first.listings["test"].names
     for damaged in ("", "image\n", "image,split\nx\n"):
         kept.write_text(damaged)
-        with pytest.raises(InputError, match="is no split that was kept: delete it"):
+        with pytest.raises(InputError, match="is damaged or not a split that was kept: delete it"):
             FolderLT(str(whole), test_share=0.4)
     kept.write_text("image,split\nelsewhere.png,test\n")
-    with pytest.raises(InputError, match=r"train has no image to test on; .*ltr_split_0\.4_0\.csv says which"):
+    with pytest.raises(InputError, match=r"ltr_split_0\.4_0\.csv names no image of this set: delete it"):
         FolderLT(str(whole), test_share=0.4)
     kept.unlink()
 

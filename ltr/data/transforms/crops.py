@@ -26,7 +26,7 @@ class CropFlip(Transform):
 
     def __init__(self, padding: int = 4, flip: bool = True) -> None:
         super().__init__()
-        self.padding, self.flip = padding, flip
+        self.padding, self.mirrors = padding, flip
 
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (B, 3, H, W) to uint8 images of the same shape."""
@@ -35,7 +35,7 @@ class CropFlip(Transform):
         padded = F.pad(images, (self.padding,) * 4)[None]
         rows, columns = torch.randint(2 * self.padding + 1, (2, size), device=device)
         mirrored = torch.zeros(size, dtype=torch.int64, device=device)
-        if self.flip:
+        if self.mirrors:
             mirrored = (torch.rand(size, device=device) < 0.5).long()
             padded = torch.cat([padded, padded.flip(4)])
             columns = torch.where(mirrored > 0, 2 * self.padding - columns, columns)
@@ -61,12 +61,12 @@ class ResizedCrop(Transform):
 
     def __init__(self, size: int | None = None, scale: float = 0.08, flip: bool = True) -> None:
         super().__init__()
-        self.size, self.scale, self.flip = size, scale, flip
+        self.size, self.scale, self.mirrors = size, scale, flip
 
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (B, 3, H, W) to uint8 images (B, 3, size, size), or of the same shape."""
         crops = crop_resize(images, *boxes(images, self.scale), self.size)
-        if not self.flip:
+        if not self.mirrors:
             return crops
         mirrored = torch.rand(len(crops), device=crops.device) < 0.5
         return torch.where(mirrored[:, None, None, None], crops.flip(3), crops)

@@ -23,20 +23,22 @@ class SimCLRView(Transform):
     Args:
         scale: the smallest crop, as a fraction of the area.
         blur: the share of the images that is blurred.
+        flip: flip half of the images horizontally.
 
     Reference:
         Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020,
         https://arxiv.org/abs/2002.05709, as in the second view of dvlab-research/Parametric-Contrastive-Learning.
     """
 
-    def __init__(self, scale: float = 0.2, blur: float = 0.5) -> None:
+    def __init__(self, scale: float = 0.2, blur: float = 0.5, flip: bool = True) -> None:
         super().__init__()
-        self.scale, self.blur, self.jitter = scale, blur, ColorJitter()
+        self.scale, self.blur, self.mirrors, self.jitter = scale, blur, flip, ColorJitter()
 
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (B, 3, H, W) to uint8 images of the same shape."""
         images = crop_resize(images, *boxes(images, self.scale))
-        images = some(images, 0.5, lambda part: part.flip(3))
+        if self.mirrors:
+            images = some(images, 0.5, lambda part: part.flip(3))
         images = some(images, 0.8, self.jitter)
         images = some(images, 0.2, lambda part: colours.grey(part).expand_as(part).to(torch.uint8))
         sigmas = torch.empty(len(images), device=images.device).uniform_(0.1, 2)
@@ -54,6 +56,8 @@ class SADEView(Transform):
         NeurIPS 2022, https://arxiv.org/abs/2107.09249; official code Vanint/SADE-AgnosticLT, test_training_cifar.py,
         which flips after the blur.
     """
+
+    mirrors = True
 
     def __init__(self) -> None:
         super().__init__()
