@@ -81,6 +81,7 @@ def measure(data: LongTailed) -> dict[str, Any]:
         "unreadable": unreadable,
         **duplicates(sound, data.classes),
         **shapes([one.facts for one in sound]),
+        "alike": alike(data.classes),
         "unused_files": data.unused_files() if isinstance(data, FileDataset) else [],
     }
 
@@ -109,6 +110,14 @@ def balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> dict
         "test_is_balanced": min(test) == max(test),
         "untested": [name for name, count in zip(classes, test, strict=True) if not count],
     }
+
+
+def alike(classes: Sequence[str]) -> list[list[str]]:
+    """Return the groups of classes whose names differ in upper and lower case, blanks and hyphens only."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        groups["".join(filter(str.isalnum, name)).casefold() or name].append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def duplicates(sound: Sequence[Seen], classes: Sequence[str]) -> dict[str, list[list[str]]]:

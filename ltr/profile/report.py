@@ -87,6 +87,16 @@ def problems(result: Mapping[str, Any]) -> list[str]:
             f"{plural(len(names), 'class', 'classes')} without a test image, so their recall cannot be measured: "
             f"{first(names)}."
         )
+    if deep := sum(count for kind, count in result["kinds"].items() if kind.split()[-1][0] in "IF"):
+        found.append(
+            f"{plural(deep, 'grey image')} with more than 8 bits per value: in each, white is taken to be the smallest "
+            "of 1 (floats), 255, 4095 and 65535 that no value exceeds. Convert them to 8 bits if that is wrong."
+        )
+    if pairs := result["alike"]:
+        found.append(
+            f"{plural(len(pairs), 'pair')} of classes whose names differ in upper and lower case or in blanks only: "
+            f"{_equal(pairs)}. Merge them if they are one class."
+        )
     if names := result["unused_files"]:
         endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
         told = ", ".join(f"{ending} ({count:,})" for ending, count in endings.most_common())

@@ -19,7 +19,7 @@ from ltr.errors import InputError
 from ltr.profile import profile as examine_set
 from ltr.profile.advice import advise
 from ltr.profile.left_right import mirror_pairs
-from ltr.profile.measures import balance, measure
+from ltr.profile.measures import alike, balance, measure
 
 QUICK = (
     "--trainer.max_epochs 1 --trainer.limit_train_batches 2 --model.schedule Cosine --model.schedule.warmup 0 "
@@ -108,6 +108,7 @@ def test_dirt_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         "1 image in training and in another split, which makes results too good: train/apple/002.png = test/apple/kn",
         "1 image more than once in a class, which makes it look larger: train/apple/000.png = train/apple/copy",
         ".txt (1), .heic (1)",
+        "1 grey image with more than 8 bits per value: in each, white is taken to be the smallest",
         "The test split is not balanced",
     ):
         assert part in text
@@ -397,3 +398,7 @@ def test_the_commands_are_short_and_say_what_a_validation_split_is_for(home: Pat
 def test_a_set_without_training_images_is_not_profiled(home: Path) -> None:
     with pytest.raises(InputError, match="no training images to examine: test a network on it"):
         examine_set(FolderLT(str(home / "test"), test_share=1))
+
+
+def test_classes_of_nearly_the_same_name_are_told() -> None:
+    assert alike(["Cat", "cat ", "c-at", "dog", "+", "-", "1", "10"]) == [["Cat", "cat ", "c-at"]]
