@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 
 Tail = Literal["exp", "step", "pareto", "balanced", "none"]
 
@@ -124,24 +124,6 @@ def inverse_effective_number(counts: Tensor, beta: float) -> Tensor:
         raise InputError(f"beta of the effective number lies in [0, 1), such as 0.9999; it cannot be {beta:g}.")
     weights = 1 / (1 - torch.tensor(beta, dtype=torch.float64).pow(populated(counts)))
     return (weights * (len(counts) / weights.sum())).to(torch.get_default_dtype())
-
-
-def by_class(values: Mapping[str, float], classes: Sequence[str], default: float = 1.0) -> list[float]:
-    """Return (C,) the value of each class from values by names, such as the priorities `{stop: 5}`.
-
-    Args:
-        values: by the names of classes; a class that is called by a number may be given as one.
-        classes: (C,) names.
-        default: of the classes that are not named.
-
-    Raises:
-        InputError: for an unknown name.
-    """
-    named = {str(name): float(value) for name, value in values.items()}
-    for name in named:
-        if name not in classes:
-            raise InputError(f"there is no class {name}{did_you_mean(name, classes)}")
-    return [named.get(name, default) for name in classes]
 
 
 def by_count(counts: Sequence[int]) -> NDArray[np.int64]:

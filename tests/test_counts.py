@@ -14,7 +14,6 @@ import torch
 from scipy.stats import pareto
 
 from ltr.counts import (
-    by_class,
     fingerprint,
     gini,
     head_share,
@@ -188,10 +187,3 @@ def test_head_share_is_that_of_the_largest_fifth() -> None:
     assert head_share([1, 1, 6, 1, 1]) == 0.6
     assert head_share([1, 4, 1, 1, 1, 2]) == 0.6, "a fifth of six classes is two"
     assert head_share([0, 0]) == 0
-
-
-def test_values_by_class_name() -> None:
-    assert by_class({"stop": 5}, ["go", "stop", "turn"]) == [1, 5, 1]
-    assert by_class({7: 2, "8": 3}, ["7", "8", "9"], 0) == [2, 3, 0]  # type: ignore[dict-item]  # as YAML reads `7: 2`
-    with pytest.raises(InputError, match=r"there is no class stopp; did you mean stop\?"):
-        by_class({"stopp": 5}, ["go", "stop", "turn"])

@@ -245,6 +245,14 @@ class LongTailed(EpochAware, LightningDataModule):
         if not self.trainable:
             self.counts, self.synthetic = list(counts), list(synthetic)
 
+    def check_order(self, classes: Sequence[str]) -> None:
+        """Raise `InputError` if a network that a training starts from has these classes in another order."""
+        if list(classes) != self.classes and sorted(classes) == sorted(self.classes):
+            raise InputError(
+                f"the checkpoint has the classes of {self.name} in another order, {first(classes, 3)}, ...: start from "
+                "one that was trained on data of this kind."
+            )
+
     def renumber(self, classes: list[str]) -> None:
         """Number the classes in another order.
 

@@ -99,7 +99,7 @@ class CuiCIFAR10LT(LongTailed):
         """
         path = self.folder / f"{name}.tfrecords"
         try:
-            found = examples(path)
+            records = examples(path)
         except OSError as error:
             raise InputError(
                 f"{path} cannot be read ({error.strerror}): unpack the long-tailed CIFAR of Cui et al., to which the "
@@ -107,7 +107,7 @@ class CuiCIFAR10LT(LongTailed):
                 "is in with `--data.root`; they published the imbalances 10, 20, 50, 100 and 200."
             ) from error
         images, labels = [], []
-        for at, features in enumerate(found):
+        for at, features in enumerate(records):
             match features.get("image"), features.get("label"):
                 case [bytes() as image], [int() as label] if len(image) == 3 * self.size**2:
                     images.append(image)
@@ -120,10 +120,10 @@ class CuiCIFAR10LT(LongTailed):
                     f"{self.total_classes - 1}: it is a file of another set."
                 )
         targets = torch.tensor(labels)
-        for label, (there, due) in enumerate(zip(per_class(targets, len(counts)).tolist(), counts, strict=True)):
-            if there != due:
+        for label, (count, due) in enumerate(zip(per_class(targets, len(counts)).tolist(), counts, strict=True)):
+            if count != due:
                 raise InputError(
-                    f"{path} has {there} images of class {label}, but that of Cui et al. has {due}: it is another file."
+                    f"{path} has {count} images of class {label}, but that of Cui et al. has {due}: it is another file."
                 )
         pixels = torch.frombuffer(bytearray(b"".join(images)), dtype=torch.uint8).view(-1, 3, self.size, self.size)
         numbers = [number(image + bytes([label])) for image, label in zip(images, labels, strict=True)]

@@ -44,13 +44,13 @@ class FolderLT(FileDataset):
                 "`ltr predict --images`.",
                 stacklevel=2,
             )
-        for name, found in images.items():
-            unknown = [label for label in found if label not in classes]
-            if len(unknown) == len(found):
+        for name, part in images.items():
+            unknown = [label for label in part if label not in classes]
+            if len(unknown) == len(part):
                 raise InputError(FEW_SHOT.format(self.home))
             if unknown:
                 raise InputError(f"{parts[name]} has the class {unknown[0]}, which {parts['train']} does not have.")
-        return {name: listed(found, classes, self.home) for name, found in images.items()}, classes
+        return {name: listed(part, classes, self.home) for name, part in images.items()}, classes
 
     def too_few(self, folder: Path, classes: list[str]) -> str:
         """Return the sentence for a folder without two classes, with the table that may have the labels."""

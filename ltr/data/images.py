@@ -143,7 +143,7 @@ def unreadable(sources: Sequence[Source], what: str) -> list[int]:
         what: label of the progress bar.
     """
     failures = each(lambda position: failure(lambda: decode(sources[position], 8)), len(sources), what)
-    return [position for position, found in enumerate(failures) if found]
+    return [position for position, message in enumerate(failures) if message]
 
 
 class Joined(Sequence[Source]):

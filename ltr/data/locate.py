@@ -116,8 +116,8 @@ def find(names: Sequence[str], folder: Path) -> list[str | None]:
                 paths[position] = str(folder / parent / name)
     windows = [position for position, path in enumerate(paths) if path is None and "\\" in names[position]]
     if windows:
-        found = find([names[position].replace("\\", "/") for position in windows], folder)
-        for position, path in zip(windows, found, strict=True):
+        slashed = [names[position].replace("\\", "/") for position in windows]
+        for position, path in zip(windows, find(slashed, folder), strict=True):
             paths[position] = path
     return paths
 

@@ -315,8 +315,8 @@ def column(
     Raises:
         InputError: if there is none.
     """
-    found = name if name in columns else None if name else named(columns, usual)
-    if found is not None:
-        return columns[found]
+    title = named(columns, usual) if name is None else name
+    if title in columns:
+        return columns[title]
     wanted = f"no column {name}" if name else f"none of the columns {', '.join(usual)}"
     raise InputError(f"{table} has {wanted}, but {first([*columns])}: name one of these with `--data.{option}`.")

@@ -283,6 +283,7 @@ class Method(BaseMethod):
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
             self.start(self.backbone.load())
             if data is not None:
+                data.check_order(self.backbone.classes)
                 self.synthetic.copy_(torch.tensor(data.synthetic))
             self.training_record = self.inherited_record()
         if self.trainer.max_epochs != 0 and not self.fast_dev_run:

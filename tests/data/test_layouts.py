@@ -275,6 +275,10 @@ def test_a_run_is_tested_with_its_own_numbers_of_classes(tmp_path: Path, ltr: Ru
     assert "the classes of t are not those of the network: these have owl, the network has b." in said
     assert ltr(TRAINING, "--data.root set --trainer.max_epochs 2 --ckpt_path last") == 2
     assert "begun with other classes, or in another order" in capsys.readouterr().err
+    tuning = TRAINING.replace("ce.yaml", "gml.yaml").replace("--name run", "--name tuned")
+    tuning = " ".join(word for word in tuning.split() if "backbone" not in word and word not in ("ResNet20", "2"))
+    assert ltr(tuning, "--data.root set --model.backbone.checkpoint run") == 2
+    assert "the checkpoint has the classes of set in another order, c, a, b" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore:the network was trained on")
