@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ltr.cli import words
 from ltr.errors import InputError
 from ltr.run import lookup
+from ltr.run.checkpoint_io import resumable
 from ltr.run.folder import RunFolder
 from ltr.trust import own_config
 
@@ -58,7 +59,4 @@ def run_name(configs: list[str]) -> str:
 def _last(given: list[str], name: str) -> Path:
     """Return the last checkpoint of the run that the arguments name."""
     runs, names = words.values(given, "runs"), words.values(given, "name")
-    path = RunFolder.of((runs or ["checkpoints"])[-1], (names or [name])[-1]).checkpoint
-    if not path.is_file():
-        raise InputError(f"there is nothing to resume: {path} does not exist. Leave out `--ckpt_path` to start anew.")
-    return path
+    return resumable(RunFolder.of((runs or ["checkpoints"])[-1], (names or [name])[-1]))
