@@ -26,6 +26,7 @@ VERBS = {
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
     "gallery": "print all recipes with the reported and the measured results",
 }
+AGAIN = dict.fromkeys(("study", "tune-grid"), "the same command goes on, what is finished is kept")
 HELP = f"""\
 usage: ltr VERB [options]
 
@@ -55,7 +56,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: the arguments; those of the process where none are given.
 
     Raises:
-        SystemExit: with status 2 where the input cannot be used, after one sentence on what is wrong.
+        SystemExit: after one sentence, with status 2 for bad input, 130 after Ctrl+C and 143 after SIGTERM.
     """
     verb, *arguments = list(sys.argv[1:] if args is None else args) or ["--help"]
     if verb in ("-h", "--help"):
@@ -63,7 +64,7 @@ def main(args: Sequence[str] | None = None) -> None:
     elif verb == "--version":
         print(__version__)
     else:
-        with messages():
+        with messages(AGAIN.get(verb, "")):
             run(verb, arguments)
 
 
@@ -74,23 +75,19 @@ def run(verb: str, arguments: list[str]) -> None:
         InputError: if there is no such verb, or the arguments cannot be used.
     """
     match verb:
-        case "predict":
-            from ltr.cli.predict import predict
-
-            predict(arguments)
-        case "fit" | "validate" | "test":
-            from ltr.cli.perform import perform
+        case "fit" | "validate" | "test" | "predict":
+            from ltr.cli.command import perform
 
             perform(verb, arguments)
         case "study":
             from ltr.cli.call import call
-            from ltr.cli.perform import perform
+            from ltr.cli.command import perform
             from ltr.studies import study
 
             call(study, arguments, perform=perform, command=shlex.join(["ltr", "study", *arguments]))
         case "tune-grid":
             from ltr.cli.call import call
-            from ltr.cli.perform import perform
+            from ltr.cli.command import perform
             from ltr.studies import tune_grid
 
             call(tune_grid, arguments, perform=perform, command=shlex.join(["ltr", "tune-grid", *arguments]))
@@ -110,31 +107,31 @@ def run(verb: str, arguments: list[str]) -> None:
 
             call(app, arguments)
         case "profile":
-            from ltr.cli.dataset import call_with_data, named, repeated
+            from ltr.cli.call import call, named, repeated
             from ltr.profile import profile
 
             words = named(arguments)
-            call_with_data(profile, words, words=repeated(words))
+            call(profile, words, words=repeated(words))
         case "convert":
-            from ltr.cli.dataset import call_with_data
+            from ltr.cli.call import call
             from ltr.data.convert import convert
 
-            call_with_data(convert, arguments)
+            call(convert, arguments)
         case "synthesise":
-            from ltr.cli.dataset import call_with_data
+            from ltr.cli.call import call
             from ltr.synthesis import synthesise
 
-            call_with_data(synthesise, arguments)
+            call(synthesise, arguments)
         case "export":
-            from ltr.cli.trained import call_with_run
+            from ltr.cli.call import call
             from ltr.export import export
 
-            call_with_run(export, arguments, device="cpu", precision="32-true")
+            call(export, arguments, exact=True)
         case "push":
-            from ltr.cli.trained import call_with_run
+            from ltr.cli.call import call
             from ltr.export import push
 
-            call_with_run(push, arguments, device="cpu", precision="32-true")
+            call(push, arguments, exact=True)
         case _:
             raise InputError(f"there is no verb {verb}{did_you_mean(verb, VERBS)}")
 

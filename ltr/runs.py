@@ -11,8 +11,7 @@ from os import PathLike
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from ltr.apart import apart
-from ltr.cli import trained
+from ltr.cli.call import load as load_predictor
 from ltr.cli.command import Command
 from ltr.contracts import Output
 from ltr.data import LongTailed
@@ -21,6 +20,7 @@ from ltr.methods import Method
 from ltr.metrics import Report
 from ltr.predictor import Predictor
 from ltr.predictor.images import Given, Unreadable
+from ltr.process_state import isolated
 from ltr.run import lookup
 from ltr.run.folder import RunFolder
 from ltr.run.predictions import Predictions
@@ -49,7 +49,7 @@ def build(
     """
     options = {"name": name, "runs": runs}
     given = {option: value for option, value in options.items() if value is not None}
-    with apart():
+    with isolated():
         command = Command("fit", [*words(*arguments, given), *(["--overwrite"] if overwrite else [])], tell=False)
         command.datamodule.trainer = command.trainer  # which knows the device
         command.datamodule.prepare_data()
@@ -68,7 +68,7 @@ def load(run: str | PathLike[str], *arguments: Argument) -> Run:
         InputError: for what the command line refuses, with the same sentence.
     """
     changes = list(words(*arguments))
-    return Run(trained.load(str(run), changes), RunFolder(lookup.checkpoint(str(run)).parent), changes)
+    return Run(load_predictor(str(run), changes), RunFolder(lookup.checkpoint(str(run)).parent), changes)
 
 
 class Run:
@@ -98,7 +98,7 @@ class Run:
             InputError: if they are missing.
         """
         if isinstance(self._source, Predictor):
-            with apart():
+            with isolated():
                 return self._source.read_data()
         data: LongTailed = self._source.datamodule
         return data
@@ -114,7 +114,7 @@ class Run:
         for module, mode in self._modes:  # predictions may have changed them
             module.training = mode
         try:
-            with apart():
+            with isolated():
                 self._source.start()
         except SystemExit as end:  # Lightning's reaction to an interrupt, which would end a notebook and not the cell
             raise KeyboardInterrupt from end
@@ -132,7 +132,7 @@ class Run:
         """
         given = {} if evaluation is None else {"evaluation": evaluation}
         changes = [*self._changes, *words(*arguments, given)]
-        with apart():
+        with isolated():
             command = Command("test", [f"--ckpt_path={self.checkpoint}", *changes], tell=False)
             command.start()
         report: Report = command.model.reports["test"]
@@ -170,7 +170,7 @@ class Run:
         """
         if isinstance(self._source, Predictor):
             return self._source
-        return trained.load(str(self.checkpoint), self._changes)
+        return load_predictor(str(self.checkpoint), self._changes)
 
     @property
     def curves(self) -> dict[str, list[float]]:

@@ -17,9 +17,11 @@ The config that a user writes, or names with `--config`, is the user's own and i
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import re
 import sys
+import traceback
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -38,8 +40,10 @@ from torch.optim import Optimizer
 from ltr import backbones, callbacks, data, heads, losses, methods, mixes, optimizers, samplers, schedules
 from ltr.data import LongTailed
 from ltr.errors import InputError
+from ltr.library_errors import owner, sentence
 from ltr.methods import Method
 from ltr.run import folder, hub
+from ltr.signatures import options
 
 NETWORK = ("seed_everything", "model", "data", "name")  # what describes a network, its data and its run
 WHOLE = (*NETWORK, "trainer", "runs")
@@ -123,6 +127,33 @@ def value(content: Any, hint: Any, place: str, packages: Collection[str] = ()) -
         InputError: if it names what may not be built.
     """
     return Check(place, tuple(packages)).value(content, hint, place)
+
+
+def imported(path: str) -> Any:
+    """Import what a user names by its dotted path: from the environment, else from the folder one stands in.
+
+    Returns:
+        None if the module has nothing of that name.
+
+    Raises:
+        InputError: if it cannot be imported.
+    """
+    module, _, name = path.rpartition(".")
+    package = module.partition(".")[0]
+    try:
+        if importlib.util.find_spec(package) is None and any(Path(package + end).exists() for end in ("", ".py")):
+            # At the end, so that no file there takes the place of a library. For good, since the parser imports it too.
+            sys.path.append(str(Path.cwd()))
+            importlib.invalidate_caches()
+        return getattr(importlib.import_module(module), name, None)
+    except Exception as error:  # of any kind: it is the user's code that runs
+        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if owner(frame.filename) == ""]
+        where = f" ({lines[-1].filename}, line {lines[-1].lineno})" if lines else ""
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+        advice = ""
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            advice = " Install the package, or go to the folder with it."
+        raise InputError(f"{path} cannot be imported: {kind}{sentence(error)}{where}.{advice}") from error
 
 
 @cache
@@ -233,7 +264,7 @@ class Check:
         if len(found) == 1:
             path = str(name) if "." in str(name) else f"{found[0].__module__}.{found[0].__qualname__}"
             return path, found[0]
-        wanted = " or ".join(base.__name__ for base in bases)
+        wanted = " or ".join(dict.fromkeys(base.__name__ for base in bases))
         sentence = f"its config names {str(name)[:80]} at {place}, which is not a known {wanted}"
         ours = {"ltr", "torch", *self.packages, *sys.stdlib_module_names}
         if "." in str(name) and package.isidentifier() and package not in ours:
@@ -242,11 +273,10 @@ class Check:
 
     def trusted(self, name: str) -> Iterator[type[Any]]:
         """Yield the class of a trusted package by its path, where it is one and is defined there."""
-        module, _, last = name.rpartition(".")
         try:
-            kind = getattr(importlib.import_module(module), last, None)
-        except ImportError as error:
-            raise self.refused(f"{module}, which its config names, cannot be imported ({error})") from error
+            kind = imported(name)
+        except InputError as error:
+            raise self.refused(str(error).removesuffix(".")) from error
         if inspect.isclass(kind) and kind.__module__.partition(".")[0] in self.packages:
             yield kind
 
@@ -277,38 +307,13 @@ def leaves(hint: Any) -> Iterator[type[Any]]:
             if part is not ...:
                 yield from leaves(part)
     else:
-        yield hint if inspect.isclass(hint) else object
+        yield hint if inspect.isclass(hint) and hint is not Any else object
 
 
 @cache
-def parameters(kind: Any) -> Mapping[str, Any]:
-    """Return the type hints of the arguments of a class, those that it hands on to its bases included.
-
-    An argument whose hint cannot be resolved, as it needs a library that is not there, has the hint `object`.
-    """
-    found: dict[str, Any] = {}
-    for base in kind.__mro__:
-        made = vars(base).get("__init__")
-        if not inspect.isfunction(made):
-            continue
-        signature = inspect.signature(made).parameters
-        for name, parameter in [*signature.items()][1:]:
-            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                found.setdefault(name, resolved(parameter.annotation, made))
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.values()):
-            break
-    return {**found, **HANDED_ON.get(kind, {})}
-
-
-def resolved(annotation: Any, function: Callable[..., Any]) -> Any:
-    """Return a type hint, which may be a text, of an argument of a function."""
-    if annotation is inspect.Parameter.empty:
-        return object
-    only = types.SimpleNamespace(__annotations__={"it": annotation})
-    try:
-        return typing.get_type_hints(only, inspect.unwrap(function).__globals__)["it"]
-    except (NameError, AttributeError, TypeError):
-        return object
+def parameters(kind: Any) -> dict[str, Any]:
+    """Return the type hints of the arguments of a class, those that it hands on to its bases included."""
+    return {name: option.hint for name, option in options(kind).items()} | HANDED_ON.get(kind, {})
 
 
 def is_below(kind: Any, bases: type[Any] | Sequence[type[Any]]) -> bool:

@@ -31,12 +31,16 @@ class Evaluation(AnswersCallback):
     Args:
         folder: where to.
         config: what the evaluation was run with, for `metrics.json`.
+
+    Attributes:
+        images: how many were tested.
     """
 
     def __init__(self, folder: str | Path, config: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.folder, self.config = Path(folder), config or {}
         self.provenance: dict[str, Any] | None = None
+        self.images = 0
         self.seen: dict[str, int | None] = {}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -75,6 +79,7 @@ class Evaluation(AnswersCallback):
 
     def after_test(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Write the result of a test."""
+        self.images = len(labels)
         answers = {
             "probabilities": logits.softmax(1),
             "labels": labels,
@@ -95,6 +100,8 @@ class Evaluation(AnswersCallback):
                 **old_recall(answers, len(data.classes)),
                 "classes": data.classes,
                 "split": "test",
+                "images": self.images,
+                "images_in_split": len(data.splits["test"].labels),
                 "data": data.description,
                 "seen_in_training": self.seen["test"],
                 "adjustments": [{type(item).__name__: item.settings} for item in method.adjustments],

@@ -104,7 +104,8 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
 
     Returns:
         epochs: how many are over; passes: images that went through the network, per training image; augmentation, views
-        and experts; starts_from: the checkpoints whose weights it began with; device and version.
+        and experts; starts_from: the checkpoints whose weights it began with; device and version; notes: what it was
+        too short for.
     """
     data = method.data
     plain = isinstance(method, Cached) and method.cache and method.views == 0
@@ -117,4 +118,5 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
         "starts_from": [part.checkpoint for part in method.modules() if isinstance(part, Pretrained)],
         "device": device_name(trainer.strategy.root_device),
         "version": version(),
+        "notes": method.notes,
     }

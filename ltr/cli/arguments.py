@@ -1,62 +1,160 @@
-"""Preparation of the arguments before they are parsed: names of recipes and runs, and the config of a run."""
+"""The words of a command line: options with their values, YAML as a value, and what a value of a type can be."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
-from ltr.cli import words
+import yaml
+from jsonargparse import get_loader
+
 from ltr.errors import InputError
 from ltr.run import lookup
-from ltr.run.checkpoint_io import resumable
-from ltr.run.folder import RunFolder
-from ltr.trust import own_config
+
+CONFIG, HELP = ("config", "c"), ("help", "h")
+OPTION = re.compile(r"--?([A-Za-z_][\w.-]*\+?)(?:=(.*))?", re.DOTALL)
+FORMS = {int: "a whole number", float: "a number", bool: "true or false"}
+NOTHING = ("none", "null", "~")
+
+# ---- options
 
 
-class Prepared(NamedTuple):
-    """The arguments of a command.
+class Argument(NamedTuple):
+    """An option with its value, or a word that belongs to no option.
 
     Attributes:
-        arguments: to parse, configs in full.
-        name: of the run, unless one of the arguments gives another.
+        words: as they were given, `--name value` or `--name=value`.
+        name: of the option, without dashes; empty for a word that belongs to none.
+        value: None if no value follows.
     """
 
-    arguments: list[str]
-    name: str
+    words: tuple[str, ...]
+    name: str = ""
+    value: str | None = None
 
 
-def expand(verb: str, given: list[str]) -> Prepared:
-    """Put base.yaml, or the run's own config, before what the command line says, and a path for the name of a run.
+def split(words: Sequence[str]) -> list[Argument]:
+    """Return the options of a command line with their values, in order."""
+    found, rest = [], [*words]
+    while rest:
+        word = rest.pop(0)
+        if (match := OPTION.fullmatch(word)) is None:
+            found.append(Argument((word,)))
+        elif match[2] is None and rest and not OPTION.fullmatch(rest[0]):
+            value = rest.pop(0)
+            found.append(Argument((word, value), match[1], value))
+        else:
+            found.append(Argument((word,), match[1], match[2]))
+    return found
 
-    Args:
-        verb: fit, validate, test or predict.
-        given: what follows it.
+
+def join(arguments: Iterable[Argument]) -> list[str]:
+    """Return the words of some options."""
+    return [word for argument in arguments for word in argument.words]
+
+
+def values(words: Sequence[str], *names: str) -> list[str]:
+    """Return the values that are given to an option, in order."""
+    return [argument.value for argument in split(words) if argument.name in names and argument.value is not None]
+
+
+def without(words: Sequence[str], *names: str) -> list[str]:
+    """Return words without an option and its values."""
+    return join(argument for argument in split(words) if argument.name not in names or argument.value is None)
+
+
+# ---- YAML
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return the content of a config, by its path or the name of a shipped one.
 
     Raises:
-        InputError: for a recipe or a checkpoint that does not exist, or a checkpoint without a config.
+        InputError: if there is none, or it is not YAML with options.
     """
-    configs = [str(lookup.config(name)) for name in words.values(given, *words.CONFIG)]
-    name = run_name(configs)
-    base = ["--config", "base.yaml"] if verb == "fit" else []
-    checkpoints = words.values(given, "ckpt_path")
-    if not checkpoints:
-        if verb != "fit" and not words.asks(given, "h", "help", "print_config"):
-            raise InputError(f"{verb} needs the run to work on: `--ckpt_path checkpoints/<name>/last.ckpt`.")
-        return Prepared([*base, *given], name)
-    path = _last(given, name) if checkpoints[-1] == "last" else lookup.checkpoint(checkpoints[-1])
-    resolved = [*words.without(given, "ckpt_path"), "--ckpt_path", str(path)]
-    if verb == "fit" and configs:  # the command that began the run, given again
-        return Prepared([*base, *resolved], name)
-    return Prepared([*base, "--config", own_config(path, words.values(given, "trust")), *resolved], name)
+    path = lookup.config(name)
+    try:
+        return load(path.read_text(encoding="utf-8-sig"), str(path))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: save it with that encoding.") from error
 
 
-def run_name(configs: list[str]) -> str:
-    """Return the name of a run that was given none: that of its last config that is not data or a recipe."""
-    methods = [config for config in configs if Path(config).parent.name not in ("data", "recipes")]
-    return Path((methods or configs or ["base"])[-1]).stem
+def load(text: str, source: str) -> dict[str, Any]:
+    """Return the content of YAML text, with numbers as the parser reads them.
+
+    Args:
+        text: the YAML.
+        source: where it is from, for the error.
+
+    Raises:
+        InputError: if it is not YAML with options.
+    """
+    try:
+        content = get_loader("yaml")(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{source} is not valid YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(content, Mapping | None):
+        raise InputError(f"{source} has no options: a config is `option: value`, one a line.")
+    return dict(content or {})
 
 
-def _last(given: list[str], name: str) -> Path:
-    """Return the last checkpoint of the run that the arguments name."""
-    runs, names = words.values(given, "runs"), words.values(given, "name")
-    return resumable(RunFolder.of((runs or ["checkpoints"])[-1], (names or [name])[-1]))
+def text(value: Any) -> str:
+    """Return a value as the YAML text of one word."""
+    return str(yaml.safe_dump(value, sort_keys=False, width=float("inf")))
+
+
+# ---- types
+
+
+def is_union(hint: Any) -> bool:
+    """Return whether a type hint is one of several."""
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def is_optional(hint: Any) -> bool:
+    """Return whether a type hint has None."""
+    return is_union(hint) and type(None) in typing.get_args(hint)
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """Return the type hints of which one has to hold."""
+    return typing.get_args(hint) if is_union(hint) else (hint,)
+
+
+def is_simple(hint: Any) -> bool:
+    """Return whether a type hint is that of a single number, text or word."""
+    return hint in (*FORMS, str, type(None)) or typing.get_origin(hint) is Literal
+
+
+def fits(hint: Any, value: Any) -> bool:
+    """Return whether a value can be of a type; True if only the parser can tell."""
+    return any(_fits(kind, value) for kind in alternatives(hint))
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    """Return whether a value can be of a type that is not a union."""
+    written = str(value)
+    if typing.get_origin(kind) is Literal:
+        return written in map(str, typing.get_args(kind))
+    if getattr(kind, "__name__", "") == "Tensor":  # as the rate of an optimizer may be, in Python
+        return False
+    if kind is type(None):
+        return value is None or written.lower() in NOTHING
+    if kind is bool:
+        return written.lower() in ("true", "false", "yes", "no", "on", "off")
+    if kind in (int, float):
+        try:
+            kind(written)
+        except ValueError:
+            return False
+    return True
+
+
+def form(hint: Any) -> str:
+    """Return what a value of a type looks like, in words."""
+    kinds = [kind for kind in alternatives(hint) if kind is not type(None)]
+    words = [f"one of {', '.join(map(str, typing.get_args(kind)))}" for kind in kinds if typing.get_args(kind)]
+    return " or ".join([FORMS[kind] for kind in kinds if kind in FORMS] + words)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
 
-from ltr.cli import catalogue, hints, words
-from ltr.cli.catalogue import Option
+from ltr.cli import arguments as words
+from ltr.cli import catalogue
+from ltr.cli.arguments import CONFIG, HELP, Argument
 from ltr.errors import FEW, InputError
+from ltr.signatures import Option, options
 
+PARSED = {name: Option(Any, None) for name in (*CONFIG, *HELP, "print_config")}  # options of the parser itself
 LINKED = ("counts", "params")  # given by the data and the model
+AT_LEAST_ONE = ("trainer.accumulate_grad_batches", "trainer.check_val_every_n_epoch", "trainer.num_nodes")
 # Names of options in other code.
 SYNONYMS = {
     "arch": "backbone",
@@ -36,12 +40,12 @@ class Check:
     """
 
     def __init__(self, top: Mapping[str, Option]) -> None:
-        self.top = top
+        self.top = {**top, **PARSED}
         self.given: dict[str, Any] = {}  # what each option is set to, the last value of each
         # The class that is chosen at a place: `Any` for one that the catalogue does not know, None for no class.
         self.chosen: dict[str, Any] = {place: Trainer for place, option in top.items() if option.hint is Trainer}
 
-    def arguments(self, given: list[str]) -> list[str]:
+    def arguments(self, given: Sequence[str]) -> list[str]:
         """Return the words to parse, once every option and class in them is found.
 
         Configs are put in as text: given a file, the parser would change the folder of the process, which all threads
@@ -50,27 +54,27 @@ class Check:
         Raises:
             InputError: for an option or class that does not exist, with the nearest one, or a value of another type.
         """
-        checked: list[str] = []
-        end = 0
-        for start, stop, name, value in words.options(given):
-            checked += given[end:start]
-            end = stop
-            place = name.removesuffix("+").removesuffix(".help")
-            if name in ("h", "help"):
-                checked.append("--help")
-            elif name in words.CONFIG and value is not None:
-                content = words.load(value, "the config") if "\n" in value or ":" in value else words.read(value)
-                checked += ["--config", words.text({key: self.set(key, inner) for key, inner in content.items()})]
-            elif value is None:
-                self.option(place)
-                checked += given[start:stop]
-            else:
-                if name.endswith("+"):
-                    self.forget(place)
-                said = words.load(f"value: {value}", f"--{name}")["value"] if value[0:1] in ("{", "[") else value
-                found = self.set(place, said)
-                checked += given[start:stop] if found is said else [f"--{name}={words.text(found)}"]
-        return [*checked, *given[end:]]
+        return [word for argument in words.split(given) for word in self.checked(argument)]
+
+    def checked(self, argument: Argument) -> Iterable[str]:
+        """Return the words to parse for one option."""
+        given, name, value = argument
+        place = name.removesuffix("+").removesuffix(".help")
+        if not name:
+            return given
+        if name in HELP:
+            return ["--help"]
+        if value is None:
+            self.option(place)
+            return given
+        if name in CONFIG:
+            content = words.load(value, "the config") if "\n" in value or ":" in value else words.read(value)
+            return ["--config", words.text({key: self.set(key, inner) for key, inner in content.items()})]
+        if name.endswith("+"):
+            self.forget(place)
+        said = words.load(f"value: {value}", f"--{name}")["value"] if value[:1] in ("{", "[") else value
+        checked = self.set(place, said)
+        return given if checked is said else [f"--{name}={words.text(checked)}"]
 
     def set(self, place: str, value: Any) -> Any:
         """Check what an option is set to, and remember the class that this chooses.
@@ -92,12 +96,16 @@ class Check:
         if isinstance(value, str) and Path(value).suffix in (".yaml", ".yml") and Path(value).is_file():
             value = words.read(value) if option.hint is Trainer or catalogue.base_of(option.hint) else value
         if option.hint is Trainer:
-            return self.inside(place, value) if isinstance(value, Mapping) else value
+            if not isinstance(value, Mapping):
+                raise InputError(f"{place} is a mapping of options, such as `max_epochs: 10`; it cannot be {value}.")
+            return self.inside(place, value)
         if (base := catalogue.base_of(option.hint)) is None:
-            if not hints.fits(option.hint, value):
-                raise InputError(f"{place} is {hints.form(option.hint)}; it cannot be {value}.")
+            if not words.fits(option.hint, value):
+                raise InputError(f"{place} is {words.form(option.hint)}; it cannot be {value}.")
+            if place in AT_LEAST_ONE and not words.fits(type(None), value) and float(value) < 1:
+                raise InputError(f"{place} is at least 1; it cannot be {value}.")
             return value
-        if isinstance(value, str) and value.lower() in hints.NOTHING and hints.is_optional(option.hint):
+        if isinstance(value, str) and value.lower() in words.NOTHING and words.is_optional(option.hint):
             value = None
         if value is None:
             self.chosen[place] = None
@@ -121,7 +129,7 @@ class Check:
         if isinstance(name, str):
             simple = "." not in name and name not in catalogue.parts(base)
             other = simple and any(
-                hints.fits(kind, name) for kind in hints.alternatives(option.hint) if hints.is_simple(kind)
+                words.fits(kind, name) for kind in words.alternatives(option.hint) if words.is_simple(kind)
             )
             self.chosen[place] = Any if other else catalogue.find(place, base, name)
         return self.inside(place, value) if isinstance(value, Mapping) else value
@@ -157,15 +165,13 @@ class Check:
                 raise InputError(
                     f"{above} names no class that has an option {name}: pass the class before it (`--{above} CLASS`)."
                 )
-            found = {} if part is Any else catalogue.options(part)
+            found = {} if part is Any else options(part)
             if name not in found and (part is Any or catalogue.is_open(part)):
                 return Option(Any, None)
             if name not in found:
                 base = catalogue.base_of(option.hint)
                 others = (
-                    [kind for kind, other in catalogue.parts(base).items() if name in catalogue.options(other)]
-                    if base
-                    else []
+                    [kind for kind, other in catalogue.parts(base).items() if name in options(other)] if base else []
                 )
                 if others:
                     raise InputError(
@@ -191,7 +197,7 @@ class Check:
         def below(place: str, option: Option) -> Iterator[str]:
             yield place
             part = self.chosen_at(place, option)
-            for name, inner in catalogue.options(part).items() if isinstance(part, type) else ():
+            for name, inner in options(part).items() if isinstance(part, type) else ():
                 if name not in LINKED:
                     yield from below(f"{place}.{name}", inner)
 

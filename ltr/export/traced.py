@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from ltr.contracts import normalise
 from ltr.errors import InputError
+from ltr.library_errors import library_errors
 from ltr.methods import Method
 from ltr.predictor import Predictor
-from ltr.sentences import sentences
 
 # Relative to the largest logit: other programs fuse and reorder sums, and every layer rounds by 1e-7 of its values.
 TOLERANCE = 1e-4
@@ -47,7 +47,7 @@ class Traced(nn.Module):
 def images_to_compare(predictor: Predictor) -> Tensor:
     """Return (B, 3, H, W) uint8: the first images of the test split, or random pixels if its files are missing."""
     try:
-        with sentences():
+        with library_errors():
             data = predictor.build_data() if predictor.build_data else None
         if data is not None:
             data.prepare_data()

@@ -63,6 +63,7 @@ class Method(BaseMethod):
         classes: the names of the classes; empty before the first training.
         adjustments: the adjustments of its outputs, in order. A test, a validation or a prediction takes those among
             the callbacks of its trainer and prepares them; without a trainer, set the list and call `prepare` of each.
+        notes: what a training is too short for, a sentence each.
         bank: the cached features of a training, empty if there are none.
         seed: the seed of its draws. It is read when the method is built and when a training or an evaluation starts.
         pre_augment_hooks: functions that change a training batch of uint8 images before it is augmented, in order.
@@ -102,6 +103,7 @@ class Method(BaseMethod):
         self.fitting = False
         self.adjustments: list[Adjustment] = []
         self.seed = seeds.seed()
+        self.notes: list[str] = []
         self.bank = FeatureBank()
         self.validation_interval: int | None = None
         self.pre_augment_hooks: list[Callable[[Batch], Batch]] = []
@@ -275,7 +277,7 @@ class Method(BaseMethod):
         return [part for part in parts if part is not None]
 
     def on_fit_start(self) -> None:
-        """Load the weights that a new training starts from, and check that all milestones are reached."""
+        """Load the weights that a new training starts from, and note what it is too short for."""
         self.validation_interval = self.trainer.check_val_every_n_epoch
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
@@ -302,9 +304,15 @@ class Method(BaseMethod):
                 "there is nothing to train, since everything is frozen: pass `--trainer.max_epochs 0` to keep the file "
                 "as a run, or `--model.backbone.freeze features`."
             )
+        if (self.trainer.max_epochs or 0) < 0:
+            raise InputError(
+                "rates and switches are fractions of the run: give its length, `--trainer.max_epochs 200`."
+            )
         if not self.fast_dev_run:
-            for part in (self.schedule, *self.epoch_aware):
-                part.check(self.epochs)
+            parts = (self.schedule, *self.epoch_aware)
+            self.notes = [note for part in parts for note in part.notes(self.epochs)]
+            if self.notes:
+                rank_zero_warn(f"this run is short: {' '.join(self.notes)}")
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
                 f"{type(self.loss).__name__} depends on the whole batch: accumulated over "

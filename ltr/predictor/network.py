@@ -47,8 +47,8 @@ def config_parser() -> LightningArgumentParser:
     parser = LightningArgumentParser(exit_on_error=False)
     parser.add_argument("--config", action="config")
     parser.add_lightning_class_args(Trainer, "trainer")
-    parser.add_subclass_arguments(Method, "model", required=True)
-    parser.add_subclass_arguments(LongTailed, "data", required=True)
+    parser.add_subclass_arguments(Method, "model", required=True, fail_untyped=False)
+    parser.add_subclass_arguments(LongTailed, "data", required=True, fail_untyped=False)
     parser.link_arguments("data.counts", "model.init_args.counts", apply_on="instantiate")
     parser.add_argument("--seed_everything", type=bool | int, default=0)
     parser.add_argument("--name", type=str | None)
@@ -65,7 +65,7 @@ def build(base: type[Any], config: Any) -> Any:
         config: the path of its class, or a mapping with `class_path` and `init_args`.
     """
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(base, "part", required=True)
+    parser.add_subclass_arguments(base, "part", required=True, fail_untyped=False)
     return parser.instantiate_classes(parser.parse_object({"part": config})).part
 
 

@@ -11,19 +11,19 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor
 
-from ltr.apart import apart
 from ltr.callbacks import Adjustment, Conformal
 from ltr.contracts import Output, Preprocessing
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
+from ltr.library_errors import library_errors
 from ltr.markdown import first, plural
 from ltr.methods import Method
 from ltr.predictor.images import Given, Images, Unreadable, check
 from ltr.predictor.network import adjustments_of, build, callbacks_of, config_parser, device_settings, trained
+from ltr.process_state import isolated
 from ltr.run import hub, lookup, weights
 from ltr.run.folder import CHECKPOINT
 from ltr.run.predictions import Predictions
-from ltr.sentences import sentences
 from ltr.trust import own_config
 
 SILENT: dict[str, Any] = {
@@ -132,7 +132,7 @@ class Predictor:
         Raises:
             InputError: as `load` does.
         """
-        with apart():
+        with isolated():
             config = config_parser().parse_args(arguments).as_dict()
             content = weights.read(str(path))
             if (seed := config["seed_everything"]) is not False:
@@ -172,7 +172,7 @@ class Predictor:
         """The prediction sets in the config, calibrated on the validation images of the run; None if it has none."""
         found = callbacks_of((self.config.get("trainer") or {}).get("callbacks"), Conformal)
         if found:
-            with apart(), advice("Conformal reads the images of the run.", on=DataError):
+            with isolated(), advice("Conformal reads the images of the run.", on=DataError):
                 found[0].calibrate_on(self.method, self.lazy_data)
         return found[0] if found else None
 
@@ -252,7 +252,7 @@ class Predictor:
         if self.build_data is None:
             raise DataError(f"{self.name} comes without the data of its training.")
         try:
-            with sentences():
+            with library_errors():
                 data = self.build_data()
             data.trainer = self.method.trainer = self.trainer
             data.prepare_data()

@@ -56,11 +56,11 @@ SENTENCES = [
     ("--data.val_per_class -1", "val_per_class cannot be negative"),
     ("--trainer.max_epochs 0.5", "trainer.max_epochs is a whole number; it cannot be 0.5."),
     ("--seed_everything x", "seed_everything is true or false or a whole number; it cannot be x."),
-    ("--model.schedule Steps", "2 epochs are too short for the Steps schedule"),
+    ("--trainer.max_epochs -1", "give its length, such as `--trainer.max_epochs 200`"),
     ("--ckpt_path last", "there is nothing to resume: checkpoints/a/last.ckpt does not exist."),
     ("--ckpt_path nowhere", "there is no checkpoint nowhere"),
     ("--model.backbone Pretrained --model.backbone.checkpoint nowhere", "there is no checkpoint nowhere"),
-    ("--config broken.yaml", "broken.yaml is no YAML"),
+    ("--config broken.yaml", "broken.yaml is not valid YAML"),
     ("--config nested.yaml", "there is no option model.los; did you mean --model.loss?"),
     (
         "--trainer.profiler lightning.pytorch.profilers.PyTorchProfiler --trainer.profiler.sort_by_key beauty",
