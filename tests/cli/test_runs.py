@@ -34,7 +34,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_a_run_is_a_folder(tiny, capsys) -> None:
     assert tiny("--name a") == 0
-    assert sorted(path.name for path in RUN.iterdir()) == ["config.yaml", "last.ckpt", "metrics.csv"]
+    assert sorted(path.name for path in RUN.iterdir()) == ["config.yaml", "last.ckpt", "metrics.csv", "previous.ckpt"]
     config = yaml.safe_load((RUN / "config.yaml").read_text())
     assert config["data"]["class_path"] == "ltr.data.Synthetic"
     assert config["model"]["init_args"]["backbone"]["init_args"]["width"] == 4
