@@ -54,7 +54,8 @@ def test_the_checkpoint_is_plain_data(tiny) -> None:
     assert content["state_dict"]["counts"].tolist() == [20, 14, 10, 7, 5]
 
 
-def test_a_test_agrees_with_the_end_of_the_training(tiny, ltr, capsys, rendered) -> None:
+@pytest.mark.usefixtures("rendered")
+def test_a_test_agrees_with_the_end_of_the_training(tiny, ltr, capsys) -> None:
     assert tiny("--name a") == 0
     capsys.readouterr()
     assert ltr("test --ckpt_path checkpoints/a/last.ckpt") == 0
