@@ -74,10 +74,11 @@ class Progress(ProgressBar):
         """Write loss and measures behind the bar."""
         measures = trainer.callback_metrics
         words = {"loss": f"{float(measures['train/loss']):.3f}"} if "train/loss" in measures else {}
+        split = "val" if any(name.startswith("val/") for name in measures) else "test"  # test is not to be watched
         words |= {
-            f"test {row.title}": f"{row.scale * float(measures[f'test/{row.key}']):.1f}"
+            f"{split} {row.title}": f"{row.scale * float(measures[f'{split}/{row.key}']):.1f}"
             for row in shown("progress")
-            if f"test/{row.key}" in measures
+            if f"{split}/{row.key}" in measures
         }
         if self.bar is not None:
             self.bar.set_postfix(words, refresh=False)

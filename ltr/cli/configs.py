@@ -78,8 +78,8 @@ def last(words: Sequence[str]) -> Path:
 def inherited(check: Check, resumed: Path | None, trust: Sequence[str]) -> Iterator[str]:
     """Yield the options of `ltr fit` that follow from the runs that its network starts from.
 
-    A network that starts from a run takes its architecture, its classifier and its data set from there, unless the command
-    line names others.
+    A network that starts from a run takes its architecture, its classifier and its data set from there, unless the
+    command line names others.
 
     Args:
         check: what the command line gives.
