@@ -106,7 +106,7 @@ class Check:
                 raise InputError(f"{place} is at least 1; it cannot be {value}.")
             return value
         if isinstance(value, str) and value.lower() in words.NOTHING and words.is_optional(option.hint):
-            value = None
+            value = value if value in words.literals(option.hint) else None
         if value is None:
             self.chosen[place] = None
         if isinstance(value, list):
