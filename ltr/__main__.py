@@ -107,11 +107,11 @@ def run(verb: str, arguments: list[str]) -> None:
 
             call(app, arguments)
         case "profile":
-            from ltr.cli.call import call, named, repeated
+            from ltr.cli.call import call, data_words, path_as_data
             from ltr.profile import profile
 
-            words = named(arguments)
-            call(profile, words, words=repeated(words))
+            words = path_as_data(arguments)
+            call(profile, words, words=data_words(words))
         case "convert":
             from ltr.cli.call import call
             from ltr.data.convert import convert

@@ -2,7 +2,7 @@
 
 The traceback of an error tells which it is:
 
-- The file system and the memory speak of this machine, whoever asked them.
+- An error of the file system or of the memory is about this machine.
 - A library that raises an error in its own Python code has checked a value that it was given. The values that `ltr`
   hands over are those of the command line and of configs.
 - An error that is raised in the code of `ltr`, or a kind of error that no check raises (`AttributeError`), is a defect.
@@ -46,9 +46,9 @@ def library_errors() -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        if os.environ.get(SHOW) or (found := explained(error)) is None:
+        if os.environ.get(SHOW) or (input_error := explained(error)) is None:
             raise
-        raise found from error
+        raise input_error from error
 
 
 def explained(error: BaseException) -> InputError | None:
@@ -97,9 +97,9 @@ def is_defect(error: BaseException) -> bool:
 
 def frames(error: BaseException) -> list[traceback.FrameSummary]:
     """Return where an error passed, from the first call into `ltr` to where it was raised."""
-    found = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name not in CONTEXTS]
-    first = next((at for at, frame in enumerate(found) if owner(frame.filename) == "ltr"), len(found))
-    return found[first:]
+    passed = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name not in CONTEXTS]
+    first = next((at for at, frame in enumerate(passed) if owner(frame.filename) == "ltr"), len(passed))
+    return passed[first:]
 
 
 def owner(file: str) -> str:

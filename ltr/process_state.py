@@ -20,12 +20,12 @@ from ltr.library_errors import library_errors
 SEED = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # where Lightning keeps the seed
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 REMARKS = (
-    "LightningCLI's args parameter",  # the arguments are the process's own, with names made paths
+    "LightningCLI's args parameter",  # they are those of the process, with paths in place of names
     ".*LeafSpec.* is deprecated",  # within Lightning
     "Checkpoint directory .* exists and is not empty",  # as a run's folder is
     "Be aware that when using `ckpt_path`, callbacks used to create",  # a test does not write a run
     "Warning: Profiler clears events",  # of torch to Lightning, which keeps the last ones
-    "It is recommended to use .*sync_dist=True",  # what is logged is of all processes already
+    "It is recommended to use .*sync_dist=True",  # the logged measures are of all processes
     "Found .* module.s. in eval mode at the start of training",  # as a frozen backbone is
 )
 

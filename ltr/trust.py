@@ -11,7 +11,7 @@ upload could run code. `checked` returns a config that cannot, by two rules:
   and those parts of Lightning that `LIGHTNING` lists. Functions, methods and modules are not in it. `--trust my_pkg`
   adds the classes that are defined in a package; it is imported, and the base of the place counts there too.
 
-The config that a user writes, or names with `--config`, is the user's own and is not checked.
+The config that a user writes, or names with `--config`, is not checked.
 """
 
 from __future__ import annotations
@@ -159,15 +159,15 @@ def imported(path: str) -> Any:
 @cache
 def classes() -> Mapping[str, tuple[type[Any], ...]]:
     """Return the classes that a config may name, by their public path, the path of their definition and their name."""
-    found: dict[str, type[Any]] = {}
+    by_path: dict[str, type[Any]] = {}
     for room in ROOMS:
-        found |= {f"{room.__name__}.{name}": vars(room)[name] for name in room.__all__}
+        by_path |= {f"{room.__name__}.{name}": vars(room)[name] for name in room.__all__}
     for module, names in LIGHTNING.items():
-        found |= {f"{module.__name__}.{name}": vars(module)[name] for name in names.split()}
+        by_path |= {f"{module.__name__}.{name}": vars(module)[name] for name in names.split()}
     torchs = {name: vars(torch.optim)[name] for name in torch.optim.__all__}
-    found |= {f"torch.optim.{name}": kind for name, kind in torchs.items() if is_below(kind, Optimizer)}
+    by_path |= {f"torch.optim.{name}": kind for name, kind in torchs.items() if is_below(kind, Optimizer)}
     named: dict[str, tuple[type[Any], ...]] = {}
-    for path, kind in found.items():
+    for path, kind in by_path.items():
         if inspect.isclass(kind) and kind not in OWN:
             for name in {path, f"{kind.__module__}.{kind.__qualname__}", kind.__name__}:
                 named[name] = (*named.get(name, ()), kind)
@@ -238,12 +238,12 @@ class Check:
         if "class_path" not in content:
             raise self.refused(f"its config has no class_path at {place}")
         path, kind = self.named(content["class_path"], bases, place)
-        said: dict[str, Any] = {"class_path": path}
+        part: dict[str, Any] = {"class_path": path}
         kinds = ("init_args", "dict_kwargs")  # jsonargparse takes arguments that have a hint in both
-        said |= {key: self.options(kind, content[key], place) for key in kinds if key in content}
-        if extra := [str(key) for key in content if key not in said]:
+        part |= {key: self.options(kind, content[key], place) for key in kinds if key in content}
+        if extra := [str(key) for key in content if key not in part]:
             raise self.refused(f"its config has {extra[0][:80]} beside the class at {place}")
-        return said
+        return part
 
     def options(self, kind: Callable[..., Any], content: Any, place: str) -> dict[str, Any]:
         """Return the options of a class."""
@@ -260,10 +260,10 @@ class Check:
         known = classes().get(str(name), ())
         if package in self.packages and "." in str(name):
             known = (*known, *self.trusted(str(name)))
-        found = [kind for kind in known if is_below(kind, bases)]
-        if len(found) == 1:
-            path = str(name) if "." in str(name) else f"{found[0].__module__}.{found[0].__qualname__}"
-            return path, found[0]
+        fitting = [kind for kind in known if is_below(kind, bases)]
+        if len(fitting) == 1:
+            path = str(name) if "." in str(name) else f"{fitting[0].__module__}.{fitting[0].__qualname__}"
+            return path, fitting[0]
         wanted = " or ".join(dict.fromkeys(base.__name__ for base in bases))
         sentence = f"its config names {str(name)[:80]} at {place}, which is not a known {wanted}"
         ours = {"ltr", "torch", *self.packages, *sys.stdlib_module_names}
@@ -272,7 +272,7 @@ class Check:
         raise self.refused(sentence)
 
     def trusted(self, name: str) -> Iterator[type[Any]]:
-        """Yield the class of a trusted package by its path, where it is one and is defined there."""
+        """Yield the class at a path, if the path leads to a class that a trusted package defines."""
         try:
             kind = imported(name)
         except InputError as error:
@@ -286,7 +286,7 @@ class Check:
 
 
 def leaves(hint: Any) -> Iterator[type[Any]]:
-    """Yield the classes that a type hint is made of; `object` for what says nothing, the class that a `Callable` makes.
+    """Yield the classes in a type hint: of a `Callable` the class that it returns, `object` for a hint without a class.
 
     A container yields `list` or `dict` beside the classes of its content.
     """
@@ -299,8 +299,8 @@ def leaves(hint: Any) -> Iterator[type[Any]]:
     elif origin is Literal:
         yield str
     elif origin is Callable or hint in (Callable, typing.Callable):
-        made = args[-1] if args else object
-        yield made if inspect.isclass(made) and made not in PLAIN else object
+        result = args[-1] if args else object
+        yield result if inspect.isclass(result) and result not in PLAIN else object
     elif inspect.isclass(origin):
         yield dict if issubclass(origin, Mapping) else list
         for part in args[-1:] if issubclass(origin, Mapping) else args:

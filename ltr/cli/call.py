@@ -3,7 +3,7 @@
 An argument that is positional-only in Python has no name on the command line either, a list takes several words and
 may be given several times, and a bool that is False by default is a flag without a value. Three names stand for more
 than one option: `data` is a data set, built from `--data` and `--config`; `predictor` is a trained run, loaded from
-`--ckpt_path` and the options of `ltr predict`; `common` are all options that are not the function's own.
+`--ckpt_path` and the options of `ltr predict`; `common` are all other options.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docstring_parser
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentParser
 
+from ltr import signatures
 from ltr.cli import arguments as words
 from ltr.cli.arguments import CONFIG, HELP
 from ltr.errors import InputError, did_you_mean
@@ -43,34 +44,32 @@ def call(function: Verb, arguments: Sequence[str], *, exact: bool = False, **giv
     Raises:
         InputError: if the arguments cannot be used.
     """
-    signature, kinds = inspect.signature(function).parameters, typing.get_type_hints(function)
-    own = [name for name in signature if name not in (*given, "common", "predictor")]
-    made, mine = parser(function, own), list(arguments)
-    if "data" in own:
-        values = with_data(made, kinds, mine)
+    parameters, hints = inspect.signature(function).parameters, typing.get_type_hints(function)
+    names = [name for name in parameters if name not in (*given, "common", "data", "predictor")]
+    options = parser(function, names)
+    if "data" in parameters:
+        values = with_data(options, hints, arguments)
     else:
-        if "predictor" in signature:
-            made.add_argument("--ckpt_path", type=str, required=True, help="The run: its folder, name or checkpoint.")
-            own.append("ckpt_path")
-        if "common" in signature or "predictor" in signature:
-            mine, others = divided(mine, own)
-        for _, name, value in words.split(mine):
-            if name and name not in (*own, *HELP):
-                raise InputError(f"there is no option --{name}{did_you_mean(name, own)}")
-            if value is not None and not words.fits(kinds.get(name, Any), value):
-                raise InputError(f"--{name} is {words.form(kinds[name])}; it cannot be {value}.")
-        try:
-            values = made.parse_args(mine).as_dict()
-        except ArgumentError as error:
-            raise InputError(" ".join(str(error).split())) from error
-        if "common" in signature:
+        if "predictor" in parameters:
+            options.add_argument("--ckpt_path", type=str, required=True, help="The run: folder, name or checkpoint.")
+            names.append("ckpt_path")
+        if "common" in parameters or "predictor" in parameters:
+            arguments, others = divided(arguments, names)
+        for _, name, value in words.split(arguments):
+            if name and name not in (*names, *HELP):
+                raise InputError(f"there is no option --{name}{did_you_mean(name, names)}")
+            if value is not None and not signatures.fits(hints.get(name, Any), value):
+                raise InputError(f"--{name} is {signatures.form(hints[name])}; it cannot be {value}.")
+        with library_errors():
+            values = options.parse_args(list(arguments)).as_dict()
+        if "common" in parameters:
             given["common"] = others
-        if "predictor" in signature:
+        if "predictor" in parameters:
             how = {"device": "cpu", "precision": "32-true"} if exact else {}
             given["predictor"] = load(values.pop("ckpt_path"), others, **how)
-    everything = {**values, **given}
-    first = [everything.pop(name) for name, item in signature.items() if item.kind is item.POSITIONAL_ONLY]
-    function(*first, **everything)
+    values |= given
+    positional = [values.pop(name) for name, item in parameters.items() if item.kind is item.POSITIONAL_ONLY]
+    function(*positional, **values)
 
 
 def parser(function: Verb, names: Collection[str]) -> ArgumentParser:
@@ -82,20 +81,20 @@ def parser(function: Verb, names: Collection[str]) -> ArgumentParser:
     """
     kinds, about = typing.get_type_hints(function), docstring_parser.parse(function.__doc__ or "")
     texts = {item.arg_name: item.description for item in about.params}
-    made = ArgumentParser(
+    options = ArgumentParser(
         prog=f"ltr {function.__name__.replace('_', '-')}",
         description="\n".join(filter(None, (about.short_description, about.long_description))),
         exit_on_error=False,
     )
     for name, item in inspect.signature(function).parameters.items():
-        if name not in names or name == "data":
+        if name not in names:
             continue
-        lists = [kind for kind in words.alternatives(kinds[name]) if typing.get_origin(kind) is list]
+        lists = [kind for kind in signatures.alternatives(kinds[name]) if typing.get_origin(kind) is list]
         how: dict[str, Any] = {"type": typing.get_args(lists[0])[0] if lists else kinds[name], "help": texts.get(name)}
         if lists:
             how["nargs"] = "+"
         if item.kind is item.POSITIONAL_ONLY:
-            made.add_argument(name, **how)
+            options.add_argument(name, **how)
             continue
         required = item.default is item.empty
         how |= {"required": True} if required else {"default": item.default}
@@ -103,18 +102,18 @@ def parser(function: Verb, names: Collection[str]) -> ArgumentParser:
             how |= {"action": "extend"} | ({"default": []} if required else {})
         elif kinds[name] is bool and item.default is False:
             how = {"action": "store_true", "help": texts.get(name)}
-        made.add_argument(f"--{name}", **how)
-    return made
+        options.add_argument(f"--{name}", **how)
+    return options
 
 
-def divided(arguments: list[str], own: Collection[str]) -> tuple[list[str], list[str]]:
+def divided(arguments: Sequence[str], names: Collection[str]) -> tuple[list[str], list[str]]:
     """Return the words of some options, with what comes before the first, and the words of all others."""
     parts: tuple[list[str], list[str]] = ([], [])
-    mine = True
+    other = False
     for argument in words.split(arguments):
         if argument.name:
-            mine = argument.name in (*own, *HELP)
-        parts[not mine].extend(argument.words)
+            other = argument.name not in (*names, *HELP)
+        parts[other].extend(argument.words)
     return parts
 
 
@@ -136,47 +135,53 @@ def load(run: str, given: Sequence[str], **options: Any) -> Predictor:
     from ltr.trust import own_config
 
     path = lookup.checkpoint(run)
-    own = own_config(path, words.values(given, "trust"))
-    changed = words.without(given, "trust")
-    return Predictor.parse(path, Check(TOP).arguments(["--config", own, *changed]), **options)
+    config = ["--config", own_config(path, words.values(given, "trust"))]
+    return Predictor.parse(path, Check(TOP).arguments([*config, *words.without(given, "trust")]), **options)
 
 
 # ---- data
 
 
-def with_data(made: ArgumentParser, kinds: dict[str, Any], given: Sequence[str]) -> dict[str, Any]:
+def with_data(options: ArgumentParser, hints: dict[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
     """Return the values of the options of a function, with the data set built.
 
     Args:
-        made: the parser of its other options.
-        kinds: the type hints of its arguments.
-        given: the words to parse. Of a config, only the data are read.
+        options: the parser of its other options.
+        hints: the type hints of its arguments.
+        arguments: the words to parse. Of a config, only the data are read.
 
     Raises:
         InputError: if they cannot be used.
     """
     from ltr.cli.check import Check
-    from ltr.signatures import Option
 
-    made.add_subclass_arguments(kinds["data"], "data", required=False)
-    made.add_argument("--config", action="config", help="A recipe or the config of a run, for its data.")
-    only = []
-    for argument in words.split(given):
-        if argument.name in CONFIG and argument.value is not None:
-            content = words.read(argument.value)
-            only += ["--config", words.text({key: content[key] for key in ("data",) if key in content})]
-        else:
-            only += argument.words
+    options.add_subclass_arguments(hints["data"], "data", required=False)
+    options.add_argument("--config", action="config", help="A recipe or the config of a run, for its data.")
+    check = Check({name: signatures.Option(hint) for name, hint in hints.items()})
+    data_only: list[str] = []
+    for argument in words.split(arguments):
+        content = config_of(argument)
+        data_only += argument.words if content is None else ["--config", words.text(pick_data(content))]
     with library_errors():
-        values = made.parse_args(Check({name: Option(kind, None) for name, kind in kinds.items()}).arguments(only))
+        values = options.parse_args(check.arguments(data_only))
         if not values.data or values.data.class_path.endswith(".LongTailed"):  # as of a recipe that is for any data
             raise InputError("name the data, such as `--data FolderLT --data.root my_images`.")
-        built: dict[str, Any] = made.instantiate_classes(values).as_dict()
+        built: dict[str, Any] = options.instantiate_classes(values).as_dict()
     built.pop("config", None)
     return built
 
 
-def named(arguments: Sequence[str]) -> list[str]:
+def config_of(argument: words.Argument) -> dict[str, Any] | None:
+    """Return the content of a config that an argument names, None for any other argument."""
+    return words.read(argument.value) if argument.name in CONFIG and argument.value is not None else None
+
+
+def pick_data(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config without anything but its data."""
+    return {"data": config["data"]} if "data" in config else {}
+
+
+def path_as_data(arguments: Sequence[str]) -> list[str]:
     """Replace a path that comes first by the data set that reads it.
 
     Args:
@@ -197,13 +202,13 @@ def named(arguments: Sequence[str]) -> list[str]:
     return ["--data", KINDS[kind], "--data.root", *arguments]
 
 
-def repeated(arguments: Sequence[str]) -> list[str]:
+def data_words(arguments: Sequence[str]) -> list[str]:
     """Return arguments of the data as `ltr fit` takes them: of a config with more than data, the data only."""
-    found: list[str] = []
+    repeated: list[str] = []
     for argument in words.split(words.without(arguments, "output")):
-        content = words.read(argument.value) if argument.name in CONFIG and argument.value is not None else None
+        content = config_of(argument)
         if content is None or content.keys() == {"data"}:
-            found += argument.words
+            repeated += argument.words
         elif "class_path" in (content.get("data") or {}):
-            found += ["--data", json.dumps(content["data"])]
-    return found
+            repeated += ["--data", json.dumps(content["data"])]
+    return repeated

@@ -61,10 +61,10 @@ OURS = ("ltr.", "torch.optim")  # what passes no option on to anything but a bas
 def parts(base: type[Any]) -> dict[str, type[Any]]:
     """Return the parts below a base class by their names."""
     rooms = next((rooms for kind, rooms in ROOMS.items() if issubclass(base, kind)), ())
-    found = (getattr(room, name) for room in rooms for name in room.__all__)
+    exported = (getattr(room, name) for room in rooms for name in room.__all__)
     return {
         part.__name__: part
-        for part in found
+        for part in exported
         if isinstance(part, type) and issubclass(part, base) and not inspect.isabstract(part)
     }
 
@@ -88,8 +88,8 @@ def base_of(hint: Any) -> type[Any] | None:
 
 def is_open(part: type[Any]) -> bool:
     """Return whether a class may take options that its signature does not name."""
-    made = inspect.signature(part).parameters.values()
-    return not part.__module__.startswith(OURS) and any(item.kind is item.VAR_KEYWORD for item in made)
+    arguments = inspect.signature(part).parameters.values()
+    return not part.__module__.startswith(OURS) and any(item.kind is item.VAR_KEYWORD for item in arguments)
 
 
 def find(place: str, base: type[Any], name: str) -> Any:
@@ -108,17 +108,17 @@ def find(place: str, base: type[Any], name: str) -> Any:
         return known[name]
     module = name.rpartition(".")[0]
     try:
-        found = imported(name) if module else None
+        part = imported(name) if module else None
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
-    if found is None or (isinstance(found, type) and not issubclass(found, base)):
+    if part is None or (isinstance(part, type) and not issubclass(part, base)):
         if short not in known and (kinds := kinds_of(short)):
             raise InputError(f"{place} cannot be {short}, which is of the kind {' or '.join(kinds)}.")
-        if found is not None:
+        if part is not None:
             raise InputError(f"{place} cannot be {name}, which does not derive from {base.__module__}.{base.__name__}.")
         if module and not module.startswith(("ltr.", "torch.", "lightning.")):
             raise InputError(
                 f"{place}: there is no {short} in {module}{did_you_mean(short, vars(sys.modules[module]))}"
             )
         raise InputError(f"there is no {name} for {place}{did_you_mean(short, known)}")
-    return found
+    return part

@@ -10,6 +10,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
+from ltr import signatures
 from ltr.cli import arguments as words
 from ltr.cli import catalogue
 from ltr.cli.arguments import CONFIG, HELP, Argument
@@ -46,7 +47,7 @@ class Check:
         self.chosen: dict[str, Any] = {place: Trainer for place, option in top.items() if option.hint is Trainer}
 
     def arguments(self, given: Sequence[str]) -> list[str]:
-        """Return the words to parse, once every option and class in them is found.
+        """Return the words to parse, after a check of every option and class in them.
 
         Configs are put in as text: given a file, the parser would change the folder of the process, which all threads
         share, while it reads.
@@ -68,13 +69,13 @@ class Check:
             self.option(place)
             return given
         if name in CONFIG:
-            content = words.load(value, "the config") if "\n" in value or ":" in value else words.read(value)
-            return ["--config", words.text({key: self.set(key, inner) for key, inner in content.items()})]
+            config = words.load(value, "the config") if "\n" in value or ":" in value else words.read(value)
+            return ["--config", words.text({key: self.set(key, inner) for key, inner in config.items()})]
         if name.endswith("+"):
             self.forget(place)
-        said = words.load(f"value: {value}", f"--{name}")["value"] if value[:1] in ("{", "[") else value
-        checked = self.set(place, said)
-        return given if checked is said else [f"--{name}={words.text(checked)}"]
+        content = words.load(f"value: {value}", f"--{name}")["value"] if value[:1] in ("{", "[") else value
+        checked = self.set(place, content)
+        return given if checked is content else [f"--{name}={words.text(checked)}"]
 
     def set(self, place: str, value: Any) -> Any:
         """Check what an option is set to, and remember the class that this chooses.
@@ -100,13 +101,13 @@ class Check:
                 raise InputError(f"{place} is a mapping of options, such as `max_epochs: 10`; it cannot be {value}.")
             return self.inside(place, value)
         if (base := catalogue.base_of(option.hint)) is None:
-            if not words.fits(option.hint, value):
-                raise InputError(f"{place} is {words.form(option.hint)}; it cannot be {value}.")
-            if place in AT_LEAST_ONE and not words.fits(type(None), value) and float(value) < 1:
+            if not signatures.fits(option.hint, value):
+                raise InputError(f"{place} is {signatures.form(option.hint)}; it cannot be {value}.")
+            if place in AT_LEAST_ONE and not signatures.fits(type(None), value) and float(value) < 1:
                 raise InputError(f"{place} is at least 1; it cannot be {value}.")
             return value
-        if isinstance(value, str) and value.lower() in words.NOTHING and words.is_optional(option.hint):
-            value = value if value in words.literals(option.hint) else None
+        if isinstance(value, str) and value.lower() in signatures.NOTHING and signatures.is_optional(option.hint):
+            value = value if value in signatures.words(option.hint) else None
         if value is None:
             self.chosen[place] = None
         if isinstance(value, list):
@@ -129,28 +130,30 @@ class Check:
         if isinstance(name, str):
             simple = "." not in name and name not in catalogue.parts(base)
             other = simple and any(
-                words.fits(kind, name) for kind in words.alternatives(option.hint) if words.is_simple(kind)
+                signatures.fits(kind, name)
+                for kind in signatures.alternatives(option.hint)
+                if signatures.is_simple(kind)
             )
             self.chosen[place] = Any if other else catalogue.find(place, base, name)
         return self.inside(place, value) if isinstance(value, Mapping) else value
 
     def inside(self, place: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """Check the options of a part."""
-        found: dict[str, Any] = {}
+        checked: dict[str, Any] = {}
         for key, value in content.items():
             if key == "init_args" and isinstance(value, Mapping):
-                found[key] = {name: self.set(f"{place}.{name}", inner) for name, inner in value.items()}
+                checked[key] = {name: self.set(f"{place}.{name}", inner) for name, inner in value.items()}
             else:
                 known = key in ("class_path", "dict_kwargs", "init_args")
-                found[key] = value if known else self.set(f"{place}.{key}", value)
-        return found
+                checked[key] = value if known else self.set(f"{place}.{key}", value)
+        return checked
 
     def forget(self, place: str) -> None:
         """Forget which classes were chosen at and below a place."""
         self.chosen = {key: kind for key, kind in self.chosen.items() if not f"{key}.".startswith(f"{place}.")}
 
     def option(self, place: str) -> Option:
-        """Return what is known of an option, with the hint `Any` where it belongs to a class of another package.
+        """Return an option; with the hint `Any` if its class takes options that its signature does not name.
 
         Raises:
             InputError: if there is none of this name.
@@ -165,10 +168,10 @@ class Check:
                 raise InputError(
                     f"{above} names no class that has an option {name}: pass the class before it (`--{above} CLASS`)."
                 )
-            found = {} if part is Any else options(part)
-            if name not in found and (part is Any or catalogue.is_open(part)):
+            below = {} if part is Any else options(part)
+            if name not in below and (part is Any or catalogue.is_open(part)):
                 return Option(Any, None)
-            if name not in found:
+            if name not in below:
                 base = catalogue.base_of(option.hint)
                 others = (
                     [kind for kind, other in catalogue.parts(base).items() if name in options(other)] if base else []
@@ -179,11 +182,11 @@ class Check:
                         f"{'has' if len(others) == 1 else 'have'}: pass the class before it (`--{above} CLASS`)."
                     )
                 raise InputError(f"there is no option {place}{self.nearest(above, place, name)}")
-            option, above = found[name], f"{above}.{name}"
+            option, above = below[name], f"{above}.{name}"
         return option
 
     def chosen_at(self, place: str, option: Option) -> Any:
-        """Return the class at a place, `Any` where it is not known, None if there is none."""
+        """Return the class at a place, `Any` if it is not known, None if none is chosen."""
         if place in self.chosen:
             return self.chosen[place]
         base = catalogue.base_of(option.hint)
@@ -217,11 +220,11 @@ class Check:
         for known in self.names():
             leaves.setdefault(known.rpartition(".")[2], []).append(known)
         siblings = {leaf: places for leaf, places in leaves.items() if f"{above}.{leaf}".lstrip(".") in places}
-        found = leaves.get(last) or leaves.get(SYNONYMS.get(last, "")) or []
+        nearest = leaves.get(last) or leaves.get(SYNONYMS.get(last, "")) or []
         for group, cutoff in ((siblings, 0.6), (leaves, 0.75)):
             close = difflib.get_close_matches(name, group, n=1, cutoff=cutoff)
-            found = found or [known for leaf in close for known in group[leaf]]
-        if not found:
+            nearest = nearest or [known for leaf in close for known in group[leaf]]
+        if not nearest:
             return ": the help has all options (`--help all`)."
-        best = min(found, key=lambda known: (not known.startswith(f"{above}."), known.count(".")))
+        best = min(nearest, key=lambda known: (not known.startswith(f"{above}."), known.count(".")))
         return f"; did you mean --{best}?"

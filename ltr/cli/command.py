@@ -162,7 +162,7 @@ class Command(LightningCLI):
             if not config.ckpt_path or Path(config.ckpt_path).resolve().parent != self.folder.resolve():
                 run.check_writable(overwrite=config.overwrite)
         else:
-            weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
+            weights.read(config.ckpt_path)  # refuses what is not a checkpoint, before anything is built
             evaluation = self.verb if config.evaluation is None else config.evaluation
             self.folder = lookup.evaluation_folder(Path(config.ckpt_path), config.runs, evaluation)
         written = config.clone()
@@ -186,7 +186,7 @@ class Command(LightningCLI):
             "default_root_dir": self.folder,
             "plugins": [*several(settings["plugins"]), WholeFiles()],
         }
-        own: list[Any] = [StopOnSigterm()]
+        callbacks: list[Any] = [StopOnSigterm()]
         if self.verb == "fit":
             check_callbacks(several(settings["callbacks"]), self.datamodule, logged=bool(settings["logger"]))
             if settings["enable_checkpointing"] is False:
@@ -194,15 +194,18 @@ class Command(LightningCLI):
                     "a run keeps its last checkpoint, to be tested: leave out `--trainer.enable_checkpointing`."
                 )
             self.run = Run(self.folder, self.text, replaces=self.config.overwrite and self.config.ckpt_path is None)
-            own.append(self.run)
+            callbacks.append(self.run)
             if settings["enable_progress_bar"] is not False:
-                own.append(Progress(self.config.name))
+                callbacks.append(Progress(self.config.name))
         else:
             self.run_loggers, settings["logger"] = several(settings["logger"]), False
             settings["enable_progress_bar"] = False
             self.evaluation = Evaluation(self.folder, yaml.safe_load(self.text))
-            own.append(self.evaluation)
-        settings["callbacks"] = [*several(settings["callbacks"]), *(own[:1] if settings["fast_dev_run"] else own)]
+            callbacks.append(self.evaluation)
+        settings["callbacks"] = [
+            *several(settings["callbacks"]),
+            *(callbacks[:1] if settings["fast_dev_run"] else callbacks),
+        ]
         return Trainer(**settings)
 
     def start(self) -> None:
@@ -320,7 +323,7 @@ def several(value: Any) -> list[Any]:
 
 
 def wandb_loggers(config: Namespace) -> Iterator[Namespace]:
-    """Yield the options of the loggers to Weights & Biases in a config, to which changes can be made."""
+    """Yield the options of the Weights & Biases loggers in a config; they can be changed."""
     for logger in several(config.trainer.logger):
         if isinstance(logger, Namespace):
             kind = catalogue.find("trainer.logger", Logger, logger.class_path)

@@ -90,8 +90,8 @@ def inherited(check: Check, resumed: Path | None, trust: Sequence[str]) -> Itera
     for place, heads in STARTS.items():
         given = check.given
         run = resumed or started_from(given.get(f"{place}.checkpoint"))
-        pretrained = check.chosen.get(place) is Pretrained and given.get(f"{place}.backbone") is None
-        if not pretrained or run is None or method is Any:
+        is_open = check.chosen.get(place) is Pretrained and given.get(f"{place}.backbone") is None
+        if not is_open or run is None or method is Any:
             continue
         model = yaml.safe_load(own_config(run, trust)).get("model") or {}
         options = settings(model)
@@ -99,13 +99,13 @@ def inherited(check: Check, resumed: Path | None, trust: Sequence[str]) -> Itera
         if place == "model.backbone" and "model.old_head" not in heads and given.get(f"{place}.freeze") != "all":
             heads = ()  # a classifier that starts anew
         if resumed:
-            own = settings(options.get(place.removeprefix("model.")))
-            found = {head: options.get(head.removeprefix("model.")) for head in heads}
-            found[f"{place}.backbone"] = own.get("backbone")
+            pretrained = settings(options.get(place.removeprefix("model.")))
+            parts = {head: options.get(head.removeprefix("model.")) for head in heads}
+            parts[f"{place}.backbone"] = pretrained.get("backbone")
         else:
             backbone, head = network(model)
-            found = {f"{place}.backbone": backbone, **dict.fromkeys(heads, head)}
-        for name, part in found.items():
+            parts = {f"{place}.backbone": backbone, **dict.fromkeys(heads, head)}
+        for name, part in parts.items():
             if part is not None and name not in given:
                 yield f"--{name}={arguments.text(part)}"
 

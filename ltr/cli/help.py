@@ -61,7 +61,8 @@ def help_of(verb: Verb, words: Sequence[str]) -> str:
 
 def short_help(verb: Verb) -> str:
     """Return the help of a verb on a screen."""
-    own = {name: option for name, option in TOP.items() if name not in ("model", "data", "trainer")}
+    hidden = ("model", "data", "trainer", "evaluation" if verb == "fit" else "overwrite")
+    top = {name: option for name, option in TOP.items() if name not in hidden}
     trainer = options(Trainer)
     lines = [
         f"usage: ltr {verb} [--config FILE ...] [--OPTION VALUE ...]",
@@ -73,7 +74,7 @@ def short_help(verb: Verb) -> str:
         *(f"  {example}" for example in EXAMPLES[verb]),
         "",
         "options:",
-        *section("", {"config": Option(str, None, "a recipe, shipped or of yours; several are merged"), **own}),
+        *section("", {"config": Option(str, None, "a recipe, shipped or of yours; several are merged"), **top}),
         "",
         "model: the network, and what happens in a step (--model CLASS)",
         *section("model.", options(Method), texts(Method)),

@@ -40,6 +40,7 @@ def project(tmp_path: Path) -> Iterator[None]:
     for name, text in FILES.items():
         (tmp_path / f"{name}.py").write_text(text)
     before = list(sys.path)
+    forget()
     yield
     sys.path[:] = before
     forget()

@@ -110,6 +110,7 @@ def pages(wanted: Callable[[Command], bool]) -> list[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:this run is short")
 @pytest.mark.parametrize("page", pages(lambda command: not command.needs), ids=lambda page: page.name)
 def test_the_commands_of_a_page_run_from_top_to_bottom(
     page: Path, here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
