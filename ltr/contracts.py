@@ -296,8 +296,9 @@ class EpochAware:
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start epoch `epoch` (from 0) of `epochs`."""
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if `epochs` epochs are too few for a milestone of this part."""
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for, a sentence each."""
+        return []
 
 
 class Loss(EpochAware, nn.Module, ABC):

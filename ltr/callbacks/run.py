@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import WandbLogger
 
 from ltr import files
 from ltr.backbones import Pretrained
@@ -61,7 +62,7 @@ class Run(ModelCheckpoint):
         if not self._due(trainer):
             return
         if trainer.is_global_zero:
-            self.begin()
+            self.begin(trainer)
             files.write_csv(self.run.curves_file, self.rows)
         super().on_train_epoch_end(trainer, pl_module)
         self.written = time.monotonic()
@@ -73,12 +74,16 @@ class Run(ModelCheckpoint):
         recent = self.written is not None and time.monotonic() - self.written < self.pause
         return bool(trainer.strategy.broadcast(last or not recent))
 
-    def begin(self) -> None:
+    def begin(self, trainer: Trainer) -> None:
         """Take the folder: an input that turns out to be bad before the first epoch is over leaves it as it was."""
         if self.replaces and self.run.exists:
             self.run.delete()
         self.replaces = False
         files.write_text(self.run.config_file, self.config)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):  # a resumed training and the tests log to the same run
+                experiment = logger.experiment
+                files.write_json(self.run.wandb_file, {"id": experiment.id, "project": experiment.project})
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the config into the checkpoint, and where it is from."""
@@ -96,7 +101,8 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
 
     Returns:
         epochs: how many are over; passes: images that went through the network, per training image; augmentation, views
-        and experts; starts_from: the checkpoints whose weights it began with; device and version.
+        and experts; starts_from: the checkpoints whose weights it began with; device and version; notes: what it was
+        too short for.
     """
     data = method.data
     plain = isinstance(method, Cached) and method.cache and method.views == 0
@@ -109,4 +115,5 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
         "starts_from": [part.checkpoint for part in method.modules() if isinstance(part, Pretrained)],
         "device": device_name(trainer.strategy.root_device),
         "version": version(),
+        "notes": method.notes,
     }

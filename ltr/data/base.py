@@ -247,9 +247,9 @@ class LongTailed(EpochAware, LightningDataModule):
         """Hear that epoch `epoch` (from 0) of `epochs` starts."""
         self.sampler.set_epoch(epoch, epochs)
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if `epochs` epochs are too few for a milestone of the sampler."""
-        self.sampler.check(epochs)
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for, as the sampler says."""
+        return self.sampler.notes(epochs)
 
     def extended(self, split: Split) -> Split:
         """Return the training split with its synthetic images."""

@@ -194,7 +194,7 @@ def decode(source: Source, size: int) -> Tensor:
     Raises:
         InputError: if the file is no readable image.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     what = source if isinstance(source, str) else "an image of the set"
     remedy = "or leave such files out with `--data.unreadable skip`"
@@ -202,14 +202,21 @@ def decode(source: Source, size: int) -> Tensor:
         try:
             with Image.open(opened) as file:
                 file.draft("RGB", (size, size))  # a JPEG is decoded at a fraction of its size where that is enough
-                image = ImageOps.exif_transpose(file)
-                image = grey8(image) if image.mode[0] in "IF" else image
-                square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+                return fitted(file, size)
         except Image.DecompressionBombError as error:
             limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
             raise InputError(f"{what} has more than {limit:,} pixels: make it smaller, {remedy}.") from error
         except Exception as error:  # a damaged file makes PIL raise almost anything, `struct.error` among it
             raise InputError(f"{what} is damaged or no image: repair or remove it, {remedy}.") from error
+
+
+def fitted(image: Any, size: int) -> Tensor:
+    """Return a PIL image as (3, size, size) uint8: upright, in colour, its middle square resized."""
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    image = grey8(image) if image.mode[0] in "IF" else image
+    square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
 

@@ -21,12 +21,13 @@ from ltr.run import description
 
 CHECKPOINT, CONFIG, CURVES = "last.ckpt", "config.yaml", "metrics.csv"
 METRICS, PREDICTIONS, PREDICTIONS_TABLE = "metrics.json", "predictions.pt", "predictions.csv"
+SUBMISSION = "submission.csv"
 ARGUMENTS = "arguments.json"
 WANDB = "wandb.json"
 # Everything that `ltr` writes into the folder of a run, and into the folder of each evaluation in it.
 RUN_FILES = (CHECKPOINT, CONFIG, CURVES, WANDB, "grid.csv", "front.png")
 EVALUATION_FILES = (
-    *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, "confusion.png", "recall.png", ARGUMENTS),
+    *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION, "confusion.png", "recall.png", ARGUMENTS),
     *("conformal.json", "sets.pt", "shifts.csv", "shifts.md", "shifts.png"),
 )
 # A folder in a run that has one of these is an evaluation.

@@ -15,7 +15,7 @@ STATE = "state_dict"  # its tensors keep their names, so that other programs fin
 REST = "checkpoint"
 
 
-def write(path: Path, content: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+def write(path: Path, content: Mapping[str, Any], about: Mapping[str, str]) -> None:
     """Write a checkpoint.
 
     Tensors beside the state_dict are named by their path, `training_record/images`; everything else is in the metadata.
@@ -29,8 +29,7 @@ def write(path: Path, content: Mapping[str, Any], about: Mapping[str, Any]) -> N
 
     tensors, rest = parted(content)
     named = {name.removeprefix(f"{STATE}/"): tensor.contiguous() for name, tensor in tensors.items()}
-    metadata = {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
-    path.write_bytes(save(named, {"format": "pt", **metadata, REST: json.dumps(rest)}))
+    path.write_bytes(save(named, {"format": "pt", **about, REST: json.dumps(rest)}))
 
 
 def parted(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:

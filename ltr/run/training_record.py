@@ -39,6 +39,10 @@ class TrainingRecord(NamedTuple):
         both = np.union1d(self.images.numpy(), other.images.numpy())
         return TrainingRecord(torch.from_numpy(both), self.complete and other.complete)
 
+    def missing_in(self, other: TrainingRecord) -> int:
+        """Count the images that another record does not have."""
+        return int(torch.isin(self.images, other.images, invert=True).sum())
+
     def overlap(self, images: Tensor) -> int | None:
         """Count how many of some images (M,) are in the record; None if none is, but the record is incomplete."""
         found = int(torch.isin(images, self.images).sum())
