@@ -216,9 +216,7 @@ def test_classes_are_matched_by_name_or_by_number() -> None:
     assert class_positions(["0", "1", "2"], ["0", "2", "1"], "set") == [0, 2, 1]
     with pytest.warns(UserWarning, match="matched by their numbers: 0 of set is cat of the network"):
         assert class_positions(["0", "1"], ["cat", "dog"], "set") == []
-    with pytest.raises(
-        InputError, match="the classes of set are not those of the network: these have cow, the"
-    ):
+    with pytest.raises(InputError, match="the classes of set are not those of the network: these have cow, the"):
         class_positions(["cat", "cow"], ["cat", "dog"], "set")
 
 
