@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torchvision import datasets
 
-from ltr.data.base import LongTailed, Split
+from ltr.data.base import LongTailed
+from ltr.data.splits import Split
 from ltr.errors import InputError
 
 

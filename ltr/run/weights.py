@@ -85,6 +85,16 @@ def read_file(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
+def config_in(path: Path) -> str:
+    """Return the config in a checkpoint without reading its tensors; empty if there is none, or it cannot be read."""
+    try:
+        check_archive(path)
+        config = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("config")
+    except (InputError, pickle.UnpicklingError, *UNREADABLE):  # reading the weights will raise the error
+        return ""
+    return config if isinstance(config, str) else ""
+
+
 def first_line(error: BaseException) -> str:
     """Return the beginning of what an error says, or its name where it says nothing."""
     return next(iter(str(error).splitlines()), "")[:100] or type(error).__name__

@@ -18,6 +18,7 @@ from PIL import Image
 from ltr.data import FolderLT, TableLT
 from ltr.data.file_list import class_order, split_of
 from ltr.data.locate import identities, locate
+from ltr.data.splits import class_positions
 from ltr.errors import InputError
 
 Run = Callable[..., int]
@@ -206,6 +207,17 @@ def test_a_test_set_alone_is_for_evaluations(tmp_path: Path) -> None:
     data.match(["b", "a"], [40, 9], [0, 1])
     assert (data.classes, data.counts, data.real) == (["b", "a"], [40, 9], [40, 8])
     assert data.splits["test"].labels.bincount().tolist() == [3, 2]
+
+
+def test_classes_are_matched_by_name_or_by_number() -> None:
+    assert class_positions(["a", "b"], ["a", "b"], "set") == []
+    assert class_positions(["a", "b"], [], "set") == [], "a network that does not know its classes"
+    assert class_positions(["b", "c", "a"], ["a", "b", "c"], "set") == [1, 2, 0]
+    assert class_positions(["0", "1", "2"], ["0", "2", "1"], "set") == [0, 2, 1]
+    with pytest.warns(UserWarning, match="matched by their numbers: 0 of set is cat of the network"):
+        assert class_positions(["0", "1"], ["cat", "dog"], "set") == []
+    with pytest.raises(InputError, match="the classes of set are not those of the network: these have cow, the"):
+        class_positions(["cat", "cow"], ["cat", "dog"], "set")
 
 
 def test_a_new_class_gets_test_images_and_is_told(tmp_path: Path) -> None:
