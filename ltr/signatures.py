@@ -92,6 +92,11 @@ def is_simple(hint: Any) -> bool:
     return hint in (*FORMS, str, type(None)) or typing.get_origin(hint) is Literal
 
 
+def words(hint: Any) -> list[Any]:
+    """Return the values that a type hint has as literals."""
+    return [word for kind in alternatives(hint) if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
+
+
 def fits(hint: Any, value: Any) -> bool:
     """Return whether a value can be of a type; True if only the parser can tell."""
     return any(_fits(kind, value) for kind in alternatives(hint))

@@ -107,7 +107,7 @@ class Check:
                 raise InputError(f"{place} is at least 1; it cannot be {value}.")
             return value
         if isinstance(value, str) and value.lower() in signatures.NOTHING and signatures.is_optional(option.hint):
-            value = None
+            value = value if value in signatures.words(option.hint) else None
         if value is None:
             self.chosen[place] = None
         if isinstance(value, list):

@@ -101,6 +101,7 @@ class Method(BaseMethod):
         self.preprocessing: Preprocessing | None = None
         self.classes: list[str] = []
         self.fitting = False
+        self.evaluated: LongTailed | None = None  # the data of an evaluation
         self.adjustments: list[Adjustment] = []
         self.seed = seeds.seed()
         self.notes: list[str] = []
@@ -215,8 +216,8 @@ class Method(BaseMethod):
     on_validation_start = on_predict_start = on_test_start
 
     def teardown(self, stage: str) -> None:
-        """Forget what the callbacks of this trainer have added."""
-        self.adjustments, self.pre_augment_hooks = [], []
+        """Forget the data, and what the callbacks of this trainer have added."""
+        self.adjustments, self.pre_augment_hooks, self.evaluated = [], [], None
 
     # ---- training
 
@@ -227,6 +228,7 @@ class Method(BaseMethod):
         callbacks = [] if self.fitting else getattr(self.trainer, "callbacks", [])
         self.adjustments = [callback for callback in callbacks if isinstance(callback, Adjustment)]
         data = getattr(self.trainer, "datamodule", None)
+        self.evaluated = None if self.fitting else data
         if data is not None and (self.fitting or self.preprocessing is None):
             self.preprocessing, self.classes = data.preprocessing, list(data.classes)
         if self.backbone.freeze == "all":
@@ -284,6 +286,8 @@ class Method(BaseMethod):
             self.check_views(data.augment.views)
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
             self.start(self.backbone.load())
+            if data is not None:
+                data.check_order(self.backbone.classes)
             self.training_record = self.inherited_record()
         if data is not None:
             self.counts.copy_(torch.tensor(data.counts))
@@ -412,7 +416,12 @@ class Method(BaseMethod):
         self.seconds, self.images = checkpoint.get("seconds", 0.0), checkpoint.get("images", 0)
         self.training_record = TrainingRecord.read(checkpoint)
         self.preprocessing = Preprocessing.read(checkpoint) or self.preprocessing
-        self.classes = checkpoint.get("classes") or self.classes
+        classes = checkpoint.get("classes") or self.classes
+        if self.fitting and self.classes and classes != self.classes:
+            raise InputError("the training was begun with other classes, or in another order: go on with its own data.")
+        self.classes = classes
+        if self.evaluated is not None:
+            self.evaluated.match(classes, state["counts"].tolist(), state["synthetic"].tolist())
 
 
 class Adjustment(Callback, ABC):
