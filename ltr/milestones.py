@@ -34,5 +34,5 @@ def notes(start: float, epochs: int, what: str) -> list[str]:
     if round(start * epochs, 6) <= epochs - 1:
         return []
     if epochs == 1:
-        return [f"{what} at {start:g} of the run does not take place in a single epoch."]
-    return [f"{what} at {start:g} of the run takes place in the last of {epochs} epochs."]
+        return [f"{what} at {start:g} of the run does not take place in a single epoch"]
+    return [f"{what} at {start:g} of the run takes place in the last of {epochs} epochs"]

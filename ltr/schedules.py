@@ -25,7 +25,7 @@ def warmup_factor(epoch: int, warmup: int) -> float:
 def warmup_notes(warmup: int, epochs: int) -> list[str]:
     """Return a sentence on a warm-up that is shortened, else nothing."""
     fitting = fitting_warmup(warmup, epochs)
-    return [f"the warm-up of {warmup} epochs takes {fitting} of {epochs}."] if fitting < warmup else []
+    return [f"the warm-up of {warmup} epochs takes {fitting} of {epochs}"] if fitting < warmup else []
 
 
 class Cosine(Schedule):

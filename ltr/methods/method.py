@@ -316,7 +316,7 @@ class Method(BaseMethod):
             parts = (self.schedule, *self.epoch_aware)
             self.notes = [note for part in parts for note in part.notes(self.epochs)]
             if self.notes:
-                rank_zero_warn(f"this run is short: {' '.join(self.notes)}")
+                rank_zero_warn(f"this run is short: {'; '.join(self.notes)}.")
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
                 f"{type(self.loss).__name__} depends on the whole batch: accumulated over "

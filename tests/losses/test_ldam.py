@@ -87,9 +87,9 @@ def test_the_switch_fires(epochs: int, fired: int) -> None:
 
 
 def test_a_run_that_is_too_short_for_the_switch_is_noted() -> None:
-    late = "the switch of the loss at 0.8 of the run takes place in the last of 2 epochs."
+    late = "the switch of the loss at 0.8 of the run takes place in the last of 2 epochs"
     assert Deferred(TOY).notes(2) == [late]
-    assert Deferred(TOY).notes(1) == ["the switch of the loss at 0.8 of the run does not take place in a single epoch."]
+    assert Deferred(TOY).notes(1) == ["the switch of the loss at 0.8 of the run does not take place in a single epoch"]
     assert Deferred(TOY, before=Deferred, after=Deferred, start=0.4).notes(2) == [late, late]
 
 
