@@ -146,7 +146,10 @@ class Preprocessing:
     def read(cls, content: Mapping[str, Any]) -> Preprocessing | None:
         """Return the preprocessing in a checkpoint, None if there is none."""
         kept = content.get("preprocessing")
-        return kept and cls(**kept)
+        try:
+            return kept and cls(**kept)
+        except TypeError as error:
+            raise InputError("the preprocessing in the checkpoint is damaged: train the network again.") from error
 
     def __post_init__(self) -> None:
         """Turn sequences into tuples, which can be compared and hashed; refuse values that mean nothing."""

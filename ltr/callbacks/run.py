@@ -51,8 +51,7 @@ class Run(ModelCheckpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take up the rows of the epochs that a resumed run does not train again."""
         super().on_train_start(trainer, pl_module)
-        if trainer.current_epoch > 0:
-            self.rows = [row for row in self.run.rows if int(row["epoch"]) < trainer.current_epoch]
+        self.rows = [row for row in self.rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the row of the epoch, then the checkpoint."""
@@ -85,10 +84,14 @@ class Run(ModelCheckpoint):
                 experiment = logger.experiment
                 files.write_json(self.run.wandb_file, {"id": experiment.id, "project": experiment.project})
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Read the rows of a resumed run from the checkpoint, where they are as old as the weights."""
+        self.rows = list(checkpoint.get("curves", ()))
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the config into the checkpoint, and where it is from."""
         assert isinstance(pl_module, Method)
-        checkpoint["config"] = self.config
+        checkpoint["config"], checkpoint["curves"] = self.config, self.rows
         checkpoint["provenance"] = provenance(trainer, pl_module)
 
 

@@ -17,6 +17,7 @@ from ltr.errors import InputError
 from ltr.heads import Projection
 from ltr.methods import Method
 from ltr.run import folder, lookup
+from ltr.run.checkpoint_io import resumable
 from ltr.run.description import class_name, settings
 from ltr.run.folder import RunFolder
 from ltr.signatures import options as arguments_of
@@ -68,10 +69,7 @@ def run_name(words: Sequence[str]) -> str:
 def last(words: Sequence[str]) -> Path:
     """Return the last checkpoint of the run that words name."""
     runs, names = arguments.values(words, "runs"), arguments.values(words, "name")
-    path = RunFolder.of((runs or ["checkpoints"])[-1], (names or [run_name(words)])[-1]).checkpoint
-    if not path.is_file():
-        raise InputError(f"there is nothing to resume: {path} does not exist. Leave out `--ckpt_path` to start anew.")
-    return path
+    return resumable(RunFolder.of((runs or ["checkpoints"])[-1], (names or [run_name(words)])[-1]))
 
 
 def inherited(check: Check, resumed: Path | None, trust: Sequence[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from ltr.callbacks import Adjustment
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.run.checkpoint_fields import check_fields
 
 K = TypeVar("K", bound=Callback)
 
@@ -80,6 +81,7 @@ def trained(config: dict[str, Any], content: dict[str, Any]) -> Method:
     Raises:
         InputError: if the weights do not fit.
     """
+    check_fields(content, "the checkpoint")
     state = content.get("state_dict") or {}
     if "counts" not in state:
         raise InputError("this is no checkpoint of `ltr`: start from it with `--model.backbone Pretrained`.")
