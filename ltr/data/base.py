@@ -244,7 +244,7 @@ class LongTailed(EpochAware, LightningDataModule):
         return [f"{name} image {index}" for index in split.indices.tolist()]
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
         self.sampler.set_epoch(epoch, epochs)
 
     def notes(self, epochs: int) -> list[str]:

@@ -31,7 +31,7 @@ class InMemoryLoader:
         labels: (N,) class indices.
         indices: the positions to visit, in order, drawn anew at every pass.
         batch_size: samples per step.
-        images: (N, 3, H, W) uint8; not read where there are features.
+        images: (N, 3, H, W) uint8; not read if there are features.
         features: (V, N, D) cached features in V views, in place of images; a view is drawn per sample.
     """
 

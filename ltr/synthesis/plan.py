@@ -69,6 +69,8 @@ def wording(names: list[str], template: str, file: str | None) -> dict[str, str]
     words = {name: template.replace("{}", name.replace("_", " ")) for name in names}
     if file is None:
         return words
+    if not Path(file).is_file():  # reading a pipe would never end
+        raise InputError(f"there is no file {file} with prompts: correct `--prompts`.")
     try:
         changed = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeError, yaml.YAMLError) as error:
