@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ltr.backbones.resnet_cifar import ResNet32
 from ltr.contracts import Backbone, BackboneFactory
 from ltr.errors import InputError
+from ltr.ranges import Count
 
 
 class Branches(nn.ModuleList):
@@ -40,10 +41,8 @@ class MultiExpert(Backbone):
         model/ldam_drw_resnets/ride_resnet_cifar.py.
     """
 
-    def __init__(self, backbone: BackboneFactory = ResNet32, *, experts: int = 3, shared: str = "layer1") -> None:
+    def __init__(self, backbone: BackboneFactory = ResNet32, *, experts: Count = 3, shared: str = "layer1") -> None:
         super().__init__()
-        if experts < 1:
-            raise InputError(f"`experts` must be at least 1, not {experts}.")
         networks = [backbone() for _ in range(experts)]
         first = networks[0]
         if shared not in first.stages[:-1]:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ltr import distributed, files
 from ltr.callbacks.many_heads import batches, stacked, together
 from ltr.callbacks.temperature_ensemble import averaged
-from ltr.contracts import LossFactory, Output, Sampler
+from ltr.contracts import EpochAware, LossFactory, Output, Sampler
 from ltr.data import LongTailed
 from ltr.data.loaders import InMemoryLoader
 from ltr.errors import InputError
@@ -142,7 +142,8 @@ class HeadGrid(Callback):
         loaders = [self.loader(method, data, *pair) for pair in zip(samplers, streams, strict=True)]
         title = f"{len(streams) * len(losses) * len(self.lrs)} heads"
         for epoch in tqdm(range(epochs), desc=title, unit="epoch", disable=not show, dynamic_ncols=True):
-            for part in (*samplers, *losses):
+            parts: list[EpochAware] = [*samplers, *losses]
+            for part in parts:
                 part.set_epoch(epoch, epochs)
             for batch in batches(loaders, streams, epoch):
                 optimizer.zero_grad()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ltr.contracts import Head, HeadFactory, Output
 from ltr.errors import InputError
 from ltr.heads.cosine import Cosine
+from ltr.ranges import Count
 
 
 class ExpertHeads(Head):
@@ -30,9 +31,9 @@ class ExpertHeads(Head):
         model/ldam_drw_resnets/ride_resnet_cifar.py.
     """
 
-    def __init__(self, dim: int, classes: int, *, experts: int = 3, head: HeadFactory = Cosine) -> None:
+    def __init__(self, dim: Count, classes: Count, *, experts: Count = 3, head: HeadFactory = Cosine) -> None:
         super().__init__(dim, classes)
-        if experts < 1 or dim % experts:
+        if dim % experts:
             raise InputError(
                 f"a feature of {dim} numbers cannot be divided between {experts} experts: set `experts` of the head to "
                 "that of the backbone."

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import inverse_frequency
+from ltr.counts import Counts, inverse_frequency
+from ltr.ranges import NonNegative
 
 
 class LDAM(Loss):
     """Lower the cosine of the true class by a margin: -log softmax(s (cos - m_y e_y))_y, m_c = m (N_min / N_c)^(1/4).
 
-    It is meant for the logits s cos of a `Cosine` head and reads the scale s from the output, so head and loss cannot
-    disagree. With another head, s = 1 and the margin applies to the logits. At test time the plain logits are used.
-    LDAM-DRW is `Deferred` from `LDAM` to `ClassBalanced` around `LDAM`.
+    The logits must be those of a `Cosine` head; the scale s is read from the output, so head and loss cannot disagree.
+    At test time the plain logits are used. LDAM-DRW is `Deferred` from `LDAM` to `ClassBalanced` around `LDAM`.
 
     Args:
         counts: (C,) training images per class, N_c.
@@ -35,14 +37,15 @@ class LDAM(Loss):
         1.9...
     """
 
+    needs = ("scale",)
     margins: Tensor
 
-    def __init__(self, counts: Tensor, *, margin: float = 0.5) -> None:
+    def __init__(self, counts: Counts, *, margin: NonNegative = 0.5) -> None:
         super().__init__(counts)
         self.register_buffer("margins", margin * inverse_frequency(counts, 0.25), persistent=False)
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
         logits = self.precise(output.logits)
-        margins = output.scale * self.margins[labels].to(logits.dtype)
+        margins = cast("float", output.scale) * self.margins[labels].to(logits.dtype)
         return F.cross_entropy(logits.scatter_add(1, labels[:, None], -margins[:, None]), labels, reduction="none")

@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 from ltr.errors import InputError
+from ltr.ranges import Checked, NonNegative
 
 TINY = 1e-12
 
 
-class SAM(Optimizer):
+class SAM(Checked, Optimizer):
     """Step along the gradient at w + rho g / ||g||, where g is the gradient at w.
 
     Every step takes two passes over its batch, with the same random draws in both. State and parameter groups are those
@@ -40,7 +41,7 @@ class SAM(Optimizer):
         params: Iterable[Any],
         base: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
         *,
-        rho: float = 0.05,
+        rho: NonNegative = 0.05,
     ) -> None:
         self.base, self.rho = base(params), rho
         super().__init__(self.base.param_groups, self.base.defaults)

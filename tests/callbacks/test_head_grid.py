@@ -20,7 +20,7 @@ from ltr.callbacks import HeadGrid, TemperatureEnsemble
 from ltr.data import CropFlip, Synthetic
 from ltr.errors import InputError
 from ltr.heads import LWS, Cosine, Linear
-from ltr.losses import GML, LDAM, BalancedSoftmax, CrossEntropy, Deferred, SoftmaxEqualization
+from ltr.losses import CDT, GML, BalancedSoftmax, CrossEntropy, Deferred, SoftmaxEqualization
 from ltr.methods import Method, Tuning
 from ltr.samplers import Power
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Found .* module.* in eval mode")
 LOSSES: dict[str, Any] = {
     "GML": GML,
     "LA": BalancedSoftmax,
-    "late": partial(Deferred, before=CrossEntropy, after=LDAM, start=0.5),
+    "late": partial(Deferred, before=CrossEntropy, after=CDT, start=0.5),
 }
 DRAWN = {"drawn": partial(SoftmaxEqualization, threshold=0.2)}
 LRS = [0.05, 0.4]

@@ -54,7 +54,7 @@ def test_toy() -> None:
     assert loss.margins.tolist() == pytest.approx([0.158114, 0.281171, 0.5], abs=5.1e-7)
     value = loss(Output(15 * LOGITS, LOGITS, scale=30.0), LABELS).mean()
     assert value.item() == pytest.approx(18.297077, abs=1e-5)
-    assert loss(Output(LOGITS / 2, LOGITS), LABELS).mean().item() == pytest.approx(1.335604, abs=1e-6)
+    assert loss(Output(LOGITS / 2, LOGITS, scale=1.0), LABELS).mean().item() == pytest.approx(1.335604, abs=1e-6)
 
 
 @pytest.mark.usefixtures("double")
@@ -99,8 +99,8 @@ def test_a_run_too_short_for_the_switch_ends_before_it_begins(tiny, capsys) -> N
     assert tiny("--model.loss Deferred --model.loss.start 0.5 --overwrite") == 0
 
 
-@pytest.mark.parametrize("start", [0.0, 1.0, 160.0])
-def test_the_start_is_a_fraction(start: float) -> None:
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_the_start_divides_the_training(start: float) -> None:
     with pytest.raises(InputError, match="of the run"):
         Deferred(TOY, start=start).check(100)
 

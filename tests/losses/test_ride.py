@@ -148,5 +148,5 @@ def test_the_switch_fires_and_is_refused_where_it_would_not() -> None:
 
 
 def test_a_head_without_experts_is_refused() -> None:
-    with pytest.raises(InputError, match=r"the loss needs several experts: pass .*MultiExpert.*ExpertHeads"):
+    with pytest.raises(InputError, match=r"RIDE needs several experts: pass .*MultiExpert.*ExpertHeads"):
         RIDE(TOY)(Output(torch.zeros(4, 3), torch.zeros(4, 3)), LABELS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.nn import functional as F
 
+from ltr import heads
 from ltr.backbones import Bilateral, ResNet20
 from ltr.contracts import Batch, Output
 from ltr.data import CropFlip, MultiView, Synthetic
@@ -235,7 +237,9 @@ class Seen(CrossEntropy):
 
 def test_losses_of_weights_and_embeddings_see_the_larger_batch() -> None:
     losses = [lambda counts: ClassBalanced(counts, loss=LDAM, beta=0.999), SupCon, Seen]
-    model = method(head=Projection, loss=lambda counts: Combined(counts, losses=losses))
+    model = method(
+        head=partial(Projection, classifier=heads.Cosine), loss=lambda counts: Combined(counts, losses=losses)
+    )
     model.generator.set_epoch(1, 2)
     labels = torch.tensor(LABELS["more head"])
     assert torch.isfinite(model.training_step(Batch(IMAGES, labels, labels), 0))

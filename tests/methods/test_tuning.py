@@ -17,7 +17,7 @@ from ltr.callbacks import EMA
 from ltr.data import CropFlip, Plain, Synthetic
 from ltr.errors import InputError
 from ltr.heads import LWS
-from ltr.losses import LDAM, CrossEntropy
+from ltr.losses import CDT, CrossEntropy
 from ltr.methods import Method, Tuning
 from ltr.optimizers import SAM
 from ltr.schedules import Cosine
@@ -231,8 +231,8 @@ def test_a_head_that_adds_to_a_classifier_is_not_reset(run_file: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"views": 3}, {"optimizer": SAM}, {"optimizer": AdamW, "loss": LDAM}],
-    ids=["plain", "views", "SAM", "AdamW, LDAM"],
+    [{}, {"views": 3}, {"optimizer": SAM}, {"optimizer": AdamW, "loss": CDT}],
+    ids=["plain", "views", "SAM", "AdamW, CDT"],
 )
 def test_steps_in_a_row_are_those_taken_one_by_one(run_file: Path, trainer: Make, options: dict[str, Any]) -> None:
     ends = []

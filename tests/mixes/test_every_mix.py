@@ -114,8 +114,3 @@ def test_a_training_with_it_learns(kind: type[Mix], trainer: Callable) -> None:
 @every_mix
 def test_is_documented(kind: type[Mix]) -> None:
     assert "https://" in (inspect.getdoc(kind) or "").partition("Reference:")[2]
-
-
-def test_alpha_is_positive() -> None:
-    with pytest.raises(InputError, match="alpha of a mix must be positive, not 0"):
-        ltr.mixes.Mixup(torch.tensor(COUNTS), alpha=0.0)
