@@ -88,7 +88,9 @@ def _checked(constructor: Callable[..., None]) -> Callable[..., None]:
     def checking(self: Any, *args: Any, **options: Any) -> None:
         hints = _hints(constructor)
         for name, value in signature.bind(self, *args, **options).arguments.items():
-            check(f"`{name}` of {type(self).__name__}", value, hints.get(name, Any))
+            passed_on = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+            for key, item in value.items() if passed_on else [(name, value)]:
+                check(f"`{key}` of {type(self).__name__}", item, hints.get(key, Any))
         constructor(self, *args, **options)
 
     return checking

@@ -225,7 +225,7 @@ def test_lws_starts_from_the_old_classifier_and_learns_scales_only(run_file: Pat
 
 
 def test_a_head_that_adds_to_a_classifier_is_not_reset(run_file: Path) -> None:
-    with pytest.raises(InputError, match="LWS adds to a trained classifier, so there is nothing to reset"):
+    with pytest.raises(InputError, match="LWS adds to a trained classifier, which cannot be reset"):
         tuning(run_file, Synthetic(), head=LWS, reset=True)
 
 
@@ -273,5 +273,5 @@ def test_what_is_about_single_steps_is_refused_in_a_row(
     run_file: Path, trainer: Make, settings: dict[str, Any], options: dict[str, Any], what: str
 ) -> None:
     data = Synthetic()
-    with pytest.raises(InputError, match=f"{what}.* is about every single step"):
+    with pytest.raises(InputError, match=f"{what}.* acts on every single step"):
         trainer(1, **settings).fit(tuning(run_file, data, steps_per_execution=2, **options), datamodule=data)

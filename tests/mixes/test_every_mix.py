@@ -93,7 +93,7 @@ def test_a_checkpoint_never_depends_on_the_mix(kind: type[Mix]) -> None:
 
 @every_mix
 def test_a_loss_without_a_meaning_for_blends_refuses(kind: type[Mix]) -> None:
-    with pytest.raises(InputError, match="GML has no meaning for blended labels: drop the mix"):
+    with pytest.raises(InputError, match="GML has no meaning for blended labels: leave out the mix"):
         Method(ResNet20(width=2), COUNTS, mix=kind, loss=GML)
 
 
