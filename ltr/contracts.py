@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -351,6 +351,9 @@ class Loss(Checked, EpochAware, nn.Module, ABC):
                 raise InputError(f"{type(self).__name__} needs {NEEDS[need]}.")
         values: Tensor = super().__call__(output, torch.as_tensor(labels), *context)
         return values
+
+    def name_classes(self, classes: Sequence[str]) -> None:
+        """Receive the names of the classes, before the training; for a loss whose options name some."""
 
     @abstractmethod
     def forward(self, output: Output, labels: Tensor) -> Tensor:

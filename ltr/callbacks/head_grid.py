@@ -132,6 +132,8 @@ class HeadGrid(MethodCallback):
             The parameters of the head by name, each (seeds, rates, losses, ...).
         """
         losses = [make(method.counts).to(method.device) for make in self.make_losses.values()]
+        for loss in losses:
+            loss.name_classes(data.classes)
         several = (len(self.seeds(method)), len(losses))
         groups = [
             {

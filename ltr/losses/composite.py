@@ -28,6 +28,11 @@ class Composite(Loss):
         self.mixable = all(loss.mixable for loss in losses)
         self.parts = nn.ModuleList(losses)  # type: ignore[assignment] # of losses only
 
+    def name_classes(self, classes: Sequence[str]) -> None:
+        """Pass the names of the classes to the parts."""
+        for part in self.parts:
+            part.name_classes(classes)
+
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start epoch `epoch` (from 0) of `epochs`."""
         for part in self.parts:

@@ -32,7 +32,10 @@ class Weighted(Composite):
     def __init__(self, counts: Counts, loss: LossFactory, weights: Tensor, *, weighted_mean: bool) -> None:
         super().__init__(counts, [loss])
         if self.batch_level:
-            raise InputError("a batch-level loss cannot be weighted by class: use a loss with one value per sample.")
+            raise InputError(
+                "a batch-level loss cannot be weighted by class: use a loss with one value per sample, or give classes "
+                "priority after training with the callback `ClassWeights`."
+            )
         self.batch_level = self.weighted_mean = weighted_mean
         self.register_buffer("weights", weights, persistent=False)
 

@@ -280,6 +280,7 @@ class Method(BaseMethod):
         self.validation_interval = self.trainer.check_val_every_n_epoch
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
+            self.loss.name_classes(data.classes)
             self.check_views(data.augment.views)
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
             self.start(self.backbone.load())
