@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -277,6 +277,23 @@ class LongTailed(EpochAware, LightningDataModule):
             augment: whether they are augmented, possibly in views (B, V, 3, H, W), in place of a centre crop.
         """
         return self.preprocessing.normalised(self.augment(images)) if augment else self.preprocessing(images)
+
+    def batches(self, name: str = "train", *, augment: bool | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of an epoch ready for a network, for a training loop of your own.
+
+        Args:
+            name: the split. That of training comes in the order of the sampler for the epoch of `set_epoch`.
+            augment: whether images are augmented; by default those of training are.
+
+        Yields:
+            images (B, 3, H, W) float32, normalised, in views (B, V, 3, H, W) if the augmentation makes several; labels
+            (B,).
+        """
+        if not self.splits:
+            self.setup()
+        loader = self.train_dataloader() if name == "train" else self.evaluation_loader(name)
+        for batch in loader:
+            yield self.prepare(batch.images, augment=name == "train" if augment is None else augment), batch.labels
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Let the network prepare a batch. Lightning expects this of the data and warns if the network does it."""

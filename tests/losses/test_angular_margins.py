@@ -108,6 +108,12 @@ def scale_of(loss: Loss) -> Any:
     return "norm" if "norm" in loss.needs else 30.0
 
 
+def test_ldam_takes_other_logits_with_a_scale() -> None:
+    logits, labels = torch.randn(5, 3), torch.arange(5) % 3
+    expected = LDAM(COUNTS)(Output(logits, scale=2.0), labels)
+    assert torch.equal(LDAM(COUNTS, scale=2.0)(logits, labels), expected)
+
+
 @pytest.mark.parametrize("kind", [ArcFace, CosFace, LDAM, SphereFace])
 def test_logits_that_are_no_such_cosines_are_refused(kind: type[Loss]) -> None:
     features, labels = torch.ones(2, 5), torch.tensor([0, 1])
