@@ -313,7 +313,7 @@ NEEDS = {
 class Loss(Checked, EpochAware, nn.Module, ABC):
     """(`Output`, labels) to one value per sample; no parameters and nothing in the state dict.
 
-    In a training loop of your own, call it with the logits (B, C) in place of an `Output`.
+    In your own training loop, call it with the logits (B, C) in place of an `Output`.
 
     Args:
         counts: (C,) training images per class.
@@ -410,7 +410,7 @@ class Mix(Checked, EpochAware, nn.Module, ABC):
         counts: (C,) training images per class.
 
     Attributes:
-        hidden: True if features within the backbone are blended in place of the images.
+        hidden: True if features within the backbone are blended instead of the images.
     """
 
     hidden: bool = False

@@ -69,7 +69,7 @@ def check(name: str, value: Any, hint: Any = float) -> None:
 
     Args:
         name: of the value, for the error.
-        value: anything; what is no number and holds none is accepted.
+        value: anything; only the numbers in it are checked.
         hint: its type hint. Numbers of which it names no range must be finite.
 
     Raises:

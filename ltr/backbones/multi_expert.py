@@ -51,11 +51,11 @@ class MultiExpert(Backbone):
                 f"({', '.join(first.stages[:-1])})."
             )
         end = first.stages.index(shared) + 1
-        self.common_stages, own = first.stages[:end], first.stages[end:]
+        self.common_stages, later = first.stages[:end], first.stages[end:]
         for stage in self.common_stages:
             self.add_module(stage, getattr(first, stage))
         self.branches = Branches(
-            nn.Sequential(OrderedDict((stage, getattr(network, stage)) for stage in own)) for network in networks
+            nn.Sequential(OrderedDict((stage, getattr(network, stage)) for stage in later)) for network in networks
         )
         self.stages = (*self.common_stages, "branches")
         self.experts, self.dim = experts, experts * first.dim

@@ -85,7 +85,7 @@ class Conformal(AnswersCallback):
             return
         sets = self.write_sets(method, logits, labels, indices)
         data, classes = method.data, len(method.counts)
-        said = {
+        content = {
             "alpha": self.alpha,
             "score": self.score,
             "share": self.share,
@@ -97,7 +97,7 @@ class Conformal(AnswersCallback):
             "classes": data.classes,
         }
         folder = Path(method.trainer.default_root_dir)
-        files.write_json(folder / "conformal.json", {key: files.plain(value) for key, value in said.items()})
+        files.write_json(folder / "conformal.json", {key: files.plain(value) for key, value in content.items()})
 
     def after_predict(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Write the sets of the predicted images."""

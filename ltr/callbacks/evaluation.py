@@ -195,7 +195,7 @@ def examples(
 
 
 def thumbnails(data: LongTailed, positions: Tensor) -> Tensor:
-    """Return images of the test split as the network sees them, (K, 3, H, W) uint8, made small."""
+    """Return (K, 3, H, W) uint8, the parts of test images that the network gets, reduced in size."""
     images = data.preprocessing.cropped(data.splits["test"].images[positions].cpu())
     scale = SIDE / max(images.shape[-2:])
     if scale >= 1:

@@ -28,7 +28,7 @@ def normalised(numbers: Sequence[float], classes: int) -> Tensor:
     """Normalise shares or counts of the classes to a prior (C,).
 
     Raises:
-        InputError: unless there is one number per class, none is negative and one is positive.
+        InputError: unless there is one number per class, all are at least 0 and one is positive.
     """
     prior = torch.tensor(numbers, dtype=torch.float64)
     if len(prior) != classes:

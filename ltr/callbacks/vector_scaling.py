@@ -57,7 +57,7 @@ class VectorScaling(Adjustment):
 
     def prepare(self, method: Method, data: LongTailed) -> None:
         """Fit scales and biases."""
-        with advice("Or use `LogitAdjustment` in place of `VectorScaling`.", on=NotUnseenError):
+        with advice("Or use `LogitAdjustment` instead of `VectorScaling`.", on=NotUnseenError):
             logits, labels = unseen_answers(method, data, self.before(method))
         self.fit(logits, labels)
 

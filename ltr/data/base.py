@@ -20,6 +20,7 @@ from ltr.data.images import ImageFiles
 from ltr.data.loaders import Indices, InMemoryLoader, StreamingLoader
 from ltr.data.transforms import CropFlip
 from ltr.errors import InputError
+from ltr.ranges import Checked
 from ltr.samplers import Power
 
 
@@ -43,7 +44,7 @@ class Split(NamedTuple):
         return Split(images, self.labels[where], self.indices[where])
 
 
-class LongTailed(EpochAware, LightningDataModule):
+class LongTailed(Checked, EpochAware, LightningDataModule):
     """A long-tailed training split, a test split and, if the set has one or one is carved out, a validation split.
 
     The images that are kept depend on `subset_seed` only, never on the seed of the training. Counts, number of classes

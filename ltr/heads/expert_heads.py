@@ -41,7 +41,7 @@ class ExpertHeads(Head):
         self.experts = experts
         heads = [head(dim // experts, classes) for _ in range(experts)]
         self.heads = nn.ModuleList(heads)
-        self.added = tuple(f"heads.{number}.{name}" for number, own in enumerate(heads) for name in own.added)
+        self.added = tuple(f"heads.{number}.{name}" for number, expert in enumerate(heads) for name in expert.added)
 
     def answers(self, features: Tensor) -> list[Output]:
         """Return the output of each expert for its part of features (B, E * D)."""

@@ -88,7 +88,7 @@ class Router(ExpertHeads):
     def forward(self, features: Tensor) -> Output:
         """Map features (B, E * D) to the mean logits (B, C) of the evaluated experts."""
         experts, means, gates = self.everything(features)
-        asked = torch.cat([gates.new_ones(1, len(features)), (gates > 0).to(gates.dtype)]).cumprod(0) > 0
-        last = asked.sum(0) - 1
+        evaluated = torch.cat([gates.new_ones(1, len(features)), (gates > 0).to(gates.dtype)]).cumprod(0) > 0
+        last = evaluated.sum(0) - 1
         logits = means[last, torch.arange(len(features), device=last.device)]
-        return Output(logits, features, experts=experts.where(asked[:, :, None], torch.nan))
+        return Output(logits, features, experts=experts.where(evaluated[:, :, None], torch.nan))

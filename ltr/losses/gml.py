@@ -67,7 +67,7 @@ class GML(Loss):
         sums = distributed.differentiable_total(sums)
         present = distributed.total(per_class(labels, classes))
         # An absent class contributes log 1 - log 1 = 0, so that no shape depends on the labels.
-        here = present > 0
-        log_mean = sums.where(here, 1.0).log() + top - present.clamp(min=1).log()
-        value: Tensor = torch.linalg.vector_norm(log_mean, self.power) / here.sum().to(top).pow(1 / self.power)
+        occurs = present > 0
+        log_mean = sums.where(occurs, 1.0).log() + top - present.clamp(min=1).log()
+        value: Tensor = torch.linalg.vector_norm(log_mean, self.power) / occurs.sum().to(top).pow(1 / self.power)
         return value.expand(len(labels))

@@ -71,5 +71,5 @@ class LabelAwareSmoothing(Loss):
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
         losses = -F.log_softmax(self.precise(output.logits), dim=1)
-        own = losses.gather(1, labels[:, None]).squeeze(1)
-        return own.lerp(losses.mean(1), self.smoothing[labels].to(own.dtype))
+        true = losses.gather(1, labels[:, None]).squeeze(1)
+        return true.lerp(losses.mean(1), self.smoothing[labels].to(true.dtype))

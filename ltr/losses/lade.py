@@ -63,8 +63,8 @@ class LADE(Loss):
     def regulariser(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return -sum_c pi_c (A_c - B_c - lambda B_c^2) of the batch over all processes."""
         classes = len(self.prior)
-        own = logits.gather(1, labels[:, None]).squeeze(1)
-        sums = distributed.differentiable_total(logits.new_zeros(classes).index_add(0, labels, own))
+        true_logits = logits.gather(1, labels[:, None]).squeeze(1)
+        sums = distributed.differentiable_total(logits.new_zeros(classes).index_add(0, labels, true_logits))
         present = distributed.total(per_class(labels, classes))
         joint = sums / present.clamp(min=1)
         marginal = distributed.logsumexp(logits - self.prior - math.log(classes)) - present.sum().log()

@@ -126,19 +126,19 @@ class Routing(Cached):
         features = torch.full((size, self.backbone.dim), torch.nan, dtype=maps.dtype, device=maps.device)
         columns = features.chunk(experts, 1)
         logits = total = images.new_zeros(0)
-        here = torch.arange(size, device=maps.device)
+        remaining = torch.arange(size, device=maps.device)
         for number in range(experts):
-            feature = self.network.expert(number, maps[here])
+            feature = self.network.expert(number, maps[remaining])
             answer = Loss.precise(self.router.heads[number](feature).logits)
             if number == 0:
                 total = torch.zeros_like(answer)
                 logits = torch.full((experts, *answer.shape), torch.nan, dtype=answer.dtype, device=answer.device)
-            columns[number][here] = feature.to(features.dtype)
-            logits[number, here] = answer
-            total[here] += answer
+            columns[number][remaining] = feature.to(features.dtype)
+            logits[number, remaining] = answer
+            total[remaining] += answer
             if number < experts - 1:
-                here = here[self.router.ask(number, total[here] / (number + 1), feature) > 0]
-            if not len(here):
+                remaining = remaining[self.router.ask(number, total[remaining] / (number + 1), feature) > 0]
+            if not len(remaining):
                 break
         return Output(total / used(logits)[:, None], features, experts=logits)
 

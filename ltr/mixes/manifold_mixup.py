@@ -39,10 +39,10 @@ class ManifoldMixup(Pairwise):
 
     def attach(self, backbone: Backbone) -> None:
         """Register the hook on the stage."""
-        places = {name: getattr(backbone, name) for name in backbone.stages} | {"pool": backbone}
-        if self.stage not in places:
-            raise InputError(f"{type(backbone).__name__} has no stage {self.stage}: choose one of {', '.join(places)}.")
-        places[self.stage].register_forward_hook(self.mix_maps)
+        stages = {name: getattr(backbone, name) for name in backbone.stages} | {"pool": backbone}
+        if self.stage not in stages:
+            raise InputError(f"{type(backbone).__name__} has no stage {self.stage}: choose one of {', '.join(stages)}.")
+        stages[self.stage].register_forward_hook(self.mix_maps)
 
     def blend(self, images: Tensor, partners: Tensor, share: float) -> tuple[Tensor, float]:
         """Keep partners and share for the hook; the images are unchanged."""

@@ -77,12 +77,12 @@ class SAM(Checked, Optimizer):
         devices = {parameter.device.index for parameter in self._parameters() if parameter.is_cuda}
         with torch.random.fork_rng(devices):
             loss = evaluate()
-        here = [(at, at.clone(), at.grad) for at in self._parameters() if at.grad is not None]
-        length = torch.stack([gradient.norm() for _, _, gradient in here]).norm()
-        for parameter, _, gradient in here:
+        saved = [(item, item.clone(), item.grad) for item in self._parameters() if item.grad is not None]
+        length = torch.stack([gradient.norm() for _, _, gradient in saved]).norm()
+        for parameter, _, gradient in saved:
             parameter.add_(gradient * (self.rho / (length + TINY)))
         evaluate()
-        for parameter, value, _ in here:
+        for parameter, value, _ in saved:
             parameter.copy_(value)
         self.base.step()
         return loss
