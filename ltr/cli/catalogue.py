@@ -87,14 +87,15 @@ def base_of(hint: Any) -> type[Any] | None:
 
 
 def options(part: type[Any]) -> dict[str, Option]:
-    """Return the options of a class, with those that it passes on to its bases."""
+    """Return the options of a class, with those that it passes on to its bases, except for those that it fixes."""
     found: dict[str, Option] = {}
+    fixed = getattr(part, "fixed_options", ())
     for base in part.__mro__:
         if (made := vars(base).get("__init__")) is None:
             continue
         hints, signature = _hints(made), [*inspect.signature(made).parameters.values()][1:]
         for item in signature:
-            if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL):
+            if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL) and item.name not in fixed:
                 found.setdefault(item.name, Option(hints.get(item.name, Any), item.default))
         if not any(item.kind is item.VAR_KEYWORD for item in signature):
             break

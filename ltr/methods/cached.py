@@ -38,6 +38,8 @@ class Cached(Method):
         **others: the arguments of `Method`.
     """
 
+    fixed_options: tuple[str, ...] = ("mix",)
+
     def __init__(
         self,
         backbone: Backbone,

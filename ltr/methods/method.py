@@ -62,6 +62,7 @@ class Method(BaseMethod):
         compile: whether the backbone is compiled with `torch.compile`.
 
     Attributes:
+        fixed_options: the options of its bases that a subclass sets itself.
         preprocessing: from uint8 images to its input, as in its training; None before the first training.
         classes: the names of the classes; empty before the first training.
         adjustments: the adjustments of its outputs, in order. A test, a validation or a prediction takes those among
@@ -72,6 +73,8 @@ class Method(BaseMethod):
             Callbacks append them when a training starts.
         training_record: the images of this training and of those it started from; unknown before the first training.
     """
+
+    fixed_options: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -56,6 +56,8 @@ class Routing(Cached):
         model/ldam_drw_resnets/ea_resnet_cifar.py.
     """
 
+    fixed_options = ("loss", "mix")
+
     def __init__(
         self,
         backbone: Backbone,

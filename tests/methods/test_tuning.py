@@ -275,3 +275,9 @@ def test_what_is_about_single_steps_is_refused_in_a_row(
     data = Synthetic()
     with pytest.raises(InputError, match=f"{what}.* acts on every single step"):
         trainer(1, **settings).fit(tuning(run_file, data, steps_per_execution=2, **options), datamodule=data)
+
+
+@pytest.mark.parametrize(("recipe", "option", "value"), [("gml", "mix", "Mixup"), ("ride_routing", "loss", "GML")])
+def test_an_option_that_a_method_fixes_is_none_of_its_own(recipe: str, option: str, value: str, ltr, capsys) -> None:
+    assert ltr(f"fit --config {recipe}.yaml --model.{option} {value}") == 2
+    assert f"has no option {option}" in capsys.readouterr().err
