@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,9 +18,9 @@ from typing import Any
 
 from ltr.errors import InputError
 
-# Temporary files with their destinations, while several files are written together. It is a variable of the context, so
-# that what writes a file need not know whether others belong to it.
-_WAITING: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("_WAITING", default=None)
+# The temporary files that wait for others, with their destinations. A variable of the context, so that code that writes
+# a file need not know that others belong to it.
+_WAITING: ContextVar[dict[Path, Path] | None] = ContextVar("_WAITING", default=None)
 
 
 @contextmanager
@@ -27,15 +29,16 @@ def together() -> Iterator[None]:
 
     The old files stay until then. The last file that was written is put into place last.
     """
-    waiting: list[tuple[Path, Path]] = []
+    waiting: dict[Path, Path] = {}
     token = _WAITING.set(waiting)
     try:
         yield
-        for temporary, path in waiting:
-            _move(temporary, path)
+        for temporary, path in waiting.items():
+            with _file_errors(path):
+                _move(temporary, path)
     finally:
         _WAITING.reset(token)
-        for temporary, _ in waiting:
+        for temporary in waiting:
             temporary.unlink(missing_ok=True)
 
 
@@ -51,30 +54,29 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     waiting = _WAITING.get()
-    with _told(path):
+    with _file_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(path)
             write(temporary)
+            sync(temporary)
+            if waiting is None:
+                _move(temporary, path)
+            else:
+                waiting[temporary] = path
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-    if waiting is None:
-        _move(temporary, path)
-    else:
-        waiting.append((temporary, path))
 
 
 def _move(temporary: Path, path: Path) -> None:
     """Move a temporary file into place."""
-    with _told(path):
-        try:
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    temporary.replace(path)
+    sync(path.parent)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _file_errors(path: Path) -> Iterator[None]:
     """Turn an error of the file system into one sentence."""
     try:
         yield
@@ -96,10 +98,43 @@ def save(path: Path, content: dict[str, Any]) -> None:
     def write(temporary: Path) -> None:
         try:
             torch.save(content, temporary)
-        except RuntimeError as error:  # on a full disk
-            raise OSError(str(error).partition("\n")[0]) from error
+        except RuntimeError as error:  # torch's error on a full disk, without a word on it
+            raise OSError("the disk is full, or fails") from error
 
     replace(path, write)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk: a rename may get there before the content."""
+    if os.name != "posix" and path.is_dir():  # Windows does not open folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot do it
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of `path` that killed processes of this machine have left behind."""
+    pattern = re.compile(rf"\.{re.escape(path.stem)}\.(\d{{1,9}}){re.escape(path.suffix)}")
+    for name in os.listdir(path.parent) if os.name == "posix" else ():  # elsewhere a signal of 0 ends a process
+        if (match := pattern.fullmatch(name)) and not runs(int(match[1])):
+            (path.parent / name).unlink(missing_ok=True)
+
+
+def runs(process: int) -> bool:
+    """Return whether a process of this machine is running."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def copy(source: Path, path: Path) -> None:

@@ -18,12 +18,12 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
 from ltr import trust
-from ltr.apart import apart
 from ltr.app import catalogue
 from ltr.cli.catalogue import ROOMS
 from ltr.cli.command import Command
 from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.process_state import isolated
 
 Kind = Literal["switch", "number", "whole", "choice", "part", "text"]
 NONE = "none"
@@ -144,7 +144,7 @@ def resolved(words: Sequence[str]) -> Namespace:
         def instantiate_classes(self) -> None:
             pass
 
-    with apart():
+    with isolated():
         config: Namespace = Parsed("fit", words, tell=False).config
     return config
 

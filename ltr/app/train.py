@@ -16,7 +16,7 @@ from ltr.app.watch import choices, watch
 from ltr.app.worker import start
 from ltr.errors import InputError
 from ltr.html import sentence
-from ltr.run.folder import CHECKPOINT
+from ltr.run.folder import CHECKPOINT, PREVIOUS
 from ltr.run.job import shell
 
 if TYPE_CHECKING:
@@ -113,7 +113,12 @@ def train(paths: AllowedPaths) -> gr.Dropdown:
             def begin(*values: Any) -> Any:
                 filled = form(*values)
                 name, commands = filled.checked(paths, found)
-                start(paths, name, commands, unwanted=() if filled.keep else (paths.runs / name / CHECKPOINT,))
+                start(
+                    paths,
+                    name,
+                    commands,
+                    unwanted=() if filled.keep else [paths.runs / name / file for file in (CHECKPOINT, PREVIOUS)],
+                )
                 gr.Info(f"Started {name}.")
                 return gr.Dropdown(choices=choices(paths), value=name)
 

@@ -69,7 +69,7 @@ def remaining(paths: AllowedPaths, name: str) -> tuple[list[list[str]], list[Pat
 
 def exit_status(words: list[str]) -> int:
     """Run one of Lightning's verbs in this process and return its exit status."""
-    from ltr.cli.perform import perform  # imports torch, which the page does not wait for
+    from ltr.cli.command import perform  # imports torch, which the page does not wait for
 
     verb: Any = words[0]
     try:

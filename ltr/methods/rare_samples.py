@@ -93,9 +93,9 @@ class RareSamples(EpochAware, nn.Module):
                 else:
                     nn.init.zeros_(parameter)
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if `epochs` epochs are too few for the generation."""
-        milestones.check(self.start, epochs, "the generation of rare samples")
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for."""
+        return milestones.notes(self.start, epochs, "the generation of rare samples")
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start epoch `epoch` (from 0) of `epochs`; the contrastive network is fixed once generation starts."""

@@ -85,7 +85,7 @@ class Routing(Cached):
             **others,
         )
         self.weight = weight
-        self.evaluated: dict[str, Tensor] = {}
+        self.experts_used: dict[str, Tensor] = {}
         self.costs: tuple[list[int], int] | None = None
 
     @property
@@ -149,14 +149,14 @@ class Routing(Cached):
         super().update_metrics(name, output, labels)
         if output.experts is not None:
             counts = torch.bincount(used(output.experts), minlength=self.router.experts + 1)
-            self.evaluated[name] = self.evaluated.get(name, 0) + counts
+            self.experts_used[name] = self.experts_used.get(name, 0) + counts
 
     def extras(self, name: str) -> dict[str, float]:
         """Return `experts_used`, `flops` and `flops_saved` of a split."""
         if name == "train":  # all experts are evaluated
             return {}
         none = torch.zeros(self.router.experts + 1, dtype=torch.int64, device=self.device)
-        counts = distributed.total(self.evaluated.pop(name, none)).double().cpu()
+        counts = distributed.total(self.experts_used.pop(name, none)).double().cpu()
         shares = counts / counts.sum()
         self.costs = self.costs or self.count_flops()
         routed, ungated = self.costs

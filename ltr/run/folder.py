@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,14 +20,15 @@ from ltr import files
 from ltr.errors import InputError
 from ltr.run import description
 
-CHECKPOINT, CONFIG, CURVES = "last.ckpt", "config.yaml", "metrics.csv"
+CHECKPOINT, PREVIOUS, CONFIG, CURVES = "last.ckpt", "previous.ckpt", "config.yaml", "metrics.csv"
 METRICS, PREDICTIONS, PREDICTIONS_TABLE = "metrics.json", "predictions.pt", "predictions.csv"
+SUBMISSION = "submission.csv"
 ARGUMENTS = "arguments.json"
 WANDB = "wandb.json"
 # Everything that `ltr` writes into the folder of a run, and into the folder of each evaluation in it.
-RUN_FILES = (CHECKPOINT, CONFIG, CURVES, WANDB, "grid.csv", "front.png")
+RUN_FILES = (CHECKPOINT, PREVIOUS, CONFIG, CURVES, WANDB, "grid.csv", "front.png")
 EVALUATION_FILES = (
-    *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, "confusion.png", "recall.png", ARGUMENTS),
+    *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION, "confusion.png", "recall.png", ARGUMENTS),
     *("conformal.json", "sets.pt", "shifts.csv", "shifts.md", "shifts.png"),
 )
 # A folder in a run that has one of these is an evaluation.
@@ -218,10 +220,25 @@ class RunFolder:
 
     @property
     def rows(self) -> list[dict[str, str]]:
-        """The rows of its curves as they are written, empty if there are none; what was not measured is empty."""
+        """The rows of its curves as they are written, empty if there are none; what was not measured is empty.
+
+        Raises:
+            InputError: if rows or cells are missing.
+        """
         if not self.curves_file.is_file():
             return []
-        return list(csv.DictReader(io.StringIO(self.curves_file.read_text(encoding="utf-8"))))
+        try:
+            table = csv.DictReader(io.StringIO(self.curves_file.read_text(encoding="utf-8")))
+            rows = list(table)
+            epochs = [int(row["epoch"]) for row in rows]
+            whole = "epoch" in (table.fieldnames or ()) and all(
+                None not in row and None not in row.values() for row in rows
+            )
+        except (ValueError, TypeError, KeyError, csv.Error):
+            whole = False
+        if not whole or epochs != [*range(epochs[0] if epochs else 0, len(epochs))]:
+            raise InputError(f"{self.curves_file} is damaged: resume the run, which writes it anew, or delete it.")
+        return rows
 
     @cached_property
     def curves(self) -> tuple[Row, ...]:
@@ -326,8 +343,8 @@ class RunFolder:
 def config_text(checkpoint: Path) -> str:
     """Return the config that belongs to a checkpoint as YAML, empty if there is none.
 
-    That of the last checkpoint of a run is the file beside it. Any other file, and a last checkpoint that was moved
-    without its folder, has its config inside.
+    That of the last checkpoint of a run is the file beside it, which a user may have edited: a note says so. If that
+    file is damaged or missing, and for any other checkpoint, it is the config in the checkpoint.
 
     Raises:
         InputError: if the checkpoint cannot be read.
@@ -335,10 +352,28 @@ def config_text(checkpoint: Path) -> str:
     from ltr.run import weights  # torch, which the page must not wait for
 
     beside = checkpoint.with_name(CONFIG)
-    if checkpoint.name == CHECKPOINT and beside.is_file():
-        return beside.read_text(encoding="utf-8")
-    text = weights.read(str(checkpoint)).get("config")
-    return text if isinstance(text, str) else ""
+    alone = checkpoint.name != CHECKPOINT or not beside.is_file()
+    try:
+        content = weights.read(str(checkpoint)).get("config")
+    except InputError:
+        if alone:
+            raise
+        content = None  # whoever reads the weights gets the error
+    kept = content if isinstance(content, str) else ""
+    if alone:
+        return kept
+    text = beside.read_text(encoding="utf-8", errors="replace")
+    if not _sections(text) >= _sections(kept):
+        warnings.warn(f"{beside} is damaged: the config in {checkpoint} is used.", stacklevel=2)
+        return kept
+    if kept not in ("", text):
+        warnings.warn(f"{beside} is not the config that {checkpoint} was written with; it is used.", stacklevel=2)
+    return text
+
+
+def _sections(text: str) -> set[str]:
+    """Return the top-level keys of a config; a file from outside is not parsed before it is checked."""
+    return set(re.findall(r"(?m)^(\w+):", text))
 
 
 def own_config(checkpoint: Path) -> str:

@@ -8,6 +8,7 @@ import re
 import struct
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from torch import Tensor, nn
 
 from ltr.errors import InputError
 from ltr.run import lookup, safetensors_files
+from ltr.run.archive import check_archive
+from ltr.run.checkpoint_fields import has_values
+from ltr.run.folder import CHECKPOINT, PREVIOUS
 
 # What the reader raises, depending on where a file breaks off.
 UNREADABLE = (
@@ -54,6 +58,7 @@ NETWORKS = (
     *("state_dict_best", "feat_model", "state_dict_ema", "model_ema", "ema"),
 )
 CLASSIFIERS = ("state_dict_classifier", "classifier")
+DEEPEST = 3  # dictionaries within each other
 
 
 def read(name: str) -> dict[str, Any]:
@@ -63,11 +68,27 @@ def read(name: str) -> dict[str, Any]:
         name: path of a file (torch or safetensors), the name of a run, or `hf://user/name`.
 
     Raises:
-        InputError: if it is missing, truncated, no file of weights, or one that would run code when read.
+        InputError: as `read_file` does, or if there is no such file.
     """
     path = lookup.checkpoint(name)
+    try:
+        return read_file(path)
+    except InputError as error:
+        previous = path.with_name(PREVIOUS)
+        if path.name != CHECKPOINT or not previous.is_file():
+            raise
+        raise InputError(f"{error} The checkpoint before it is {previous}: pass it to `--ckpt_path`.") from error
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a file of torch or of safetensors onto the CPU.
+
+    Raises:
+        InputError: if it is damaged, no file of weights, or one that would run code when read.
+    """
     if path.suffix == ".safetensors":
         return safetensors_files.read(path)
+    check_archive(path)
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
             warnings.simplefilter("ignore")  # torch remarks on the pickle protocol of what it then refuses
@@ -101,16 +122,22 @@ def tensors(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
     Raises:
         InputError: if there are no tensors.
     """
-    key = next((key for key in NETWORKS if key in content and not isinstance(content[key], Tensor)), None)
-    if key is None:
-        state = {key: value for key, value in content.items() if isinstance(value, Tensor)}
-        if not state:
-            raise InputError(f"{name} holds no tensors: a state_dict is expected, bare or under the key `state_dict`.")
-        return state
-    if not isinstance(content[key], Mapping):
-        raise InputError(f"{name} holds a {type(content[key]).__name__} as its {key}, not a dictionary of tensors.")
-    parts = [content[key], *(content[part] for part in CLASSIFIERS if isinstance(content.get(part), Mapping))]
-    return {key: value for part in parts for key, value in tensors(part, name).items()}
+    classifier: dict[str, Any] = {}
+    for _ in range(DEEPEST):
+        if (key := next((key for key in NETWORKS if isinstance(content.get(key), Mapping)), None)) is None:
+            break
+        for part in CLASSIFIERS:
+            classifier |= content[part] if isinstance(content.get(part), Mapping) else {}
+        content = content[key]
+    if wrong := next((key for key in NETWORKS if key in content and not isinstance(content[key], Tensor)), None):
+        raise InputError(f"{name} holds a {type(content[wrong]).__name__} as its {wrong}, not a dictionary of tensors.")
+    state = {key: value for key, value in {**content, **classifier}.items() if isinstance(value, Tensor)}
+    for key, value in state.items():
+        if not has_values(value):
+            raise InputError(f"{name} holds no plain values for {key}, which is sparse, quantised or empty (`meta`).")
+    if not state:
+        raise InputError(f"{name} holds no tensors: a state_dict is expected, bare or under the key `state_dict`.")
+    return state
 
 
 def listing(keys: list[str], most: int = 4) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ltr.contracts import Sampler
 from ltr.ranges import Count
-from ltr.samplers.cycle import cycle, members
+from ltr.samplers.resampling import cycle, members
 
 
 class ClassAware(Sampler):

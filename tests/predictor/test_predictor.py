@@ -89,7 +89,7 @@ def test_it_answers_as_the_command_line_bit_for_bit(run: str) -> None:
 
 
 def test_precision_can_be_chosen() -> None:
-    exact, rounded = (Predictor.load("32-true", precision=name).predict(images()) for name in ("32-true", "bf16-mixed"))
+    exact, rounded = (Predictor.load("32-true", precision=name).output(images()) for name in ("32-true", "bf16-mixed"))
     assert (exact.logits.dtype, rounded.logits.dtype) == (torch.float32, torch.bfloat16)
     torch.testing.assert_close(exact.logits, rounded.logits.float(), rtol=0.1, atol=0.1)
 
@@ -124,7 +124,7 @@ def test_an_adjustment_that_reads_images_says_that_they_are_missing() -> None:
     ("given", "said"),
     [
         (torch.zeros(2, 3, 8, 8), "images are uint8 values from 0 to 255; these are torch.float32"),
-        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"have the shape \(B, 3, 8, 8\); these have \(3, 8, 8\)"),
+        (torch.zeros(8, 8, dtype=torch.uint8), r"have the shape \(B, 3, H, W\) or \(3, H, W\); this one has \(8, 8\)"),
         (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), r"have the shape \(B, 3, 8, 8\)"),
         (torch.zeros(2, 3, 8, 9, dtype=torch.uint8), "takes images of 8 x 8 pixels; these have 8 x 9"),
     ],
