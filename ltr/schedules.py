@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ltr import milestones
 from ltr.contracts import Schedule
-from ltr.ranges import Fraction, Positive, PositiveFraction, WholeNumber
+from ltr.ranges import InnerFraction, Positive, PositiveFraction, WholeNumber
 
 __all__ = ["Cosine", "Exponential", "Steps"]
 
@@ -90,7 +90,7 @@ class Steps(Schedule):
     """
 
     def __init__(
-        self, milestones: Sequence[Fraction] = (0.8, 0.9), gamma: Positive = 0.01, warmup: WholeNumber = 5
+        self, milestones: Sequence[InnerFraction] = (0.8, 0.9), gamma: Positive = 0.01, warmup: WholeNumber = 5
     ) -> None:
         self.milestones, self.gamma, self.warmup = tuple(milestones), gamma, warmup
 

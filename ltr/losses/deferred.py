@@ -10,7 +10,7 @@ from ltr.counts import Counts
 from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.composite import Composite
 from ltr.losses.cross_entropy import CrossEntropy
-from ltr.ranges import Fraction
+from ltr.ranges import InnerFraction
 
 
 class Deferred(Composite):
@@ -47,7 +47,7 @@ class Deferred(Composite):
         *,
         before: LossFactory = CrossEntropy,
         after: LossFactory = ClassBalanced,
-        start: Fraction = 0.8,
+        start: InnerFraction = 0.8,
     ) -> None:
         super().__init__(counts, [before, after])
         self.start, self.started = start, False

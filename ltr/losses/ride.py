@@ -16,7 +16,7 @@ from ltr.losses.composite import Composite
 from ltr.losses.deferred import Deferred
 from ltr.losses.ldam import LDAM
 from ltr.losses.per_expert import PerExpert
-from ltr.ranges import BelowOne, Fraction, Positive
+from ltr.ranges import BelowOne, InnerFraction, Positive
 
 
 class RIDE(Composite):
@@ -66,7 +66,7 @@ class RIDE(Composite):
         *,
         loss: LossFactory = LDAM,
         diversity: float = -0.45,
-        start: Fraction = 0.8,
+        start: InnerFraction = 0.8,
         beta: BelowOne = 0.9999,
         spread: BelowOne = 0.05,
         temperature: Positive = 1.0,

@@ -12,7 +12,7 @@ from ltr.contracts import Backbone, Batch, EpochAware, MixFactory, Output
 from ltr.errors import InputError
 from ltr.methods.method import Method
 from ltr.methods.rare_samples import RareSamples
-from ltr.ranges import Count, Fraction, InnerFraction, NonNegative, Positive
+from ltr.ranges import Count, InnerFraction, NonNegative, Positive
 
 
 class RSG(Method):
@@ -55,7 +55,7 @@ class RSG(Method):
         stage: str | None = None,
         centres: Count = 15,
         head_share: InnerFraction = 0.2,
-        start: Fraction = 0.8,
+        start: InnerFraction = 0.8,
         strength: Positive = 1.0,
         centre_weight: NonNegative = 0.1,
         transfer_weight: NonNegative = 0.01,
