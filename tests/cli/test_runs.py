@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from PIL import Image
 from torch.utils._pytree import tree_leaves
 
 from ltr.callbacks import Run
@@ -53,6 +54,7 @@ def test_the_checkpoint_is_plain_data(tiny) -> None:
     assert content["state_dict"]["counts"].tolist() == [20, 14, 10, 7, 5]
 
 
+@pytest.mark.usefixtures("rendered")
 def test_a_test_agrees_with_the_end_of_the_training(tiny, ltr, capsys) -> None:
     assert tiny("--name a") == 0
     capsys.readouterr()
@@ -73,6 +75,9 @@ def test_a_test_agrees_with_the_end_of_the_training(tiny, ltr, capsys) -> None:
         "confusion.png",
         "recall.png",
     }
+    for name in ("confusion.png", "recall.png"):
+        with Image.open(RUN / "test" / name) as picture:
+            assert len(picture.convert("L").getcolors() or ()) > 10, f"{name} is blank"
     predictions = torch.load(RUN / "test" / "predictions.pt", weights_only=True)
     hits = predictions["probabilities"].argmax(1) == predictions["labels"]
     assert hits.double().mean().item() == found["top1"]
