@@ -27,8 +27,12 @@ _WAITING: ContextVar[dict[Path, Path] | None] = ContextVar("_WAITING", default=N
 def together() -> Iterator[None]:
     """Put the files that are written within into place at the end, all of them or none.
 
-    The old files stay until then. The last file that was written is put into place last.
+    The old files stay until then. The last file that was written is put into place last. Within another call, the files
+    belong to that one.
     """
+    if _WAITING.get() is not None:
+        yield
+        return
     waiting: dict[Path, Path] = {}
     token = _WAITING.set(waiting)
     try:

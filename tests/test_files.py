@@ -47,7 +47,8 @@ def test_files_written_together_appear_together_or_not_at_all(tmp_path: Path) ->
 
     def write(number: float) -> None:
         with files.together():
-            files.save(first, {"a": torch.zeros(1)})
+            with files.together():
+                files.save(first, {"a": torch.zeros(1)})
             assert first.read_bytes() == old
             files.write_json(second, {"a": number})
 
