@@ -248,11 +248,11 @@ def test_a_parquet_file_may_contain_the_images(tmp_path: Path) -> None:
         ([b"bytes"], r"image 0 is a bytes\."),
         (7, r"image 0 is a int\."),
         ([], "there is no image to classify"),
-        (torch.rand(2, 3, 8, 8), "these are torch.float32: do not normalise them"),
+        (torch.zeros(2, 3, 8, 8), "these are torch.float32: do not normalise them"),
         ("nowhere.png", "nowhere.png does not exist"),
         ("empty", "empty holds no image"),
     ],
-    ids=str,
+    ids=("array", "arrays", "bytes", "number", "nothing", "floats", "missing", "empty folder"),
 )
 def test_what_is_no_image_is_refused_in_a_sentence(given: object, said: str) -> None:
     Path("empty").mkdir(exist_ok=True)
