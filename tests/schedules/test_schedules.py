@@ -98,5 +98,5 @@ def test_the_exponential_schedule_is_that_of_torch() -> None:
         assert Exponential(0.9)(epoch, 20) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
         optimizer.step()
         reference.step()
-    with pytest.raises(InputError, match="it cannot be 0"):
+    with pytest.raises(InputError, match="must be above 0 and at most 1, not 0"):
         Exponential(0.0)
