@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,20 @@ def inherited(check: Check, resumed: Path | None, trust: Sequence[str]) -> Itera
             parts = {f"{place}.backbone": backbone, **dict.fromkeys(heads, head)}
         for name, part in parts.items():
             if part is not None and name not in given:
-                yield f"--{name}={arguments.text(part)}"
+                yield f"--{name}={arguments.text(brief(part))}"
+
+
+def brief(part: Any) -> Any:
+    """Return a part of a config without options that are None by default, which jsonargparse would read as text."""
+    if not isinstance(part, Mapping) or "class_path" not in part:
+        return part
+    known = arguments_of(pkgutil.resolve_name(part["class_path"]))
+    options = {
+        name: brief(value)
+        for name, value in settings(part).items()
+        if value is not None or name not in known or known[name].default is not None
+    }
+    return {**part, "init_args": options}
 
 
 def data_set(check: Check, data: dict[str, Any]) -> Iterator[str]:
