@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast
 
@@ -21,12 +21,13 @@ from ltr.data.splits import Split, Splits, class_positions
 from ltr.data.transforms import CropFlip, Plain
 from ltr.errors import InputError
 from ltr.markdown import first
+from ltr.ranges import Checked
 from ltr.samplers import Power
 
 Augment = Transform | Literal["none"] | None
 
 
-class LongTailed(EpochAware, LightningDataModule):
+class LongTailed(Checked, EpochAware, LightningDataModule):
     """A long-tailed training split, a test split and, if the set has one or one is carved out, a validation split.
 
     The images that are kept depend on `subset_seed` only, never on the seed of the training. Counts, number of classes
@@ -310,6 +311,23 @@ class LongTailed(EpochAware, LightningDataModule):
             augment: whether they are augmented, possibly in views (B, V, 3, H, W), in place of a centre crop.
         """
         return self.preprocessing.normalised(self.augment(images)) if augment else self.preprocessing(images)
+
+    def batches(self, name: str = "train", *, augment: bool | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of an epoch ready for a network, for a training loop of your own.
+
+        Args:
+            name: the split. That of training comes in the order of the sampler for the epoch of `set_epoch`.
+            augment: whether images are augmented; by default those of training are.
+
+        Yields:
+            images (B, 3, H, W) float32, normalised, in views (B, V, 3, H, W) if the augmentation makes several; labels
+            (B,).
+        """
+        if not self.splits:
+            self.setup()
+        loader = self.train_dataloader() if name == "train" else self.evaluation_loader(name)
+        for batch in loader:
+            yield self.prepare(batch.images, augment=name == "train" if augment is None else augment), batch.labels
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Let the network prepare a batch. Lightning expects this of the data and warns if the network does it."""
