@@ -128,7 +128,7 @@ def test_sam_looks_at_views_twice(trainer) -> None:
 def test_a_mix_of_views_is_refused(trainer) -> None:
     data = Synthetic(batch_size=16, augment=MultiView([Plain(), Plain()]))
     method = Method(ResNet20(width=2), data.counts, mix=Mixup)
-    with pytest.raises(InputError, match="Mixup blends single images: drop it, or the views of the data"):
+    with pytest.raises(InputError, match="Mixup blends single images: leave out the mix, or the views"):
         fit(trainer, method, data)
 
 
