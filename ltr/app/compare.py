@@ -10,20 +10,17 @@ from typing import Any
 import gradio as gr
 
 from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.job import LOG, Job, shell
+from ltr.app.progress import Progress, modified
 from ltr.app.show_errors import show_errors
 from ltr.app.tuning_form import OWN, filled, form, offered, slider, tested, tunable, tunings
-from ltr.app.watch import course
-from ltr.app.worker import start
 from ltr.errors import InputError
 from ltr.html import sentence
 from ltr.run.folder import RunFolder
-from ltr.run.job import shell
 
 TUNE, RUNS = "Tune and compare", "Compare finished runs"
 PULSE = 1.5  # seconds between two looks at a job
 LOG_CHARACTERS = 20_000
-# What the commands of a tuning do, in their order.
-STEPS = ("tuning", "testing it", "saving the base network", "testing it", "testing it with logit adjustment")
 ABOUT = (
     "Retrain the classifier of a trained network and see what each class gains or loses, compared with the network "
     "before and with post-hoc logit adjustment, a control that needs no training."
@@ -122,7 +119,8 @@ def started(keys: Sequence[str], paths: AllowedPaths, *values: Any) -> Any:
 
     filled: dict[str, Any] = {key: "" if value is None else value for key, value in zip(keys, values, strict=True)}
     form = TuningForm(**filled | {"kind": "" if filled["kind"] == OWN else filled["kind"]})
-    start(paths, form.name, form.commands(paths))
+    study = form.study(paths)
+    paths.job(form.name).start(study)
     return gr.Dropdown([job.name for job in tunings(paths)], value=form.name)
 
 
@@ -142,16 +140,16 @@ def watched(paths: AllowedPaths, name: str | None, seen: Any = None) -> list[Any
     Returns:
         Status, button to stop, commands, log, timer, the state that is shown now, the state of the results.
     """
-    if not name:
+    if not name or not paths.job(paths.new(name).name).known:
         return ["", gr.Button(visible=False), "", "", gr.Timer(active=False), None, None]
     job = paths.job(paths.new(name).name)
-    state, log = job.state, job.folder / "log.txt"
-    now = (name, state, job.step, log.stat().st_mtime_ns if log.is_file() else 0)
+    state, progress = job.state, job.progress
+    now = (name, state, progress, modified(job.folder / LOG))
     if now == seen:
         return [gr.skip()] * 7
     running = state == "running"
     return [
-        course(job, STEPS[-len(job.commands) :]),  # a resumed job has only the last commands
+        course(job, state, progress),
         gr.Button(visible=running),
         "\n".join(shell([words]) for words in job.commands),
         job.log[-LOG_CHARACTERS:],
@@ -159,6 +157,16 @@ def watched(paths: AllowedPaths, name: str | None, seen: Any = None) -> list[Any
         now,
         (name, state),
     ]
+
+
+def course(job: Job, state: str, progress: Progress) -> str:
+    """Return the progress of a tuning, or how it ended."""
+    if state == "running":
+        return progress.html
+    if state == "finished":
+        return sentence(f"{job.name} is finished.")
+    reason = f": {job.failure}" if state == "failed" else ". Resume it under Train."
+    return sentence(f"{job.name} {state} at {progress.words}{reason}", kind="failure")
 
 
 def compared(paths: AllowedPaths, mode: str, name: str | None, runs: Sequence[str] | None) -> Any:

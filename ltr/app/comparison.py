@@ -23,7 +23,7 @@ from ltr.report import figures
 from ltr.report.compared import clash, names, splits_differ
 from ltr.report.measures import NOTE, title, written
 from ltr.run import description
-from ltr.run.folder import METRICS, TEST, EvaluationResult, RunFolder
+from ltr.run.evaluation import METRICS, TEST, EvaluationResult
 
 OLD, NEW, ADJUSTED = "before", "after", "control"
 MOST = 12
@@ -198,7 +198,7 @@ def of_runs(paths: AllowedPaths, chosen: Sequence[str]) -> Comparison:
     chosen = list(dict.fromkeys(chosen))
     if not 2 <= len(chosen) <= MOST:
         raise InputError(f"choose 2 to {MOST} runs; these are {len(chosen)}.")
-    runs = names([RunFolder(paths.run(name)) for name in chosen])
+    runs = names([paths.run(name) for name in chosen])
     rows = {name: run.main for name, run in runs.items() if run.main is not None}
     if len(rows) < len(runs):
         raise InputError(f"{min(runs.keys() - rows.keys())} was never tested: run `ltr test` first.")

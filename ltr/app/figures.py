@@ -40,6 +40,6 @@ def report(paths: AllowedPaths, name: str) -> str:
     Raises:
         InputError: if there is no such run, or it has no results.
     """
-    run = RunFolder(paths.run(name))
+    run = paths.run(name)
     with drawing():
         return write([run])

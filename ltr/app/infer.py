@@ -9,7 +9,6 @@ import gradio as gr
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.show_errors import show_errors
 from ltr.errors import InputError
-from ltr.run.folder import CHECKPOINT
 
 if TYPE_CHECKING:
     from ltr.app.prediction import QueryResult
@@ -32,7 +31,7 @@ def infer(paths: AllowedPaths) -> None:
                 [RUN, FILE], value=RUN, label="Model", info="Where its weights are.", elem_id="infer-source"
             )
             run = gr.Dropdown(
-                paths.having(CHECKPOINT),
+                paths.with_weights(),
                 value=None,
                 label="Run",
                 info="All runs with weights, the latest first.",
@@ -84,7 +83,7 @@ def infer(paths: AllowedPaths) -> None:
         return found, gr.Slider(label=label), gr.Slider(visible=network.tuned), found.html(t_new, t_old)
 
     source.change(choose, source, [run, file, architecture, data_set], show_progress="hidden")
-    run.focus(lambda: gr.Dropdown(choices=paths.having(CHECKPOINT)), None, run, show_progress="hidden")
+    run.focus(lambda: gr.Dropdown(choices=paths.with_weights()), None, run, show_progress="hidden")
     button.click(
         classify,
         [images, t_new, t_old, source, run, path, upload, architecture, data_set],

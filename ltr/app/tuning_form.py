@@ -8,9 +8,8 @@ from typing import Any
 import gradio as gr
 
 from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.app.job import Job
 from ltr.run import description
-from ltr.run.folder import CHECKPOINT
-from ltr.run.job import Job
 
 OWN = "that of the base"
 WIDE = 240  # pixels: such a field has a line of its own on a phone
@@ -59,7 +58,7 @@ def slider(head: str, value: float) -> gr.Slider:
 
 def bases(paths: AllowedPaths) -> list[str]:
     """Return the runs with weights, without the networks before a tuning."""
-    return [name for name in paths.having(CHECKPOINT) if not name.endswith(BEFORE)]
+    return [name for name in paths.with_weights() if not name.endswith(BEFORE)]
 
 
 def tunable(paths: AllowedPaths) -> Any:
@@ -69,12 +68,12 @@ def tunable(paths: AllowedPaths) -> Any:
 
 def tested(paths: AllowedPaths) -> Any:
     """Return the dropdown of the runs with results."""
-    return gr.Dropdown(paths.having("test/metrics.json"), interactive=True)
+    return gr.Dropdown(paths.tested(), interactive=True)
 
 
 def tunings(paths: AllowedPaths) -> list[Job]:
     """Return the tunings that the page has started, the latest first."""
-    return [job for job in paths.jobs() if any(job.name + BEFORE in words for words in job.commands)]
+    return [job for job in paths.jobs() if paths.before(job.name)]
 
 
 def offered(paths: AllowedPaths, base: str | None, name: str | None) -> list[Any]:

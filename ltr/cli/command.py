@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from ltr.callbacks import Evaluation, Progress, Run
 from ltr.cli import catalogue, words
@@ -23,7 +25,8 @@ from ltr.methods import Method
 from ltr.predictor import precision
 from ltr.run import hub, lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
-from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, RunFolder, plain_name
+from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE
+from ltr.run.folder import RunFolder, plain_name
 from ltr.sentences import sentences
 
 Verb = Literal["fit", "validate", "test", "predict"]
@@ -116,7 +119,9 @@ class Command(LightningCLI):
         if self.verb == "fit":
             run = RunFolder.of(config.runs, config.name)
             self.folder = run.path
-            if not config.ckpt_path or Path(config.ckpt_path).resolve().parent != self.folder.resolve():
+            checkpoint = config.ckpt_path
+            self.resumed = bool(checkpoint) and Path(checkpoint).resolve().parent == self.folder.resolve()
+            if not self.resumed:
                 run.check_writable(overwrite=config.overwrite)
         else:
             weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
@@ -164,7 +169,27 @@ class Command(LightningCLI):
         """Do what the verb says, from the seed on, whatever was drawn since the parts were built."""
         if self.config.seed_everything is not False:
             seed_everything(self.config.seed_everything, workers=True)
-        path = self.config.ckpt_path
+        with self.alone():
+            self.work(self.config.ckpt_path)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes off the run that is written; of a distributed run, the first process does.
+
+        Raises:
+            InputError: if another process is working on it, or made it since this one has started.
+        """
+        if self.verb == "validate" or self.config.trainer.fast_dev_run or rank_zero_only.rank:  # type: ignore[attr-defined]
+            yield
+            return
+        run = RunFolder(self.folder if self.verb == "fit" else self.folder.parent)
+        with run.lock.hold():
+            if self.verb == "fit" and not self.resumed:
+                run.check_writable(overwrite=self.config.overwrite)
+            yield
+
+    def work(self, path: Any) -> None:
+        """Do what the verb says with the checkpoint of a run."""
         if self.verb == "fit":
             self.fit(path)
         elif self.verb == "predict":

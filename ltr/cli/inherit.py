@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -55,7 +56,20 @@ def inherited(check: Check, resumed: Path | None, packages: list[str]) -> Iterat
             found |= {name: options.get(name.removeprefix("model.")) for name in taken(check, place)}
         for name, part in found.items():
             if part is not None and name not in given:
-                yield f"--{name}={words.text(part)}"
+                yield f"--{name}={words.text(brief(part))}"
+
+
+def brief(part: Any) -> Any:
+    """Return a part of a config without options that are None by default, which jsonargparse would read as text."""
+    if not isinstance(part, Mapping) or "class_path" not in part:
+        return part
+    defaults = inspect.signature(pkgutil.resolve_name(part["class_path"])).parameters
+    options = {
+        key: brief(value)
+        for key, value in settings(part).items()
+        if value is not None or key not in defaults or defaults[key].default is not None
+    }
+    return {**part, "init_args": options}
 
 
 def started_from(checkpoint: Any) -> Path | None:

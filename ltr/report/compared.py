@@ -8,7 +8,8 @@ from ltr.html import Section, command, folded, picture, sentence, table
 from ltr.report import figures
 from ltr.report.single import classes_table, facts, figures_table
 from ltr.run import description
-from ltr.run.folder import CONFIG, CURVES, EvaluationResult, RunFolder
+from ltr.run.evaluation import EvaluationResult
+from ltr.run.folder import CONFIG, CURVES, RunFolder
 
 
 def sections(runs: Sequence[RunFolder]) -> list[Section]:

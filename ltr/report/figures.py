@@ -14,7 +14,8 @@ from ltr import plots
 from ltr.counts import shot_groups
 from ltr.measures import shown
 from ltr.plots import Bins
-from ltr.run.folder import EvaluationResult, Row
+from ltr.run.evaluation import EvaluationResult
+from ltr.run.folder import Row
 
 HEAD, OLD = "head", "old head"
 SERIES = 5

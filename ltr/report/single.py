@@ -10,7 +10,8 @@ from ltr.report import figures
 from ltr.report.figures import answered, recalls, rows_of
 from ltr.report.measures import NOTE, percent, title, written
 from ltr.run import description
-from ltr.run.folder import CONFIG, CURVES, EvaluationResult, RunFolder
+from ltr.run.evaluation import EvaluationResult
+from ltr.run.folder import CONFIG, CURVES, RunFolder
 
 MISTAKEN = 3  # classes that a worst one is most often taken for
 

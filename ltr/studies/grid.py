@@ -12,7 +12,8 @@ from ltr.errors import InputError
 from ltr.markdown import markdown_table
 from ltr.measures import shown
 from ltr.metrics import over_seeds, undominated
-from ltr.run.folder import RunFolder, made_with, write_arguments
+from ltr.run.evaluation import made_with, write_arguments
+from ltr.run.folder import RunFolder
 from ltr.studies.runs import Perform
 
 NOTE = "In percent, mean ± standard deviation over seeds. These are the heads that no other one beats in both columns."

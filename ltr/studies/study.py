@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from ltr.studies.runs import Perform, Runs
 from ltr.studies.schedule import run
 from ltr.studies.sweep import tell_sweep, within_sweep, write_sweep
 from ltr.studies.table import Section
-from ltr.studies.workers import Here, ray_cluster
+from ltr.studies.workers import Here, ray_cluster, stop_at_sigterm
 from ltr.studies.workers import processes as worker_processes
 
 
@@ -70,11 +72,13 @@ def study(
     jobs = plan.jobs if only is None else plan.with_needs(only)
     alone = processes == 1 and ray is None
     all_runs = Runs(plan, Path(runs) / plan.name, perform, tuple(common), bars=alone and sys.stderr.isatty())
-    with _place(processes, ray, gpus, cpus) as (executor, slots):
+    with _interruptible(), _executor(processes, ray, gpus, cpus) as (executor, slots):
         failures = run(all_runs, jobs, executor, slots)
-    sections = collect(plan, all_runs.read, failures)
-    terminal(plan, sections)
-    write(all_runs.folder, plan, sections, command=command)
+    all_runs.drop_weights()
+    if plan.name:
+        sections = collect(plan, all_runs.read, failures)
+        terminal(plan, sections)
+        write(all_runs.folder, plan, sections, command=command)
     if within_sweep() and only:
         for job in plan.with_needs(only):
             if job.name in only and (measures := all_runs.read(job)):
@@ -85,11 +89,32 @@ def study(
 
 
 @contextmanager
-def _place(count: int, ray: str | None, gpus: float | None, cpus: float) -> Iterator[tuple[Executor, int]]:
-    """Yield what the runs take place in, and how many fit in at once."""
+def _interruptible() -> Iterator[None]:
+    """At Ctrl+C or SIGTERM, print how to go on, and leave with the status of the signal."""
+    usual = signal.getsignal(signal.SIGTERM)
+    in_main_thread = threading.current_thread() is threading.main_thread()  # only there signals can be handled
+    try:
+        if in_main_thread:
+            stop_at_sigterm()
+        yield
+    except (KeyboardInterrupt, SystemExit) as end:
+        print(
+            "ltr: the study was interrupted. Run the same command to go on: finished runs are kept, the others resume.",
+            file=sys.stderr,
+        )
+        sigterm = isinstance(end, SystemExit) and end.code == 128 + signal.SIGTERM
+        raise SystemExit(128 + (signal.SIGTERM if sigterm else signal.SIGINT)) from end
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, usual)
+
+
+@contextmanager
+def _executor(count: int, ray: str | None, gpus: float | None, cpus: float) -> Iterator[tuple[Executor, int]]:
+    """Yield what executes the runs, and how many at once."""
     if ray is not None:
-        with ray_cluster(ray, gpus=gpus, cpus=cpus) as place:
-            yield place
+        with ray_cluster(ray, gpus=gpus, cpus=cpus) as cluster:
+            yield cluster
     else:
         with Here() if count == 1 else worker_processes(count) as executor:
             yield executor, count

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 
 from ltr.errors import InputError
 from ltr.machine import cores
+
+GRACE = 5.0  # seconds that a process has to end
 
 
 class Here(Executor):
@@ -26,24 +30,50 @@ class Here(Executor):
         return future
 
 
-def processes(count: int) -> Executor:
-    """Return processes that share the cores of this machine, and its GPUs in turns.
+@contextmanager
+def processes(count: int) -> Iterator[Executor]:
+    """Yield processes that share the cores of this machine and take turns on its GPUs.
+
+    They end with this block, whatever ends it.
 
     Args:
-        count: how many.
+        count: number of processes.
     """
     context = multiprocessing.get_context("spawn")
-    places = context.Queue()
+    queue = context.Queue()
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
-    for place in range(count):
-        places.put(gpus[place % len(gpus)])
-    return ProcessPoolExecutor(count, context, _settle, (places, max(1, cores() // count)))
+    for number in range(count):
+        queue.put(gpus[number % len(gpus)])
+    pool = ProcessPoolExecutor(count, context, _settle, (queue, max(1, cores() // count)))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        children = multiprocessing.active_children()
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.join(GRACE)
+            child.kill()
+        raise
+    pool.shutdown()
 
 
-def _settle(places: Any, threads: int) -> None:
-    """Take a part of the machine."""
+def _settle(gpus: Any, threads: int) -> None:
+    """Take a part of the machine; leave it to the first process to react to Ctrl+C, which reaches all of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop_at_sigterm()
     torch.set_num_threads(threads)
-    os.environ["CUDA_VISIBLE_DEVICES"] = places.get()  # before anything asks for a GPU
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()  # before anything asks for a GPU
+
+
+def stop_at_sigterm() -> None:
+    """Leave with exit status 143 at SIGTERM, in the order in which Python ends: locks and temporary files go."""
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + signum)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 class OnRay(Executor):
@@ -67,7 +97,7 @@ class OnRay(Executor):
 
 def _within(folder: Path, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function in a folder, so that relative paths mean what they mean here."""
-    os.chdir(folder)
+    os.chdir(folder)  # a worker of Ray starts elsewhere, and runs nothing else meanwhile
     return fn(*args, **kwargs)
 
 

@@ -15,10 +15,12 @@ from ltr.__main__ import main
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.comparison import Comparison, of_runs, of_tuning
 from ltr.app.heads import REACH, heads_of, temperature
+from ltr.app.job import commands
 from ltr.app.tuning import TuningForm
 from ltr.errors import InputError
 from ltr.measures import shown
 from ltr.report.measures import title, written
+from ltr.studies.plan import Plan
 
 SMALL = (
     "fit --config ce.yaml --config data/digits.yaml --model.backbone ResNet20 --model.backbone.width 4 "
@@ -37,7 +39,8 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AllowedPaths]:
         patch.setenv("PL_GLOBAL_SEED", "0")
         paths = AllowedPaths(Path("checkpoints"), (folder,))
         main([*SMALL.split(), "--name", "base"])
-        for words in TuningForm(base="base", name="tuned", epochs=3, batch=32).commands(paths):
+        study = TuningForm(base="base", name="tuned", epochs=3, batch=32).study(paths)
+        for words in commands(Plan.of(study, "tuned"), paths.runs):
             main([*words, "--trainer.accelerator", "cpu"])
         new, old = map(str, TEMPERATURES)
         words = ["test", "--ckpt_path", "checkpoints/tuned", "--config", "ensemble.yaml", "--evaluation", "ensemble"]

@@ -12,7 +12,8 @@ from pages import CLASSES, COUNTS, Page, make_metrics, make_predictions, make_ru
 
 from ltr.report.figures import calibration
 from ltr.report.report import write
-from ltr.run.folder import EvaluationResult, RunFolder
+from ltr.run.evaluation import EvaluationResult
+from ltr.run.folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -127,7 +127,7 @@ def test_some_runs_bring_what_they_need(plan: Plan) -> None:
         ("subset_seeds: [0, 7]", "subset_seeds: 7", "`subset_seeds` is a list of whole numbers"),
         ("subset_seeds: [0, 7]", "baseline: cee", "the baseline names cee; did you mean ce?"),
         ("seeds: [0]}", "reported: many}", "`reported` is top-1 in percent"),
-        ("  given:", "  recipe:", "is `recipe`"),
+        ("  given:", "  recipe:", "is not `recipe`"),
         ("subset_seeds: [0, 7]", "balanced: if1", "`balanced` is one of the names in `data`"),
     ],
 )
