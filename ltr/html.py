@@ -41,7 +41,7 @@ tbody th { font-weight: 500 }
 pre { margin: .5rem 0; padding: .6rem .75rem; overflow-x: auto; background: var(--box); font-size: .8125rem }
 details { margin: .5rem 0 }
 summary { cursor: pointer; color: var(--link) }
-img.figure { display: block; width: 100%; max-width: max-content; height: auto }
+img.figure { display: block; width: 100%; height: auto; max-height: 100vh; object-fit: contain; object-position: left }
 .photographs { display: flex; flex-wrap: wrap; gap: .75rem; margin: .4rem 0 }
 figure { margin: 0; width: 7rem }
 figcaption { overflow-wrap: anywhere; line-height: 1.3 }

@@ -36,6 +36,11 @@ class AllowedPaths:
         """The folder of uploads and downloads."""
         return self.runs / ".app"
 
+    @property
+    def downloads(self) -> Path:
+        """The folder of the files that the page offers."""
+        return self.own / "downloads"
+
     def inside(self, path: str, *, there: bool = True) -> Path:
         """Return the absolute path, if it may be read.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
@@ -17,6 +17,9 @@ from ltr.app.tuning_form import OWN, filled, form, offered, slider, tested, tuna
 from ltr.errors import InputError
 from ltr.html import sentence
 from ltr.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from ltr.app.comparison import Comparison
 
 TUNE, RUNS = "Tune and compare", "Compare finished runs"
 PULSE = 1.5  # seconds between two looks at a job
@@ -37,6 +40,70 @@ FILES = {
     "recalls": "Recalls (CSV)",
     "figures": "Figures (CSV)",
 }
+# A change during a running event starts another event after it.
+QUIET: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
+
+
+class Results(NamedTuple):
+    """The widgets of a comparison. Each of the two modes has its own, so that a late answer cannot stand in the other.
+
+    Attributes:
+        table: the measures.
+        figures: the recalls.
+        ensemble: the column of what follows, for a run with two heads.
+        powers: sliders of the temperatures, as powers of two.
+        curve: the trade-off of the ensemble.
+        command: that tests the ensemble at these temperatures.
+        downloads: row of the buttons.
+        files: a button for each of `FILES`.
+    """
+
+    table: gr.HTML
+    figures: gr.HTML
+    ensemble: gr.Column
+    powers: list[gr.Slider]
+    curve: gr.HTML
+    command: gr.Code
+    downloads: gr.Row
+    files: list[gr.DownloadButton]
+
+    @classmethod
+    def make(cls) -> Results:
+        """Make the widgets."""
+        table, figures = gr.HTML(), gr.HTML()
+        with gr.Column(visible=False) as ensemble:
+            gr.Markdown("### Ensemble of both heads")
+            with gr.Row():
+                powers = [slider("new", 0), slider("old", 1)]
+            curve = gr.HTML()
+            command = gr.Code(label="This point as a command", language="shell", lines=1, wrap_lines=True)
+        with gr.Row(visible=False) as downloads:
+            files = [gr.DownloadButton(title, size="sm") for title in FILES.values()]
+        return cls(table, figures, ensemble, powers, curve, command, downloads, files)
+
+    def fill(self, compared: Callable[..., Comparison | None], triggers: Sequence[Any], inputs: Sequence[Any]) -> None:
+        """Show a comparison whenever what is compared changes.
+
+        Args:
+            compared: returns the comparison, None if there is nothing to compare yet.
+            triggers: the events of the change.
+            inputs: what is handed to `compared`.
+        """
+
+        @show_errors
+        def show(*chosen: Any) -> list[Any]:
+            return shown(compared(*chosen))
+
+        @show_errors
+        def weigh(new: float, old: float, *chosen: Any) -> list[Any]:
+            return weighed(compared(*chosen), new, old)
+
+        parts = [self.table, self.figures, self.ensemble, self.curve, self.command, self.downloads, *self.files]
+        again: dict[str, Any] = {"inputs": [*self.powers, *inputs], "show_progress_on": self.curve}
+        outputs = [self.table, self.curve, self.command, *self.files]
+        gr.on(triggers, show, inputs, parts, **QUIET).success(weigh, outputs=outputs, **again)
+        moved = [power.change for power in self.powers]
+        gr.on(moved, weigh, outputs=outputs, trigger_mode="always_last", **again)
 
 
 def compare(paths: AllowedPaths, tab: gr.Tab) -> None:
@@ -48,9 +115,7 @@ def compare(paths: AllowedPaths, tab: gr.Tab) -> None:
     """
     with gr.Column(elem_id="compare"):
         gr.Markdown(ABOUT)
-        mode = gr.Radio(
-            [TUNE, RUNS], value=TUNE, label="What to compare", info="A tuning and its base, or finished runs."
-        )
+        mode = gr.Radio([TUNE, RUNS], value=TUNE, show_label=False, container=False)
         with gr.Column() as tune:
             fields, upload, others = form()
             button = gr.Button(TUNE, variant="primary", interactive=False)
@@ -60,6 +125,7 @@ def compare(paths: AllowedPaths, tab: gr.Tab) -> None:
             with gr.Accordion("Commands and log", open=False):
                 commands = gr.Code(label="As commands", language="shell", lines=1, wrap_lines=True)
                 log = gr.Textbox(label="Log", info="Output of the commands.", lines=8, max_lines=16, interactive=False)
+            of_one = Results.make()
         with gr.Column(visible=False) as finished:
             runs = gr.Dropdown(
                 [],
@@ -68,49 +134,31 @@ def compare(paths: AllowedPaths, tab: gr.Tab) -> None:
                 info="Two or more tested runs; the first is drawn as bars.",
                 interactive=False,
             )
-        table, bars = gr.HTML(), gr.HTML()
-        with gr.Column(visible=False) as weighing:
-            gr.Markdown("### Ensemble of both heads")
-            with gr.Row():
-                powers = [slider("new", 0), slider("old", 1)]
-            curve = gr.HTML()
-            point = gr.Code(label="This point as a command", language="shell", lines=1, wrap_lines=True)
-        with gr.Row(visible=False) as downloads:
-            kept = {key: gr.DownloadButton(title, size="sm") for key, title in FILES.items()}
+            of_several = Results.make()
     timer, seen, over = gr.Timer(PULSE, active=False), gr.State(), gr.State()
 
     def on(triggers: Any, function: Any, inputs: Any, outputs: Any, **options: Any) -> Any:
         return gr.on(triggers, show_errors(functools.partial(function, paths)), inputs, outputs, **options)
 
-    # A change during a running event starts another event after it.
-    quiet: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "always_last"}
     form_lists = [fields[key] for key in ("base", "architecture", "kind", "tail", "loss")]
-    on(tab.select, offered, [fields["base"], chosen], [*form_lists, button, chosen, runs], **quiet)
-    on(fields["base"].focus, tunable, [], fields["base"], **quiet)
-    on(runs.focus, tested, [], runs, **quiet)
+    on(tab.select, offered, [fields["base"], chosen], [*form_lists, button, chosen, runs], **QUIET)
+    on(fields["base"].focus, tunable, [], fields["base"], **QUIET)
+    on(runs.focus, tested, [], runs, **QUIET)
     naming = [fields[key] for key in ("base", "file", "loss")]
-    on([part.change for part in naming], filled, naming, [fields[key] for key in ("name", "batch", "kind")], **quiet)
+    on([part.change for part in naming], filled, naming, [fields[key] for key in ("name", "batch", "kind")], **QUIET)
     upload.upload(lambda path: path, upload, fields["file"])
-    fields["kind"].change(lambda kind: gr.Column(visible=kind != OWN), fields["kind"], others, **quiet)
+    fields["kind"].change(lambda kind: gr.Column(visible=kind != OWN), fields["kind"], others, **QUIET)
     mode.change(
-        lambda mode: [gr.Column(visible=mode == name) for name in (TUNE, RUNS)], mode, [tune, finished], **quiet
+        lambda mode: [gr.Column(visible=mode == name) for name in (TUNE, RUNS)], mode, [tune, finished], **QUIET
     )
 
     live = [status, stop, commands, log, timer, seen, over]
     on(button.click, functools.partial(started, tuple(fields)), list(fields.values()), chosen, show_progress="hidden")
-    on(chosen.change, watched, chosen, live, **quiet)
+    on(chosen.change, watched, chosen, live, **QUIET)
     on(timer.tick, watched, [chosen, seen], live, show_progress="hidden")
     on(stop.click, stopped, chosen, [])
-
-    what = [mode, chosen, runs]
-    parts = [table, bars, weighing, curve, point, downloads, *kept.values()]
-    again = [table, curve, point, *kept.values()]
-    show_weighed = show_errors(functools.partial(weighed, paths))
-    on([over.change, mode.change, runs.change], shown, what, parts, **quiet).success(
-        show_weighed, [*what, *powers], again, show_progress_on=curve
-    )
-    moved = [power.change for power in powers]
-    gr.on(moved, show_weighed, [*what, *powers], again, show_progress_on=curve, trigger_mode="always_last")
+    of_one.fill(functools.partial(tuning_of, paths), [over.change], [chosen])
+    of_several.fill(functools.partial(runs_of, paths), [runs.change], [runs])
 
 
 def started(keys: Sequence[str], paths: AllowedPaths, *values: Any) -> Any:
@@ -169,60 +217,62 @@ def course(job: Job, state: str, progress: Progress) -> str:
     return sentence(f"{job.name} {state} at {progress.words}{reason}", kind="failure")
 
 
-def compared(paths: AllowedPaths, mode: str, name: str | None, runs: Sequence[str] | None) -> Any:
-    """Return the chosen comparison; None if there is nothing to compare yet."""
-    from ltr.app.comparison import of_runs, of_tuning
+def tuning_of(paths: AllowedPaths, name: str | None) -> Comparison | None:
+    """Return the comparison of a tuning; None until it is finished."""
+    from ltr.app.comparison import of_tuning
 
-    if mode == TUNE:
-        there = name and RunFolder(paths.new(name)).tested()
-        return of_tuning(paths, name or "") if there and not paths.job(name or "").running else None
-    return of_runs(paths, runs or ()) if runs and len(runs) > 1 else None
+    if not name or not RunFolder(paths.new(name)).tested() or paths.job(name).running:
+        return None
+    return of_tuning(paths, name)
 
 
-def shown(paths: AllowedPaths, mode: str, name: str | None, runs: Sequence[str] | None) -> list[Any]:
+def runs_of(paths: AllowedPaths, runs: Sequence[str] | None) -> Comparison | None:
+    """Return the comparison of runs; None for fewer than two."""
+    from ltr.app.comparison import of_runs
+
+    return of_runs(paths, runs) if runs and len(runs) > 1 else None
+
+
+def shown(comparison: Comparison | None) -> list[Any]:
     """Show the results of a comparison.
 
     Returns:
         Table, figures, column of the ensemble, its curve and its command, row of the downloads, each download.
     """
-    if (found := compared(paths, mode, name, runs)) is None:
-        hint = sentence("Choose two runs or more.") if mode == RUNS else ""
-        return [hint, "", gr.Column(visible=False), "", "", gr.Row(visible=False), *[None] * len(FILES)]
-    weighs = found.tuned is not None
+    if comparison is None:
+        return ["", "", gr.Column(visible=False), "", "", gr.Row(visible=False), *[None] * len(FILES)]
+    weighs = comparison.tuned is not None
     return [
-        found.table(),
-        found.pictures(),
+        comparison.table(),
+        comparison.pictures(),
         gr.Column(visible=weighs),
         sentence(COMPUTING, kind="note") if weighs else "",
         "",
         gr.Row(visible=True),
-        *buttons(found.keep(paths)),
+        *buttons(comparison.keep()),
     ]
 
 
-def weighed(
-    paths: AllowedPaths, mode: str, name: str | None, runs: Sequence[str] | None, new: float, old: float
-) -> list[Any]:
+def weighed(comparison: Comparison | None, new: float, old: float) -> list[Any]:
     """Show the ensemble of both heads of a tuned run.
 
     Returns:
         Table, curve, command, each download.
     """
-    found = compared(paths, mode, name, runs)
-    if found is None or found.tuned is None:
+    if comparison is None or comparison.tuned is None:
         return [gr.skip()] * (3 + len(FILES))
     try:
-        found = found.at_powers(new, old)
+        comparison = comparison.at_powers(new, old)
     except InputError as error:
         return [gr.skip(), sentence(str(error), kind="missing"), *[gr.skip()] * (1 + len(FILES))]
     return [
-        found.table(),
-        found.weighing() + sentence(HONEST, kind="note"),
-        shell([found.command]),
-        *buttons(found.keep(paths)),
+        comparison.table(),
+        comparison.weighing() + sentence(HONEST, kind="note"),
+        shell([comparison.command]),
+        *buttons(comparison.keep()),
     ]
 
 
-def buttons(made: Mapping[str, Path]) -> list[gr.DownloadButton]:
+def buttons(files: Mapping[str, Path]) -> list[gr.DownloadButton]:
     """Return the buttons that download these files."""
-    return [gr.DownloadButton(value=made.get(key), interactive=key in made) for key in FILES]
+    return [gr.DownloadButton(value=files.get(key), interactive=key in files) for key in FILES]

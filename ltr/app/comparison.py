@@ -36,6 +36,7 @@ class Comparison:
 
     Attributes:
         title: for the names of the files.
+        downloads: the folder of the files.
         rows: the evaluations, in order.
         drawn: those whose recalls are in the figure.
         tuned: a run with an old and a new head, which can be combined; None if there is none.
@@ -46,6 +47,7 @@ class Comparison:
     """
 
     title: str
+    downloads: Path
     rows: Mapping[str, EvaluationResult]
     drawn: Sequence[str]
     tuned: Path | None = None
@@ -127,33 +129,30 @@ class Comparison:
             text += sentence(f"The figure shows {', '.join(self.drawn)}; all are in the CSV.", kind="note")
         return text
 
-    def keep(self, paths: AllowedPaths) -> dict[str, Path]:
+    def keep(self) -> dict[str, Path]:
         """Write figures and numbers as files to download.
-
-        Args:
-            paths: with the folder of the downloads.
 
         Returns:
             The files: `recall` and `trade_off` (PNG), `recalls` and `figures` (CSV), as far as there are any.
         """
-        home = paths.own / "downloads"
+        home = self.downloads
         for old in home.glob("*"):
             if time.time() - old.stat().st_mtime > KEPT:
                 old.unlink(missing_ok=True)
         stem = re.sub(r"[^A-Za-z0-9_+-]+", "_", self.title)[:80]
-        made = {"figures": home / f"{stem}_figures.csv"}
+        written_files = {"figures": home / f"{stem}_figures.csv"}
         rows = [{"result": name, **one.scalars} for name, one in self.all.items()]
-        files.write_csv(made["figures"], [{key: cell(value) for key, value in row.items()} for row in rows])
+        files.write_csv(written_files["figures"], [{key: cell(value) for key, value in row.items()} for row in rows])
         if not clash(self.rows):
-            made |= {"recalls": home / f"{stem}_recalls.csv", "recall": home / f"{stem}_recall.png"}
-            files.write_csv(made["recalls"], self.by_class())
+            written_files |= {"recalls": home / f"{stem}_recalls.csv", "recall": home / f"{stem}_recall.png"}
+            files.write_csv(written_files["recalls"], self.by_class())
             with drawing():
-                plots.save(self.recalls(), made["recall"])
+                plots.save(self.recalls(), written_files["recall"])
         if self.ensemble is not None:
-            made["trade_off"] = home / f"{stem}_trade_off.png"
+            written_files["trade_off"] = home / f"{stem}_trade_off.png"
             with drawing():
-                plots.save(self.trade_off(), made["trade_off"])
-        return made
+                plots.save(self.trade_off(), written_files["trade_off"])
+        return written_files
 
     def by_class(self) -> list[dict[str, object]]:
         """Return a row per class, the most frequent first."""
@@ -186,7 +185,7 @@ def of_tuning(paths: AllowedPaths, name: str) -> Comparison:
     named = {OLD: "before: old head", NEW: f"after: {loss}", ADJUSTED: "control: old head, logit adjustment (tau 1)"}
     rows = {named[row]: one for row, one in found.items()}
     drawn = [named[row] for row in (OLD, NEW) if row in found]
-    return Comparison(name, rows, drawn, after)
+    return Comparison(name, paths.downloads, rows, drawn, after)
 
 
 def of_runs(paths: AllowedPaths, chosen: Sequence[str]) -> Comparison:
@@ -204,5 +203,5 @@ def of_runs(paths: AllowedPaths, chosen: Sequence[str]) -> Comparison:
         raise InputError(f"{min(runs.keys() - rows.keys())} was never tested: run `ltr test` first.")
     tuned = (name for name, one in rows.items() if "old_recall" in one.metrics)
     weighed = next((name for name in tuned if runs[name].checkpoint.is_file()), None)
-    found = Comparison("_".join(rows), rows, list(rows)[: figures.SERIES])
+    found = Comparison("_".join(rows), paths.downloads, rows, list(rows)[: figures.SERIES])
     return found if weighed is None else replace(found, tuned=runs[weighed].path, whose=f"{weighed}, ")

@@ -30,17 +30,17 @@ NONE = "none"
 # Labels of options whose names are not clear outside of the code.
 LABELS = {"data.root": "Folder of the images"}
 
-# The options of the trainer that the form shows.
-TRAINER = (
-    "max_epochs",
-    "check_val_every_n_epoch",
-    "accelerator",
-    "devices",
-    "precision",
-    "accumulate_grad_batches",
-    "gradient_clip_val",
-    "deterministic",
-)
+# The options of the trainer that the form shows, in our words: Lightning's are for programmers.
+TRAINER = {
+    "max_epochs": "passes over the training images",
+    "check_val_every_n_epoch": "epochs between two measurements of the test images; 1 gives smooth curves",
+    "accelerator": "where to compute: auto, cpu, gpu or mps",
+    "devices": "number of GPUs or CPU processes",
+    "precision": "of the arithmetic: 32-true, bf16-mixed or 16-mixed",
+    "accumulate_grad_batches": "batches per step of the optimizer",
+    "gradient_clip_val": "largest norm of the gradient; empty for no limit",
+    "deterministic": "only use algorithms that give the same result each time, which may be slower",
+}
 SKIPPED = ("counts", "foreach", "differentiable", "fused", "maximize", "capturable")
 
 
@@ -72,7 +72,8 @@ class Field:
         if self.option in LABELS:
             return LABELS[self.option]
         within = self.option.removeprefix("model.").removeprefix(f"{self.group}.")
-        return within.replace("_", " ").replace(".", " / ")
+        label = within.replace("_", " ").replace(".", " / ")
+        return label[:1].upper() + label[1:]
 
     @property
     def text(self) -> str:
@@ -151,11 +152,12 @@ def resolved(words: Sequence[str]) -> Namespace:
 
 def fields(config: Namespace) -> list[Field]:
     """Return the fields of a training: its data, the model part by part, the trainer."""
+    hints = typing.get_type_hints(Trainer.__init__)
     return [
         *below_part("data", config.data, "data"),
         part("model", config.model, Method, "method"),
         *below_part("model", config.model, "method"),
-        *(field(f"trainer.{name}", config.trainer[name], hint, about, "trainer") for name, hint, about in trainer()),
+        *(field(f"trainer.{name}", config.trainer[name], hints[name], TRAINER[name], "trainer") for name in TRAINER),
     ]
 
 
@@ -234,14 +236,6 @@ def parameters(kind: type[Any]) -> dict[str, tuple[Any, str]]:
         if not any(item.kind is inspect.Parameter.VAR_KEYWORD for item in signature.values()):
             break
     return found
-
-
-def trainer() -> Iterator[tuple[str, Any, str]]:
-    """Return name, type hint and help line of the options of the trainer."""
-    about = {item.arg_name: first(item.description) for item in docstring_parser.parse(Trainer.__init__.__doc__).params}
-    hints = typing.get_type_hints(Trainer.__init__)
-    for name in TRAINER:
-        yield name, hints[name], about[name]
 
 
 def first(text: str | None) -> str:

@@ -33,8 +33,9 @@ def runs(paths: AllowedPaths, like: gr.Dropdown, tabs: gr.Tabs) -> None:
         tabs: all tabs; the one called `train` is opened to show these settings.
     """
     with gr.Row():
-        which = gr.Radio([OWN, SHIPPED], value=OWN, show_label=False, container=False, scale=3)
-        refresh = gr.Button("Refresh", size="sm", scale=1, min_width=100)
+        which = gr.Radio([OWN, SHIPPED], value=OWN, show_label=False, container=False, scale=1)
+        refresh = gr.Button("Refresh", size="sm", scale=0, min_width=100)
+    gr.HTML("Newest first; test results in percent. Click a row to choose a run.", elem_classes="hint")
     table = gr.Dataframe(
         lambda: rows(paths, OWN),
         headers=list(COLUMNS),
@@ -42,13 +43,13 @@ def runs(paths: AllowedPaths, like: gr.Dropdown, tabs: gr.Tabs) -> None:
         wrap=False,
         show_search="filter",
         elem_id="runs",
-        label="Newest first; test results in percent. Click a row to choose a run.",
+        show_label=False,
     )
     name = gr.Textbox(label="Run", info="Chosen in the table.", elem_id="chosen", interactive=True)
     with gr.Row():
-        report = gr.Button("Report", elem_id="report", interactive=False)
-        use = gr.Button("Use its settings", elem_id="use", interactive=False)
-        delete = gr.Button("Delete", elem_id="delete", interactive=False)
+        report = gr.Button("Report", size="md", elem_id="report", interactive=False)
+        use = gr.Button("Use its settings", size="md", elem_id="use", interactive=False)
+        delete = gr.Button("Delete", size="md", elem_id="delete", interactive=False)
     with gr.Group(visible=False) as question:
         asked = gr.HTML(elem_id="question")
         with gr.Row():

@@ -11,7 +11,7 @@ from gradio.components import Component
 
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.job import commands, shell
-from ltr.app.show_errors import show_errors
+from ltr.app.show_errors import capitalised, show_errors
 from ltr.app.watch import choices, watch
 from ltr.errors import InputError
 from ltr.html import sentence
@@ -179,7 +179,7 @@ def widget(field: Field, key: str) -> Component:
         "elem_id": f"field-{field.option.replace('.', '-')}",
         "interactive": True,
         "min_width": 200,
-        "info": capitalised(field.about),
+        "info": f"{capitalised(field.about)}." if field.about else "",
     }
     if field.kind == "switch":
         return gr.Checkbox(**common)
@@ -188,8 +188,3 @@ def widget(field: Field, key: str) -> Component:
     if field.kind in ("number", "whole"):
         return gr.Number(**common, precision=0 if field.kind == "whole" else None)
     return gr.Textbox(**common | {"value": field.text})
-
-
-def capitalised(about: str) -> str:
-    """Return a line of help as a sentence."""
-    return f"{about[0].upper()}{about[1:]}." if about else ""

@@ -7,7 +7,7 @@ from itertools import cycle
 
 from matplotlib.figure import Figure
 
-from ltr.plots.style import COLOURS, legend
+from ltr.plots.style import COLOURS, from_zero, legend
 
 MARKED = 40
 
@@ -36,6 +36,7 @@ def curves(panels: Mapping[str, Mapping[str, Line]], *, columns: int | None = No
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
         axes.xaxis.get_major_locator().set_params(integer=True)
+        from_zero(axes.yaxis)
     for axes in list(figure.axes)[len(panels) :]:
         axes.remove()
     legend(figure, [handles[name] for name in names])

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ltr.measures import shown
 from ltr.metrics import undominated
-from ltr.plots.style import COLOURS, MARKERS
+from ltr.plots.style import COLOURS, MARKERS, from_zero
 
 
 def front(rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -57,6 +57,7 @@ def front(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set(xlabel="top-1 (%)", ylabel=measure.axis())
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
+        from_zero(axes.yaxis, always=False)
     if any(row["t_old"] is not None for row in rows):
         panels[0].plot([], [], "o", color="0.3", markerfacecolor="white", label="hollow: with the old head")
     handles, labels = panels[0].get_legend_handles_labels()

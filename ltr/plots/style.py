@@ -64,6 +64,19 @@ def name_ticks(axis: Axis, names: Sequence[str]) -> None:
     axis.set_ticks(places, shown, fontsize=size, rotation=rotation, parse_math=False)  # a `$` is a `$`
 
 
+def from_zero(axis: Axis, *, always: bool = True) -> None:
+    """Let an axis of values that are never negative begin at 0.
+
+    Args:
+        axis: of a figure that is drawn.
+        always: False if it may begin above 0, where its values are.
+    """
+    low, high = axis.get_data_interval()
+    if low >= 0 and (always or axis.get_view_interval()[0] < 0):
+        limits = axis.axes.set_xlim if isinstance(axis, XAxis) else axis.axes.set_ylim
+        limits(0, None if high > 0 else 1)
+
+
 def legend(figure: Figure, handles: Sequence[Any]) -> None:
     """Write the legend above a figure, in as many columns as fit.
 

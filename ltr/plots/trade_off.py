@@ -8,7 +8,7 @@ from itertools import cycle
 from matplotlib.figure import Figure
 
 from ltr.measures import shown
-from ltr.plots.style import COLOURS, legend
+from ltr.plots.style import COLOURS, from_zero, legend
 
 MARKERS = "*sD^v"
 
@@ -43,5 +43,6 @@ def trade_off(
         axes.set(xlabel="top-1 (%)", ylabel=measure.axis())
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
+        from_zero(axes.yaxis, always=False)
     legend(figure, handles)
     return figure

@@ -12,7 +12,7 @@ import yaml
 
 from ltr import files
 from ltr.app.allowed_paths import BEFORE, AllowedPaths
-from ltr.app.compare import OWN, RUNS, TUNE, shown, started, stopped, watched
+from ltr.app.compare import OWN, runs_of, shown, started, stopped, tuning_of, watched
 from ltr.app.job import JOBS, LOG, PLAN, STATE, Job, beside
 from ltr.app.tuning_form import offered, tunings
 from ltr.errors import InputError
@@ -108,12 +108,13 @@ def test_a_job_is_followed_until_its_end_and_told_once(paths: AllowedPaths) -> N
 
 def test_without_a_choice_there_is_nothing(paths: AllowedPaths) -> None:
     assert watched(paths, None)[0] == ""
-    assert shown(paths, TUNE, "tuned", [])[:2] == ["", ""]
-    assert "Choose two runs" in shown(paths, RUNS, None, ["base"])[0]
+    assert tuning_of(paths, "tuned") is None
+    assert runs_of(paths, ["base"]) is None
+    assert shown(None)[:2] == ["", ""]
     for function in (
         lambda: watched(paths, "../base"),
         lambda: stopped(paths, None),
-        lambda: shown(paths, TUNE, "a/b", []),
+        lambda: tuning_of(paths, "a/b"),
     ):
         with pytest.raises(InputError):
             function()

@@ -98,7 +98,7 @@ def test_the_curve_goes_through_the_point_and_between_the_heads(paths: AllowedPa
 
 
 def test_what_is_kept_is_what_is_shown(paths: AllowedPaths, found: Comparison) -> None:
-    made = found.at(1.0, 2.0).keep(paths)
+    made = found.at(1.0, 2.0).keep()
     assert {path.suffix for path in made.values()} == {".png", ".csv"}
     for key in ("recall", "trade_off"):
         assert made[key].read_bytes().startswith(b"\x89PNG")
@@ -136,7 +136,7 @@ def test_runs_of_other_data_are_not_drawn_together(paths: AllowedPaths) -> None:
     odd = of_runs(paths, ["tuned", "odd"])
     assert odd.pictures() == ""
     assert "This cannot be compared" in odd.table()
-    assert set(odd.keep(paths)) == {"figures"}
+    assert set(odd.keep()) == {"figures"}
     (legend,) = odd.at(1.0, 2.0).trade_off().legends
     assert "tuned" in [text.get_text() for text in legend.get_texts()]
     assert "odd" not in [text.get_text() for text in legend.get_texts()]
@@ -150,7 +150,7 @@ def test_names_from_outside_are_text(paths: AllowedPaths) -> None:
     both = of_runs(paths, ["one", "two"])
     text = both.table() + both.pictures()
     assert "<script>" not in text
-    with both.keep(paths)["recalls"].open(newline="") as lines:
+    with both.keep()["recalls"].open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert [row["class"] for row in rows] == CLASSES
     assert [int(row["training_images"]) for row in rows] == COUNTS
