@@ -88,13 +88,19 @@ class AllowedPaths:
             raise InputError(f"there is no run {name}{did_you_mean(name, runs)}")
         return runs[name]
 
+    def listed(self) -> dict[str, RunFolder]:
+        """Return the runs that are offered: all but the networks before a tuning, which belong to the tuning."""
+        runs = self.all()
+        hidden = {before.path for name in runs if (before := self.before(name))}
+        return {name: run for name, run in runs.items() if run.path not in hidden}
+
     def with_weights(self) -> list[str]:
-        """Return the runs that have weights, in the order of `names`."""
-        return [name for name, run in self.all().items() if run.checkpoint.is_file()]
+        """Return the names of the listed runs that have weights."""
+        return [name for name, run in self.listed().items() if run.checkpoint.is_file()]
 
     def tested(self) -> list[str]:
-        """Return the runs that were tested, in the order of `names`."""
-        return [name for name, run in self.all().items() if run.tested()]
+        """Return the names of the listed runs that were tested."""
+        return [name for name, run in self.listed().items() if run.tested()]
 
     def is_shipped(self, run: RunFolder) -> bool:
         """Tell whether a run comes with `ltr`."""

@@ -1,6 +1,6 @@
 """A study in the background: a process that outlives the page, found again by its files.
 
-Every training and tuning of the page is a small study. The process is `python -m ltr.app.job FOLDER RUNS`.
+Every training and tuning of the page is a small study. The process is `python -m ltr.app FOLDER RUNS`.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Job:
                 log.write(f"$ {shell(self.commands)}\n".encode())
                 log.flush()
                 process = subprocess.Popen(  # noqa: S603, a list of words, no shell
-                    [sys.executable, "-m", "ltr.app.job", str(self.folder), str(self.runs)],
+                    [sys.executable, "-m", "ltr.app", str(self.folder), str(self.runs)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -226,12 +226,3 @@ def commands(plan: Plan, runs: Path) -> list[list[str]]:
 def shell(commands: Sequence[Sequence[str]]) -> str:
     """Return commands of `ltr` as one shell command."""
     return " && ".join(shlex.join(["ltr", *words]) for words in commands)
-
-
-if __name__ == "__main__":
-    folder, runs = map(Path, sys.argv[1:])
-    try:
-        sys.exit(Job(folder.name, folder, runs).work())
-    except InputError as error:
-        print(f"ltr: error: {error}", file=sys.stderr)
-        sys.exit(2)

@@ -111,9 +111,8 @@ def runs(paths: AllowedPaths, like: gr.Dropdown, tabs: gr.Tabs) -> None:
 
 def rows(paths: AllowedPaths, which: str) -> list[list[str]]:
     """Return the rows of the table: the runs of this folder, or those shipped with `ltr`."""
-    runs = {name: run for name, run in paths.all().items() if paths.is_shipped(run) == (which == SHIPPED)}
-    hidden = {before.path for name in runs if (before := paths.before(name))}
-    return [row(paths, name, run) for name, run in runs.items() if run.path not in hidden]
+    runs = paths.listed().items()
+    return [row(paths, name, run) for name, run in runs if paths.is_shipped(run) == (which == SHIPPED)]
 
 
 def row(paths: AllowedPaths, name: str, run: RunFolder) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.job import Job
 from ltr.run import description
 
@@ -56,14 +56,9 @@ def slider(head: str, value: float) -> gr.Slider:
     )
 
 
-def bases(paths: AllowedPaths) -> list[str]:
-    """Return the runs with weights, without the networks before a tuning."""
-    return [name for name in paths.with_weights() if not name.endswith(BEFORE)]
-
-
 def tunable(paths: AllowedPaths) -> Any:
     """Return the dropdown of the runs that can be tuned."""
-    return gr.Dropdown(bases(paths))
+    return gr.Dropdown(paths.with_weights())
 
 
 def tested(paths: AllowedPaths) -> Any:
@@ -93,10 +88,10 @@ def offered(paths: AllowedPaths, base: str | None, name: str | None) -> list[Any
             return gr.Dropdown(names, value=proposed, interactive=True)
         return gr.Dropdown(names, interactive=True)
 
-    runs, everything, jobs = bases(paths), paths.names(), tunings(paths)
+    runs, jobs = paths.with_weights(), tunings(paths)
     names, running = [job.name for job in jobs], [job.name for job in jobs if job.running]
     return [
-        choice(runs, next((run for run in runs if run + BEFORE not in everything), None)),  # rather not a tuning
+        choice(runs, next((run for run in runs if not paths.before(run)), None)),  # rather not a tuning
         choice(architectures(), "ResNet32"),
         choice([OWN, *tuning_data()], OWN),
         choice(TAILS, "exp"),
