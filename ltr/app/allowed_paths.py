@@ -13,7 +13,6 @@ from ltr.run import lookup
 from ltr.run.folder import CHECKPOINT, RunFolder
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,79}")
-BEFORE = "_before"  # suffix of the run that holds a network before its tuning
 DEPTH = 3  # folders from the root to a run of a study with several data sets: study, data, run
 
 
@@ -142,7 +141,8 @@ class AllowedPaths:
         """Return the run of the network before a tuning of this page; None if the run is no such tuning."""
         job = self.job(name)
         rows = [entry.name for entry in job.plan.entries] if job.known else []
-        return RunFolder(job.runs / (name + BEFORE)) if name + BEFORE in rows else None
+        before = RunFolder(self.runs / name).before
+        return before if before.name in rows else None
 
     def jobs(self) -> list[Job]:
         """Return the jobs that the page has started, the latest first."""

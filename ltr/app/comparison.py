@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ltr import files, plots
-from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.figures import drawing
 from ltr.app.heads import curve_of, heads_of, temperature
 from ltr.app.tuning import CONTROL
@@ -24,6 +24,7 @@ from ltr.report.compared import clash, names, splits_differ
 from ltr.report.measures import NOTE, title, written
 from ltr.run import description
 from ltr.run.evaluation import METRICS, TEST, EvaluationResult
+from ltr.run.folder import RunFolder
 
 OLD, NEW, ADJUSTED = "before", "after", "control"
 MOST = 12
@@ -176,7 +177,7 @@ def of_tuning(paths: AllowedPaths, name: str) -> Comparison:
         InputError: if there is no result yet, or its files are damaged.
     """
     after = paths.new(name)
-    before = paths.runs / (name + BEFORE)
+    before = RunFolder(after).before.path
     homes = {OLD: before / TEST, NEW: after / TEST, ADJUSTED: before / CONTROL}
     found = {row: EvaluationResult.read(home) for row, home in homes.items() if (home / METRICS).is_file()}
     if NEW not in found:

@@ -31,7 +31,7 @@ def curves(paths: AllowedPaths, name: str) -> str:
         return ""
     with drawing():
         figure = training(rows, columns=2)
-        return "" if figure is None else picture(figure, "loss, top-1, GM, HM and lowest recall per epoch")
+        return "" if figure is None else picture(figure, "loss, top-1, GM, HM and lowest recall per epoch", narrow=True)
 
 
 def report(paths: AllowedPaths, name: str) -> str:

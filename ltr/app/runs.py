@@ -122,13 +122,11 @@ def row(paths: AllowedPaths, name: str, run: RunFolder) -> list[str]:
         config = run.config
     metrics = run.measured
     values = [(measure, metrics.get(measure.key)) for measure in shown("summary")]
-    model = config.get("model") or {}
-    parts = [model.get("class_path"), description.settings(model).get("loss")]
     return [
         name,
         state(run, paths.job(name)),
         *("" if value is None else f"{measure.scale * value:.1f}" for measure, value in values),
-        ", ".join(filter(None, map(description.class_name, parts))),
+        description.summary(config),
         description.data_set(metrics.get("data") or {}, config.get("data") or {}),
         str(run.planned_epochs or ""),
         time.strftime("%Y-%m-%d %H:%M", time.localtime(run.path.stat().st_mtime)),

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ltr import trust
-from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import TAILS, architectures, one_of, tuning_data, tuning_losses
 from ltr.app.job import beside
 from ltr.app.training import refuse_outside
@@ -23,7 +23,7 @@ from ltr.counts import imbalance_factor
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
 from ltr.run import description
-from ltr.run.folder import RunFolder, config_text
+from ltr.run.folder import BEFORE, RunFolder, config_text
 from ltr.runs import word
 
 CONTROL = "logit_adjustment"

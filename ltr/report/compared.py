@@ -20,10 +20,10 @@ def sections(runs: Sequence[RunFolder]) -> list[Section]:
     named = names(runs)
     mains = {name: run.main for name, run in named.items() if run.main is not None}
     return [
-        Section(", ".join(named), head(named)),
-        Section("Figures", measures(named)),
+        Section(", ".join(named), measures(named)),
         Section("Training", curves(named)),
         *([Section("Recall of every class", recall(mains)), Section("Shot groups", groups(mains))] if mains else []),
+        Section("Settings", settings(named)),
         Section("Configs", configs(named)),
     ]
 
@@ -51,13 +51,11 @@ def splits_differ(evaluations: Iterable[EvaluationResult]) -> str:
     return "The test splits differ, so no figure of one run can be held against that of another." * (len(tests) > 1)
 
 
-def head(named: Mapping[str, RunFolder]) -> str:
-    """Return what the runs are, in columns."""
+def settings(named: Mapping[str, RunFolder]) -> str:
+    """Return the parts and the data of the runs, in columns, and the commands that make them again."""
     columns = [dict([*description.method(run.config), *facts(run)]) for run in named.values()]
     keys = dict.fromkeys(key for column in columns for key in column)
     text = table(["", *named], [[key, *(column.get(key, "-") for column in columns)] for key in keys], figures=False)
-    if differ := splits_differ([run.main for run in named.values() if run.main]):
-        text += sentence(differ)
     again = [command(run.fit_command) for run in named.values() if run.fit_command]
     return text + (sentence("The runs again:") if again else "") + "".join(again)
 
@@ -68,7 +66,11 @@ def measures(named: Mapping[str, RunFolder]) -> str:
     for name, run in named.items():
         for one in run.evaluations:
             rows[name if one is run.main else f"{name}, {one.name}"] = one
-    return figures_table(rows) if rows else sentence("None of the runs was tested: `ltr test`.", kind="missing")
+    differ = splits_differ(rows.values())
+    warning = sentence(differ, kind="missing") if differ else ""
+    return (
+        warning + figures_table(rows) if rows else sentence("None of the runs was tested: `ltr test`.", kind="missing")
+    )
 
 
 def curves(named: Mapping[str, RunFolder]) -> str:

@@ -17,7 +17,7 @@ from ltr.plots import Bins
 from ltr.run.evaluation import EvaluationResult
 from ltr.run.folder import Row
 
-HEAD, OLD = "head", "old head"
+HEAD, OLD, NEW = "head", "old head", "new head"
 SERIES = 5
 # Class names may contain `$`, and equal figures must give equal files.
 STYLE: Any = {"text.parse_math": False, "svg.fonttype": "path", "svg.hashsalt": "ltr"}
@@ -69,11 +69,18 @@ def tests(runs: Mapping[str, Sequence[Row]]) -> Figure | None:
     )
 
 
+def titled(evaluations: Sequence[EvaluationResult]) -> dict[str, EvaluationResult]:
+    """Return the evaluations of a run by their titles: the main one of a tuning is that of the new head."""
+    return {
+        NEW if number == 0 and "old_recall" in one.metrics else one.name: one for number, one in enumerate(evaluations)
+    }
+
+
 def recalls(evaluations: Sequence[EvaluationResult]) -> dict[str, Sequence[float | None]]:
-    """Return the recalls of the head that a tuning replaced, where there is one, and of the evaluations of a run."""
-    old = [evaluation.metrics["old_recall"] for evaluation in evaluations if "old_recall" in evaluation.metrics]
-    found = {OLD: old[0]} if old else {}
-    return found | {evaluation.name: evaluation.metrics["recall"] for evaluation in evaluations}
+    """Return the recalls of the evaluations of a run, before them those of the head that a tuning replaced."""
+    old = [one.metrics["old_recall"] for one in evaluations if "old_recall" in one.metrics][:1]
+    new = {title: one.metrics["recall"] for title, one in titled(evaluations).items()}
+    return ({OLD: old[0]} if old else {}) | new
 
 
 def recall(found: Recalls, of: EvaluationResult) -> Figure:
@@ -86,8 +93,8 @@ def change(evaluation: EvaluationResult) -> Figure | None:
     old = evaluation.metrics.get("old_recall")
     if old is None:
         return None
-    new, names = evaluation.metrics["recall"], (OLD, evaluation.name)
-    return plots.recall_change(old, new, evaluation.counts, classes=evaluation.classes, names=names)
+    new = evaluation.metrics["recall"]
+    return plots.recall_change(old, new, evaluation.counts, classes=evaluation.classes, names=(OLD, NEW))
 
 
 def difference(first: tuple[str, EvaluationResult], second: tuple[str, EvaluationResult]) -> Figure:

@@ -80,14 +80,22 @@ def data_set(measured: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     return f"{name}, IF {imbalance:.4g}" if chosen else name
 
 
+def summary(config: Mapping[str, Any]) -> str:
+    """Return the method and the loss of a config, as far as it names them."""
+    model = config.get("model") or {}
+    return ", ".join(filter(None, (class_name(model), class_name(settings(model).get("loss")))))
+
+
 def split(measured: Mapping[str, Any]) -> str:
     """Return the data of an evaluation with all that chooses its images."""
-    parts = [str(measured["name"]), f"imbalance {measured['imbalance']:g} ({measured['tail']})"]
+    natural = measured["tail"] == "none"  # the tail of the data themselves, of which there is no official split
+    tail = "its own tail" if natural else measured["tail"]
+    parts = [str(measured["name"]), f"imbalance {measured['imbalance']:.4g} ({tail})"]
     if measured["subset_seed"] is not None:
         parts.append(f"subset seed {measured['subset_seed']}")
     if measured.get("synthetic"):
         parts.append(f"{sum(measured['synthetic']):,} synthetic training images")
-    return ", ".join([*parts, *([] if measured["official"] else ["not the official split"])])
+    return ", ".join([*parts, *([] if measured["official"] or natural else ["not the official split"])])
 
 
 def adjustments(adjusted: Sequence[Mapping[str, Mapping[str, Any]]]) -> str:

@@ -22,6 +22,7 @@ CHECKPOINT, CONFIG, CURVES = "last.ckpt", "config.yaml", "metrics.csv"
 WANDB = "wandb.json"
 # Everything that `ltr` writes into the folder of a run, besides its evaluations.
 RUN_FILES = (CHECKPOINT, CONFIG, CURVES, WANDB, "grid.csv", "front.png")
+BEFORE = "_before"  # suffix of the run that holds a network before its tuning
 LOCKS = ".locks"  # the folder of all locks, beside the runs
 PLAIN_NAME = re.compile(r"[^\s./\\][^/\\\x00-\x1f]{0,199}(?<!\s)")
 
@@ -101,6 +102,11 @@ class RunFolder:
         """The lock that a process holds while it writes the run or one of its evaluations."""
         path = self.path.resolve()  # one lock, whatever the run is called
         return Lock(path.parent / LOCKS / path.name, f"the run {self.path}")
+
+    @property
+    def before(self) -> RunFolder:
+        """The run of the network before a tuning, which a tuning of the page makes beside this one."""
+        return RunFolder(self.path.with_name(self.name + BEFORE))
 
     @property
     def exists(self) -> bool:

@@ -13,6 +13,7 @@ import yaml
 from ltr.errors import InputError, did_you_mean
 
 NAME = re.compile(r"\w[\w+.-]{0,199}")  # of a row, which is also that of a folder
+UNNAMED = re.compile(r"[^\w+.-]+")
 WORD = re.compile(r"\w+")
 PLACEHOLDER = re.compile(r"{([\w+.-]+)}")  # in arguments, for the checkpoint of another row
 SEEDS = 2**32  # the first whole number that is no seed
@@ -83,6 +84,26 @@ def axis(where: str, value: Any) -> dict[str | None, tuple[str, ...]]:
     if not isinstance(value, Mapping) or not value or not all(WORD.fullmatch(str(name)) for name in value):
         raise InputError(f"{where} is a mapping of names of letters, digits and `_` to arguments.")
     return {str(name): words(f"{where}, {name}", arguments) for name, arguments in value.items()}
+
+
+def swept(where: str, name: str, settings: Any) -> dict[str, Any]:
+    """Return a row by its name; one with `sweep:` as several, one for each value of its option."""
+    if not isinstance(settings, Mapping) or "sweep" not in settings:
+        return {name: settings}
+    sweep = settings["sweep"]
+    values = next(iter(sweep.values())) if isinstance(sweep, Mapping) and len(sweep) == 1 else None
+    if not isinstance(values, list) or not values or any(isinstance(value, list | dict) for value in values):
+        raise InputError(f"{where}: `sweep` is one option with a list of values, as in `{{data.imbalance: [10, 50]}}`.")
+    (option,) = map(str, sweep)
+    verb = "fit" if "fit" in settings else "test"
+    others = {key: value for key, value in settings.items() if key != "sweep"}
+    expanded: dict[str, Any] = {}
+    for value in values:
+        word = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        title = f"{settings.get('title', name)}, {option.rpartition('.')[2]} {word}"
+        arguments = [*words(f"{where}: `{verb}`", settings.get(verb)), f"--{option}", word]
+        expanded[f"{name}_{UNNAMED.sub('-', word)}"] = {**others, "title": title, verb: arguments}
+    return expanded
 
 
 def rows(where: str, names: Any, known: Collection[str]) -> list[str]:

@@ -15,7 +15,7 @@ from ltr.studies import fields
 from ltr.studies.fields import PLACEHOLDER
 from ltr.studies.job import Entry, Job, Key, Setting
 
-KEYS = ("title", "fit", "of", "test", "seeds", "reported", "keep")
+KEYS = ("title", "fit", "of", "test", "seeds", "reported", "keep", "sweep")
 STUDY_KEYS = ("name", "seeds", "subset_seeds", "recipes", "data", "baseline", "balanced", "runs", "picture")
 RECIPE = "{recipe}"
 
@@ -82,10 +82,11 @@ class Plan:
         seeds = fields.seeds(f"{file}: `seeds`", content.get("seeds", [0]))
         recipes = fields.axis(f"{file}: `recipes`", content.get("recipes"))
         entries: dict[str, Entry] = {}
-        for row, settings in content["runs"].items():
-            if str(row) in entries:
-                raise InputError(f"{file}: two runs are called {row}.")
-            entries[str(row)] = _entry(file, str(row), settings, entries, seeds)
+        for name, given in content["runs"].items():
+            for row, settings in fields.swept(f"{file}: the run {name}", str(name), given).items():
+                if row in entries:
+                    raise InputError(f"{file}: two runs are called {row}.")
+                entries[row] = _entry(file, row, settings, entries, seeds)
         if any(entry.varies for entry in entries.values()) != (None not in recipes):
             raise InputError(f"{file}: `{RECIPE}` in the arguments of a run and the key `recipes` need each other.")
         data, balanced = fields.axis(f"{file}: `data`", content.get("data")), content.get("balanced")

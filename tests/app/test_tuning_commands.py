@@ -12,13 +12,14 @@ import yaml
 from tiny import TINY
 
 from ltr.__main__ import main
-from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import architectures, tuning_data, tuning_losses
 from ltr.app.job import commands
 from ltr.app.options import resolved
 from ltr.app.tuning import CONTROL, TuningForm, proposed
 from ltr.errors import InputError
 from ltr.run.evaluation import EvaluationResult
+from ltr.run.folder import BEFORE
 from ltr.studies.plan import Plan
 
 Run = Callable[..., int]
