@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, get_args
 
 import torch
 
-from ltr import backbones, data, heads, losses
+from ltr import backbones, data, losses
 from ltr.cli import catalogue
 from ltr.contracts import Backbone, Output
 from ltr.counts import Tail
 from ltr.data import FileDataset, HubLT, LongTailed, Synthetic
 from ltr.errors import InputError, did_you_mean
 
-Part = Mapping[str, Any] | str | None  # of a config: a class with its arguments, a class, nothing
 TAILS: tuple[str, ...] = get_args(Tail)  # shapes of the tail
 
 
 def parts(base: type[Any]) -> dict[str, type[Any]]:
     """Return the classes of a kind by name: those of `ltr`, and torch's optimizers."""
-    found = catalogue.parts(base)
-    return {name: kind for name, kind in found.items() if kind.__module__.startswith(("ltr.", "torch.optim."))}
+    return {
+        name: kind
+        for name, kind in catalogue.parts(base).items()
+        if kind.__module__.startswith(("ltr.", "torch.optim."))
+    }
 
 
 def part(name: str) -> type[Any] | None:
@@ -30,24 +32,17 @@ def part(name: str) -> type[Any] | None:
     return next((kinds[name] for kinds in map(parts, catalogue.ROOMS) if name in kinds), None)
 
 
-def class_of(part: Part) -> type[Any] | None:
-    """Return the class that a part of a config names, if it is one of `ltr`."""
-    path = str(part.get("class_path") if isinstance(part, Mapping) else part)
-    names = {package: path.removeprefix(f"{package.__name__}.") for package in (backbones, data, heads, losses)}
-    return next((getattr(package, name) for package, name in names.items() if name in package.__all__), None)
-
-
 def architectures() -> list[str]:
     """Return the backbones that need no arguments, so that a file of weights without a config is enough."""
-    return [name for name in backbones.__all__ if name in parts(Backbone) and needs_nothing(getattr(backbones, name))]
 
+    def needed(kind: type[Any]) -> bool:
+        arguments = inspect.signature(kind).parameters.values()
+        return any(
+            one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in arguments
+        )
 
-def needs_nothing(kind: type[Any]) -> bool:
-    """Tell whether a class can be instantiated without arguments."""
-    return all(
-        parameter.default is not parameter.empty or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        for parameter in inspect.signature(kind).parameters.values()
-    )
+    kinds = parts(Backbone)
+    return [name for name in backbones.__all__ if name in kinds and not needed(kinds[name])]
 
 
 def published_data() -> dict[str, type[LongTailed]]:
@@ -69,14 +64,14 @@ def data_classes() -> list[type[LongTailed]]:
 def tuning_losses() -> list[str]:
     """Return the losses that need only the counts and the logits of one classifier, GML first."""
     output, labels = Output(torch.zeros(2, 2), torch.zeros(2, 2)), torch.tensor([0, 1])
-    found = []
+    suitable = []
     for name in losses.__all__:
         try:
             getattr(losses, name)(torch.tensor([2, 1]))(output, labels)
         except InputError:  # it needs several experts, or embeddings
             continue
-        found.append(name)
-    return sorted(found, key=lambda name: (name != "GML", name.lower()))
+        suitable.append(name)
+    return sorted(suitable, key=lambda name: (name != "GML", name.lower()))
 
 
 def one_of(name: str, names: Iterable[str], kind: str) -> str:

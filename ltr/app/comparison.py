@@ -18,10 +18,9 @@ from ltr.app.tuning import CONTROL
 from ltr.counts import by_count
 from ltr.errors import InputError
 from ltr.html import picture, sentence, table
-from ltr.measures import shown
+from ltr.measures import NOTE, measure_of, shown, written
 from ltr.report import figures
 from ltr.report.compared import clash, names, splits_differ
-from ltr.report.measures import NOTE, title, written
 from ltr.run import description
 from ltr.run.evaluation import METRICS, TEST, EvaluationResult
 from ltr.run.folder import RunFolder
@@ -92,12 +91,12 @@ class Comparison:
         rows = [[name, *(written(key, one.metrics.get(key)) for key in keys)] for name, one in self.all.items()]
         warning = clash(self.rows) or splits_differ(self.rows.values())
         text = sentence(warning, kind="missing") if warning else ""
-        return text + table(["", *map(title, keys)], rows) + sentence(NOTE, kind="note")
+        return text + table(["", *(measure_of(key).title for key in keys)], rows) + sentence(NOTE, kind="note")
 
     def recalls(self) -> Figure:
         """Draw the recall of every class."""
-        found = {name: self.rows[name].metrics["recall"] for name in self.drawn}
-        return figures.recall(found, self.rows[self.drawn[0]])
+        recalls = {name: self.rows[name].metrics["recall"] for name in self.drawn}
+        return figures.recall(recalls, self.rows[self.drawn[0]])
 
     def change(self) -> Figure:
         """Draw what the second row changes for every class against the first."""
@@ -107,10 +106,10 @@ class Comparison:
     def trade_off(self) -> Figure:
         """Draw what the temperature of the old head gives and takes."""
         assert self.ensemble is not None
-        name, here = self.ensemble
-        comparable = [(row, one) for row, one in self.rows.items() if not clash({row: one, name: here})]
+        name, ensemble = self.ensemble
+        comparable = [(row, one) for row, one in self.rows.items() if not clash({row: one, name: ensemble})]
         points = {row: one.metrics for row, one in comparable[: figures.SERIES]}
-        return plots.trade_off(self.curve, points, (name, here.metrics))
+        return plots.trade_off(self.curve, points, (name, ensemble.metrics))
 
     def weighing(self) -> str:
         """Return the trade-off as HTML."""
@@ -179,13 +178,13 @@ def of_tuning(paths: AllowedPaths, name: str) -> Comparison:
     after = paths.new(name)
     before = RunFolder(after).before.path
     homes = {OLD: before / TEST, NEW: after / TEST, ADJUSTED: before / CONTROL}
-    found = {row: EvaluationResult.read(home) for row, home in homes.items() if (home / METRICS).is_file()}
-    if NEW not in found:
+    results = {row: EvaluationResult.read(home) for row, home in homes.items() if (home / METRICS).is_file()}
+    if NEW not in results:
         raise InputError(f"the tuning {name} has no result yet.")
-    loss = dict(description.method(found[NEW].metrics.get("config") or {})).get("loss", "tuned").partition("(")[0]
+    loss = dict(description.method(results[NEW].metrics.get("config") or {})).get("loss", "tuned").partition("(")[0]
     named = {OLD: "before: old head", NEW: f"after: {loss}", ADJUSTED: "control: old head, logit adjustment (tau 1)"}
-    rows = {named[row]: one for row, one in found.items()}
-    drawn = [named[row] for row in (OLD, NEW) if row in found]
+    rows = {named[row]: one for row, one in results.items()}
+    drawn = [named[row] for row in (OLD, NEW) if row in results]
     return Comparison(name, paths.downloads, rows, drawn, after)
 
 
@@ -204,5 +203,5 @@ def of_runs(paths: AllowedPaths, chosen: Sequence[str]) -> Comparison:
         raise InputError(f"{min(runs.keys() - rows.keys())} was never tested: run `ltr test` first.")
     tuned = (name for name, one in rows.items() if "old_recall" in one.metrics)
     weighed = next((name for name in tuned if runs[name].checkpoint.is_file()), None)
-    found = Comparison("_".join(rows), paths.downloads, rows, list(rows)[: figures.SERIES])
-    return found if weighed is None else replace(found, tuned=runs[weighed].path, whose=f"{weighed}, ")
+    comparison = Comparison("_".join(rows), paths.downloads, rows, list(rows)[: figures.SERIES])
+    return comparison if weighed is None else replace(comparison, tuned=runs[weighed].path, whose=f"{weighed}, ")

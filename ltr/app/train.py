@@ -19,7 +19,7 @@ from ltr.run.recipe import GROUPS, Recipe
 from ltr.studies.plan import Plan
 
 if TYPE_CHECKING:
-    from ltr.app.options import Field
+    from ltr.app.field import Field
     from ltr.app.training import TrainingForm
 
 TITLES = {"data": "Data", "method": "Method", "trainer": "Training"}  # of groups of fields

@@ -10,8 +10,9 @@ from typing import Any
 
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import one_of
+from ltr.app.field import Field
 from ltr.app.job import beside
-from ltr.app.options import Field, blanks, fields, resolved
+from ltr.app.options import blanks, fields, resolved
 from ltr.errors import InputError, did_you_mean
 from ltr.run.recipe import Recipe
 

@@ -109,9 +109,6 @@ def filled(paths: AllowedPaths, base: str | None, file: str, loss: str | None) -
     if not (base or file):
         return [gr.skip()] * 3
     _, config = TuningForm(base=base or "", file=file).start(paths)
-    own = config.get("data") or {}
-    said = own.get("init_args") or {}
-    keys = ("imbalance", "tail") if said.get("tail") != "none" else ("tail",)
-    words = [description.class_name(own) or "", *(f"{key} {said[key]}" for key in keys if key in said)]
-    about = f"{', '.join(words)}." if own else "The file does not name the data it was trained on."
+    data = description.data_set({}, config.get("data") or {})
+    about = f"{data}." if data else "The file does not name the data it was trained on."
     return [proposed(paths, file or base or "", loss or "GML"), proposed_batch(config), gr.Dropdown(info=about)]

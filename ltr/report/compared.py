@@ -85,24 +85,24 @@ def recall(mains: Mapping[str, EvaluationResult]) -> str:
     """Return the recalls of every class, and what the second run changes against the first."""
     if why := clash(mains):
         return sentence(why, kind="missing")
-    found = {name: one.metrics["recall"] for name, one in mains.items()}
+    recalls = {name: one.metrics["recall"] for name, one in mains.items()}
     of = next(iter(mains.values()))
-    text = picture(figures.recall(found, of), "recall of every class, by training images")
-    if len(found) > figures.SERIES:
+    text = picture(figures.recall(recalls, of), "recall of every class, by training images")
+    if len(recalls) > figures.SERIES:
         text += sentence(f"The figure shows the first {figures.SERIES}; all are in the table.", kind="note")
     if len(mains) > 1:
         first, second, *_ = mains.items()
         text += sentence(f"{second[0]} against {first[0]}:")
         text += picture(figures.difference(first, second), "difference of the recalls of every class")
-    return text + folded("The same as a table", classes_table(of, found))
+    return text + folded("The same as a table", classes_table(of, recalls))
 
 
 def groups(mains: Mapping[str, EvaluationResult]) -> str:
     """Return the recalls of the shot groups."""
     if why := clash(mains):
         return sentence(why, kind="missing")
-    found = {name: one.metrics["recall"] for name, one in mains.items()}
-    return picture(figures.groups(found, next(iter(mains.values()))), "mean recall of the shot groups")
+    recalls = {name: one.metrics["recall"] for name, one in mains.items()}
+    return picture(figures.groups(recalls, next(iter(mains.values()))), "mean recall of the shot groups")
 
 
 def configs(named: Mapping[str, RunFolder]) -> str:

@@ -9,10 +9,9 @@ from contextlib import suppress
 from ltr.counts import by_count, per_class
 from ltr.errors import InputError
 from ltr.html import Section, breakable, command, escape, folded, photograph, picture, sentence, table
-from ltr.measures import MEASURES
+from ltr.measures import MEASURES, NOTE, measure_of, percent, written
 from ltr.report import figures
 from ltr.report.figures import OLD, answered, recalls, rows_of, titled
-from ltr.report.measures import NOTE, percent, title, written
 from ltr.run import description, lookup
 from ltr.run.evaluation import EvaluationResult
 from ltr.run.folder import CONFIG, CURVES, RunFolder
@@ -22,9 +21,9 @@ MISTAKEN = 3  # classes that a worst one is most often taken for
 
 def sections(run: RunFolder) -> list[Section]:
     """Return the page of a run, section by section: figures first, settings last."""
-    found = [Section(run.name, head(run) + measures(run)), Section("Training", curves(run))]
+    parts = [Section(run.name, head(run) + measures(run)), Section("Training", curves(run))]
     if (main := run.main) is not None:
-        found += [
+        parts += [
             Section("Recall of every class", recall(run, main)),
             Section("Shot groups", groups(run, main)),
             Section("Confusion", confusion(run, main)),
@@ -33,7 +32,7 @@ def sections(run: RunFolder) -> list[Section]:
             Section("Features", features(run, main)),
             Section("The worst classes", examples(run, main)),
         ]
-    return [*found, Section("Settings", settings(run)), Section("Config", config(run))]
+    return [*parts, Section("Settings", settings(run)), Section("Config", config(run))]
 
 
 def head(run: RunFolder) -> str:
@@ -127,7 +126,7 @@ def figures_table(evaluations: Mapping[str, EvaluationResult]) -> str:
     keys = [*(key for key in MEASURES if key in present), *others]
     rows = [[name, *(written(key, one.scalars.get(key)) for key in keys)] for name, one in evaluations.items()]
     adjusted = [sentence(f"{name}: {one.adjustments}.") for name, one in evaluations.items() if one.adjustments]
-    return table(["", *map(title, keys)], rows) + "".join(adjusted) + sentence(NOTE, kind="note")
+    return table(["", *(measure_of(key).title for key in keys)], rows) + "".join(adjusted) + sentence(NOTE, kind="note")
 
 
 def curves(run: RunFolder) -> str:
@@ -142,28 +141,28 @@ def curves(run: RunFolder) -> str:
 
 def recall(run: RunFolder, main: EvaluationResult) -> str:
     """Return the recall of every class, against the old head where there was one."""
-    found = recalls(run.evaluations)
-    text = picture(figures.recall(found, main), "recall of every class, by training images")
-    if len(found) > figures.SERIES:
+    by_name = recalls(run.evaluations)
+    text = picture(figures.recall(by_name, main), "recall of every class, by training images")
+    if len(by_name) > figures.SERIES:
         text += sentence(f"The figure shows the first {figures.SERIES}; all are in the table.", kind="note")
     if (figure := figures.change(main)) is not None:
         note = "What the tuning changed: the new head against the one it replaced, on the same features."
         text += sentence(note) + picture(figure, "difference of the recalls of every class")
     elif "Tuning" in str(run.config.get("model", {}).get("class_path")):
         text += missing("The recalls of the head that the tuning replaced are not known here", run, main)
-    return text + folded("The same as a table", classes_table(main, found))
+    return text + folded("The same as a table", classes_table(main, by_name))
 
 
-def classes_table(of: EvaluationResult, found: figures.Recalls) -> str:
+def classes_table(of: EvaluationResult, by_name: figures.Recalls) -> str:
     """Return the recall of every class as a table, from the most to the fewest training images."""
     tested = per_class(of.predictions["labels"], len(of.counts)).tolist() if of.predictions else None
     rows = [
         [of.classes[label], f"{of.counts[label]:,}"]
         + ([f"{tested[label]:,}"] if tested else [])
-        + [percent(recalls[label]) for recalls in found.values()]
+        + [percent(recalls[label]) for recalls in by_name.values()]
         for label in by_count(of.counts)
     ]
-    head = ["class", "training images", *(["test images"] if tested else []), *(f"{name} (%)" for name in found)]
+    head = ["class", "training images", *(["test images"] if tested else []), *(f"{name} (%)" for name in by_name)]
     return table(head, rows)
 
 
@@ -222,18 +221,18 @@ def features(run: RunFolder, main: EvaluationResult) -> str:
 
 def examples(run: RunFolder, main: EvaluationResult) -> str:
     """Return the worst classes with some of their images."""
-    if (found := worst(main)) is None:
+    if (images := worst(main)) is None:
         return missing("Images of the worst classes are not here", run, main)
     note = f"The lowest recalls of `{main.name}`; images are drawn by chance, up to four wrong and two right ones."
-    return sentence(note, kind="note") + found
+    return sentence(note, kind="note") + images
 
 
 def worst(evaluation: EvaluationResult) -> str | None:
     """Return the worst classes with some of their images, as HTML; None if the test kept no images."""
-    found = answered(evaluation)
-    if found is None or "examples" not in evaluation.predictions:
+    answers = answered(evaluation)
+    if answers is None or "examples" not in evaluation.predictions:
         return None
-    labels, predictions, confidences = found
+    labels, predictions, confidences = answers
     images, rows = evaluation.predictions["examples"].permute(0, 2, 3, 1).numpy(), rows_of(evaluation, "exampled")
     parts = []
     for label in dict.fromkeys(labels[rows].tolist()):
@@ -250,10 +249,12 @@ def worst(evaluation: EvaluationResult) -> str | None:
         each = {other: int((mistakes == other).sum()) for other in set(mistakes.tolist())}
         most = sorted(each.items(), key=lambda item: (-item[1], item[0]))[:MISTAKEN]
         images_of = int((labels == label).sum())
-        said = ", ".join(f"{evaluation.classes[other]} ({percent(count / images_of)}\u00a0%)" for other, count in most)
+        mistaken = ", ".join(
+            f"{evaluation.classes[other]} ({percent(count / images_of)}\u00a0%)" for other, count in most
+        )
         recall = f"{percent(evaluation.metrics['recall'][label])}\u00a0%"
         about = f"{evaluation.counts[label]:,} training images, recall {recall} of {images_of:,} test images"
-        about += f"; most often taken for {said}." if said else "."
+        about += f"; most often taken for {mistaken}." if mistaken else "."
         parts.append(f'<h3>{escape(name)}</h3>\n{sentence(about)}\n<div class="photographs">{"".join(figures)}</div>')
     return "\n".join(parts)
 

@@ -253,9 +253,9 @@ class RunFolder:
         """The files that `ltr` wrote: of the run, then of its evaluations. Files of others are not among them."""
         inner = [path for path in sorted(self.path.glob("*/")) if not path.is_symlink()]
         evaluations = [path for path in inner if any((path / name).is_file() for name in RESULTS)]
-        own = [self.path / name for name in RUN_FILES]
-        own += [path / name for path in evaluations for name in EVALUATION_FILES]
-        return [path for path in own if path.is_file()]
+        written = [self.path / name for name in RUN_FILES]
+        written += [path / name for path in evaluations for name in EVALUATION_FILES]
+        return [path for path in written if path.is_file()]
 
     @property
     def size(self) -> int:

@@ -104,25 +104,25 @@ def _header(path: Path, text: str) -> tuple[str, dict[str, str]]:
         raise InputError(f"{path} begins with no sentence on what it is: write one, `# ... .`, in its first line.")
     header = {}
     for line in lines[1:]:
-        key, _, said = line.partition(": ")
-        if key not in KEYS or not said:
+        key, _, content = line.partition(": ")
+        if key not in KEYS or not content:
             raise InputError(f"{path}: a header has {', '.join(KEYS)}, and no line `{line[:40]}`.")
-        header[key] = said
+        header[key] = content
     return lines[0].removesuffix("."), header
 
 
 def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a config says, axis by axis, and the figures that name a budget."""
     model, data, trainer = (content.get(part) or {} for part in ("model", "data", "trainer"))
-    said = {**model.get("init_args", {}), **data.get("init_args", {}), **trainer}
+    settings = {**model.get("init_args", {}), **data.get("init_args", {}), **trainer}
     method = description.class_name(model) or "Method"
-    return {"method": method, **{key: said[key] for key in (*AXES, "batch_size", "max_epochs") if key in said}}
+    return {"method": method, **{key: settings[key] for key in (*AXES, "batch_size", "max_epochs") if key in settings}}
 
 
-def _changes(said: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, str]:
+def _changes(settings: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, str]:
     """Describe what differs from the usual."""
-    changes = {} if said["method"] == "Method" else {"method": said["method"]}
-    for key, value in said.items():
+    changes = {} if settings["method"] == "Method" else {"method": settings["method"]}
+    for key, value in settings.items():
         if key == "method" or value == usual.get(key):
             continue
         if key in ("batch_size", "max_epochs"):
@@ -135,7 +135,7 @@ def _changes(said: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, str
 def _words(value: Any, usual: Any) -> str:
     """Describe a setting: of a part all that the recipe says, but for the file that it starts from."""
     if isinstance(value, dict) and "init_args" in value:
-        value = {**value, "init_args": {key: said for key, said in value["init_args"].items() if key != "checkpoint"}}
+        value = {**value, "init_args": {key: inner for key, inner in value["init_args"].items() if key != "checkpoint"}}
     return description.part(value, usual, switched_off=True) or str(value)
 
 

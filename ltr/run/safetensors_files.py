@@ -81,8 +81,8 @@ def read(path: Path) -> dict[str, Any]:
     if rest is not None:
         for name, tensor in tensors.items():
             *way, last = name.split("/") if "/" in name else (STATE, name)
-            place = content
+            inner = content
             for step in way:
-                place = place.setdefault(step, {})
-            place[last] = tensor
+                inner = inner.setdefault(step, {})
+            inner[last] = tensor
     return content

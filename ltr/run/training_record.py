@@ -41,5 +41,5 @@ class TrainingRecord(NamedTuple):
 
     def overlap(self, images: Tensor) -> int | None:
         """Count how many of some images (M,) are in the record; None if none is, but the record is incomplete."""
-        found = int(torch.isin(images, self.images).sum())
-        return found if found or self.complete else None
+        shared = int(torch.isin(images, self.images).sum())
+        return shared if shared or self.complete else None

@@ -72,13 +72,13 @@ def gallery(*, runs: str = "checkpoints", output: str | None = None, results: st
         results: write the tables of the studies to this file.
     """
     folders = (COMMITTED, Path(runs))
-    found = write([path for folder in folders for path in sorted(folder.glob(f"**/{METRICS}"))])
-    for path, text in ((output, found.recipes), (results, found.studies)):
+    pages = write([path for folder in folders for path in sorted(folder.glob(f"**/{METRICS}"))])
+    for path, text in ((output, pages.recipes), (results, pages.studies)):
         if path:
             files.write_text(Path(path), text)
             print(path)
     if not (output or results):
-        print(found.recipes, found.studies, sep="\n", end="")
+        print(pages.recipes, pages.studies, sep="\n", end="")
 
 
 def write(results: Iterable[Path]) -> Gallery:
@@ -154,9 +154,9 @@ def _row(recipe: Recipe, cells: Sequence[tuple[str, Cell]]) -> tuple[str, ...]:
 
 def _belongs(recipe: Recipe, cell: Cell) -> bool:
     """Return whether a row was made with an unchanged recipe, budget and starting checkpoints aside."""
-    if not cell.found:
+    if not cell.results:
         return False
-    measures = next(iter(cell.found.values()))
+    measures = next(iter(cell.results.values()))
     arguments, data = measures.get("arguments"), measures["data"]
     if arguments is None or (data["name"], data["imbalance"], data["official"]) != ("CIFAR-100-LT", 100, True):
         return False

@@ -137,9 +137,9 @@ def collect(
         for entry in plan.entries:
             keys = [(subset, seed) for subset in plan.subset_seeds for seed in entry.seeds]
             jobs = {key: plan.job(entry, setting, key) for key in keys}
-            found = {key: measures for key, job in jobs.items() if job not in failures and (measures := read(job))}
+            results = {key: measures for key, job in jobs.items() if job not in failures and (measures := read(job))}
             failure = next((failures[job] for job in jobs.values() if job in failures), None)
-            cells.append(Cell(entry, found, len(jobs), failure))
+            cells.append(Cell(entry, results, len(jobs), failure))
         base = next(cell for cell in cells if cell.entry.name == plan.baseline)
         sections.append(Section(setting, cells, base))
     by_setting = {section.setting: section for section in sections}
@@ -149,7 +149,7 @@ def collect(
         else section
         for section in sections
     ]
-    return [section for section in sections if any(cell.found or cell.failure for cell in section.cells)]
+    return [section for section in sections if any(cell.results or cell.failure for cell in section.cells)]
 
 
 def _upper(balanced: Section) -> dict[str, float]:

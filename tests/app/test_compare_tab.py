@@ -12,8 +12,9 @@ import yaml
 
 from ltr import files
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.compare import OWN, runs_of, shown, started, stopped, tuning_of, watched
+from ltr.app.compare import OWN, runs_of, started, stopped, tuning_of, watched
 from ltr.app.job import JOBS, LOG, PLAN, STATE, Job, beside
+from ltr.app.results import shown
 from ltr.app.tuning_form import offered, tunings
 from ltr.errors import InputError
 from ltr.run.folder import BEFORE

@@ -18,8 +18,7 @@ from ltr.app.heads import REACH, heads_of, temperature
 from ltr.app.job import commands
 from ltr.app.tuning import TuningForm
 from ltr.errors import InputError
-from ltr.measures import shown
-from ltr.report.measures import title, written
+from ltr.measures import measure_of, shown, written
 from ltr.studies.plan import Plan
 
 SMALL = (
@@ -71,7 +70,7 @@ def test_the_table_has_the_numbers_of_the_tests(paths: AllowedPaths, found: Comp
     for row, home in homes.items():
         measured = metrics(paths, home)
         assert rows[row] == {
-            title(key): written(key, measured[key]) for key in (measure.key for measure in shown("main"))
+            measure_of(key).title: written(key, measured[key]) for key in (measure.key for measure in shown("main"))
         }
     assert rows["before: old head"] != rows["after: GML"]
 

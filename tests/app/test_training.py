@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.field import Field
 from ltr.app.job import Job
 from ltr.app.job import commands as commands_of
-from ltr.app.options import Field, resolved
+from ltr.app.options import resolved
 from ltr.app.train import methods
 from ltr.app.training import TrainingForm
 from ltr.app.watch import resume
