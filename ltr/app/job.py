@@ -112,13 +112,13 @@ class Job:
         Raises:
             InputError: if another process is working on it.
         """
-        from ltr.cli.messages import messages
-        from ltr.cli.perform import perform
-        from ltr.studies.study import study
-
         with self.lock.hold():
             state: dict[str, Any] = {"pid": os.getpid(), "code": None, "epochs": self.progress.epoch}
             files.write_json(self.folder / STATE, state)
+            from ltr.cli.messages import messages  # torch, which whoever started this must not wait for
+            from ltr.cli.perform import perform
+            from ltr.studies.study import study
+
             state["code"] = 1
             try:
                 with messages():
