@@ -17,7 +17,7 @@ VERBS = {
     "fit": "train a method, or tune the classifier of a trained network",
     "validate": "measure a run on the splits that its training followed",
     "test": "measure a run on the test split; write metrics, predictions and figures",
-    "predict": "write the predictions of a run",
+    "predict": "write the predictions of a run, for its test split or for new images",
     "report": "write a page about a finished run, or several compared",
     "export": "write a network as ONNX, a torch program, safetensors or a small checkpoint, and compare it",
     "push": "write a network and its model card for the Hugging Face Hub, and upload them",
@@ -26,6 +26,7 @@ VERBS = {
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
     "gallery": "print all recipes with the reported and the measured results",
 }
+AGAIN = dict.fromkeys(("study", "tune-grid"), "the same command goes on, what is finished is kept")
 HELP = f"""\
 usage: ltr VERB [options]
 
@@ -55,7 +56,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: the arguments; those of the process where none are given.
 
     Raises:
-        SystemExit: with status 2 where the input cannot be used, after one sentence on what is wrong.
+        SystemExit: after one sentence, with status 2 for bad input, 130 after Ctrl+C and 143 after SIGTERM.
     """
     verb, *arguments = list(sys.argv[1:] if args is None else args) or ["--help"]
     if verb in ("-h", "--help"):
@@ -63,7 +64,7 @@ def main(args: Sequence[str] | None = None) -> None:
     elif verb == "--version":
         print(__version__)
     else:
-        with messages():
+        with messages(AGAIN.get(verb, "")):
             run(verb, arguments)
 
 
@@ -75,18 +76,18 @@ def run(verb: str, arguments: list[str]) -> None:
     """
     match verb:
         case "fit" | "validate" | "test" | "predict":
-            from ltr.cli.perform import perform
+            from ltr.cli.command import perform
 
             perform(verb, arguments)
         case "study":
             from ltr.cli.call import call
-            from ltr.cli.perform import perform
+            from ltr.cli.command import perform
             from ltr.studies.study import study
 
             call(study, arguments, perform=perform, command=shlex.join(["ltr", "study", *arguments]))
         case "tune-grid":
             from ltr.cli.call import call
-            from ltr.cli.perform import perform
+            from ltr.cli.command import perform
             from ltr.studies.grid import tune_grid
 
             call(tune_grid, arguments, perform=perform, command=shlex.join(["ltr", "tune-grid", *arguments]))
@@ -106,31 +107,31 @@ def run(verb: str, arguments: list[str]) -> None:
 
             call(app, arguments)
         case "profile":
-            from ltr.cli.dataset import call_with_data, named, repeated
+            from ltr.cli.call import call, data_words, path_as_data
             from ltr.profile import profile
 
-            words = named(arguments)
-            call_with_data(profile, words, words=repeated(words))
+            words = path_as_data(arguments)
+            call(profile, words, words=data_words(words))
         case "convert":
-            from ltr.cli.dataset import call_with_data
+            from ltr.cli.call import call
             from ltr.data.convert import convert
 
-            call_with_data(convert, arguments)
+            call(convert, arguments)
         case "synthesise":
-            from ltr.cli.dataset import call_with_data
+            from ltr.cli.call import call
             from ltr.synthesis import synthesise
 
-            call_with_data(synthesise, arguments)
+            call(synthesise, arguments)
         case "export":
-            from ltr.cli.trained import call_with_run
+            from ltr.cli.call import call
             from ltr.export import export
 
-            call_with_run(export, arguments)
+            call(export, arguments, exact=True)
         case "push":
-            from ltr.cli.trained import call_with_run
+            from ltr.cli.call import call
             from ltr.export import push
 
-            call_with_run(push, arguments)
+            call(push, arguments, exact=True)
         case _:
             raise InputError(f"there is no verb {verb}{did_you_mean(verb, VERBS)}")
 

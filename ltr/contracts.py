@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -146,7 +146,10 @@ class Preprocessing:
     def read(cls, content: Mapping[str, Any]) -> Preprocessing | None:
         """Return the preprocessing in a checkpoint, None if there is none."""
         kept = content.get("preprocessing")
-        return kept and cls(**kept)
+        try:
+            return kept and cls(**kept)
+        except TypeError as error:
+            raise InputError("the preprocessing in the checkpoint is damaged: train the network again.") from error
 
     def __post_init__(self) -> None:
         """Turn sequences into tuples, which can be compared and hashed; refuse values that mean nothing."""
@@ -222,6 +225,7 @@ class Backbone(nn.Module):
         freeze: which weights of the file are not trained.
         shift_bn: whether the statistics of batch norm are updated although the weights are frozen.
         experts: number of networks whose features are concatenated, each of size dim / experts.
+        classes: the names of the classes of the network in its file, if they are known.
         training_record: the images that its weights were trained on: none for a new network, those of the file after
             `load`.
 
@@ -235,6 +239,7 @@ class Backbone(nn.Module):
     freeze: Literal["features", "all", "none"] = "none"
     shift_bn: bool = False
     training_record: TrainingRecord = TrainingRecord(complete=True)
+    classes: Sequence[str] = ()
 
     def load(self) -> dict[str, Tensor]:
         """Read the weights to start from, if any; return those of the classifier in the same file."""
@@ -294,8 +299,9 @@ class EpochAware:
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start epoch `epoch` (from 0) of `epochs`."""
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if `epochs` epochs are too few for a milestone of this part."""
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for, a sentence each."""
+        return []
 
 
 class Loss(EpochAware, nn.Module, ABC):
@@ -391,9 +397,11 @@ class Transform(nn.Module, ABC):
 
     Attributes:
         views: number V of versions of every image.
+        mirrors: whether some images are flipped horizontally.
     """
 
     views: int = 1
+    mirrors: bool = False
 
     @property
     def title(self) -> str:

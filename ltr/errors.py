@@ -1,12 +1,32 @@
-"""The exception for bad input: one sentence on what is wrong and what to do."""
+"""The exceptions that end a command with one sentence: bad input, and a signal."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from signal import SIGINT, Signals
 
 FEW = 12  # names that an error sentence lists
+
+
+class Stopped(KeyboardInterrupt):
+    """The user or the machine ended the command with a signal.
+
+    Handlers of `Exception` and of `SystemExit` do not catch it, so a study does not take it for a failed run.
+
+    Args:
+        signal: its number.
+        advice: how to go on.
+    """
+
+    def __init__(self, signal: int, advice: str = "") -> None:
+        super().__init__(signal, advice)
+        self.signal, self.advice = signal, advice
+
+    def __str__(self) -> str:
+        name = "Ctrl+C" if self.signal == SIGINT else Signals(self.signal).name
+        return f"stopped by {name}{'; ' * bool(self.advice)}{self.advice}."
 
 
 class InputError(Exception):

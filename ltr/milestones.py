@@ -8,26 +8,31 @@ from ltr.errors import InputError
 def passed(start: float, epoch: int, epochs: int) -> bool:
     """Return whether epoch `epoch` (from 0) of `epochs` is at or after the fraction `start` of training.
 
+    In a run that is too short for it, the milestone is the last epoch. A single epoch has no milestone.
+
     >>> passed(0.8, 159, 200), passed(0.8, 160, 200)
     (False, True)
+    >>> [passed(0.9, epoch, 3) for epoch in range(3)], passed(0.9, 0, 1)
+    ([False, False, True], False)
     """
-    return epoch >= round(start * epochs, 6)
+    return epoch >= min(round(start * epochs, 6), max(epochs - 1, 1))
 
 
-def check(start: float, epochs: int, what: str) -> None:
-    """Check that a milestone divides training into two parts.
+def notes(start: float, epochs: int, what: str) -> list[str]:
+    """Return a sentence on a milestone for which a run is too short, else nothing.
 
     Args:
         start: the milestone as a fraction of training.
         epochs: the length of training.
-        what: the name of the milestone in the error.
+        what: the name of the milestone.
 
     Raises:
-        InputError: if the milestone is in the first epoch or after the last.
+        InputError: if the milestone is not between the beginning and the end of any run.
     """
-    if passed(start, 0, epochs):
-        raise InputError(f"{what} at {start:g} of the run leaves no first part: give a fraction above 0.")
-    if not passed(start, epochs - 1, epochs):
-        raise InputError(
-            f"{what} at {start:g} of the run never fires in {epochs} epochs: train longer, or give a lower fraction."
-        )
+    if not 0 < start < 1:
+        raise InputError(f"{what} must be a fraction of the run between 0 and 1, such as 0.8; it cannot be {start:g}.")
+    if round(start * epochs, 6) <= epochs - 1:
+        return []
+    if epochs == 1:
+        return [f"{what} at {start:g} of the run does not take place in a single epoch."]
+    return [f"{what} at {start:g} of the run takes place in the last of {epochs} epochs."]

@@ -1,19 +1,17 @@
-"""Runs from Python, in the words of the command line: what it trains, tests and predicts with, as live objects."""
+"""Train, test and use runs from Python with the arguments of the command line."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from ltr.apart import apart
-from ltr.cli import trained
+from ltr.cli.call import load as load_predictor
 from ltr.cli.command import Command
 from ltr.contracts import Output
 from ltr.data import LongTailed
@@ -21,70 +19,75 @@ from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.metrics import Report
 from ltr.predictor import Predictor
+from ltr.predictor.images import Given, Unreadable
+from ltr.process_state import isolated
 from ltr.run import lookup
 from ltr.run.folder import RunFolder
+from ltr.run.predictions import Predictions
 
-Part = str | PathLike[str] | Mapping[str, object]
+Argument = str | PathLike[str] | Mapping[str, object]
 
 
 def build(
-    *parts: Part, name: str | None = None, runs: str | PathLike[str] | None = None, overwrite: bool = False
+    *arguments: Argument, name: str | None = None, runs: str | PathLike[str] | None = None, overwrite: bool = False
 ) -> Run:
-    """Build what `ltr fit` trains when it is given the same words.
+    """Build what `ltr fit` trains with the same arguments.
 
     Args:
-        *parts: configs by name or path (`"ce.yaml"`), and mappings of options to values, which are written as on the
-            command line and have its order: the class of a part comes before its options, as in
+        *arguments: configs by name or path (`"ce.yaml"`), and mappings of options to values. Values and order are those
+            of the command line: the class of a part comes before its options, as in
             `{"model.loss": "LDAM", "model.loss.margin": 0.3, "trainer.max_epochs": 30}`.
-        name: of the run; else that of its config.
-        runs: folder in which the runs are kept; else `checkpoints`.
-        overwrite: whether a run of the same name is replaced, once the first epoch of this one is over.
+        name: the name of the run; by default that of its config.
+        runs: the folder in which the runs are kept; by default `checkpoints`.
+        overwrite: whether to replace a run of the same name, once the first epoch of this one is over.
 
     Returns:
         The run, not yet trained, with its images read.
 
     Raises:
-        InputError: where the command line would say the same.
+        InputError: for what the command line refuses, with the same sentence.
     """
-    said = {"name": name, "runs": runs}
-    last = {option: value for option, value in said.items() if value is not None}
-    with apart():
-        command = Command("fit", [*words(*parts, last), *(["--overwrite"] if overwrite else [])], tell=False)
+    options = {"name": name, "runs": runs}
+    given = {option: value for option, value in options.items() if value is not None}
+    with isolated():
+        command = Command("fit", [*words(*arguments, given), *(["--overwrite"] if overwrite else [])], tell=False)
         command.datamodule.trainer = command.trainer  # which knows the device
         command.datamodule.prepare_data()
         command.datamodule.setup()
-    return Run(command, RunFolder(command.folder).checkpoint)
+    return Run(command, RunFolder(command.folder))
 
 
-def load(run: str | PathLike[str], *parts: Part) -> Run:
-    """Load a trained run: its network and its adjustments; its images are read when `data` is first used.
+def load(run: str | PathLike[str], *arguments: Argument) -> Run:
+    """Load a trained run: its network and its adjustments. Its images are read when `data` is first used.
 
     Args:
         run: its name, its folder or its checkpoint.
-        *parts: what `ltr predict` may be told besides, as in `build`: `"ensemble.yaml"`, `{"data.root": "elsewhere"}`.
+        *arguments: further arguments of `ltr predict`, as in `build`: `"ensemble.yaml"`, `{"data.root": "elsewhere"}`.
 
     Raises:
-        InputError: where the command line would say the same.
+        InputError: for what the command line refuses, with the same sentence.
     """
-    said = list(words(*parts))
-    return Run(trained.load(str(run), said), lookup.checkpoint(str(run)), said)
+    changes = list(words(*arguments))
+    return Run(load_predictor(str(run), changes), RunFolder(lookup.checkpoint(str(run)).parent), changes)
 
 
 class Run:
-    """A run, as `build` and `load` make it.
+    """A run, as `build` and `load` return it.
 
     Attributes:
-        checkpoint: where its weights are once it is trained.
-        folder: where it is kept, as the command line keeps it.
-        model: its network, head and loss, after `load` in evaluation mode.
-        trainer: what trains it, or asked it.
+        folder: the path of its folder, as the command line has it.
+        checkpoint: the path of its weights, which are there once it is trained.
+        model: its network, head and loss; in evaluation mode after `load`.
+        trainer: the trainer of `fit`; after `load` one that only knows the device and the precision.
     """
 
-    def __init__(self, source: Command | Predictor, checkpoint: Path, said: Sequence[str] = ()) -> None:
-        self.checkpoint, self.folder = checkpoint, checkpoint.parent
+    def __init__(self, source: Command | Predictor, run: RunFolder, changes: Sequence[str] = ()) -> None:
+        self._source, self._run, self._changes = source, run, changes
+        self.folder, self.checkpoint = run.path, run.checkpoint
+        if isinstance(source, Predictor) and source.path is not None:
+            self.checkpoint = source.path
         self.model: Method = source.model if isinstance(source, Command) else source.method
         self.trainer: Trainer = source.trainer
-        self._source, self._said = source, said
         self._modes = [(module, module.training) for module in self.model.modules()]
 
     @cached_property
@@ -95,97 +98,108 @@ class Run:
             InputError: if they are missing.
         """
         if isinstance(self._source, Predictor):
-            with apart():
+            with isolated():
                 return self._source.read_data()
         data: LongTailed = self._source.datamodule
         return data
 
     def fit(self) -> Run:
-        """Train, and return the run; its folder is then that of `ltr fit`.
+        """Train as `ltr fit` does, and return the run.
 
         Raises:
-            InputError: where it has been trained, or something is wrong that shows in training only.
+            InputError: if it is trained already, or for bad input that shows in training only.
         """
         if isinstance(self._source, Predictor) or self.trainer.state.fn is not None:
             raise InputError(f"the run {self.folder} is trained already: build it again to train it again.")
         for module, mode in self._modes:  # predictions may have changed them
             module.training = mode
         try:
-            with apart():
+            with isolated():
                 self._source.start()
-        except SystemExit as end:  # how Lightning leaves when it is interrupted, which would end more than a cell
+        except SystemExit as end:  # Lightning's reaction to an interrupt, which would end a notebook and not the cell
             raise KeyboardInterrupt from end
         return self
 
-    def test(self, *parts: Part, evaluation: str | None = None) -> Report:
-        """Measure the trained run on its test split, with all that `ltr test` writes.
+    def test(self, *arguments: Argument, evaluation: str | None = None) -> Report:
+        """Test the trained run as `ltr test` does, and write the same files.
 
         Args:
-            *parts: what else the command line would be told, as in `build`: `"logit_adjustment.yaml"`.
-            evaluation: the folder in that of the run; else `test`.
+            *arguments: further arguments, as in `build`: `"logit_adjustment.yaml"`.
+            evaluation: the folder of the test, in that of the run; by default `test`.
 
         Raises:
-            InputError: where the run is not trained, or the command line would say the same.
+            InputError: if the run is not trained, or for what the command line refuses.
         """
-        last = {} if evaluation is None else {"evaluation": evaluation}
-        with apart():
-            command = Command("test", [f"--ckpt_path={self.checkpoint}", *self._said, *words(*parts, last)], tell=False)
+        given = {} if evaluation is None else {"evaluation": evaluation}
+        changes = [*self._changes, *words(*arguments, given)]
+        with isolated():
+            command = Command("test", [f"--ckpt_path={self.checkpoint}", *changes], tell=False)
             command.start()
         report: Report = command.model.reports["test"]
         return report
 
-    def predict(self, images: Tensor) -> Output:
-        """Answer images as `ltr predict` answers those of the test split: normalised, adjusted, in its precision.
+    def predict(self, images: Given | Iterable[Given], *, unreadable: Unreadable = "refuse") -> Predictions:
+        """Classify images as `ltr predict` does.
 
         Args:
-            images: (B, 3, H, W) uint8, of the size of those in `data.splits`.
+            images: as for `Predictor.predict`: paths, PIL images or uint8 tensors; one or several.
+            unreadable: `refuse` images that cannot be read, or `skip` them.
 
         Returns:
-            What the trained network says; `probabilities` are (B, C).
+            The predictions: `top(5)` are the most probable classes of each image, `probabilities` (N, C) all.
 
         Raises:
-            InputError: where the run is not trained.
+            InputError: if the run is not trained, or an image cannot be read.
         """
-        return self.predictor.predict(images)
+        return self.predictor.predict(images, unreadable=unreadable)
+
+    def output(self, images: Tensor) -> Output:
+        """Return the adjusted logits and the features for a batch of images (B, 3, size, size) uint8.
+
+        Raises:
+            InputError: if the run is not trained, or for other tensors.
+        """
+        return self.predictor.output(images)
 
     @cached_property
     def predictor(self) -> Predictor:
-        """The trained network: what was loaded, else what is in the checkpoint.
+        """The trained network, as it was loaded or as it is in the checkpoint.
 
         Raises:
-            InputError: where the run is not trained.
+            InputError: if the run is not trained.
         """
-        return self._source if isinstance(self._source, Predictor) else trained.load(str(self.checkpoint), self._said)
+        if isinstance(self._source, Predictor):
+            return self._source
+        return load_predictor(str(self.checkpoint), self._changes)
 
     @property
     def curves(self) -> dict[str, list[float]]:
-        """What was measured in every epoch, by `split/measure`, from `metrics.csv`; NaN where it was not measured."""
-        rows = RunFolder(self.folder).rows
+        """The measures of every epoch by `split/measure`, from `metrics.csv`; NaN if one was not measured."""
+        rows = self._run.rows
         return {key: [float(row[key] or math.nan) for row in rows] for key in rows[0]}
 
 
-def words(*parts: Part) -> Iterator[str]:
-    """Yield the words of the command line for configs and mappings of options to values.
+def words(*arguments: Argument) -> Iterator[str]:
+    """Yield configs and mappings of options to values as words of the command line.
 
     Raises:
-        InputError: for a value that no word stands for.
+        InputError: for a value that the command line cannot express.
     """
-    for part in parts:
-        if not isinstance(part, Mapping):
-            yield from ("--config", str(part))
-            continue
-        for option, value in part.items():
-            yield f"--{option}={word(option, value)}"
+    for argument in arguments:
+        if isinstance(argument, Mapping):
+            yield from (f"--{option}={word(option, value)}" for option, value in argument.items())
+        else:
+            yield from ("--config", str(argument))
 
 
 def word(option: str, value: object) -> str:
-    """Return a value as the command line takes it."""
+    """Return a value as a word of the command line."""
     if isinstance(value, str | PathLike):
         return str(value)
     try:
         return json.dumps(value)
     except TypeError as error:
         raise InputError(
-            f"{option} is given an object of Python; say it as the command line does, the name of a class and then "
-            f'its options: {{"{option}": "Name", "{option}.option": 1}}.'
+            f"{option} is given a Python object: give the name of its class and then its options, as on the command "
+            f'line: {{"{option}": "Name", "{option}.option": 1}}.'
         ) from error

@@ -12,9 +12,20 @@ from ltr.errors import InputError
 __all__ = ["Cosine", "Exponential", "Steps"]
 
 
+def fitting_warmup(warmup: int, epochs: int) -> int:
+    """Return the epochs of a warm-up; in a run that is not longer than the warm-up, less than half of the run."""
+    return warmup if warmup < epochs else (epochs - 1) // 2
+
+
 def warmup_factor(epoch: int, warmup: int) -> float:
     """Return (epoch + 1) / warmup: 1/warmup in the first epoch (from 0) and 1 in the last one of the warm-up."""
     return (epoch + 1) / warmup
+
+
+def warmup_notes(warmup: int, epochs: int) -> list[str]:
+    """Return a sentence on a warm-up that is shortened, else nothing."""
+    fitting = fitting_warmup(warmup, epochs)
+    return [f"the warm-up of {warmup} epochs takes {fitting} of {epochs}."] if fitting < warmup else []
 
 
 class Cosine(Schedule):
@@ -33,14 +44,14 @@ class Cosine(Schedule):
 
     def __call__(self, epoch: int, epochs: int) -> float:
         """Return the factor for epoch `epoch` (from 0) of `epochs`."""
-        if epoch < self.warmup:
-            return warmup_factor(epoch, self.warmup)
-        return 0.5 * (1 + math.cos(math.pi * (epoch - self.warmup) / max(epochs - self.warmup, 1)))
+        warmup = fitting_warmup(self.warmup, epochs)
+        if epoch < warmup:
+            return warmup_factor(epoch, warmup)
+        return 0.5 * (1 + math.cos(math.pi * (epoch - warmup) / max(epochs - warmup, 1)))
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if training ends within the warm-up."""
-        if self.warmup and epochs <= self.warmup:
-            raise InputError(f"a warm-up of {self.warmup} epochs does not end within a run of {epochs}: train longer.")
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for."""
+        return warmup_notes(self.warmup, epochs)
 
 
 class Exponential(Schedule):
@@ -85,17 +96,12 @@ class Steps(Schedule):
 
     def __call__(self, epoch: int, epochs: int) -> float:
         """Return the factor for epoch `epoch` (from 0) of `epochs`."""
-        if epoch < self.warmup:
-            return warmup_factor(epoch, self.warmup)
+        warmup = fitting_warmup(self.warmup, epochs)
+        if epoch < warmup:
+            return warmup_factor(epoch, warmup)
         return float(self.gamma ** sum(milestones.passed(at, epoch, epochs) for at in self.milestones))
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if `epochs` epochs are too few for the warm-up or for a milestone."""
-        last = epochs - 1
-        silent = [at for at in self.milestones if not milestones.passed(at, last, epochs)]
-        if silent or last < self.warmup:
-            what = f"the milestone at {silent[0]:g} of the run" if silent else f"the end of the warm-up ({self.warmup})"
-            raise InputError(
-                f"{epochs} epochs are too short for the Steps schedule: {what} is never reached. Train longer, or pass "
-                "`--model.schedule Cosine`."
-            )
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for."""
+        drops = [note for at in self.milestones for note in milestones.notes(at, epochs, "the drop of the rate")]
+        return [*warmup_notes(self.warmup, epochs), *drops]

@@ -38,21 +38,6 @@ def reseed(seed: int, epoch: int) -> None:
     torch.manual_seed(value)
 
 
-@contextmanager
-def borrowed() -> Iterator[None]:
-    """Put back the seed of the process and its global generators at the end, whatever is set and drawn in between."""
-    said = {name: os.environ.get(name) for name in ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")}
-    generators = Generators.now()
-    try:
-        yield
-    finally:
-        generators.put()
-        for name, value in said.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
 class Stream:
     """The global generators of one of several runs that take turns in a process, independent of the others.
 

@@ -11,15 +11,17 @@ upload could run code. `checked` returns a config that cannot, by two rules:
   and those parts of Lightning that `LIGHTNING` lists. Functions, methods and modules are not in it. `--trust my_pkg`
   adds the classes that are defined in a package; it is imported, and the base of the place counts there too.
 
-The config that a user writes, or names with `--config`, is the user's own and is not checked.
+The config that a user writes, or names with `--config`, is not checked.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import re
 import sys
+import traceback
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -38,8 +40,10 @@ from torch.optim import Optimizer
 from ltr import backbones, callbacks, data, heads, losses, methods, mixes, optimizers, samplers, schedules
 from ltr.data import LongTailed
 from ltr.errors import InputError
+from ltr.library_errors import owner, sentence
 from ltr.methods import Method
 from ltr.run import folder, hub
+from ltr.signatures import options
 
 NETWORK = ("seed_everything", "model", "data", "name")  # what describes a network, its data and its run
 WHOLE = (*NETWORK, "trainer", "runs")
@@ -125,18 +129,45 @@ def value(content: Any, hint: Any, place: str, packages: Collection[str] = ()) -
     return Check(place, tuple(packages)).value(content, hint, place)
 
 
+def imported(path: str) -> Any:
+    """Import what a user names by its dotted path: from the environment, else from the folder one stands in.
+
+    Returns:
+        None if the module has nothing of that name.
+
+    Raises:
+        InputError: if it cannot be imported.
+    """
+    module, _, name = path.rpartition(".")
+    package = module.partition(".")[0]
+    try:
+        if importlib.util.find_spec(package) is None and any(Path(package + end).exists() for end in ("", ".py")):
+            # At the end, so that no file there takes the place of a library. For good, since the parser imports it too.
+            sys.path.append(str(Path.cwd()))
+            importlib.invalidate_caches()
+        return getattr(importlib.import_module(module), name, None)
+    except Exception as error:  # of any kind: it is the user's code that runs
+        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if owner(frame.filename) == ""]
+        where = f" ({lines[-1].filename}, line {lines[-1].lineno})" if lines else ""
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+        advice = ""
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            advice = " Install the package, or go to the folder with it."
+        raise InputError(f"{path} cannot be imported: {kind}{sentence(error)}{where}.{advice}") from error
+
+
 @cache
 def classes() -> Mapping[str, tuple[type[Any], ...]]:
     """Return the classes that a config may name, by their public path, the path of their definition and their name."""
-    found: dict[str, type[Any]] = {}
+    by_path: dict[str, type[Any]] = {}
     for room in ROOMS:
-        found |= {f"{room.__name__}.{name}": vars(room)[name] for name in room.__all__}
+        by_path |= {f"{room.__name__}.{name}": vars(room)[name] for name in room.__all__}
     for module, names in LIGHTNING.items():
-        found |= {f"{module.__name__}.{name}": vars(module)[name] for name in names.split()}
+        by_path |= {f"{module.__name__}.{name}": vars(module)[name] for name in names.split()}
     torchs = {name: vars(torch.optim)[name] for name in torch.optim.__all__}
-    found |= {f"torch.optim.{name}": kind for name, kind in torchs.items() if is_below(kind, Optimizer)}
+    by_path |= {f"torch.optim.{name}": kind for name, kind in torchs.items() if is_below(kind, Optimizer)}
     named: dict[str, tuple[type[Any], ...]] = {}
-    for path, kind in found.items():
+    for path, kind in by_path.items():
         if inspect.isclass(kind) and kind not in OWN:
             for name in {path, f"{kind.__module__}.{kind.__qualname__}", kind.__name__}:
                 named[name] = (*named.get(name, ()), kind)
@@ -207,12 +238,12 @@ class Check:
         if "class_path" not in content:
             raise self.refused(f"its config has no class_path at {place}")
         path, kind = self.named(content["class_path"], bases, place)
-        said: dict[str, Any] = {"class_path": path}
+        part: dict[str, Any] = {"class_path": path}
         kinds = ("init_args", "dict_kwargs")  # jsonargparse takes arguments that have a hint in both
-        said |= {key: self.options(kind, content[key], place) for key in kinds if key in content}
-        if extra := [str(key) for key in content if key not in said]:
+        part |= {key: self.options(kind, content[key], place) for key in kinds if key in content}
+        if extra := [str(key) for key in content if key not in part]:
             raise self.refused(f"its config has {extra[0][:80]} beside the class at {place}")
-        return said
+        return part
 
     def options(self, kind: Callable[..., Any], content: Any, place: str) -> dict[str, Any]:
         """Return the options of a class."""
@@ -229,11 +260,11 @@ class Check:
         known = classes().get(str(name), ())
         if package in self.packages and "." in str(name):
             known = (*known, *self.trusted(str(name)))
-        found = [kind for kind in known if is_below(kind, bases)]
-        if len(found) == 1:
-            path = str(name) if "." in str(name) else f"{found[0].__module__}.{found[0].__qualname__}"
-            return path, found[0]
-        wanted = " or ".join(base.__name__ for base in bases)
+        fitting = [kind for kind in known if is_below(kind, bases)]
+        if len(fitting) == 1:
+            path = str(name) if "." in str(name) else f"{fitting[0].__module__}.{fitting[0].__qualname__}"
+            return path, fitting[0]
+        wanted = " or ".join(dict.fromkeys(base.__name__ for base in bases))
         sentence = f"its config names {str(name)[:80]} at {place}, which is not a known {wanted}"
         ours = {"ltr", "torch", *self.packages, *sys.stdlib_module_names}
         if "." in str(name) and package.isidentifier() and package not in ours:
@@ -241,12 +272,11 @@ class Check:
         raise self.refused(sentence)
 
     def trusted(self, name: str) -> Iterator[type[Any]]:
-        """Yield the class of a trusted package by its path, where it is one and is defined there."""
-        module, _, last = name.rpartition(".")
+        """Yield the class at a path, if the path leads to a class that a trusted package defines."""
         try:
-            kind = getattr(importlib.import_module(module), last, None)
-        except ImportError as error:
-            raise self.refused(f"{module}, which its config names, cannot be imported ({error})") from error
+            kind = imported(name)
+        except InputError as error:
+            raise self.refused(str(error).removesuffix(".")) from error
         if inspect.isclass(kind) and kind.__module__.partition(".")[0] in self.packages:
             yield kind
 
@@ -256,7 +286,7 @@ class Check:
 
 
 def leaves(hint: Any) -> Iterator[type[Any]]:
-    """Yield the classes that a type hint is made of; `object` for what says nothing, the class that a `Callable` makes.
+    """Yield the classes in a type hint: of a `Callable` the class that it returns, `object` for a hint without a class.
 
     A container yields `list` or `dict` beside the classes of its content.
     """
@@ -269,46 +299,21 @@ def leaves(hint: Any) -> Iterator[type[Any]]:
     elif origin is Literal:
         yield str
     elif origin is Callable or hint in (Callable, typing.Callable):
-        made = args[-1] if args else object
-        yield made if inspect.isclass(made) and made not in PLAIN else object
+        result = args[-1] if args else object
+        yield result if inspect.isclass(result) and result not in PLAIN else object
     elif inspect.isclass(origin):
         yield dict if issubclass(origin, Mapping) else list
         for part in args[-1:] if issubclass(origin, Mapping) else args:
             if part is not ...:
                 yield from leaves(part)
     else:
-        yield hint if inspect.isclass(hint) else object
+        yield hint if inspect.isclass(hint) and hint is not Any else object
 
 
 @cache
-def parameters(kind: Any) -> Mapping[str, Any]:
-    """Return the type hints of the arguments of a class, those that it hands on to its bases included.
-
-    An argument whose hint cannot be resolved, as it needs a library that is not there, has the hint `object`.
-    """
-    found: dict[str, Any] = {}
-    for base in kind.__mro__:
-        made = vars(base).get("__init__")
-        if not inspect.isfunction(made):
-            continue
-        signature = inspect.signature(made).parameters
-        for name, parameter in [*signature.items()][1:]:
-            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                found.setdefault(name, resolved(parameter.annotation, made))
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.values()):
-            break
-    return {**found, **HANDED_ON.get(kind, {})}
-
-
-def resolved(annotation: Any, function: Callable[..., Any]) -> Any:
-    """Return a type hint, which may be a text, of an argument of a function."""
-    if annotation is inspect.Parameter.empty:
-        return object
-    only = types.SimpleNamespace(__annotations__={"it": annotation})
-    try:
-        return typing.get_type_hints(only, inspect.unwrap(function).__globals__)["it"]
-    except (NameError, AttributeError, TypeError):
-        return object
+def parameters(kind: Any) -> dict[str, Any]:
+    """Return the type hints of the arguments of a class, those that it hands on to its bases included."""
+    return {name: option.hint for name, option in options(kind).items()} | HANDED_ON.get(kind, {})
 
 
 def is_below(kind: Any, bases: type[Any] | Sequence[type[Any]]) -> bool:

@@ -11,6 +11,7 @@ import torch
 from browsing import browser, page, site  # noqa: F401, fixtures
 from lightning.pytorch import Trainer
 from matplotlib.figure import Figure
+from PIL import Image
 from quiet import quiet_trainer
 from tiny import TINY
 from torch import Tensor
@@ -66,6 +67,28 @@ def tiny(ltr: Run) -> Run:
 def every_epoch_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait between checkpoints, so that a test can go on from any epoch."""
     monkeypatch.setattr("ltr.callbacks.run.Run.pause", 0.0)
+
+
+@pytest.fixture
+def rendered() -> None:
+    """Ask for this where the pixels of a picture matter."""
+
+
+@pytest.fixture(autouse=True)
+def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write blank PNG files of the right size: drawing takes longer than the small run that it follows."""
+    if "rendered" in request.fixturenames:
+        return
+    savefig = Figure.savefig
+
+    def save(figure: Figure, file: Any, **options: Any) -> None:
+        if options.get("format", Path(str(file)).suffix) not in (".png", "png"):
+            savefig(figure, file, **options)
+        else:
+            width, height = (round(inches * options.get("dpi", 100)) for inches in figure.get_size_inches())
+            Image.new("RGB", (width, height), "white").save(file, "PNG")
+
+    monkeypatch.setattr(Figure, "savefig", save)
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,7 @@ NO_CHOICE = {"Adjustment", "Evaluation", "Progress", "Router", "Run"}  # what no
 BEFORE = {"ensemble.yaml": "gml.yaml", "sade_aggregation.yaml": "sade.yaml"}  # whose runs these are for
 VALIDATED = {"conformal.yaml", "post_hoc_vector_scaling.yaml", "temperature_scaling.yaml"}  # which need unseen images
 OF_NO_PAPER = {"base.yaml", "combined.yaml", "pretrained.yaml"}
+KINDS = {"ldam_drw.yaml", "drs.yaml", "mixup_until.yaml", "rsg.yaml", "gml.yaml", "ride.yaml", "undersampling.yaml"}
 STUDIES = sorted(path.name for path in (HOME / "studies").glob("*.yaml"))
 
 
@@ -42,9 +43,38 @@ def test_there_are_configs() -> None:
 @pytest.mark.parametrize("name", [*METHODS, *RECIPES])
 def test_a_method_or_recipe_is_trained_and_tested(name: str, tiny, ltr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
+    words = training(name, f"{DATA} --data.largest 100", SMALL, tiny, ltr)
+    text = (HOME / BEFORE.get(name, name)).read_text()
+    if "max_epochs: 0" in text:
+        words = [word.replace("--trainer.fast_dev_run true", "") for word in words]
+    if "PyTorchProfiler" in text:  # which waits and warms up for the first steps
+        words = [word.replace("fast_dev_run true", "fast_dev_run 12") for word in words]
+    tested = []
+    # A fast_dev_run leaves no checkpoint, so what was just trained is tested where it is.
+    monkeypatch.setattr(Command, "after_fit", lambda command: tested.append(measured(command)))
+    assert ltr(*words) == 0
+    assert 0 <= tested[0]["test/top1"] <= 1
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch Profiler default schedule", "ignore:this run is short")
+@pytest.mark.parametrize(
+    "name", [name if name in KINDS else pytest.param(name, marks=pytest.mark.slow) for name in [*METHODS, *RECIPES]]
+)
+def test_a_single_epoch_of_a_method_or_recipe_trains(name: str, tiny, ltr, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    epochs = 0 if name == "pretrained.yaml" else 1  # which keeps a file as a run, so that there is nothing to train
+    short = SMALL.replace("fast_dev_run true", f"max_epochs {epochs}")
+    words = training(name, "--data Synthetic --data.largest 100 --data.test_per_class 50", short, tiny, ltr)
+    assert ltr(*words) == 0
+    assert Path("checkpoints/small/last.ckpt").is_file()
+    assert ltr("test --ckpt_path small") == 0
+
+
+def training(name: str, data: str, flags: str, tiny, ltr) -> list[str]:
+    """Return the words that train a recipe with a small network, from a run that is trained where it needs one."""
     first = BEFORE.get(name, name)
     text = (HOME / first).read_text()
-    words = [f"fit --config {first} --config {name}", DATA, SMALL, "--data.largest 100"]
+    words = [f"fit --config {first} --config {name}", data, flags]
     words += ["--data.val_per_class 2"] if name in VALIDATED else []
     parts = yaml.safe_load(text).get("model", {}).get("init_args", {})
     from_file = [part for part in ("backbone", "teacher") if "Pretrained" in str(parts.get(part))]
@@ -58,15 +88,7 @@ def test_a_method_or_recipe_is_trained_and_tested(name: str, tiny, ltr, monkeypa
             continue  # the run brings its architecture
         network = f"--model.{part}" + ".backbone" * (("Pretrained" in said) + ("MultiExpert" in said))
         words += [f"{network} ResNet20 {network}.width 4"]
-    if "max_epochs: 0" in text:
-        words = [word.replace("--trainer.fast_dev_run true", "") for word in words]
-    if "PyTorchProfiler" in text:  # which waits and warms up for the first steps
-        words = [word.replace("fast_dev_run true", "fast_dev_run 12") for word in words]
-    tested = []
-    # A fast_dev_run leaves no checkpoint, so what was just trained is tested where it is.
-    monkeypatch.setattr(Command, "after_fit", lambda command: tested.append(measured(command)))
-    assert ltr(*words) == 0
-    assert 0 <= tested[0]["test/top1"] <= 1
+    return words
 
 
 def measured(command: Command) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +16,13 @@ import yaml
 
 from ltr import trust
 from ltr.__main__ import main
-from ltr.apart import apart
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.networks import network
 from ltr.app.tuning import TuningForm
 from ltr.cli.command import PASSING, Command
 from ltr.contracts import Loss
 from ltr.errors import InputError
+from ltr.process_state import isolated
 from ltr.run import lookup, safetensors_files, weights
 from tests.tiny import TINY
 
@@ -116,17 +117,7 @@ def content() -> dict[str, Any]:
 
 def opened(source: str, text: str, content: dict[str, Any], home: Path) -> None:
     """Open what comes from somewhere, with the verb or the part of the page that opens it."""
-    kind = "snapshots" if source == "hub" else "run"
-    folder = home / ("models--u--n/snapshots/abc" if source == "hub" else kind)
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / ("model.safetensors" if source in ("safetensors", "hub") else "last.ckpt")
-    if source == "run folder":
-        (folder / "config.yaml").write_text(text)
-        file.touch()
-    elif file.suffix == ".safetensors":
-        safetensors_files.write(file, {**content, "config": text}, {})
-    else:
-        torch.save({**content, "config": text}, file)
+    file = written(home / FILES.get(source, FILES["checkpoint"]), text, content, beside=source == "run folder")
     if source in ("upload", "page"):
         network(file, trusted=source == "page")
     elif source == "tuning":
@@ -154,6 +145,71 @@ def test_nothing_that_a_config_names_runs(
                 assert name in said, (where, value)
                 assert isinstance(error.value, InputError) or error.value.code == 2
                 assert not RAN, (where, value)
+
+
+# What each verb does with a file, in the words of the command line.
+VERBS = {
+    "test": "test --ckpt_path {file}",
+    "validate": "validate --ckpt_path {file}",
+    "predict": "predict --ckpt_path {file}",
+    "fit, resumed": "fit --ckpt_path {file}",
+    "fit, from a backbone": "fit --config gml.yaml --name tuned --model.backbone.checkpoint {file}",
+    "fit, from a teacher": "fit --config distillation.yaml --name taught --model.teacher.checkpoint {file}",
+    "tune-grid": "tune-grid --name grid --model.backbone.checkpoint {file}",
+    "study": "study study.yaml --model.backbone.checkpoint {file}",
+    "export": "export --ckpt_path {file}",
+    "push": "push --to u/n --license mit --folder pushed --ckpt_path {file}",
+}
+STUDY = "runs: {tuned: {title: GML, fit: '--config gml.yaml'}}"
+FILES = {
+    "checkpoint": "run/last.ckpt",
+    "run folder": "run/last.ckpt",
+    "safetensors": "run/model.safetensors",
+    "hub": "models--u--n/snapshots/abc/model.safetensors",
+}
+
+
+@pytest.mark.parametrize("source", FILES)
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_verb_runs_what_a_config_names(
+    verb: str, source: str, content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = {**content, "state_dict": {"counts": content["state_dict"]["counts"]}}
+    Path("study.yaml").write_text(STUDY)
+    for where, way in (PLACES if source == "hub" else PLACES | TRAINER).items():
+        if verb in ("tune-grid", "study") and where not in ("loss", "callback"):
+            continue  # they train as `fit` does
+        value = {"class_path": "os.system", "init_args": {"command": "x"}}
+        file = written(tmp_path / FILES[source], put(way, value), small, beside=source == "run folder")
+        with pytest.raises(SystemExit) as end:
+            main(VERBS[verb].format(file=file).split())
+        output = capsys.readouterr()
+        assert end.value.code == 2, where
+        assert "is refused: its config names os.system at " in output.err + output.out, where
+        assert not RAN, where
+
+
+def test_a_report_shows_a_config_as_text(tmp_path: Path) -> None:
+    home = SHIPPED / "ldam_drw_resnet32_cifar100_lt100_30ep"
+    shutil.copytree(home, tmp_path / "run", ignore=shutil.ignore_patterns("*.ckpt"))
+    way = PLACES["loss"]
+    (tmp_path / "run/config.yaml").write_text(put(way, {"class_path": "os.system", "init_args": {"command": "x"}}))
+    (tmp_path / "run/metrics.csv").write_text("epoch,train/loss\n0,1.0\n")
+    main(["report", "run"])
+    assert "os.system" in Path("report.html").read_text()
+
+
+def written(file: Path, text: str, content: dict[str, Any], *, beside: bool) -> Path:
+    """Write a checkpoint with a config in it, or beside it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if beside:
+        file.with_name("config.yaml").write_text(text)
+        torch.save(content, file)
+    elif file.suffix == ".safetensors":
+        safetensors_files.write(file, {**content, "config": text}, {})
+    else:
+        torch.save({**content, "config": text}, file)
+    return file
 
 
 @pytest.mark.parametrize(
@@ -261,7 +317,7 @@ def test_every_part_of_lightning_passes_as_a_run_keeps_it() -> None:
     for room, flag in ((0, "callbacks+"), (1, "logger"), (2, "profiler")):
         for name in [*trust.LIGHTNING.values()][room].split():
             more = [f"--trainer.{flag.removesuffix('+')}.{needed[name]}"] if name in needed else []
-            with apart():
+            with isolated():
                 command = Parsed("fit", [*TINY.split(), f"--trainer.{flag}", name, *more])
             config = command.config.clone()
             for key in PASSING:

@@ -115,13 +115,13 @@ class Job:
         with self.lock.hold():
             state: dict[str, Any] = {"pid": os.getpid(), "code": None, "epochs": self.progress.epoch}
             files.write_json(self.folder / STATE, state)
+            from ltr.cli.command import perform
             from ltr.cli.messages import messages  # torch, which whoever started this must not wait for
-            from ltr.cli.perform import perform
             from ltr.studies.study import study
 
             state["code"] = 1
             try:
-                with messages():
+                with messages("Resume goes on from the last checkpoint"):
                     study(str(self.folder / PLAN), runs=str(self.runs), perform=perform)
                 state["code"] = 0
             except SystemExit as end:

@@ -14,7 +14,6 @@ import yaml
 from torch import Tensor
 
 from ltr import backbones
-from ltr.apart import apart
 from ltr.app.catalogue import architectures, published_data
 from ltr.backbones import Pretrained
 from ltr.callbacks import TemperatureEnsemble
@@ -24,6 +23,7 @@ from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Method, Tuning
 from ltr.predictor import Predictor, adjustments_of, build, trained
+from ltr.process_state import isolated
 from ltr.run import weights
 from ltr.run.folder import CHECKPOINT, config_text
 from ltr.trust import own_config
@@ -96,7 +96,7 @@ class Network:
         Raises:
             InputError: if a logit is not finite.
         """
-        output, old = self.predictor.predict(images), None
+        output, old = self.predictor.output(images), None
         if self.tuned:
             with self.predictor.trainer.precision_plugin.forward_context():
                 old = TemperatureEnsemble.old_logits(self.predictor.method, output.features).cpu()
@@ -161,7 +161,7 @@ def _read(source: Source) -> Network:
     content = weights.read(str(path))
     state = weights.tensors(content, path.name)
     try:
-        with apart():
+        with isolated():
             if "counts" in state and config_text(path):
                 return Network(_run(source, {**content, "state_dict": state}))
             return Network(_foreign(path, source.architecture, source.data_set))

@@ -13,12 +13,12 @@ import docstring_parser
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
-from ltr.apart import apart
 from ltr.app import catalogue
 from ltr.app.field import NONE, Field
 from ltr.cli.catalogue import ROOMS
 from ltr.cli.command import Command
 from ltr.methods import Method
+from ltr.process_state import isolated
 
 # The options of the trainer that the form shows, in our words: Lightning's are for programmers.
 TRAINER = {
@@ -53,7 +53,7 @@ def resolved(words: Sequence[str]) -> Namespace:
         def instantiate_classes(self) -> None:
             pass
 
-    with apart():
+    with isolated():
         config: Namespace = Parsed("fit", words, tell=False).config
     return config
 

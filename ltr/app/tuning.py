@@ -18,7 +18,7 @@ from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import TAILS, architectures, one_of, tuning_data, tuning_losses
 from ltr.app.job import beside
 from ltr.app.training import refuse_outside
-from ltr.cli import inherit
+from ltr.cli import configs
 from ltr.counts import imbalance_factor
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
@@ -131,7 +131,7 @@ class TuningForm:
         """Return the arguments for the loss; for a head with several experts, it is computed for each."""
         loss = one_of(self.loss, tuning_losses(), "tuning loss")
         if config.get("model"):
-            _, head = inherit.network(config["model"])
+            _, head = configs.network(config["model"])
             if description.class_name(head) == ExpertHeads.__name__:
                 return ["--model.loss", "PerExpert", "--model.loss.losses", json.dumps([f"ltr.losses.{loss}"])]
         return ["--model.loss", loss]

@@ -103,6 +103,7 @@ class Pretrained(Backbone):
             raise InputError(f"{self.checkpoint} does not fit a {kind} ({'; '.join(problems)}){_architecture(body)}")
         self.backbone.load_state_dict(body, strict=False)
         self.training_record = TrainingRecord.read(content)
+        self.classes = list(content.get("classes") or [])
         return classifier
 
 

@@ -14,6 +14,7 @@ from ltr.callbacks import split_conformal
 from ltr.callbacks.answers import AnswersCallback
 from ltr.callbacks.fitting import unseen_answers
 from ltr.callbacks.unseen import NotUnseenError
+from ltr.data import LongTailed
 from ltr.errors import InputError, advice
 from ltr.methods import Method
 from ltr.metrics import coverage_of, set_measures
@@ -56,12 +57,15 @@ class Conformal(AnswersCallback):
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Calibrate, now that every adjustment is prepared."""
         assert isinstance(pl_module, Method)
-        data = pl_module.data
-        with advice("Or leave out `Conformal`.", on=NotUnseenError):
-            logits, labels = unseen_answers(pl_module, data, pl_module.adjustments)
-        self.calibrate(logits, labels)
+        self.calibrate_on(pl_module, pl_module.data)
 
     on_predict_epoch_start = on_test_epoch_start
+
+    def calibrate_on(self, method: Method, data: LongTailed) -> None:
+        """Find the thresholds on the validation images of some data, with all adjustments of the network."""
+        with advice("Or leave out `Conformal`.", on=NotUnseenError):
+            logits, labels = unseen_answers(method, data, method.adjustments)
+        self.calibrate(logits, labels)
 
     def calibrate(self, logits: Tensor, labels: Tensor) -> None:
         """Find the thresholds.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +18,10 @@ from ltr.callbacks.unseen import count_seen
 from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.methods import Method
-from ltr.run.evaluation import METRICS, PREDICTIONS, PREDICTIONS_TABLE
+from ltr.run.evaluation import METRICS, PREDICTIONS
 from ltr.run.folder import RunFolder
+from ltr.run.predictions import Predictions
 
-TOP = 5  # classes per image in the table of predictions
 CLASSES, WRONG, RIGHT = 5, 4, 2  # examples: of how many classes, and how many of each that are not recognised, or are
 SIDE = 64  # pixels of an example
 
@@ -34,12 +32,16 @@ class Evaluation(AnswersCallback):
     Args:
         folder: where to.
         config: what the evaluation was run with, for `metrics.json`.
+
+    Attributes:
+        images: how many were tested.
     """
 
     def __init__(self, folder: str | Path, config: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.folder, self.config = Path(folder), config or {}
         self.provenance: dict[str, Any] | None = None
+        self.images = 0
         self.seen: dict[str, int | None] = {}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -78,6 +80,7 @@ class Evaluation(AnswersCallback):
 
     def after_test(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Write the result of a test."""
+        self.images = len(labels)
         answers = {
             "probabilities": logits.softmax(1),
             "labels": labels,
@@ -98,6 +101,8 @@ class Evaluation(AnswersCallback):
                 **old_recall(answers, len(data.classes)),
                 "classes": data.classes,
                 "split": "test",
+                "images": self.images,
+                "images_in_split": len(data.splits["test"].labels),
                 "data": data.description,
                 "seen_in_training": self.seen["test"],
                 "adjustments": [{type(item).__name__: item.settings} for item in method.adjustments],
@@ -129,23 +134,12 @@ class Evaluation(AnswersCallback):
         """Write the predictions, for programs and for people."""
         if not method.trainer.is_global_zero:
             return
-        data, probabilities = method.data, logits.softmax(1)
-        answers = {"probabilities": probabilities, "labels": labels, "indices": indices}
-        write_predictions(self.folder / PREDICTIONS, answers, data)
-        top = probabilities.topk(min(TOP, len(data.classes)))
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        ranks = range(1, top.values.shape[1] + 1)
-        table.writerow(["image", "label", *(f"{what}_{rank}" for rank in ranks for what in ("class", "probability"))])
-        for position, (values, classes) in enumerate(zip(top.values.tolist(), top.indices.tolist(), strict=True)):
-            image, label = int(indices[position]), int(labels[position])
-            pairs = [
-                cell
-                for value, item in zip(values, classes, strict=True)
-                for cell in (data.classes[item], f"{value:.4f}")
-            ]
-            table.writerow([image, data.classes[label], *pairs])
-        files.write_text(self.folder / PREDICTIONS_TABLE, text.getvalue())
+        data = method.data
+        split = data.splits["test"]
+        known = data.names("test", split._replace(images=data.files.get("test", split.images)))
+        names = [known[position] for position in indices.tolist()]
+        predictions = Predictions(names, data.classes, logits, labels)
+        predictions.write(self.folder, indices=indices, counts=data.counts, data=data.description)
 
 
 def old_recall(answers: dict[str, Tensor], classes: int) -> dict[str, list[float | None]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import WandbLogger
 
 from ltr import files
 from ltr.backbones import Pretrained
@@ -50,8 +51,7 @@ class Run(ModelCheckpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take up the rows of the epochs that a resumed run does not train again."""
         super().on_train_start(trainer, pl_module)
-        if trainer.current_epoch > 0:
-            self.rows = [row for row in self.run.rows if int(row["epoch"]) < trainer.current_epoch]
+        self.rows = [row for row in self.rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the row of the epoch, then the checkpoint."""
@@ -61,7 +61,7 @@ class Run(ModelCheckpoint):
         if not self._due(trainer):
             return
         if trainer.is_global_zero:
-            self.begin()
+            self.begin(trainer)
             files.write_csv(self.run.curves_file, self.rows)
         super().on_train_epoch_end(trainer, pl_module)
         self.written = time.monotonic()
@@ -73,17 +73,25 @@ class Run(ModelCheckpoint):
         recent = self.written is not None and time.monotonic() - self.written < self.pause
         return bool(trainer.strategy.broadcast(last or not recent))
 
-    def begin(self) -> None:
+    def begin(self, trainer: Trainer) -> None:
         """Take the folder: an input that turns out to be bad before the first epoch is over leaves it as it was."""
         if self.replaces and self.run.exists:
             self.run.delete()
         self.replaces = False
         files.write_text(self.run.config_file, self.config)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):  # a resumed training and the tests log to the same run
+                experiment = logger.experiment
+                files.write_json(self.run.wandb_file, {"id": experiment.id, "project": experiment.project})
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Read the rows of a resumed run from the checkpoint, where they are as old as the weights."""
+        self.rows = list(checkpoint.get("curves", ()))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the config into the checkpoint, and where it is from."""
         assert isinstance(pl_module, Method)
-        checkpoint["config"] = self.config
+        checkpoint["config"], checkpoint["curves"] = self.config, self.rows
         checkpoint["provenance"] = provenance(trainer, pl_module)
 
 
@@ -96,7 +104,8 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
 
     Returns:
         epochs: how many are over; passes: images that went through the network, per training image; augmentation, views
-        and experts; starts_from: the checkpoints whose weights it began with; device and version.
+        and experts; starts_from: the checkpoints whose weights it began with; device and version; notes: what it was
+        too short for.
     """
     data = method.data
     plain = isinstance(method, Cached) and method.cache and method.views == 0
@@ -109,4 +118,5 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
         "starts_from": [part.checkpoint for part in method.modules() if isinstance(part, Pretrained)],
         "device": device_name(trainer.strategy.root_device),
         "version": version(),
+        "notes": method.notes,
     }

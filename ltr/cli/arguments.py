@@ -1,64 +1,97 @@
-"""Preparation of the arguments before they are parsed: names of recipes and runs, and the config of a run."""
+"""The words of a command line: options with their values, and YAML as a value."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from ltr.cli import words
+import yaml
+from jsonargparse import get_loader
+
 from ltr.errors import InputError
 from ltr.run import lookup
-from ltr.run.folder import RunFolder
-from ltr.trust import own_config
+
+CONFIG, HELP = ("config", "c"), ("help", "h")
+OPTION = re.compile(r"--?([A-Za-z_][\w.-]*\+?)(?:=(.*))?", re.DOTALL)
 
 
-class Prepared(NamedTuple):
-    """The arguments of a command.
+class Argument(NamedTuple):
+    """An option with its value, or a word that belongs to no option.
 
     Attributes:
-        arguments: to parse, configs in full.
-        name: of the run, unless one of the arguments gives another.
+        words: as they were given, `--name value` or `--name=value`.
+        name: of the option, without dashes; empty for a word that belongs to none.
+        value: None if no value follows.
     """
 
-    arguments: list[str]
-    name: str
+    words: tuple[str, ...]
+    name: str = ""
+    value: str | None = None
 
 
-def expand(verb: str, given: list[str]) -> Prepared:
-    """Put base.yaml, or the run's own config, before what the command line says, and a path for the name of a run.
+def split(words: Sequence[str]) -> list[Argument]:
+    """Return the options of a command line with their values, in order."""
+    split_words, rest = [], [*words]
+    while rest:
+        word = rest.pop(0)
+        if (match := OPTION.fullmatch(word)) is None:
+            split_words.append(Argument((word,)))
+        elif match[2] is None and rest and not OPTION.fullmatch(rest[0]):
+            value = rest.pop(0)
+            split_words.append(Argument((word, value), match[1], value))
+        else:
+            split_words.append(Argument((word,), match[1], match[2]))
+    return split_words
 
-    Args:
-        verb: fit, validate, test or predict.
-        given: what follows it.
+
+def join(arguments: Iterable[Argument]) -> list[str]:
+    """Return the words of some options."""
+    return [word for argument in arguments for word in argument.words]
+
+
+def values(words: Sequence[str], *names: str) -> list[str]:
+    """Return the values that are given to an option, in order."""
+    return [argument.value for argument in split(words) if argument.name in names and argument.value is not None]
+
+
+def without(words: Sequence[str], *names: str) -> list[str]:
+    """Return words without an option and its values."""
+    return join(argument for argument in split(words) if argument.name not in names or argument.value is None)
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return the content of a config, by its path or the name of a shipped one.
 
     Raises:
-        InputError: for a recipe or a checkpoint that does not exist, or a checkpoint without a config.
+        InputError: if there is none, or it is not YAML with options.
     """
-    configs = [str(lookup.config(name)) for name in words.values(given, *words.CONFIG)]
-    name = run_name(configs)
-    base = ["--config", "base.yaml"] if verb == "fit" else []
-    checkpoints = words.values(given, "ckpt_path")
-    if not checkpoints:
-        if verb != "fit" and not words.asks(given, "h", "help", "print_config"):
-            raise InputError(f"{verb} needs the run to work on: `--ckpt_path checkpoints/<name>/last.ckpt`.")
-        return Prepared([*base, *given], name)
-    path = _last(given, name) if checkpoints[-1] == "last" else lookup.checkpoint(checkpoints[-1])
-    resolved = [*words.without(given, "ckpt_path"), "--ckpt_path", str(path)]
-    if verb == "fit" and configs:  # the command that began the run, given again
-        return Prepared([*base, *resolved], name)
-    return Prepared([*base, "--config", own_config(path, words.values(given, "trust")), *resolved], name)
+    path = lookup.config(name)
+    try:
+        return load(path.read_text(encoding="utf-8-sig"), str(path))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: save it with that encoding.") from error
 
 
-def run_name(configs: list[str]) -> str:
-    """Return the name of a run that was given none: that of its last config that is not data or a recipe."""
-    methods = [config for config in configs if Path(config).parent.name not in ("data", "recipes")]
-    return Path((methods or configs or ["base"])[-1]).stem
+def load(text: str, source: str) -> dict[str, Any]:
+    """Return the content of YAML text, with numbers as the parser reads them.
+
+    Args:
+        text: the YAML.
+        source: its origin, for the error.
+
+    Raises:
+        InputError: if it is not YAML with options.
+    """
+    try:
+        content = get_loader("yaml")(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{source} is not valid YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(content, Mapping | None):
+        raise InputError(f"{source} has no options: a config is `option: value`, one a line.")
+    return dict(content or {})
 
 
-def _last(given: list[str], name: str) -> Path:
-    """Return the last checkpoint of the run that the arguments name."""
-    runs, names = words.values(given, "runs"), words.values(given, "name")
-    path = RunFolder.of((runs or ["checkpoints"])[-1], (names or [name])[-1]).checkpoint
-    if not path.is_file():
-        raise InputError(f"there is nothing to resume: {path} does not exist. Leave out `--ckpt_path` to start anew.")
-    return path
+def text(value: Any) -> str:
+    """Return a value as the YAML text of one word."""
+    return str(yaml.safe_dump(value, sort_keys=False, width=float("inf")))

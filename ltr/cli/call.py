@@ -1,104 +1,214 @@
 """Verbs that are functions: their type hints are the options, their docstring is the help.
 
 An argument that is positional-only in Python has no name on the command line either, a list takes several words and
-may be given several times, and a bool that is False by default is a flag without a value.
+may be given several times, and a bool that is False by default is a flag without a value. Three names stand for more
+than one option: `data` is a data set, built from `--data` and `--config`; `predictor` is a trained run, loaded from
+`--ckpt_path` and the options of `ltr predict`; `common` are all other options.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import typing
-from collections.abc import Callable, Container, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import docstring_parser
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentParser
 
-from ltr.cli import hints, words
+from ltr import signatures
+from ltr.cli import arguments as words
+from ltr.cli.arguments import CONFIG, HELP
 from ltr.errors import InputError, did_you_mean
+from ltr.library_errors import library_errors
+
+if TYPE_CHECKING:  # torch, which the page must not wait for
+    from ltr.predictor import Predictor
 
 Verb = Callable[..., None]
+# The data set for a path: a folder, or a file by its ending.
+KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".tsv": "TableLT", ".parquet": "TableLT"}
 
 
-def call(function: Verb, arguments: Sequence[str], **given: Any) -> None:
+def call(function: Verb, arguments: Sequence[str], *, exact: bool = False, **given: Any) -> None:
     """Call a function with the arguments of the command line.
 
     Args:
-        function: named as its verb. One with an argument `common` gets there the options that are not its own.
+        function: named as its verb.
         arguments: what follows the verb.
-        **given: arguments of the function that are no options.
+        exact: whether its predictor is loaded in float32 on the CPU, else as `ltr predict` does.
+        **given: arguments of the function that are not options.
 
     Raises:
         InputError: if the arguments cannot be used.
     """
-    signature, kinds = inspect.signature(function).parameters, typing.get_type_hints(function)
-    own = [name for name in signature if name not in given and name != "common"]
-    mine = list(arguments)
-    if "common" in signature:
-        mine, given["common"] = divided(mine, own)
-    for *_, name, value in words.options(mine):
-        if name not in (*own, "h", "help"):
-            raise InputError(f"there is no option --{name}{did_you_mean(name, own)}")
-        if value is not None and not hints.fits(kinds.get(name, Any), value):
-            raise InputError(f"--{name} is {hints.form(kinds[name])}; it cannot be {value}.")
-    made = parser(function, {*given, "common"})
-    try:
-        values = made.parse_args(mine).as_dict()
-    except ArgumentError as error:
-        raise InputError(" ".join(str(error).split())) from error
-    hand_over(function, values, given)
+    parameters, hints = inspect.signature(function).parameters, typing.get_type_hints(function)
+    names = [name for name in parameters if name not in (*given, "common", "data", "predictor")]
+    options = parser(function, names)
+    if "data" in parameters:
+        values = with_data(options, hints, arguments)
+    else:
+        if "predictor" in parameters:
+            options.add_argument("--ckpt_path", type=str, required=True, help="The run: folder, name or checkpoint.")
+            names.append("ckpt_path")
+        if "common" in parameters or "predictor" in parameters:
+            arguments, others = divided(arguments, names)
+        for _, name, value in words.split(arguments):
+            if name and name not in (*names, *HELP):
+                raise InputError(f"there is no option --{name}{did_you_mean(name, names)}")
+            if value is not None and not signatures.fits(hints.get(name, Any), value):
+                raise InputError(f"--{name} is {signatures.form(hints[name])}; it cannot be {value}.")
+        with library_errors():
+            values = options.parse_args(list(arguments)).as_dict()
+        if "common" in parameters:
+            given["common"] = others
+        if "predictor" in parameters:
+            how = {"device": "cpu", "precision": "32-true"} if exact else {}
+            given["predictor"] = load(values.pop("ckpt_path"), others, **how)
+    values |= given
+    positional = [values.pop(name) for name, item in parameters.items() if item.kind is item.POSITIONAL_ONLY]
+    function(*positional, **values)
 
 
-def hand_over(function: Verb, values: dict[str, Any], given: dict[str, Any]) -> None:
-    """Call a function with the values of its options, and with what it is given besides."""
-    signature = inspect.signature(function).parameters
-    everything = {**values, **given}
-    first = [everything.pop(name) for name, item in signature.items() if item.kind is item.POSITIONAL_ONLY]
-    function(*first, **everything)
-
-
-def parser(function: Verb, given: Container[str]) -> ArgumentParser:
+def parser(function: Verb, names: Collection[str]) -> ArgumentParser:
     """Return the parser of the options of a function.
 
     Args:
         function: a verb.
-        given: its arguments that are no options.
+        names: of its arguments that are options.
     """
-    kinds, signature = typing.get_type_hints(function), inspect.signature(function).parameters
-    about = docstring_parser.parse(function.__doc__ or "")
+    kinds, about = typing.get_type_hints(function), docstring_parser.parse(function.__doc__ or "")
     texts = {item.arg_name: item.description for item in about.params}
-    made = ArgumentParser(
+    options = ArgumentParser(
         prog=f"ltr {function.__name__.replace('_', '-')}",
         description="\n".join(filter(None, (about.short_description, about.long_description))),
         exit_on_error=False,
     )
-    special: set[str | int] = {name for name in signature if name in given}
-    for name, item in signature.items():
-        several = [kind for kind in hints.alternatives(kinds[name]) if typing.get_origin(kind) is list]
-        if name in special:
+    for name, item in inspect.signature(function).parameters.items():
+        if name not in names:
             continue
+        lists = [kind for kind in signatures.alternatives(kinds[name]) if typing.get_origin(kind) is list]
+        how: dict[str, Any] = {"type": typing.get_args(lists[0])[0] if lists else kinds[name], "help": texts.get(name)}
+        if lists:
+            how["nargs"] = "+"
         if item.kind is item.POSITIONAL_ONLY:
-            how = {"type": typing.get_args(several[0])[0], "nargs": "+"} if several else {"type": kinds[name]}
-            made.add_argument(name, help=texts.get(name), **how)
-        elif several:
-            kind = typing.get_args(several[0])[0]
-            how = {"action": "extend", "nargs": "+", "type": kind, "default": item.default}
-            made.add_argument(f"--{name}", help=texts.get(name), **how)
-        elif kinds[name] is bool and item.default is False:
-            made.add_argument(f"--{name}", help=texts.get(name), action="store_true")
-        else:
+            options.add_argument(name, **how)
             continue
-        special.add(name)
-    made.add_function_arguments(function, as_group=False, skip=special)
-    return made
+        required = item.default is item.empty
+        how |= {"required": True} if required else {"default": item.default}
+        if lists:
+            how |= {"action": "extend"} | ({"default": []} if required else {})
+        elif kinds[name] is bool and item.default is False:
+            how = {"action": "store_true", "help": texts.get(name)}
+        options.add_argument(f"--{name}", **how)
+    return options
 
 
-def divided(arguments: list[str], own: Container[str]) -> tuple[list[str], list[str]]:
+def divided(arguments: Sequence[str], names: Collection[str]) -> tuple[list[str], list[str]]:
     """Return the words of some options, with what comes before the first, and the words of all others."""
     parts: tuple[list[str], list[str]] = ([], [])
-    mine = True
-    for word in arguments:
-        if match := words.OPTION.fullmatch(word):
-            mine = match[1] in own or match[1] in ("h", "help")
-        parts[not mine].append(word)
+    other = False
+    for argument in words.split(arguments):
+        if argument.name:
+            other = argument.name not in (*names, *HELP)
+        parts[other].extend(argument.words)
     return parts
+
+
+def load(run: str, given: Sequence[str], **options: Any) -> Predictor:
+    """Load a trained run as `ltr predict` does.
+
+    Args:
+        run: its name, folder or checkpoint.
+        given: configs and options that change its evaluation, `--trust my_pkg`.
+        **options: device and precision, as for `Predictor`.
+
+    Raises:
+        InputError: if an option does not exist, or the run cannot be loaded.
+    """
+    from ltr.cli.catalogue import TOP  # torch, which the page must not wait for
+    from ltr.cli.check import Check
+    from ltr.predictor import Predictor
+    from ltr.run import lookup
+    from ltr.trust import own_config
+
+    path = lookup.checkpoint(run)
+    config = ["--config", own_config(path, words.values(given, "trust"))]
+    return Predictor.parse(path, Check(TOP).arguments([*config, *words.without(given, "trust")]), **options)
+
+
+# ---- data
+
+
+def with_data(options: ArgumentParser, hints: dict[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the values of the options of a function, with the data set built.
+
+    Args:
+        options: the parser of its other options.
+        hints: the type hints of its arguments.
+        arguments: the words to parse. Of a config, only the data are read.
+
+    Raises:
+        InputError: if they cannot be used.
+    """
+    from ltr.cli.check import Check
+
+    options.add_subclass_arguments(hints["data"], "data", required=False)
+    options.add_argument("--config", action="config", help="A recipe or the config of a run, for its data.")
+    check = Check({name: signatures.Option(hint) for name, hint in hints.items()})
+    data_only: list[str] = []
+    for argument in words.split(arguments):
+        content = config_of(argument)
+        data_only += argument.words if content is None else ["--config", words.text(pick_data(content))]
+    with library_errors():
+        values = options.parse_args(check.arguments(data_only))
+        if not values.data or values.data.class_path.endswith(".LongTailed"):  # as of a recipe that is for any data
+            raise InputError("name the data, such as `--data FolderLT --data.root my_images`.")
+        built: dict[str, Any] = options.instantiate_classes(values).as_dict()
+    built.pop("config", None)
+    return built
+
+
+def config_of(argument: words.Argument) -> dict[str, Any] | None:
+    """Return the content of a config that an argument names, None for any other argument."""
+    return words.read(argument.value) if argument.name in CONFIG and argument.value is not None else None
+
+
+def pick_data(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config without anything but its data."""
+    return {"data": config["data"]} if "data" in config else {}
+
+
+def path_as_data(arguments: Sequence[str]) -> list[str]:
+    """Replace a path that comes first by the data set that reads it.
+
+    Args:
+        arguments: what follows the verb.
+
+    Raises:
+        InputError: if there is no such path, or no data set reads it.
+    """
+    if not arguments or arguments[0].startswith("-"):
+        return list(arguments)
+    path = Path(arguments[0])
+    kind = "folder" if path.is_dir() else path.suffix.lower()
+    if kind not in KINDS or not path.exists():
+        raise InputError(
+            f"{path} is not a {' or '.join(KINDS)} with images: correct the path, or name another set, such as "
+            "`--data CIFAR100LT` or `--config data/digits.yaml`."
+        )
+    return ["--data", KINDS[kind], "--data.root", *arguments]
+
+
+def data_words(arguments: Sequence[str]) -> list[str]:
+    """Return arguments of the data as `ltr fit` takes them: of a config with more than data, the data only."""
+    repeated: list[str] = []
+    for argument in words.split(words.without(arguments, "output")):
+        content = config_of(argument)
+        if content is None or content.keys() == {"data"}:
+            repeated += argument.words
+        elif "class_path" in (content.get("data") or {}):
+            repeated += ["--data", json.dumps(content["data"])]
+    return repeated

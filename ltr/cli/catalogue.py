@@ -1,16 +1,14 @@
-"""The parts that a config may name, kind by kind, and the options of each."""
+"""What the command line and configs may name: the options of Lightning's verbs, and the parts, kind by kind."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import docstring_parser
 import torch.optim
 from lightning.pytorch import Callback, Trainer, loggers, profilers
 from lightning.pytorch import callbacks as lightning_callbacks
@@ -23,6 +21,23 @@ from ltr.contracts import Backbone, Head, Loss, Mix, Sampler, Schedule, Transfor
 from ltr.data import LongTailed
 from ltr.errors import InputError, did_you_mean
 from ltr.methods import Method
+from ltr.signatures import Option
+from ltr.trust import imported
+
+Verb = Literal["fit", "validate", "test", "predict"]
+TOP = {
+    "model": Option(Method, None, "the network, its loss, and what happens in a training step"),
+    "data": Option(LongTailed, None, "the data set"),
+    "trainer": Option(Trainer, None, "Lightning's trainer: epochs, devices, precision, loggers, callbacks"),
+    "seed_everything": Option(bool | int, 0, "seed of the training; true draws one"),
+    "name": Option(str | None, None, "name of the run; else that of its config"),
+    "runs": Option(str, "checkpoints", "folder in which the runs are kept"),
+    "overwrite": Option(bool, False, "replace a run of the same name"),
+    "evaluation": Option(str | None, None, "folder of a test or prediction, in that of the run"),
+    "ckpt_path": Option(str | None, None, "the run to work on: its name, folder or checkpoint; for fit also `last`"),
+    "trust": Option(str, None, "a package whose classes the config of a run may name; may be given several times"),
+}
+WRITTEN = ("name", "runs", "overwrite", "evaluation", "ckpt_path", "trust")  # the options of `ltr` itself
 
 # The base class of a kind of part, and the rooms whose `__all__` lists the parts.
 ROOMS: dict[type[Any], tuple[types.ModuleType, ...]] = {
@@ -43,28 +58,13 @@ ROOMS: dict[type[Any], tuple[types.ModuleType, ...]] = {
 OURS = ("ltr.", "torch.optim")  # what passes no option on to anything but a base class
 
 
-@dataclass(frozen=True)
-class Option:
-    """An argument of a part.
-
-    Attributes:
-        hint: its type hint; `Any` where it has none.
-        default: its default; `inspect.Parameter.empty` where it has none.
-        about: what it is, in a few words; empty if only its docstring says it.
-    """
-
-    hint: Any
-    default: Any
-    about: str = ""
-
-
 def parts(base: type[Any]) -> dict[str, type[Any]]:
     """Return the parts below a base class by their names."""
     rooms = next((rooms for kind, rooms in ROOMS.items() if issubclass(base, kind)), ())
-    found = (getattr(room, name) for room in rooms for name in room.__all__)
+    exported = (getattr(room, name) for room in rooms for name in room.__all__)
     return {
         part.__name__: part
-        for part in found
+        for part in exported
         if isinstance(part, type) and issubclass(part, base) and not inspect.isabstract(part)
     }
 
@@ -86,49 +86,10 @@ def base_of(hint: Any) -> type[Any] | None:
     return next((base for each in inner if (base := base_of(each))), None)
 
 
-def options(part: type[Any]) -> dict[str, Option]:
-    """Return the options of a class, with those that it passes on to its bases."""
-    found: dict[str, Option] = {}
-    for base in part.__mro__:
-        if (made := vars(base).get("__init__")) is None:
-            continue
-        hints, signature = _hints(made), [*inspect.signature(made).parameters.values()][1:]
-        for item in signature:
-            if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL):
-                found.setdefault(item.name, Option(hints.get(item.name, Any), item.default))
-        if not any(item.kind is item.VAR_KEYWORD for item in signature):
-            break
-    return found
-
-
-def texts(part: type[Any]) -> dict[str, str]:
-    """Return the first sentence that the docstrings of a class and its bases have on each option."""
-    found: dict[str, str] = {}
-    for base in part.__mro__:
-        if base.__module__.startswith((*OURS, Trainer.__module__)):
-            docs = [base.__doc__ or "", vars(base).get("__init__", base).__doc__ or ""]
-            lines = [item for text in docs for item in docstring_parser.parse(text).params]
-            found = {item.arg_name: first(item.description) for item in lines} | found
-    return found
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the type hints of a function; none where they name what is only imported for type checkers."""
-    try:
-        return typing.get_type_hints(function)
-    except NameError:
-        return {}
-
-
 def is_open(part: type[Any]) -> bool:
     """Return whether a class may take options that its signature does not name."""
-    made = inspect.signature(part).parameters.values()
-    return not part.__module__.startswith(OURS) and any(item.kind is item.VAR_KEYWORD for item in made)
-
-
-def first(text: str | None) -> str:
-    """Return the first sentence of a text."""
-    return " ".join((text or "").split()).partition(". ")[0].partition("; ")[0].removesuffix(".")
+    arguments = inspect.signature(part).parameters.values()
+    return not part.__module__.startswith(OURS) and any(item.kind is item.VAR_KEYWORD for item in arguments)
 
 
 def find(place: str, base: type[Any], name: str) -> Any:
@@ -147,11 +108,17 @@ def find(place: str, base: type[Any], name: str) -> Any:
         return known[name]
     module = name.rpartition(".")[0]
     try:
-        found = getattr(importlib.import_module(module), short, None) if module else None
-    except ImportError as error:
-        raise InputError(f"{place}: {name} cannot be imported: {error}.") from error
-    if found is None or (isinstance(found, type) and not issubclass(found, base)):
+        part = imported(name) if module else None
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+    if part is None or (isinstance(part, type) and not issubclass(part, base)):
         if short not in known and (kinds := kinds_of(short)):
             raise InputError(f"{place} cannot be {short}, which is of the kind {' or '.join(kinds)}.")
+        if part is not None:
+            raise InputError(f"{place} cannot be {name}, which does not derive from {base.__module__}.{base.__name__}.")
+        if module and not module.startswith(("ltr.", "torch.", "lightning.")):
+            raise InputError(
+                f"{place}: there is no {short} in {module}{did_you_mean(short, vars(sys.modules[module]))}"
+            )
         raise InputError(f"there is no {name} for {place}{did_you_mean(short, known)}")
-    return found
+    return part

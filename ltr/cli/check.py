@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
 
-from ltr.cli import catalogue, hints, words
-from ltr.cli.catalogue import Option
+from ltr import signatures
+from ltr.cli import arguments as words
+from ltr.cli import catalogue
+from ltr.cli.arguments import CONFIG, HELP, Argument
 from ltr.errors import FEW, InputError
+from ltr.signatures import Option, options
 
+PARSED = {name: Option(Any, None) for name in (*CONFIG, *HELP, "print_config")}  # options of the parser itself
 LINKED = ("counts", "params")  # given by the data and the model
+AT_LEAST_ONE = ("trainer.accumulate_grad_batches", "trainer.check_val_every_n_epoch", "trainer.num_nodes")
 # Names of options in other code.
 SYNONYMS = {
     "arch": "backbone",
@@ -36,13 +41,13 @@ class Check:
     """
 
     def __init__(self, top: Mapping[str, Option]) -> None:
-        self.top = top
+        self.top = {**top, **PARSED}
         self.given: dict[str, Any] = {}  # what each option is set to, the last value of each
         # The class that is chosen at a place: `Any` for one that the catalogue does not know, None for no class.
         self.chosen: dict[str, Any] = {place: Trainer for place, option in top.items() if option.hint is Trainer}
 
-    def arguments(self, given: list[str]) -> list[str]:
-        """Return the words to parse, once every option and class in them is found.
+    def arguments(self, given: Sequence[str]) -> list[str]:
+        """Return the words to parse, after a check of every option and class in them.
 
         Configs are put in as text: given a file, the parser would change the folder of the process, which all threads
         share, while it reads.
@@ -50,27 +55,27 @@ class Check:
         Raises:
             InputError: for an option or class that does not exist, with the nearest one, or a value of another type.
         """
-        checked: list[str] = []
-        end = 0
-        for start, stop, name, value in words.options(given):
-            checked += given[end:start]
-            end = stop
-            place = name.removesuffix("+").removesuffix(".help")
-            if name in ("h", "help"):
-                checked.append("--help")
-            elif name in words.CONFIG and value is not None:
-                content = words.load(value, "the config") if "\n" in value or ":" in value else words.read(value)
-                checked += ["--config", words.text({key: self.set(key, inner) for key, inner in content.items()})]
-            elif value is None:
-                self.option(place)
-                checked += given[start:stop]
-            else:
-                if name.endswith("+"):
-                    self.forget(place)
-                said = words.load(f"value: {value}", f"--{name}")["value"] if value[0:1] in ("{", "[") else value
-                found = self.set(place, said)
-                checked += given[start:stop] if found is said else [f"--{name}={words.text(found)}"]
-        return [*checked, *given[end:]]
+        return [word for argument in words.split(given) for word in self.checked(argument)]
+
+    def checked(self, argument: Argument) -> Iterable[str]:
+        """Return the words to parse for one option."""
+        given, name, value = argument
+        place = name.removesuffix("+").removesuffix(".help")
+        if not name:
+            return given
+        if name in HELP:
+            return ["--help"]
+        if value is None:
+            self.option(place)
+            return given
+        if name in CONFIG:
+            config = words.load(value, "the config") if "\n" in value or ":" in value else words.read(value)
+            return ["--config", words.text({key: self.set(key, inner) for key, inner in config.items()})]
+        if name.endswith("+"):
+            self.forget(place)
+        content = words.load(f"value: {value}", f"--{name}")["value"] if value[:1] in ("{", "[") else value
+        checked = self.set(place, content)
+        return given if checked is content else [f"--{name}={words.text(checked)}"]
 
     def set(self, place: str, value: Any) -> Any:
         """Check what an option is set to, and remember the class that this chooses.
@@ -92,13 +97,17 @@ class Check:
         if isinstance(value, str) and Path(value).suffix in (".yaml", ".yml") and Path(value).is_file():
             value = words.read(value) if option.hint is Trainer or catalogue.base_of(option.hint) else value
         if option.hint is Trainer:
-            return self.inside(place, value) if isinstance(value, Mapping) else value
+            if not isinstance(value, Mapping):
+                raise InputError(f"{place} is a mapping of options, such as `max_epochs: 10`; it cannot be {value}.")
+            return self.inside(place, value)
         if (base := catalogue.base_of(option.hint)) is None:
-            if not hints.fits(option.hint, value):
-                raise InputError(f"{place} is {hints.form(option.hint)}; it cannot be {value}.")
+            if not signatures.fits(option.hint, value):
+                raise InputError(f"{place} is {signatures.form(option.hint)}; it cannot be {value}.")
+            if place in AT_LEAST_ONE and not signatures.fits(type(None), value) and float(value) < 1:
+                raise InputError(f"{place} is at least 1; it cannot be {value}.")
             return value
-        if isinstance(value, str) and value.lower() in hints.NOTHING and hints.is_optional(option.hint):
-            value = None
+        if isinstance(value, str) and value.lower() in signatures.NOTHING and signatures.is_optional(option.hint):
+            value = value if value in signatures.words(option.hint) else None
         if value is None:
             self.chosen[place] = None
         if isinstance(value, list):
@@ -121,28 +130,30 @@ class Check:
         if isinstance(name, str):
             simple = "." not in name and name not in catalogue.parts(base)
             other = simple and any(
-                hints.fits(kind, name) for kind in hints.alternatives(option.hint) if hints.is_simple(kind)
+                signatures.fits(kind, name)
+                for kind in signatures.alternatives(option.hint)
+                if signatures.is_simple(kind)
             )
             self.chosen[place] = Any if other else catalogue.find(place, base, name)
         return self.inside(place, value) if isinstance(value, Mapping) else value
 
     def inside(self, place: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """Check the options of a part."""
-        found: dict[str, Any] = {}
+        checked: dict[str, Any] = {}
         for key, value in content.items():
             if key == "init_args" and isinstance(value, Mapping):
-                found[key] = {name: self.set(f"{place}.{name}", inner) for name, inner in value.items()}
+                checked[key] = {name: self.set(f"{place}.{name}", inner) for name, inner in value.items()}
             else:
                 known = key in ("class_path", "dict_kwargs", "init_args")
-                found[key] = value if known else self.set(f"{place}.{key}", value)
-        return found
+                checked[key] = value if known else self.set(f"{place}.{key}", value)
+        return checked
 
     def forget(self, place: str) -> None:
         """Forget which classes were chosen at and below a place."""
         self.chosen = {key: kind for key, kind in self.chosen.items() if not f"{key}.".startswith(f"{place}.")}
 
     def option(self, place: str) -> Option:
-        """Return what is known of an option, with the hint `Any` where it belongs to a class of another package.
+        """Return an option; with the hint `Any` if its class takes options that its signature does not name.
 
         Raises:
             InputError: if there is none of this name.
@@ -157,15 +168,13 @@ class Check:
                 raise InputError(
                     f"{above} names no class that has an option {name}: pass the class before it (`--{above} CLASS`)."
                 )
-            found = {} if part is Any else catalogue.options(part)
-            if name not in found and (part is Any or catalogue.is_open(part)):
+            below = {} if part is Any else options(part)
+            if name not in below and (part is Any or catalogue.is_open(part)):
                 return Option(Any, None)
-            if name not in found:
+            if name not in below:
                 base = catalogue.base_of(option.hint)
                 others = (
-                    [kind for kind, other in catalogue.parts(base).items() if name in catalogue.options(other)]
-                    if base
-                    else []
+                    [kind for kind, other in catalogue.parts(base).items() if name in options(other)] if base else []
                 )
                 if others:
                     raise InputError(
@@ -173,11 +182,11 @@ class Check:
                         f"{'has' if len(others) == 1 else 'have'}: pass the class before it (`--{above} CLASS`)."
                     )
                 raise InputError(f"there is no option {place}{self.nearest(above, place, name)}")
-            option, above = found[name], f"{above}.{name}"
+            option, above = below[name], f"{above}.{name}"
         return option
 
     def chosen_at(self, place: str, option: Option) -> Any:
-        """Return the class at a place, `Any` where it is not known, None if there is none."""
+        """Return the class at a place, `Any` if it is not known, None if none is chosen."""
         if place in self.chosen:
             return self.chosen[place]
         base = catalogue.base_of(option.hint)
@@ -191,7 +200,7 @@ class Check:
         def below(place: str, option: Option) -> Iterator[str]:
             yield place
             part = self.chosen_at(place, option)
-            for name, inner in catalogue.options(part).items() if isinstance(part, type) else ():
+            for name, inner in options(part).items() if isinstance(part, type) else ():
                 if name not in LINKED:
                     yield from below(f"{place}.{name}", inner)
 
@@ -211,11 +220,11 @@ class Check:
         for known in self.names():
             leaves.setdefault(known.rpartition(".")[2], []).append(known)
         siblings = {leaf: places for leaf, places in leaves.items() if f"{above}.{leaf}".lstrip(".") in places}
-        found = leaves.get(last) or leaves.get(SYNONYMS.get(last, "")) or []
+        nearest = leaves.get(last) or leaves.get(SYNONYMS.get(last, "")) or []
         for group, cutoff in ((siblings, 0.6), (leaves, 0.75)):
             close = difflib.get_close_matches(name, group, n=1, cutoff=cutoff)
-            found = found or [known for leaf in close for known in group[leaf]]
-        if not found:
+            nearest = nearest or [known for leaf in close for known in group[leaf]]
+        if not nearest:
             return ": the help has all options (`--help all`)."
-        best = min(found, key=lambda known: (not known.startswith(f"{above}."), known.count(".")))
+        best = min(nearest, key=lambda known: (not known.startswith(f"{above}."), known.count(".")))
         return f"; did you mean --{best}?"

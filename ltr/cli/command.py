@@ -1,62 +1,105 @@
-"""Lightning's command line with the run folder around it."""
+"""Lightning's command line with the run folder around it: fit, validate, test and predict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from signal import SIGINT, SIGTERM
+from typing import Any
 
 import yaml
 from jsonargparse import Namespace
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ltr.callbacks import Evaluation, Progress, Run
-from ltr.cli import catalogue, words
-from ltr.cli.arguments import expand
-from ltr.cli.catalogue import Option
+from ltr.cli import catalogue
+from ltr.cli.arguments import split, values, without
+from ltr.cli.call import call
+from ltr.cli.catalogue import TOP, WRITTEN, Verb
 from ltr.cli.check import Check
-from ltr.cli.inherit import inherited
+from ltr.cli.configs import complete, run_name
+from ltr.cli.help import help_of
 from ltr.data import LongTailed
+from ltr.errors import InputError, Stopped
+from ltr.library_errors import library_errors
+from ltr.measures import MEASURES, shown
 from ltr.methods import Method
-from ltr.predictor import precision
-from ltr.run import hub, lookup, weights
+from ltr.predictor import precision, predict
+from ltr.process_state import isolated, stop_on_sigterm
+from ltr.run import lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
 from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE
-from ltr.run.folder import RunFolder, plain_name
-from ltr.sentences import sentences
+from ltr.run.folder import RunFolder
 
-Verb = Literal["fit", "validate", "test", "predict"]
-TOP = {
-    "model": Option(Method, None, "the network, its loss, and what happens in a training step"),
-    "data": Option(LongTailed, None, "the data set"),
-    "trainer": Option(Trainer, None, "Lightning's trainer: epochs, devices, precision, loggers, callbacks"),
-    "seed_everything": Option(bool | int, 0, "seed of the training; true draws one"),
-    "name": Option(str | None, None, "name of the run; else that of its config"),
-    "runs": Option(str, "checkpoints", "folder in which the runs are kept"),
-    "overwrite": Option(bool, False, "replace a run of the same name"),
-    "evaluation": Option(str | None, None, "folder of a test or prediction, in that of the run"),
-    "ckpt_path": Option(str | None, None, "the run to work on: its name, folder or checkpoint; for fit also `last`"),
-    "trust": Option(str, None, "a package whose classes the config of a run may name; may be given several times"),
-}
-WRITTEN = ("name", "runs", "overwrite", "evaluation", "ckpt_path", "trust")  # the options of `ltr` itself
+LIMITS = {"validate": "limit_val_batches", "test": "limit_test_batches", "predict": "limit_predict_batches"}
 PASSING = ("ckpt_path", "overwrite", "evaluation", "config", "trust")  # what concerns one call only
-PARSED = ("config", "c", "help", "h", "print_config")
 
 
-def complete(verb: Verb, given: list[str]) -> list[str]:
-    """Return the words to parse: options and classes checked, and for `fit` what follows from the run to start from."""
-    check = Check(TOP | {name: Option(Any, None) for name in PARSED})
-    if verb != "fit":
-        return check.arguments(given)
-    base = check.arguments(given[:2])
-    check.given.clear()  # base.yaml is what holds where nothing is given
-    checked = [*base, *check.arguments(given[2:])]
-    resumed = [Path(path) for path in words.values(given, "ckpt_path")]
-    return [*checked, *inherited(check, resumed[-1] if resumed else None, words.values(given, "trust"))]
+def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
+    """Do one of Lightning's verbs in this process.
+
+    Args:
+        verb: what to do.
+        arguments: what follows it.
+        tell: whether the result is printed.
+
+    Raises:
+        InputError: for bad input.
+        Stopped: after Ctrl+C or SIGTERM.
+    """
+    if text := help_of(verb, arguments):
+        print(text)
+        return
+    if verb == "predict" and (words := new_images(arguments)):
+        with isolated():
+            call(predict, words)
+        return
+    with isolated():
+        command = Command(verb, arguments, tell=tell)
+        try:
+            command.start()
+        except (KeyboardInterrupt, SystemExit) as end:  # Lightning leaves with `SystemExit` after an interruption
+            cause = end.__context__ if type(end) is SystemExit else end
+            if not isinstance(cause, KeyboardInterrupt | SIGTERMException):
+                raise
+            usual = SIGTERM if isinstance(cause, SIGTERMException) else SIGINT
+            raise Stopped(getattr(cause, "signal", usual), command.going_on) from end
+
+
+def new_images(arguments: Sequence[str]) -> list[str]:
+    """Return the words with which new images are predicted; none if it is the test split of a run.
+
+    A folder of images without class folders, given as the data, is new images, too.
+    """
+    flat = [root for root in values(arguments, "data.root")[-1:] if is_flat(Path(root))]
+    words = [*without(arguments, "data.root"), "--images", *flat] if flat else list(arguments)
+    return words if any(argument.name == "images" for argument in split(words)) else []
+
+
+def is_flat(folder: Path) -> bool:
+    """Return whether a folder has files and no folders; hidden ones do not count."""
+    inside = [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
+    return bool(inside) and not any(path.is_dir() for path in inside)
+
+
+class StopOnSigterm(Callback):
+    """End work at once on SIGTERM, as on Ctrl+C.
+
+    Lightning's own handler waits for the other processes in the middle of what they do: two processes waited for each
+    other for ever. Checkpoints are written whole or not at all, so a training can end anywhere.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the place of the handler that Lightning has just installed, and will put back."""
+        stop_on_sigterm()
+
+    on_validation_start = on_test_start = on_predict_start = on_train_start
 
 
 class Command(LightningCLI):
@@ -76,8 +119,8 @@ class Command(LightningCLI):
 
     def __init__(self, verb: Verb, arguments: Sequence[str], *, tell: bool = True) -> None:
         self.verb, self.tell = verb, tell
-        given, self.usual_name = expand(verb, list(arguments))
-        with sentences():
+        self.usual_name = run_name(arguments)
+        with library_errors():
             super().__init__(
                 Method,
                 LongTailed,
@@ -97,7 +140,7 @@ class Command(LightningCLI):
                     "enable_model_summary": False,
                     "log_every_n_steps": 1,
                 },
-                args=complete(verb, given),
+                args=complete(verb, arguments, Check(TOP)),
                 run=False,
             )
 
@@ -124,14 +167,9 @@ class Command(LightningCLI):
             if not self.resumed:
                 run.check_writable(overwrite=config.overwrite)
         else:
-            weights.read(config.ckpt_path)  # a sentence instead of a traceback where it is no checkpoint
-            home = Path(config.ckpt_path).parent
-            shipped_home = lookup.folder("checkpoints").resolve()
-            foreign = home.resolve().is_relative_to(shipped_home) and Path(config.runs).resolve() != shipped_home
-            evaluation = self.verb if config.evaluation is None else plain_name(config.evaluation, "--evaluation")
-            fetched = hub.repository(Path(config.ckpt_path))
-            name = home.name if foreign else fetched
-            self.folder = (Path(config.runs) / name if name else home) / evaluation
+            weights.read(config.ckpt_path)  # refuses what is not a checkpoint, before anything is built
+            evaluation = self.verb if config.evaluation is None else config.evaluation
+            self.folder = lookup.evaluation_folder(Path(config.ckpt_path), config.runs, evaluation)
         written = config.clone()
         for key in PASSING:
             written.pop(key, None)
@@ -139,10 +177,11 @@ class Command(LightningCLI):
         for logger in wandb_loggers(config):
             if self.verb == "fit" and logger.name is None:
                 logger.name = config.name
-            elif self.verb == "test":
+            if config.ckpt_path and self.verb in ("fit", "test"):
                 from ltr.report.wandb_run import kept
 
-                for key, value in kept(Path(config.ckpt_path).parent).items():
+                home = self.folder if self.verb == "fit" else Path(config.ckpt_path).parent
+                for key, value in kept(home).items():
                     logger[key] = value
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -152,23 +191,34 @@ class Command(LightningCLI):
             "default_root_dir": self.folder,
             "plugins": [*several(settings["plugins"]), WholeFiles()],
         }
-        own: list[Any] = []
+        callbacks: list[Any] = [StopOnSigterm()]
         if self.verb == "fit":
+            check_callbacks(several(settings["callbacks"]), self.datamodule, logged=bool(settings["logger"]))
+            if settings["enable_checkpointing"] is False:
+                raise InputError(
+                    "a run keeps its last checkpoint, to be tested: leave out `--trainer.enable_checkpointing`."
+                )
             self.run = Run(self.folder, self.text, replaces=self.config.overwrite and self.config.ckpt_path is None)
-            own.append(self.run)
+            callbacks.append(self.run)
             if settings["enable_progress_bar"] is not False:
-                own.append(Progress(self.config.name))
+                callbacks.append(Progress(self.config.name))
         else:
             self.run_loggers, settings["logger"] = several(settings["logger"]), False
             settings["enable_progress_bar"] = False
-            own.append(Evaluation(self.folder, yaml.safe_load(self.text)))
-        settings["callbacks"] = [*several(settings["callbacks"]), *([] if settings["fast_dev_run"] else own)]
+            self.evaluation = Evaluation(self.folder, yaml.safe_load(self.text))
+            callbacks.append(self.evaluation)
+        settings["callbacks"] = [
+            *several(settings["callbacks"]),
+            *(callbacks[:1] if settings["fast_dev_run"] else callbacks),
+        ]
         return Trainer(**settings)
 
     def start(self) -> None:
         """Do what the verb says, from the seed on, whatever was drawn since the parts were built."""
         if self.config.seed_everything is not False:
             seed_everything(self.config.seed_everything, workers=True)
+        if self.verb != "fit" and getattr(self.trainer, LIMITS[self.verb]) == 0:
+            raise InputError(f"nothing is left to {self.verb}: leave out `--trainer.{LIMITS[self.verb]} 0`.")
         with self.alone():
             self.work(self.config.ckpt_path)
 
@@ -203,11 +253,13 @@ class Command(LightningCLI):
                 self.say(f"{name}: {report.summary()}")
         else:
             self.trainer.test(self.model, self.datamodule, ckpt_path=path, verbose=False, weights_only=True)
-            self.say(f"{self.folder}: {self.model.reports['test'].summary()}")
+            tested, images = self.evaluation.images, len(self.datamodule.splits["test"].labels)
+            part = f"{tested} of {images} images: " if tested < images else ""
+            self.say(f"{self.folder}: {part}{self.model.reports['test'].summary()}")
             self.log_test(path)
 
     def fit(self, path: str | None) -> None:
-        """Tell the loggers the config, and train."""
+        """Pass the config to the loggers, and train."""
         for logger in self.trainer.loggers:
             logger.log_hyperparams(yaml.safe_load(self.text))
         self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=path, weights_only=True)
@@ -218,8 +270,13 @@ class Command(LightningCLI):
         if self.config.trainer.fast_dev_run:
             return
         if self.trainer.max_epochs == 0:
-            self.run.begin()
+            self.run.begin(self.trainer)
             self.trainer.save_checkpoint(RunFolder(self.folder).checkpoint)
+        elif not self.run.rows and not self.config.ckpt_path:
+            raise InputError(
+                "no epoch was trained, so there is no run: check `--trainer.max_steps`, `--trainer.max_time` and "
+                "`--trainer.limit_train_batches`."
+            )
         for logger in self.trainer.loggers if self.trainer.is_global_zero else ():
             if isinstance(logger, WandbLogger):
                 from ltr.report.wandb_run import log_training
@@ -237,10 +294,52 @@ class Command(LightningCLI):
 
                     log_test(logger, Path(path).parent, self.folder)
 
+    @property
+    def going_on(self) -> str:
+        """How to go on after an interruption."""
+        if self.verb == "fit" and (checkpoint := RunFolder(self.folder).checkpoint).is_file():
+            return f"go on with `ltr fit --ckpt_path {checkpoint}`"
+        return "nothing was written; give the command again"
+
     def say(self, sentence: str) -> None:
         """Print a result, once over all processes."""
         if self.tell and self.trainer.is_global_zero:
             print(sentence)
+
+
+def check_callbacks(callbacks: Sequence[Callback], data: LongTailed, *, logged: bool) -> None:
+    """Refuse callbacks of a training that cannot do what they are for.
+
+    Args:
+        callbacks: those of the config.
+        data: which splits are measured.
+        logged: whether the training has a logger.
+
+    Raises:
+        InputError: if one waits for what is never measured, selects by the test split, or needs a logger.
+    """
+    validated = "val" in data.monitored
+    measures = [f"val/{measure.key}" for measure in shown("main")] if validated else ["train/loss"]
+    remedy = f"monitor {', '.join(measures)}"
+    if not validated:
+        remedy = "hold images out with `--data.val_per_class 5` and monitor val/top1"
+    for callback in callbacks:
+        name, monitor = type(callback).__name__, getattr(callback, "monitor", None)
+        if isinstance(callback, LearningRateMonitor) and not logged:
+            raise InputError(
+                "LearningRateMonitor needs a logger: pass `--trainer.logger CSVLogger --trainer.logger.save_dir logs`, "
+                "or read train/lr in metrics.csv."
+            )
+        if monitor is None:
+            continue
+        split, _, key = monitor.partition("/")
+        if split == "test":
+            raise InputError(f"{name} would select by the test split ({monitor}), which is for the result: {remedy}.")
+        if split not in ("train", *data.monitored):
+            raise InputError(f"{name} monitors {monitor}, which is not measured: {remedy}.")
+        better = {"higher": "max", "lower": "min"}[MEASURES[key].better] if key in MEASURES else None
+        if better not in (None, getattr(callback, "mode", None)):
+            raise InputError(f"{name} must seek the {better} of {monitor}: pass `--trainer.callbacks.mode {better}`.")
 
 
 def several(value: Any) -> list[Any]:
@@ -249,7 +348,7 @@ def several(value: Any) -> list[Any]:
 
 
 def wandb_loggers(config: Namespace) -> Iterator[Namespace]:
-    """Yield the options of the loggers to Weights & Biases in a config, to which changes can be made."""
+    """Yield the options of the Weights & Biases loggers in a config; they can be changed."""
     for logger in several(config.trainer.logger):
         if isinstance(logger, Namespace):
             kind = catalogue.find("trainer.logger", Logger, logger.class_path)

@@ -1,32 +1,41 @@
-"""Errors and warnings of the command line, one sentence each."""
+"""What reaches the terminal when a verb ends early: one sentence, or the traceback of a defect."""
 
 from __future__ import annotations
 
+import signal
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ltr.errors import InputError
+from ltr.errors import InputError, Stopped
+from ltr.library_errors import DEFECT, is_defect, library_errors
+from ltr.process_state import terminal
 
 
 @contextmanager
-def messages() -> Iterator[None]:
-    """Print an `InputError` and exit with status 2; print warnings without their line of code.
+def messages(again: str = "") -> Iterator[None]:
+    """Print an `InputError` as one sentence, warnings as notes, and how to go on after a signal.
+
+    Args:
+        again: how to go on with the whole command, if a part of it does not know.
 
     Raises:
-        SystemExit: in place of an `InputError`.
+        SystemExit: with status 2 for bad input, 130 after Ctrl+C, 143 after SIGTERM.
+        Exception: a defect, with a note on where to report it.
     """
-    usual, warnings.formatwarning = warnings.formatwarning, _note
-    try:
-        yield
-    except InputError as error:
-        print(f"ltr: error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    finally:
-        warnings.formatwarning = usual
-
-
-def _note(message: Warning | str, *_: object, **__: object) -> str:
-    """Format a warning without the line of code that it comes from."""
-    return f"ltr: note: {message}\n"
+    with terminal():
+        try:
+            with library_errors():
+                yield
+        except InputError as error:
+            print(f"ltr: error: {error}", file=sys.stderr)
+            raise SystemExit(2) from error
+        except KeyboardInterrupt as error:
+            end = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
+            end.advice = again or end.advice
+            print(f"\nltr: {end}", file=sys.stderr)
+            raise SystemExit(128 + end.signal) from error
+        except Exception as error:
+            if is_defect(error):
+                error.add_note(DEFECT)
+            raise

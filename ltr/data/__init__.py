@@ -8,12 +8,11 @@ from ltr.data.digits import DigitsLT
 from ltr.data.file_dataset import FileDataset
 from ltr.data.folder import FolderLT
 from ltr.data.hub import HubLT
-from ltr.data.imagenet import ImageNetLT
 from ltr.data.inaturalist import INaturalist2018
-from ltr.data.places import PlacesLT
 from ltr.data.shifts import Shift
 from ltr.data.synthetic import Synthetic
 from ltr.data.table import TableLT
+from ltr.data.text_lists import ImageNetLT, PlacesLT
 from ltr.data.transforms import (
     AutoAugment,
     ColorJitter,

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ltr.data.file_dataset import FileDataset
-from ltr.data.file_list import FileList, present
+from ltr.data.file_list import FileList
+from ltr.data.locate import present
 from ltr.errors import InputError
 
 
@@ -36,7 +37,7 @@ class AnnotatedLT(FileDataset):
         self.name = self.home.resolve().name
         files = {}
         for split in ("train", "val", "test"):
-            candidates = sorted(self.home.glob(f"*{split}.json"))
+            candidates = sorted(path for path in self.home.glob(f"*{split}.json") if path.is_file())
             if len(candidates) > 1:
                 names = ", ".join(path.name for path in candidates)
                 raise InputError(f"{self.home} has several annotations of one split, {names}: leave one of them there.")
@@ -54,13 +55,12 @@ class AnnotatedLT(FileDataset):
     def listing(self, path: Path, content: dict[str, Any]) -> FileList:
         """Return the images of a file of annotations."""
         names = [str(row["fpath"]) for row in content["annotations"]]
-        labels = np.array([row["category_id"] for row in content["annotations"]], dtype=np.int64)
-        strange = np.flatnonzero((labels < 0) | (labels >= content["num_classes"]))
-        if len(strange):
-            at = int(strange[0])
-            raise InputError(
-                f"{names[at]} has the category {labels[at]} in {path}, whose last one is {content['num_classes'] - 1}."
-            )
+        numbers = [row["category_id"] for row in content["annotations"]]
+        last = content["num_classes"] - 1
+        for name, number in zip(names, numbers, strict=True):
+            if not 0 <= number <= last:
+                raise InputError(f"{name} has the category {number} in {path}, whose last one is {last}.")
+        labels = np.array(numbers, dtype=np.int64)
         sources = [str(path.parent / name) for name in names]
         present(sources, path)
         return FileList(sources, labels, names)
@@ -76,7 +76,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         usable = isinstance(content["num_classes"], int) and len(content["annotations"]) > 0
         usable = usable and all(isinstance(row["category_id"], int) and row["fpath"] for row in content["annotations"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         usable = False
     if not usable:
         raise InputError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -14,13 +16,16 @@ from torch import Tensor
 
 from ltr import distributed, seeds
 from ltr.contracts import Batch, EpochAware, Preprocessing, Sampler, SamplerFactory, Transform
-from ltr.counts import Tail, fingerprint, long_tailed, long_tailed_indices, shot_groups
+from ltr.counts import Tail, fingerprint, imbalance_factor, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
 from ltr.data.loaders import Indices, InMemoryLoader, StreamingLoader
-from ltr.data.transforms import CropFlip
+from ltr.data.transforms import CropFlip, Plain
 from ltr.errors import InputError
+from ltr.markdown import first
 from ltr.samplers import Power
+
+Augment = Transform | Literal["none"] | None
 
 
 class Split(NamedTuple):
@@ -30,17 +35,26 @@ class Split(NamedTuple):
         images: (N, 3, H, W) uint8, or the files of as many images.
         labels: (N,) int64.
         indices: (N,) positions in the official files.
+        synthetic: how many of the images, at the end, are synthetic.
     """
 
     images: Tensor | ImageFiles
     labels: Tensor
     indices: NDArray[np.int64]
+    synthetic: int = 0
 
     def take(self, kept: Sequence[NDArray[np.int64]]) -> Split:
         """Return the part at positions given class by class."""
         where = np.concatenate([np.asarray(part, dtype=np.int64) for part in kept])
         images = self.images[where] if isinstance(self.images, Tensor) else self.images.take(where)
         return Split(images, self.labels[where], self.indices[where])
+
+
+class Splits(dict[str, Split]):
+    """Splits by their names."""
+
+    def __missing__(self, name: str) -> Split:
+        raise InputError(f"the data have no {name} split, but {', '.join(self)}.")
 
 
 class LongTailed(EpochAware, LightningDataModule):
@@ -61,22 +75,28 @@ class LongTailed(EpochAware, LightningDataModule):
         batch_size: training images per step and process.
         eval_batch_size: images per step and process of validation, test and prediction.
         sampler: the order of an epoch.
-        augment: the augmentation of training batches; None for the usual one of the set.
+        augment: the augmentation of training batches, or `none`; null for the usual one of the set.
 
     Attributes:
-        counts: training images per class, synthetic ones included.
+        counts: training images per class, synthetic ones included. Data that are for evaluations only have those of the
+            test images until `match` takes the counts of a network.
+        imbalance: N_max / N_min of the real training images; the one asked for if the set could give it.
         synthetic: synthetic training images per class.
         follows: whether the set has a validation split of its own.
+        trainable: whether the set has images to train on.
         size: height and width of its images.
         crop: height and width of the centre crop in evaluations; None for the whole image.
+        classes: the names of its classes; known after `setup`.
         workers: processes that decode image files; None for one per core.
     """
 
     name: str
+    classes: list[str]
     total_classes: int
     largest: int
     size: int
     follows: bool = False
+    trainable: bool = True
     crop: int | None = None
     workers: int | None = None
     mean: tuple[float, float, float] = (0.4914, 0.4822, 0.4465)
@@ -93,24 +113,28 @@ class LongTailed(EpochAware, LightningDataModule):
         batch_size: int = 128,
         eval_batch_size: int = 500,
         sampler: SamplerFactory = Power,
-        augment: Transform | None = None,
+        augment: Augment = None,
     ) -> None:
         super().__init__()
         if val_per_class < 0 or batch_size < 1 or eval_batch_size < 1:
             raise InputError("val_per_class cannot be negative, and a batch needs at least one image.")
         if val_per_class and self.follows:
             raise InputError("the set has a validation split: leave out `--data.val_per_class`.")
-        self.root, self.tail, self.subset_seed = root, tail, subset_seed
+        self.root, self.tail, self.subset_seed = os.path.expanduser(root), tail, subset_seed
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.make_sampler, self.augment = sampler, augment or self.usual_augment()
+        self.make_sampler = sampler
+        self.augment = Plain() if augment == "none" else augment or self.usual_augment()
         sizes = self.sizes()
-        long = long_tailed(max(sizes), len(sizes), imbalance, tail)
-        kept = [min(there, wanted) for there, wanted in zip(sizes, long, strict=True)]
-        self.imbalance = max(kept) / min(kept) if tail in ("none", "balanced") else imbalance
+        if tail not in ("none", "balanced"):
+            imbalance = imbalance_factor(imbalance)
+        wanted = long_tailed(max(sizes), len(sizes), imbalance, tail)
+        kept = [min(size, count) for size, count in zip(sizes, wanted, strict=True)]
         self.val_counts = [min(val_per_class, count - 1) for count in kept]
-        self.counts: list[int] = [count - held for count, held in zip(kept, self.val_counts, strict=True)]
+        self.counts: list[int] = [count - held_out for count, held_out in zip(kept, self.val_counts, strict=True)]
+        as_asked = tail not in ("none", "balanced") and self.counts == wanted
+        self.imbalance = imbalance if as_asked else max(self.counts) / min(self.counts)
         self.synthetic = [0] * len(kept)
-        self.splits: dict[str, Split] = {}
+        self.splits: dict[str, Split] = Splits()
         self.files: dict[str, ImageFiles] = {}
 
     def usual_augment(self) -> Transform:
@@ -118,7 +142,7 @@ class LongTailed(EpochAware, LightningDataModule):
         return CropFlip()
 
     def sizes(self) -> list[int]:
-        """Return the number of available training images per class."""
+        """Return the number of available training images per class, of test images if there are none to train on."""
         return [self.largest] * self.total_classes
 
     def read(self) -> tuple[dict[str, Split], list[str]]:
@@ -137,7 +161,7 @@ class LongTailed(EpochAware, LightningDataModule):
     @property
     def real(self) -> list[int]:
         """Training images per class that are not synthetic."""
-        return [count - made for count, made in zip(self.counts, self.synthetic, strict=True)]
+        return [count - added for count, added in zip(self.counts, self.synthetic, strict=True)]
 
     @property
     def groups(self) -> dict[str, list[int]]:
@@ -172,20 +196,84 @@ class LongTailed(EpochAware, LightningDataModule):
         }
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the files, keep the chosen images and put them on the device of this process."""
+        """Read the files, keep the chosen images and put them on the device of this process.
+
+        Raises:
+            InputError: if there is nothing to train on in a training.
+        """
+        if stage == "fit" and not self.trainable:
+            raise InputError(f"{self.name} has no training images: it can be used for `ltr test` only.")
         if not self.splits:
             self.load_splits()
-        self.sampler = self.train_sampler(seeds.seed())
+        if self.trainable:
+            self.sampler = self.train_sampler(seeds.seed())
 
     def load_splits(self) -> None:
         """Fill `splits` and `files`."""
         splits = self.choose()
         self.files = {name: part.images for name, part in splits.items() if isinstance(part.images, ImageFiles)}
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        self.splits = {
-            name: split._replace(images=self.hold(name, split.images).to(device), labels=split.labels.to(device))
+        self.splits = Splits(
+            (name, split._replace(images=self.hold(name, split.images).to(device), labels=split.labels.to(device)))
             for name, split in splits.items()
-        }
+        )
+
+    def match(self, classes: Sequence[str], counts: Sequence[int], synthetic: Sequence[int]) -> None:
+        """Number the classes as a trained network does, before an evaluation.
+
+        Classes that are only numbered, 0 to C - 1, keep their numbers. Data without training images take over the
+        counts.
+
+        Args:
+            classes: the names that the network has; empty if they are unknown.
+            counts: its training images per class.
+            synthetic: the synthetic ones among them.
+
+        Raises:
+            InputError: if the names are others.
+        """
+        if classes and list(classes) != self.classes:
+            same = set(classes) == set(self.classes)
+            if not same and (is_numbered(classes) or is_numbered(self.classes)):
+                warnings.warn(
+                    f"classes without names are matched by their numbers: {self.classes[0]} of {self.name} is "
+                    f"{classes[0]} of the network.",
+                    stacklevel=2,
+                )
+            else:
+                self.renumber(list(classes))
+        if not self.trainable:
+            self.counts, self.synthetic = list(counts), list(synthetic)
+
+    def check_order(self, classes: Sequence[str]) -> None:
+        """Raise `InputError` if a network that a training starts from has these classes in another order."""
+        if list(classes) != self.classes and sorted(classes) == sorted(self.classes):
+            raise InputError(
+                f"the checkpoint has the classes of {self.name} in another order, {first(classes, 3)}, ...: start from "
+                "one that was trained on data of this kind."
+            )
+
+    def renumber(self, classes: list[str]) -> None:
+        """Number the classes in another order.
+
+        Raises:
+            InputError: if it has other names.
+        """
+        unknown = [name for name in self.classes if name not in classes]
+        lacking = [name for name in classes if name not in self.classes]
+        if unknown or lacking:
+            raise InputError(
+                f"the classes of {self.name} are not those of the network: these have {first(unknown, 3) or 'fewer'}, "
+                f"the network has {first(lacking, 3) or 'fewer'}. Rename the classes of the data, or take other data."
+            )
+        labels = torch.tensor([classes.index(name) for name in self.classes])
+        for name, split in self.splits.items():
+            self.splits[name] = split._replace(labels=labels.to(split.labels.device)[split.labels])
+        order = labels.argsort().tolist()
+        self.counts = [self.counts[label] for label in order]
+        self.synthetic = [self.synthetic[label] for label in order]
+        self.val_counts = [self.val_counts[label] for label in order]
+        self.classes = classes
 
     def train_sampler(self, seed: int) -> Sampler:
         """Return the sampler of a run with a seed; known after `setup`."""
@@ -195,16 +283,17 @@ class LongTailed(EpochAware, LightningDataModule):
 
     def choose(self) -> dict[str, Split]:
         """Return the splits with the chosen images; files are not yet decoded."""
-        found, self.classes = self.read()
-        whole = found["train"]
-        sizes = [count + held for count, held in zip(self.real, self.val_counts, strict=True)]
+        splits, self.classes = self.read()
+        if not self.trainable:
+            return splits
+        whole = splits["train"]
+        sizes = [count + held_out for count, held_out in zip(self.real, self.val_counts, strict=True)]
         kept = long_tailed_indices(whole.labels.numpy(), sizes, self.subset_seed)
-        splits = {
-            "train": self.extended(whole.take([part[:count] for part, count in zip(kept, self.real, strict=True)]))
-        }
+        train = whole.take([part[:count] for part, count in zip(kept, self.real, strict=True)])
+        chosen = {"train": self.extended(train)}
         if any(self.val_counts):
-            splits["val"] = whole.take([part[count:] for part, count in zip(kept, self.real, strict=True)])
-        return found | splits
+            chosen["val"] = whole.take([part[count:] for part, count in zip(kept, self.real, strict=True)])
+        return splits | chosen
 
     def names(self, name: str, split: Split) -> list[str]:
         """Return the names of the images of a split in reports."""
@@ -214,9 +303,9 @@ class LongTailed(EpochAware, LightningDataModule):
         """Hear that epoch `epoch` (from 0) of `epochs` starts."""
         self.sampler.set_epoch(epoch, epochs)
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if `epochs` epochs are too few for a milestone of the sampler."""
-        self.sampler.check(epochs)
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for, as the sampler says."""
+        return self.sampler.notes(epochs)
 
     def extended(self, split: Split) -> Split:
         """Return the training split with its synthetic images."""
@@ -316,3 +405,8 @@ class Network(Protocol):
     def prepared(self, batch: Batch) -> Batch:
         """Return a batch of uint8 images as the network takes it."""
         ...
+
+
+def is_numbered(classes: Sequence[str]) -> bool:
+    """Return whether classes have no names, but are numbered from 0 in their order."""
+    return all(name == str(label) for label, name in enumerate(classes))

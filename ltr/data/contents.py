@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import torch
 from torch import Tensor
 
 from ltr.counts import number
-from ltr.data.images import ImageFiles, Source, each
-from ltr.errors import InputError
+from ltr.data.images import ImageFiles, Source, each, open_file
 
 # Bytes that are hashed. Those of a larger file are from its middle, and its length is added: equal compressed images
 # are recognised without reading a set of a hundred gigabytes.
@@ -36,19 +35,8 @@ def contents(images: Tensor | ImageFiles, what: str) -> Tensor:
 
 def of_file(source: Source) -> int:
     """Return the number of a file, from its path or its bytes."""
-    if isinstance(source, bytes):
-        size, content = len(source), source[middle(len(source)) :][:BLOCK]
-    else:
-        try:
-            size = Path(source).stat().st_size
-            with Path(source).open("rb") as file:
-                file.seek(middle(size))
-                content = file.read(BLOCK)
-        except OSError as error:
-            raise InputError(f"{source} cannot be read ({error.strerror}): repair or remove it.") from error
+    with open_file(source) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - BLOCK, 0) // 2)
+        content = file.read(BLOCK)
     return number(content if size <= BLOCK else size.to_bytes(8, "little") + content)
-
-
-def middle(size: int) -> int:
-    """Return where the middle block of a file begins."""
-    return max(size - BLOCK, 0) // 2

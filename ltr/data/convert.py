@@ -14,7 +14,7 @@ from torch import Tensor
 from ltr import files
 from ltr.data.base import LongTailed, Split
 from ltr.data.file_dataset import FileDataset
-from ltr.data.images import each, opened
+from ltr.data.images import each, open_file
 from ltr.errors import InputError
 
 Layout = Literal["folders", "table", "annotations"]
@@ -48,7 +48,7 @@ def convert(data: LongTailed, output: str, *, to: Layout = "folders") -> None:
     Raises:
         InputError: if the set cannot be read, or the files cannot be written.
     """
-    for path in write(data, Path(output), to):
+    for path in write(data, Path(output).expanduser(), to):
         print(path)
     sizes = ", ".join(f"{len(split.labels)} {name}" for name, split in data.splits.items())
     print(f"{sizes} images of {len(data.classes)} classes")
@@ -59,8 +59,8 @@ def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
 
     As `folders` every image is a file `<split>/<class>/<number>`, in which `FolderLT` finds the fingerprints of the set
     again: a copy of the file that it was, or a PNG of an image that was none. A `table` (`table.csv`) and `annotations`
-    (`train.json`, `test.json` and, where there is one, `val.json`) list the files where they are; images that were no
-    files are written to folders first. What is there already is kept.
+    (`train.json`, `test.json` and perhaps `val.json`) list the files where they are; images that were no files are
+    written to folders first.
 
     Args:
         data: the set.
@@ -71,27 +71,33 @@ def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
         The files and folders that were written.
 
     Raises:
-        InputError: if a file cannot be written, or no folder can have the name of a class.
+        InputError: if the folder holds other files, one cannot be written, or no folder can have the name of a class.
     """
+    copied = layout == "folders" or not isinstance(data, FileDataset)
+    written = ["table.csv"] if layout == "table" else ["train.json", "val.json", "test.json"]
+    if output.exists() and (
+        not output.is_dir() or (any(output.iterdir()) if copied else any((output / name).exists() for name in written))
+    ):
+        raise InputError(f"{output} holds files: name a new folder with `--output`, or delete it first.")
     if isinstance(data, FileDataset):
         data.memory = 0.0  # so that nothing is decoded
     data.setup()
     bad = next((name for name in data.classes if "/" in name or os.sep in name or name.startswith(".")), None)
-    if bad is not None and (layout == "folders" or not isinstance(data, FileDataset)):
+    if bad is not None and copied:
         raise InputError(f"no folder can have the name of the class {bad!r}: convert to a table, which needs none.")
-    found = [item for name in data.splits for item in items(data, name, output, copy=layout == "folders")]
+    images = [item for name in data.splits for item in items(data, name, output, copy=layout == "folders")]
     if layout == "folders":
         return [output / name for name in data.splits]
     if layout == "table":
         lines = [
             {"image": shown(item.path, output), "label": data.classes[item.label], "split": item.split}
-            for item in found
+            for item in images
         ]
         files.write_csv(output / "table.csv", lines)
         return [output / "table.csv"]
     for name in data.splits:
-        mine = [item for item in found if item.split == name]
-        rows = each(partial(annotation, mine), len(mine), f"{name} images")
+        part = [item for item in images if item.split == name]
+        rows = each(partial(annotation, part), len(part), f"{name} images")
         files.write_json(
             output / f"{name}.json", {"annotations": rows, "num_classes": len(data.classes), "classes": data.classes}
         )
@@ -99,7 +105,7 @@ def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
 
 
 def items(data: LongTailed, name: str, output: Path, *, copy: bool) -> list[Item]:
-    """Return the images of a split as files, which are written where they are not there yet.
+    """Return the images of a split as files, which are written if need be.
 
     Args:
         data: the set, set up.
@@ -119,7 +125,7 @@ def items(data: LongTailed, name: str, output: Path, *, copy: bool) -> list[Item
 
 
 def file(split: Split, at: int, stem: Path, *, copy: bool) -> Path:
-    """Return where an image of a split is a file, after writing it where need be.
+    """Return the file of an image of a split, after writing it if need be.
 
     Args:
         split: the split.
@@ -132,32 +138,30 @@ def file(split: Split, at: int, stem: Path, *, copy: bool) -> Path:
     if isinstance(split.images, Tensor):
         path = stem.with_name(f"{stem.name}.png")
         picture = Image.fromarray(split.images[at].permute(1, 2, 0).cpu().numpy())
-        if not path.is_file():
-            files.replace(path, picture.save)
+        files.replace(path, picture.save)
         return path
     source = split.images.source(at)
     if isinstance(source, str):
         path = stem.with_name(stem.name + Path(source).suffix)
-        if copy and not path.is_file():
+        if copy:
             files.replace(path, lambda temporary: shutil.copyfile(source, temporary))
         return path if copy else Path(source)
-    with Image.open(opened(source)) as image:
+    with Image.open(open_file(source)) as image:
         path = stem.with_name(f"{stem.name}.{(image.format or 'png').lower()}")
-    if not path.is_file():
-        files.replace(path, lambda temporary: temporary.write_bytes(source))
+    files.replace(path, lambda temporary: temporary.write_bytes(source))
     return path
 
 
 def shown(path: Path, output: Path) -> str:
-    """Return a path relative to the output where it is in there, else absolute."""
+    """Return a path relative to the output if it is in there, else absolute."""
     return path.relative_to(output).as_posix() if path.is_relative_to(output) else path.resolve().as_posix()
 
 
-def annotation(found: Sequence[Item], number: int) -> dict[str, object]:
+def annotation(images: Sequence[Item], number: int) -> dict[str, object]:
     """Return the entry of one of the images of a file of annotations."""
     from PIL import Image
 
-    item = found[number]
+    item = images[number]
     with Image.open(item.path) as image:
         width, height = image.size
     return {

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ltr.contracts import SamplerFactory, Transform
+from ltr.contracts import SamplerFactory
 from ltr.counts import number, per_class
-from ltr.data.base import LongTailed, Split
+from ltr.data.base import Augment, LongTailed, Split
 from ltr.data.tfrecord import examples
 from ltr.errors import InputError
 from ltr.samplers import Power
@@ -62,7 +62,7 @@ class CuiCIFAR10LT(LongTailed):
         batch_size: int = 128,
         eval_batch_size: int = 500,
         sampler: SamplerFactory = Power,
-        augment: Transform | None = None,
+        augment: Augment = None,
     ) -> None:
         super().__init__(
             root,
@@ -99,7 +99,7 @@ class CuiCIFAR10LT(LongTailed):
         """
         path = self.folder / f"{name}.tfrecords"
         try:
-            found = examples(path)
+            records = examples(path)
         except OSError as error:
             raise InputError(
                 f"{path} cannot be read ({error.strerror}): unpack the long-tailed CIFAR of Cui et al., to which the "
@@ -107,7 +107,7 @@ class CuiCIFAR10LT(LongTailed):
                 "is in with `--data.root`; they published the imbalances 10, 20, 50, 100 and 200."
             ) from error
         images, labels = [], []
-        for at, features in enumerate(found):
+        for at, features in enumerate(records):
             match features.get("image"), features.get("label"):
                 case [bytes() as image], [int() as label] if len(image) == 3 * self.size**2:
                     images.append(image)
@@ -120,10 +120,10 @@ class CuiCIFAR10LT(LongTailed):
                     f"{self.total_classes - 1}: it is a file of another set."
                 )
         targets = torch.tensor(labels)
-        for label, (there, due) in enumerate(zip(per_class(targets, len(counts)).tolist(), counts, strict=True)):
-            if there != due:
+        for label, (count, due) in enumerate(zip(per_class(targets, len(counts)).tolist(), counts, strict=True)):
+            if count != due:
                 raise InputError(
-                    f"{path} has {there} images of class {label}, but that of Cui et al. has {due}: it is another file."
+                    f"{path} has {count} images of class {label}, but that of Cui et al. has {due}: it is another file."
                 )
         pixels = torch.frombuffer(bytearray(b"".join(images)), dtype=torch.uint8).view(-1, 3, self.size, self.size)
         numbers = [number(image + bytes([label])) for image, label in zip(images, labels, strict=True)]

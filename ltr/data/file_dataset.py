@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,16 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltr import files
 from ltr.contracts import Transform
 from ltr.counts import Tail
 from ltr.data.base import LongTailed, Split
-from ltr.data.class_folders import synthetic_images
-from ltr.data.file_list import FileList, divided, keep
+from ltr.data.file_list import FileList, class_folders, divided, keep, listed
 from ltr.data.images import ImageFiles, unreadable
+from ltr.data.locate import identities
 from ltr.data.transforms import CropFlip, ResizedCrop
 from ltr.errors import InputError
-from ltr.markdown import first
+from ltr.markdown import first, plural
 
 FEW_SHOT = (
     "{} has no class in both its training and its test split, as in few-shot learning. "
@@ -36,7 +35,8 @@ class FileDataset(LongTailed):
     stay on the device as uint8 (10,000 images of 64 x 64 pixels take 123 MB); else worker processes decode them in
     every epoch. Either way whole batches are cropped, augmented and normalised on the device.
 
-    A set without a test split is split class by class. Training is measured on the validation split, if there is one.
+    A set without a test split is split class by class. Training is measured on the validation split, if there is one. A
+    set with a test split alone is for evaluations.
 
     Args:
         root: folder of the files.
@@ -55,7 +55,10 @@ class FileDataset(LongTailed):
         tail: `none` keeps every image; `exp`, `step` or `pareto` make a long tail, of at most as many images as a class
             has, and `balanced` a set of the size of `exp` without one.
         subset_seed: which images are kept, and, in a set without a test split, which are for testing.
-        test_share: part of every class that is kept for testing where the set has no test split, at least one image.
+        test_share: part of every class that is held out for testing if the set has no test split, at least one image; 1
+            for all of them, in an evaluation.
+        mirror: whether the usual augmentation flips half of the training images; not where left and right matter, as
+            in traffic signs and text.
         **others: `val_per_class`, `batch_size`, `eval_batch_size`, `sampler` and `augment` of `LongTailed`.
     """
 
@@ -79,17 +82,20 @@ class FileDataset(LongTailed):
         tail: Tail = "none",
         subset_seed: int = 0,
         test_share: float = 0.2,
+        mirror: bool = True,
         **others: Any,
     ) -> None:
-        if not 0 < test_share < 1:
-            raise InputError(f"test_share is a part of every class, such as 0.2; it cannot be {test_share:g}.")
+        if not 0 < test_share <= 1:
+            raise InputError(
+                f"test_share is a part of every class, such as 0.2, or 1 for all images; it cannot be {test_share:g}."
+            )
         if size < 1 or (crop is not None and not 0 < crop <= size):
             raise InputError(
                 f"crop ({crop}) must be at least 1 and not exceed size ({size}): set `--data.size` or `--data.crop`."
             )
-        self.home, self.size, self.crop = Path(root), size, crop
-        self.memory, self.cache = memory, cache
-        self.workers = workers
+        self.home, self.size, self.crop = Path(root).expanduser(), size, crop
+        self.memory, self.cache = memory, Path(cache).expanduser() if cache else None
+        self.workers, self.mirror = workers, mirror
         self.mean, self.std = mean or self.mean, std or self.std
         self.test_share, self.subset_seed = test_share, subset_seed
         self.listings, self.classes = self.find()
@@ -97,11 +103,15 @@ class FileDataset(LongTailed):
             self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
         self.complete()
         super().__init__(root, imbalance=imbalance, tail=tail, subset_seed=subset_seed, **others)
+        if self.augment.mirrors and not mirror:
+            raise InputError(
+                f"{self.augment.title} flips images, against `--data.mirror false`: pass `--data.augment.flip false`."
+            )
         self.synthetic_files: FileList | None = None
         if synthetic is not None:
-            self.synthetic_files = synthetic_images(Path(synthetic), self.classes)
+            self.synthetic_files = synthetic_images(Path(synthetic).expanduser(), self.classes)
             self.synthetic = self.synthetic_files.counts(len(self.classes))
-            self.counts = [count + made for count, made in zip(self.counts, self.synthetic, strict=True)]
+            self.counts = [count + added for count, added in zip(self.counts, self.synthetic, strict=True)]
 
     @abstractmethod
     def find(self) -> tuple[dict[str, FileList], list[str]]:
@@ -124,20 +134,35 @@ class FileDataset(LongTailed):
             self.listings = divided(
                 self.listings["train"], self.classes, self.split_file, share=self.test_share, seed=self.subset_seed
             )
+        self.trainable, self.follows = "train" in self.listings, "val" in self.listings
         if not len(self.listings["test"].names):
-            advice = f"; {self.split_file} says which, delete it to draw anew" if self.drawn else ""
-            raise InputError(f"{self.name} has no image to test on{advice}.")
-        if not np.isin(self.listings["test"].labels, self.listings["train"].labels).any():
+            raise InputError(f"{self.name} has no image to test on.")
+        if not self.trainable:
+            return
+        train = self.listings["train"]
+        if not np.isin(self.listings["test"].labels, train.labels).any():
             raise InputError(FEW_SHOT.format(self.name))
-        self.follows = "val" in self.listings
-        empty = [self.classes[number] for number, count in enumerate(self.sizes()) if not count]
+        empty = self.without(train)
         if empty:
             raise InputError(f"there is no image to train on of class {first(empty)}: add some, or remove the class.")
-        known = set(self.listings["train"].names)
-        for name in self.listings.keys() - {"train"}:
-            twice = [image for image in self.listings[name].names if image in known]
-            if twice:
-                raise InputError(f"{twice[0]} is in the training split and in the {name} split: take it out of one.")
+        self.check_disjoint()
+
+    def without(self, listing: FileList) -> list[str]:
+        """Return the classes of which a split has no image."""
+        return [self.classes[label] for label, count in enumerate(listing.counts(len(self.classes))) if not count]
+
+    def check_disjoint(self) -> None:
+        """Raise `InputError` if a file of the training split, by whatever name, is in another split, too."""
+        train = self.listings["train"]
+        known = {file: train.names[position] for position, file in identities(train.paths)}
+        for name, listing in self.listings.items():
+            for position, file in identities(listing.paths) if name != "train" else ():
+                if file in known:
+                    other = listing.names[position]
+                    alias = "" if other == known[file] else f", there as {other}"
+                    raise InputError(
+                        f"{known[file]} is in the training split and in the {name} split{alias}: take it out of one."
+                    )
 
     @property
     def split_file(self) -> Path | None:
@@ -147,12 +172,12 @@ class FileDataset(LongTailed):
     def usual_augment(self) -> Transform:
         """Return random crops, and mirror images."""
         if self.crop is None:
-            return CropFlip(padding=max(self.size // 8, 1))
-        return ResizedCrop(self.crop)
+            return CropFlip(padding=max(self.size // 8, 1), flip=self.mirror)
+        return ResizedCrop(self.crop, flip=self.mirror)
 
     def sizes(self) -> list[int]:
-        """Return how many training images of every class there are."""
-        return self.listings["train"].counts(len(self.classes))
+        """Return how many training images of every class there are, or test images if there are none to train on."""
+        return self.listings["train" if self.trainable else "test"].counts(len(self.classes))
 
     def read(self) -> tuple[dict[str, Split], list[str]]:
         """Return the splits, not yet decoded."""
@@ -169,12 +194,13 @@ class FileDataset(LongTailed):
         assert isinstance(split.images, ImageFiles)
         labels = torch.cat([split.labels, torch.from_numpy(self.synthetic_files.labels)])
         numbers = np.concatenate([split.indices, self.synthetic_files.numbers])
-        return Split(split.images.followed_by(self.synthetic_files.sources), labels, numbers)
+        images = split.images.followed_by(self.synthetic_files.sources)
+        return Split(images, labels, numbers, len(self.synthetic_files.labels))
 
     def names(self, name: str, split: Split) -> list[str]:
         """Return the names of the images of a split, and of the synthetic ones behind them."""
         assert isinstance(split.images, ImageFiles)
-        listing = self.listings.get(name, self.listings["train"])  # what was carved out of it
+        listing = self.listings[name if name in self.listings else "train"]  # that it was carved out of
         known = [*listing.names, *(self.synthetic_files.names if self.synthetic_files else [])]
         return [known[at] for at in split.images.positions]
 
@@ -183,22 +209,55 @@ class FileDataset(LongTailed):
         return []
 
     def setup(self, stage: str | None = None) -> None:
-        """Prepare the splits, and keep the one that was drawn."""
+        """Prepare the splits; in a training, keep the one that was drawn."""
         super().setup(stage)
-        if self.drawn and self.split_file:
+        if untested := self.without(self.listings["test"]):
+            warnings.warn(
+                f"{self.name} has no test image of {plural(len(untested), 'class', 'classes')}, which GM, HM and the "
+                f"lowest recall leave out: {first(untested)}.",
+                stacklevel=2,
+            )
+        if not self.drawn or not self.split_file or not self.trainable:
+            return
+        if stage in (None, "fit"):
             keep(self.split_file, self.listings)
+        elif not self.split_file.is_file():
+            tested, trained = len(self.listings["test"].names), len(self.listings["train"].names)
+            warnings.warn(
+                f"{self.name} has no test split, so {tested:,} of its {tested + trained:,} images were drawn for it: "
+                "pass `--data.test_share 1` to use all of them.",
+                stacklevel=2,
+            )
 
     @property
     def gibibytes(self) -> float:
         """How much memory the images take that the run needs."""
         others = sum(len(listing.names) for name, listing in self.listings.items() if name != "train")
-        return (sum(self.counts) + sum(self.val_counts) + others) * 3 * self.size**2 / 2**30
+        training = sum(self.counts) + sum(self.val_counts) if self.trainable else 0
+        return (training + others) * 3 * self.size**2 / 2**30
 
     def hold(self, name: str, images: Tensor | ImageFiles) -> Tensor | ImageFiles:
-        """Decode the images of a split where those of all splits fit into the memory given."""
+        """Decode the images of a split if those of all splits fit into the memory given."""
         if isinstance(images, Tensor) or self.gibibytes > self.memory:
             return images
-        return packed(images, Path(self.cache), f"{name} images") if self.cache else images.read(f"{name} images")
+        return images.read(f"{name} images", self.cache)
+
+
+def synthetic_images(folder: Path, classes: Sequence[str]) -> FileList:
+    """Return synthetic images, in a folder per class that has some.
+
+    Raises:
+        InputError: if there is none, or a folder of another name.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder} of synthetic images: make it with `ltr synthesise`.")
+    images = class_folders(folder)
+    unknown = sorted(images.keys() - set(classes))
+    if unknown or not images:
+        what = f"the folder {unknown[0]}, which is no class of the set" if unknown else "no folder of a class"
+        raise InputError(f"{folder} has {what}: it holds a folder per class with its synthetic images.")
+    listing = listed(images, classes, folder)
+    return listing._replace(names=[f"synthetic: {name}" for name in listing.names])
 
 
 def readable(listing: FileList, what: str) -> FileList:
@@ -213,31 +272,3 @@ def readable(listing: FileList, what: str) -> FileList:
         names = first([listing.names[at] for at in broken])
         warnings.warn(f"{len(broken)} files are not images and are left out: {names}.", stacklevel=2)
     return listing.take(np.setdiff1d(np.arange(len(listing.names)), broken))
-
-
-def packed(images: ImageFiles, folder: Path, what: str) -> Tensor:
-    """Return images (N, 3, H, W) uint8 from a file in the folder, or read them and write it.
-
-    Args:
-        images: the files; if the time or size of one has changed, they are read again.
-        folder: folder of the packed files; any of them can be deleted at any time.
-        what: shown beside the progress of the reading.
-    """
-    path = folder / f"{fingerprint(images)}.npy"
-    if path.is_file():
-        return torch.from_numpy(np.load(path))
-    pixels = images.read(what)
-    files.replace(path, lambda temporary: np.save(temporary, pixels.numpy()))
-    return pixels
-
-
-def fingerprint(images: ImageFiles) -> str:
-    """Return a hash of the size, and of path, length and time of each file."""
-    digest = hashlib.sha256(str(images.size).encode())
-    for position in range(len(images)):
-        source = images.source(position)
-        if isinstance(source, str):
-            state = Path(source).stat()
-            source = f"{Path(source).resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0".encode()
-        digest.update(source)
-    return digest.hexdigest()[:32]

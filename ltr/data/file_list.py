@@ -1,13 +1,14 @@
-"""The images of a split by name, before any of them is read: which are missing, and which are for testing."""
+"""The images of a split by name, before any of them is read, and the words that name splits and classes."""
 
 from __future__ import annotations
 
 import csv
+import itertools
 import os
+import re
+import unicodedata
 import warnings
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -16,11 +17,15 @@ from numpy.typing import NDArray
 
 from ltr import files
 from ltr.counts import number
-from ltr.data.images import Source, each
+from ltr.data.images import KINDS, Source
 from ltr.errors import InputError
 from ltr.markdown import first
 
-HEAD = ["image", "split"]
+HEAD = ["image", "split"]  # of the file in which a drawn split is kept
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
+SPLITS |= {"test": "test", "testing": "test"}
+FILLERS = {"data", "dataset", "files", "image", "images", "img", "imgs", "labels", "photos", "pictures", "set", "split"}
+DIGITS = 19  # of the largest number of 63 bits
 
 
 class FileList(NamedTuple):
@@ -46,114 +51,183 @@ class FileList(NamedTuple):
         return counts
 
     @property
+    def paths(self) -> list[str]:
+        """The paths of the images; empty if they are not files."""
+        return [source for source in self.sources if isinstance(source, str)] if isinstance(self.sources, list) else []
+
+    @property
     def numbers(self) -> NDArray[np.int64]:
         """(N,) numbers for the fingerprint: the names if they are distinct numbers, else hashes of the names.
 
         `ltr convert` names files by their positions, so a converted set keeps the fingerprint of the original.
         """
         stems = [PurePosixPath(name).stem for name in self.names]
-        if all(stem.isascii() and stem.isdecimal() for stem in stems):
-            numbers = {int(stem) for stem in stems}
-            if len(numbers) == len(stems) and max(numbers) < 2**63:
-                return np.array([int(stem) for stem in stems], dtype=np.int64)
+        if all(stem.isascii() and stem.isdecimal() and len(stem) <= DIGITS for stem in stems):
+            numbers = [int(stem) for stem in stems]
+            if len(set(numbers)) == len(numbers) and max(numbers, default=0) < 2**63:
+                return np.array(numbers, dtype=np.int64)
         return np.array([number(name.encode()) for name in self.names], dtype=np.int64)
 
 
-def missing(home: Path, names: Sequence[str], what: str) -> list[int]:
-    """Return the positions of the files that do not exist.
-
-    Each folder is read once: for a million files that is faster than a system call for each of them.
-
-    Args:
-        home: folder that the names are relative to.
-        names: paths of the files.
-        what: label of the progress bar.
-    """
-    places = defaultdict(list)
-    for position, name in enumerate(names):
-        places[os.path.dirname(name)].append(position)
-    folders = list(places)
-
-    def absent(number: int) -> list[int]:
-        there = entries(home / folders[number])
-        return [position for position in places[folders[number]] if os.path.basename(names[position]) not in there]
-
-    return sorted(chain.from_iterable(each(absent, len(folders), what)))
+def split_of(name: str) -> str | None:
+    """Return the split that a folder or a table is named for, such as `Training` or `test_images2017`, or None."""
+    words = [word for word in re.findall("[a-z]+", name.lower()) if word not in FILLERS]
+    return SPLITS.get(words[0]) if len(words) == 1 else None
 
 
-def entries(folder: Path) -> set[str]:
-    """Return the names in a folder, an empty set if there is none."""
-    try:
-        return set(os.listdir(folder))
-    except OSError:
-        return set()
+def readable_name(name: str) -> str:
+    r"""Return a name as text that any file can hold: composed Unicode; bytes that are not UTF-8 as `\xe9`."""
+    return unicodedata.normalize("NFC", name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
-def present(paths: Sequence[str], what: object) -> None:
-    """Check that files exist.
-
-    Args:
-        paths: the files.
-        what: the file that lists them.
+def class_order(names: Iterable[str]) -> list[str]:
+    """Return the names of classes in the order of the numbers that they are, or else alphabetically.
 
     Raises:
-        InputError: if some are missing.
+        InputError: if two names are the same number, such as `1` and `1.0`.
     """
-    absent = missing(Path(), paths, "folders")
-    if absent:
+    values = {name: numeric(name) for name in names}
+    numbers = [value for value in values.values() if value is not None]
+    if len(numbers) < len(values):
+        return sorted(values)
+    ordered = sorted(values, key=lambda name: (values[name], name))
+    for name, following in itertools.pairwise(ordered):
+        if values[name] == values[following]:
+            raise InputError(f"the labels {name} and {following} are the same number: write them alike.")
+    return ordered
+
+
+def numeric(name: str) -> float | None:
+    """Return the number that a name is, such as `-1` or `2.0`, or None."""
+    return float(name) if len(name) <= DIGITS and re.fullmatch(r"[+-]?\d+(\.\d*)?", name) else None
+
+
+def class_folders(folder: Path) -> dict[str, list[str]]:
+    """Return the images of every class, classes in their order, images in that of their paths.
+
+    Links to folders are followed, each folder once per class. Hidden files and folders are left out.
+
+    Raises:
+        InputError: if classes have no image.
+    """
+    images: dict[str, list[str]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not hidden(path.name):
+            images.setdefault(readable_name(path.name), []).extend(images_below(path))
+    empty = [name for name, paths in images.items() if not paths]
+    if empty:
         raise InputError(
-            f"{len(absent)} of the {len(paths)} images that {what} lists are missing, the first is {paths[absent[0]]}: "
-            "check the folder that the paths are relative to."
+            f"{folder} has folders without an image ({', '.join(sorted(KINDS))}): {first(empty)}. Add some, or remove "
+            "them."
         )
+    return {name: sorted(images[name]) for name in class_order(images)}
+
+
+def images_below(folder: Path) -> list[str]:
+    """Return the paths of the images in a folder and in the folders below it."""
+    paths: list[str] = []
+    visited: set[str] = set()  # a link may lead back to a folder above
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if (actual := os.path.realpath(parent)) in visited:
+            folders.clear()
+            continue
+        visited.add(actual)
+        folders[:] = [name for name in folders if not hidden(name)]
+        paths += [os.path.join(parent, name) for name in names if is_image(name)]
+    return paths
+
+
+def is_image(name: str) -> bool:
+    """Return whether a file is an image by its ending, and neither hidden nor being written."""
+    return os.path.splitext(name)[1].lower() in KINDS and not hidden(name)
+
+
+def hidden(name: str) -> bool:
+    """Return whether a file or folder is one that a system or an editor keeps for itself."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def listed(images: Mapping[str, list[str]], classes: Sequence[str], root: Path) -> FileList:
+    """Return the images of all classes as one list.
+
+    Args:
+        images: paths by class.
+        classes: the classes in order.
+        root: folder that the names are relative to.
+    """
+    sources = [path for name in classes for path in images.get(name, [])]
+    labels = np.repeat(np.arange(len(classes)), [len(images.get(name, [])) for name in classes])
+    names = [readable_name(Path(path).relative_to(root).as_posix()) for path in sources]
+    return FileList(sources, labels, names)
 
 
 def divided(
-    listing: FileList, classes: Sequence[str], path: Path | None, *, share: float, seed: int
+    images: FileList, classes: Sequence[str], path: Path | None, *, share: float, seed: int
 ) -> dict[str, FileList]:
     """Split a set, class by class, into `train` and `test`.
 
     If the file of an earlier split exists, it decides. Images that it does not name were added later and are for
-    training, so no image that was trained on is ever tested on.
+    training, so no image that was trained on is ever tested on. A split is drawn for a class that is new to it.
 
     Args:
-        listing: all images.
+        images: all images.
         classes: names of the classes.
         path: file of an earlier split; None if none is kept.
-        share: fraction of every class for testing, at least one image.
+        share: fraction of every class for testing, at least one image; 1 for all, with none to train on.
         seed: of the draw.
 
     Raises:
-        InputError: if a class has only one image, or the file is damaged.
+        InputError: if a class has only one image, or the file is damaged or of other images.
     """
-    if path and path.is_file():
+    if share == 1:
+        return {"test": images}
+    kept = read_split(path) if path and path.is_file() else {}
+    testing = np.array([kept.get(name) == "test" for name in images.names])
+    known = np.unique(images.labels[[name in kept for name in images.names]])
+    if kept and not len(known):
+        raise InputError(f"{path} names no image of this set: delete it, and a split is drawn anew.")
+    counts = images.counts(len(classes))
+    new = [label for label in range(len(classes)) if label not in known]
+    lonely = [classes[label] for label in new if counts[label] == 1]
+    if lonely:
+        raise InputError(
+            f"there is only one image of class {first(lonely)}, and each class needs one to train and another to test "
+            "on: add some, or remove the class."
+        )
+    if kept and new:
+        warnings.warn(
+            f"{path} names no image of class {first([classes[label] for label in new])}: test images of it are drawn.",
+            stacklevel=2,
+        )
+    generator = np.random.RandomState(seed)
+    for label in new:
+        positions = np.flatnonzero(images.labels == label)
+        chosen = generator.permutation(len(positions))[: max(round(share * len(positions)), 1)]
+        testing[positions[chosen]] = True
+    return {"train": images.take(np.flatnonzero(~testing)), "test": images.take(np.flatnonzero(testing))}
+
+
+def read_split(path: Path) -> dict[str, str]:
+    """Return the splits of images by their names.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
-        if not rows or any(len(row) != len(HEAD) for row in rows) or rows[0] != HEAD:
-            raise InputError(f"{path} is no split that was kept: delete it, and a split is drawn anew.")
-        kept = {row[0]: row[1] for row in rows}
-        testing = np.array([kept.get(name) == "test" for name in listing.names])
-    else:
-        testing = np.zeros(len(listing.names), dtype=bool)
-        generator = np.random.RandomState(seed)
-        lonely = [classes[label] for label, count in enumerate(np.bincount(listing.labels)) if count == 1]
-        if lonely:
-            raise InputError(
-                f"there is but one image of class {first(lonely)}, and each needs one to train and another to test on: "
-                "add some, or remove the class."
-            )
-        for label in range(len(classes)):
-            positions = np.flatnonzero(listing.labels == label)
-            chosen = generator.permutation(len(positions))[: max(round(share * len(positions)), 1)]
-            testing[positions[chosen]] = True
-    return {"train": listing.take(np.flatnonzero(~testing)), "test": listing.take(np.flatnonzero(testing))}
+    except (UnicodeDecodeError, csv.Error):
+        rows = []
+    if not rows or any(len(row) != len(HEAD) for row in rows) or rows[0] != HEAD:
+        raise InputError(f"{path} is damaged or not a split that was kept: delete it, and a split is drawn anew.")
+    return dict(rows[1:])
 
 
-def keep(path: Path, listings: Mapping[str, FileList]) -> None:
-    """Write a split to a file, with a warning if that fails."""
-    rows = [
-        dict(zip(HEAD, (name, split), strict=True)) for split, listing in listings.items() for name in listing.names
-    ]
+def keep(path: Path, splits: Mapping[str, FileList]) -> None:
+    """Write a split to a file, with a warning if that fails; images that are missing at present stay in it."""
+    names = read_split(path) if path.is_file() else {}
+    names |= {name: split for split, images in splits.items() for name in images.names}
     try:
-        files.write_csv(path, rows)
+        files.write_csv(path, [dict(zip(HEAD, row, strict=True)) for row in names.items()])
     except InputError:
         warnings.warn(f"the split could not be kept in {path}: add no image to the set while you use it.", stacklevel=2)

@@ -8,9 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ltr.data.file_dataset import FileDataset
-from ltr.data.file_list import FileList
+from ltr.data.file_list import SPLITS, FileList, class_order
 from ltr.data.images import Source
-from ltr.data.table import SPLITS, ordered
 from ltr.errors import InputError
 
 
@@ -22,8 +21,8 @@ class HubLT(FileDataset):
 
     Args:
         root: the name on the Hub, such as `uoft-cs/cifar100`, or a folder.
-        subset: the configuration of the set, where it has several.
-        revision: the version, by its commit or name; the newest where none is said.
+        subset: the configuration of the set, if it has several.
+        revision: the version, by its commit or name; null for the newest.
         image: column of the images.
         label: column of the labels.
         **others: the arguments of `FileDataset`.
@@ -55,17 +54,17 @@ class HubLT(FileDataset):
             raise InputError('HubLT needs the library `datasets`: pip install "ltr[hub]".') from error
         self.name = self.home.as_posix() if self.subset is None else f"{self.home.as_posix()}, {self.subset}"
         try:
-            found = datasets.load_dataset(self.home.as_posix(), self.subset, revision=self.revision)
-        except (ValueError, OSError) as error:
+            loaded = datasets.load_dataset(self.home.as_posix(), self.subset, revision=self.revision)
+        except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{self.home.as_posix()} could not be loaded ({reason}): check `--data.root`.") from error
-        splits = {SPLITS[name]: part for name, part in found.items() if name in SPLITS}
+        splits = {SPLITS[name]: part for name, part in loaded.items() if name in SPLITS}
         if "train" not in splits:
-            raise InputError(f"{self.name} has no training split, but {', '.join(found)}.")
+            raise InputError(f"{self.name} has no training split, but {', '.join(loaded)}.")
         image, label = self.column(splits["train"].features, "image"), self.column(splits["train"].features, "label")
         kind = splits["train"].features[label]
         named = isinstance(kind, datasets.ClassLabel)
-        classes = list(kind.names) if named else ordered({str(value) for value in splits["train"].unique(label)})
+        classes = list(kind.names) if named else class_order({str(value) for value in splits["train"].unique(label)})
         numbers = {str(number) if named else name: number for number, name in enumerate(classes)}
         listings = {}
         for split, part in splits.items():
@@ -80,18 +79,18 @@ class HubLT(FileDataset):
         return listings, classes
 
     def column(self, features: Any, what: Literal["image", "label"]) -> str:
-        """Return the name of a column: the one that was said, or the first of its kind.
+        """Return the name of a column: the one asked for, or the first of its kind.
 
         Raises:
             InputError: if there is none.
         """
         import datasets
 
-        said, kind = {"image": (self.image, datasets.Image), "label": (self.label, datasets.ClassLabel)}[what]
+        asked, kind = {"image": (self.image, datasets.Image), "label": (self.label, datasets.ClassLabel)}[what]
         for name, feature in features.items():
-            if name == said or (said is None and isinstance(feature, kind)):
+            if name == asked or (asked is None and isinstance(feature, kind)):
                 return str(name)
-        missing = f"no column {said}" if said else f"no column of {what}s by its kind"
+        missing = f"no column {asked}" if asked else f"no column of {what}s by its kind"
         raise InputError(
             f"{self.name} has {missing}, but {', '.join(features)}: name one of these with `--data.{what}`."
         )
@@ -113,5 +112,5 @@ class Column(Sequence[Source]):
 
     def __getitem__(self, position: Any) -> Any:
         """Return the bytes of a file, or its path where they are not in the set."""
-        found = self.rows[int(position)][self.name]
-        return found["path"] if found["bytes"] is None else found["bytes"]
+        cell = self.rows[int(position)][self.name]
+        return cell["path"] if cell["bytes"] is None else cell["bytes"]

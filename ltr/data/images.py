@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -15,10 +17,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ltr import files
 from ltr.errors import InputError
 from ltr.machine import cores
 
-KINDS = {".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+KINDS = {
+    *(".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
+    *(".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+}
+WHITES = {"F": (1, 255, 4095, 65535), "I": (255, 4095, 65535), "I;16": (4095, 65535)}  # by the mode of the file
+DECODING = 2  # a new number when `decode` gives other pixels, so that cached ones are decoded again
 Source = str | bytes
 T = TypeVar("T")
 
@@ -66,15 +74,20 @@ class ImageFiles(Dataset[Tensor]):
         chosen = torch.arange(len(self))[positions].tolist()
         return torch.stack([decode(self.source(position), self.size) for position in chosen])
 
-    def read(self, what: str) -> Tensor:
+    def read(self, what: str, cache: Path | None = None) -> Tensor:
         """Read all images at once, (N, 3, size, size) uint8.
 
         Args:
             what: label of the progress bar.
+            cache: folder in which the pixels are kept; any file in it can be deleted at any time. They are read from
+                there unless time or size of an image has changed.
 
         Raises:
             InputError: if files are no readable images; it names them.
         """
+        path = cache / f"{self.fingerprint}.pixels" if cache else None
+        if path and (cached := cached_pixels(path, self.shape.numel())) is not None:
+            return cached.view(self.shape)
         images = torch.empty(self.shape, dtype=torch.uint8)
 
         def fill(position: int) -> str | None:
@@ -84,7 +97,42 @@ class ImageFiles(Dataset[Tensor]):
         if failures:
             others = f" There are {len(failures) - 1} more such files." if len(failures) > 1 else ""
             raise InputError(failures[0] + others)
+        if path:
+            pixels = images.numpy().tobytes()
+            files.replace(path, lambda temporary: temporary.write_bytes(hashlib.sha256(pixels).digest() + pixels))
         return images
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the size of the images, and of path, length and time of each file."""
+        digest = hashlib.sha256(f"{DECODING} {self.size}".encode())
+        for position in range(len(self)):
+            source = self.source(position)
+            if isinstance(source, str):
+                try:
+                    state = os.stat(source)
+                except OSError as error:
+                    raise InputError(f"{source} cannot be read ({error.strerror}): repair or remove it.") from error
+                source = os.fsencode(f"{Path(source).resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0")
+            digest.update(source)
+        return digest.hexdigest()[:32]
+
+
+def cached_pixels(path: Path, size: int) -> Tensor | None:
+    """Return (size,) pixels from a file that begins with their sha256, or None if there is no such file.
+
+    A damaged file is warned about.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content = np.fromfile(path, np.uint8) if path.stat().st_size == 32 + size else np.empty(0, np.uint8)
+    except OSError:
+        content = np.empty(0, np.uint8)
+    if len(content) == 32 + size and hashlib.sha256(content[32:].data).digest() == content[:32].tobytes():
+        return torch.from_numpy(content[32:])
+    warnings.warn(f"{path} is damaged: the images are decoded again.", stacklevel=2)
+    return None
 
 
 def unreadable(sources: Sequence[Source], what: str) -> list[int]:
@@ -95,7 +143,7 @@ def unreadable(sources: Sequence[Source], what: str) -> list[int]:
         what: label of the progress bar.
     """
     failures = each(lambda position: failure(lambda: decode(sources[position], 8)), len(sources), what)
-    return [position for position, found in enumerate(failures) if found]
+    return [position for position, message in enumerate(failures) if message]
 
 
 class Joined(Sequence[Source]):
@@ -117,42 +165,73 @@ class Joined(Sequence[Source]):
         return self.first[position] if position < len(self.first) else self.second[position - len(self.first)]
 
 
-def opened(source: Source) -> PathLike[str] | io.BytesIO:
-    """Return what PIL opens."""
-    return io.BytesIO(source) if isinstance(source, bytes) else Path(source)
+def open_file(source: Source) -> BinaryIO:
+    """Open the file of an image.
+
+    Raises:
+        InputError: if it cannot be read; what is not a regular file is not waited for.
+    """
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    try:
+        if os.path.exists(source) and not os.path.isfile(source):
+            raise InputError(f"{source} is not a file, but a folder, a pipe or a device: remove it.")
+        return Path(source).open("rb")
+    except OSError as error:
+        raise InputError(f"{source} cannot be read ({error.strerror}): repair or remove it.") from error
 
 
 def decode(source: Source, size: int) -> Tensor:
     """Read an image as (3, size, size) uint8: upright, in colour, its middle square resized.
 
-    Grey values of 16 bits or more are scaled to 8 bits, and transparency is dropped.
+    This is how every image is read, in training, tests and predictions. Transparency is dropped; see `grey8` for grey
+    values of more than 8 bits.
+
+    Args:
+        source: path of an image, or the bytes of its file.
+        size: height and width in pixels, for a network `preprocessing.size`.
 
     Raises:
         InputError: if the file is no readable image.
     """
+    from PIL import Image
+
+    what = source if isinstance(source, str) else "an image of the set"
+    remedy = "or leave such files out with `--data.unreadable skip`"
+    with open_file(source) as opened:
+        try:
+            with Image.open(opened) as file:
+                file.draft("RGB", (size, size))  # a JPEG is decoded at a fraction of its size where that is enough
+                return fitted(file, size)
+        except Image.DecompressionBombError as error:
+            limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+            raise InputError(f"{what} has more than {limit:,} pixels: make it smaller, {remedy}.") from error
+        except Exception as error:  # a damaged file makes PIL raise almost anything, `struct.error` among it
+            raise InputError(f"{what} is damaged or no image: repair or remove it, {remedy}.") from error
+
+
+def fitted(image: Any, size: int) -> Tensor:
+    """Return a PIL image as (3, size, size) uint8: upright, in colour, its middle square resized."""
     from PIL import Image, ImageOps
 
-    try:
-        with Image.open(opened(source)) as file:
-            file.draft("RGB", (size, size))  # a JPEG is decoded at a fraction of its size where that is enough
-            image = ImageOps.exif_transpose(file)
-            image = grey8(image) if image.mode[0] in "IF" else image
-            square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
-    except Exception as error:  # a damaged file makes PIL raise almost anything, `struct.error` among it
-        what = source if isinstance(source, str) else "an image of the set"
-        raise InputError(
-            f"{what} is damaged or no image: repair or remove it, or leave such files out with `--data.unreadable "
-            "skip`."
-        ) from error
+    image = ImageOps.exif_transpose(image)
+    image = grey8(image) if image.mode[0] in "IF" else image
+    square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
 
 def grey8(image: Any) -> Any:
-    """Return a grey image of 16 or 32 bits, or of numbers from 0 to 1, as one of 8 bits."""
+    """Return a grey image of more than 8 bits, or of floats, as one of 8 bits.
+
+    Such a file does not say which value is white. It is taken to be the smallest of the usual ones that no value
+    exceeds: 1 for floats, 255, 4095 (12 bits) or 65535.
+    """
     from PIL import Image
 
-    values = np.asarray(image, dtype=np.float64) * (255 if image.mode == "F" else 255 / 65535)
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+    whites = WHITES.get(image.mode, WHITES["I;16"])
+    white = next((white for white in whites if values.max() <= white), whites[-1])
+    return Image.fromarray((values * (255 / white)).round().clip(0, 255).astype(np.uint8))
 
 
 def each(act: Callable[[int], T], size: int, what: str) -> list[T]:

@@ -43,7 +43,7 @@ class INaturalist2018(TextLists):
 
     def usual_augment(self) -> Transform:
         """Return random parts of the image resized, and mirror images."""
-        return ResizedCrop(self.crop)
+        return ResizedCrop(self.crop, flip=self.mirror)
 
     def labelled(self, split: str) -> tuple[dict[str, int], dict[int, str]]:
         """Return the labels of the images of a split by their names, and the names of classes by their labels."""
@@ -65,9 +65,9 @@ def read_annotations(path: Path, classes: int) -> tuple[dict[str, int], dict[int
     try:
         content = json.loads(path.read_bytes())
         names = {image["id"]: image["file_name"] for image in content["images"]}
-        pairs = [(names[found["image_id"]], found["category_id"]) for found in content["annotations"]]
+        pairs = [(names[row["image_id"]], row["category_id"]) for row in content["annotations"]]
         categories = {category["id"]: str(category["name"]) for category in content["categories"]}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is truncated or no file of annotations ({error!r}): unpack it again.") from error
     labels = dict(pairs)
     if not 0 < len(labels) == len(pairs) == len(content["images"]):

@@ -62,12 +62,12 @@ class InMemoryLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         for positions in self.steps():
-            here = positions.to(self.labels.device)
+            local = positions.to(self.labels.device)
             if self.features is not None:
-                views = torch.randint(len(self.features), here.shape, device=here.device)
-                yield Batch(self.labels.new_empty(0), self.labels[here], here, self.features[views, here])
+                views = torch.randint(len(self.features), local.shape, device=local.device)
+                yield Batch(self.labels.new_empty(0), self.labels[local], local, self.features[views, local])
             else:
-                yield Batch(self.images[here], self.labels[here], here)
+                yield Batch(self.images[local], self.labels[local], local)
 
 
 class StreamingLoader(InMemoryLoader):
@@ -105,8 +105,8 @@ class StreamingLoader(InMemoryLoader):
         for positions, images in zip(steps, loader, strict=True):
             if isinstance(images, str):
                 raise InputError(images)
-            here = positions.to(device)
-            yield Batch(images.to(device, non_blocking=True), self.labels[here], here)
+            local = positions.to(device)
+            yield Batch(images.to(device, non_blocking=True), self.labels[local], local)
 
 
 class Steps(Dataset[Tensor | str]):

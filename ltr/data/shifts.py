@@ -67,7 +67,7 @@ class Shift:
             order = by_count(training)
             wanted = np.empty(classes, dtype=np.int64)
             wanted[order[::-1] if self.kind == "backward" else order] = profile
-        return [min(there, int(count)) for there, count in zip(sizes, wanted, strict=True)]
+        return [min(size, int(count)) for size, count in zip(sizes, wanted, strict=True)]
 
     def draw(self, training: Sequence[int], labels: Tensor) -> Tensor:
         """Return the positions of the images among labels (N,); see `counts`."""

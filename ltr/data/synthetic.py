@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ltr.contracts import SamplerFactory, Transform
+from ltr.contracts import SamplerFactory
 from ltr.counts import Tail
-from ltr.data.base import LongTailed, Split
+from ltr.data.base import Augment, LongTailed, Split
 from ltr.errors import InputError
 from ltr.samplers import Power
 
@@ -39,7 +39,7 @@ class Synthetic(LongTailed):
         batch_size: int = 16,
         eval_batch_size: int = 16,
         sampler: SamplerFactory = Power,
-        augment: Transform | None = None,
+        augment: Augment = None,
     ) -> None:
         if classes < 2:
             raise InputError("a classification needs at least two classes.")

@@ -1,4 +1,4 @@
-"""Sets that are published as lists of the images of another one, one `path label` per line."""
+"""Sets that are published as lists of the images of another one, one `path label` per line: ImageNet-LT, Places-LT."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy as np
 from ltr.contracts import Transform
 from ltr.data.base import Split
 from ltr.data.file_dataset import FileDataset
-from ltr.data.file_list import FileList, missing
+from ltr.data.file_list import DIGITS, FileList
+from ltr.data.locate import missing
 from ltr.data.transforms import ColorJitter, Compose, ResizedCrop
 from ltr.errors import InputError
 
@@ -24,17 +25,16 @@ SHOWN = 3
 class TextLists(FileDataset):
     """A set whose splits are text files: a path of an image relative to `root`, a blank and a label in every line.
 
-    The lists are read when the set is built, and are checked then; whether the images are there is looked at when they
-    are first needed. Lists of other sizes than the official ones are taken, with a note, and no result on them calls
-    itself one on the official split. A class is called by the folder of its images, without what the folders of all
-    classes share, such as `n01440764`.
+    The lists are read and checked when the set is built, the images are looked for when they are first needed. Lists of
+    other sizes than the official ones are read with a note, and results on them are not marked as official. A class is
+    called by the folder of its images, without what the folders of all classes share, such as `n01440764`.
 
     Args:
         root: folder that the paths in the lists start from.
         lists: folder of the lists; None for `root`.
-        size: height and width in pixels to which every image is brought.
+        size: height and width in pixels to which every image is resized.
         crop: height and width that the network sees.
-        listed: the other arguments are those of `FileDataset`.
+        **others: the arguments of `FileDataset`.
 
     Attributes:
         prefix: of the names of the lists, `PREFIX_train.txt` and so on.
@@ -53,25 +53,25 @@ class TextLists(FileDataset):
         lists: str | None = None,
         size: int = 256,
         crop: int | None = 224,
-        **listed: Any,
+        **others: Any,
     ) -> None:
-        self.lists = Path(lists or root)
-        super().__init__(root, size=size, crop=crop, **listed)
+        self.lists = Path(lists or root).expanduser()
+        super().__init__(root, size=size, crop=crop, **others)
         if self.numbers != self.official:
             warnings.warn(
                 f"this is not the official {self.name}, so results on it do not compare with published ones: there "
-                f"are {said(self.numbers)}; officially {said(self.official)}.",
+                f"are {in_words(self.numbers)}; officially {in_words(self.official)}.",
                 stacklevel=2,
             )
 
     def usual_augment(self) -> Transform:
         """Return random parts of the image resized, mirror images, and changes of brightness, contrast, saturation."""
-        return Compose([ResizedCrop(self.crop), ColorJitter(hue=0.0)])
+        return Compose([ResizedCrop(self.crop, flip=self.mirror), ColorJitter(hue=0.0)])
 
     @property
     def numbers(self) -> dict[str, int]:
         """How many classes there are, and how many images each list names."""
-        return {"classes": len(self.classes)} | {name: len(found.names) for name, found in self.listings.items()}
+        return {"classes": len(self.classes)} | {name: len(listing.names) for name, listing in self.listings.items()}
 
     @property
     def description(self) -> dict[str, Any]:
@@ -85,8 +85,8 @@ class TextLists(FileDataset):
         for split in [key for key in self.official if key != "classes"]:
             labels[split], names[split] = self.labelled(split)
         listings = {
-            split: FileList([os.path.join(self.home, name) for name in found], np.array([*found.values()]), [*found])
-            for split, found in labels.items()
+            split: FileList([os.path.join(self.home, name) for name in known], np.array([*known.values()]), [*known])
+            for split, known in labels.items()
         }
         classes = 1 + max(int(listing.labels.max()) for listing in listings.values())
         return listings, [names["train"].get(label, str(label)) for label in range(classes)]
@@ -124,6 +124,55 @@ class TextLists(FileDataset):
         return "Name the folder that the paths start from with `--data.root`, and look whether all was unpacked."
 
 
+class ImageNetLT(TextLists):
+    """ImageNet with a long tail: 1,000 classes of 5 to 1,280 training images; tested on the 50,000 of ImageNet's `val`.
+
+    `root` is a folder of ILSVRC 2012 with `train/<wnid>/` and `val/<wnid>/`; ImageNet's own `val/` is flat, and has to
+    be sorted into folders first. The lists are `ImageNet_LT_train.txt`, `ImageNet_LT_val.txt` (20 images of each class
+    from ImageNet's `train/`, followed in training) and `ImageNet_LT_test.txt`.
+
+    Layout and numbers are from the sources below; tested on small files of that layout, not on ImageNet.
+
+    The arguments are those of `TextLists`.
+
+    Reference:
+        Liu et al., "Large-Scale Long-Tailed Recognition in an Open World", CVPR 2019, https://arxiv.org/abs/1904.05160;
+        official code zhmiao/OpenLongTailRecognition-OLTR. Lists, constants and augmentation:
+        facebookresearch/classifier-balancing, data/ImageNet_LT and data/dataloader.py. Numbers: tensorflow/datasets,
+        imagenet_lt.
+    """
+
+    name = "ImageNet-LT"
+    prefix = "ImageNet_LT"
+    official: ClassVar[Mapping[str, int]] = {"classes": 1000, "train": 115_846, "val": 20_000, "test": 50_000}
+    source = "it is in data/ImageNet_LT of facebookresearch/classifier-balancing"
+
+
+class PlacesLT(TextLists):
+    """Places365 with a long tail: 365 classes of 5 to 4,980 training images; tested on the 36,500 of Places' `val`.
+
+    The lists are `Places_LT_train.txt`, `Places_LT_val.txt` (20 images of each class, followed in training) and
+    `Places_LT_test.txt`. There are two kinds of them for the two archives of Places365-Standard: the authors' own name
+    `data_256/a/airfield/00004851.jpg` and `val_256/Places365_val_00003597.jpg`, those of Kang et al.
+    `train/airfield/00004851.jpg` and `val/airfield/Places365_val_00003597.jpg`. Either is read, and `root` is where its
+    paths start; the same split has another fingerprint under other names.
+
+    Layout and numbers are from the sources below; tested on small files of that layout, not on Places.
+
+    The arguments are those of `TextLists`.
+
+    Reference:
+        Liu et al., "Large-Scale Long-Tailed Recognition in an Open World", CVPR 2019, https://arxiv.org/abs/1904.05160;
+        official code zhmiao/OpenLongTailRecognition-OLTR. Lists, constants and augmentation:
+        facebookresearch/classifier-balancing, data/Places_LT and data/dataloader.py.
+    """
+
+    name = "Places-LT"
+    prefix = "Places_LT"
+    official: ClassVar[Mapping[str, int]] = {"classes": 365, "train": 62_500, "val": 7_300, "test": 36_500}
+    source = "it is in data/Places_LT of facebookresearch/classifier-balancing"
+
+
 def read_list(path: Path, classes: int) -> dict[str, int]:
     """Return the labels of the images of a list by their names, in its order.
 
@@ -140,8 +189,8 @@ def read_list(path: Path, classes: int) -> dict[str, int]:
             parts = line.rsplit(maxsplit=1)
             if not parts:
                 continue
-            if len(parts) < 2 or not parts[1].isdecimal():
-                raise InputError(f"line {number} of {path} is no path of an image, a blank and a label: mend it.")
+            if len(parts) < 2 or not parts[1].isdecimal() or len(parts[1]) > DIGITS:
+                raise InputError(f"line {number} of {path} is not a path of an image, a blank and a label: correct it.")
             name, label = parts[0], int(parts[1])
             if label >= classes:
                 raise InputError(
@@ -170,6 +219,6 @@ def folders(labels: Mapping[str, int]) -> dict[int, str]:
     return {label: "/".join(parts[len(shared) :]) or str(label) for label, parts in first.items()}
 
 
-def said(numbers: Mapping[str, int]) -> str:
+def in_words(numbers: Mapping[str, int]) -> str:
     """Return numbers as words: `2 classes, 5 train, ...`."""
     return ", ".join(f"{number} {what}" for what, number in numbers.items())

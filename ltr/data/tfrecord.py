@@ -63,8 +63,8 @@ def intact(content: bytes, parts: list[tuple[int, int]]) -> bool:
     starts, sizes = np.array(parts).T
     for size in np.unique(sizes):
         rows = np.stack([whole[start : start + size + CHECKSUM] for start in starts[sizes == size]])
-        found = crc32c(rows[:, :size])
-        masked = ((found >> 15) | (found << 17)) + np.uint32(0xA282EAD8)
+        checksum = crc32c(rows[:, :size])
+        masked = ((checksum >> 15) | (checksum << 17)) + np.uint32(0xA282EAD8)
         if (masked != rows[:, size:].copy().view("<u4")[:, 0]).any():
             return False
     return True
@@ -75,10 +75,10 @@ def crc32c(rows: NDArray[np.uint8]) -> NDArray[np.uint32]:
     table = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         table = np.where(table & 1, (table >> 1) ^ CASTAGNOLI, table >> 1)
-    found = np.full(len(rows), ONES, dtype=np.uint32)
+    register = np.full(len(rows), ONES, dtype=np.uint32)
     for column in np.ascontiguousarray(rows.T):
-        found = table[found.astype(np.uint8) ^ column] ^ (found >> 8)
-    return ~found
+        register = table[register.astype(np.uint8) ^ column] ^ (register >> 8)
+    return ~register
 
 
 def example(record: bytes) -> Example:
@@ -87,16 +87,16 @@ def example(record: bytes) -> Example:
     Raises:
         ValueError, IndexError or KeyError: where the record is none.
     """
-    found: Example = {}
+    values: Example = {}
     for _, features in fields(record):
         for _, entry in fields(features):
             pair = dict(fields(entry))
-            for kind, values in fields(pair[2]):
+            for kind, content in fields(pair[2]):
                 if kind == BYTES:
-                    found[pair[1].decode()] = [value for _, value in fields(values)]
+                    values[pair[1].decode()] = [value for _, value in fields(content)]
                 elif kind == INTEGERS:
-                    found[pair[1].decode()] = [value for _, packed in fields(values) for value in integers(packed)]
-    return found
+                    values[pair[1].decode()] = [value for _, packed in fields(content) for value in integers(packed)]
+    return values
 
 
 def fields(message: bytes) -> Iterator[tuple[int, bytes]]:

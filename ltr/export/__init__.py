@@ -1,4 +1,4 @@
-"""Networks for others: in other formats, and on the Hugging Face Hub."""
+"""Write a network in other formats, and publish it on the Hugging Face Hub."""
 
 from ltr.export.export import export
 from ltr.export.push import push

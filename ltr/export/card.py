@@ -22,52 +22,53 @@ CARD = """\
 
 # {name}
 
-A network that tells the {classes} classes of {data} apart, trained on a long tail: {images} images, from {most} of
-`{largest}` to {fewest} of `{smallest}`. Made by `ltr` {version}: {method} with {loss}, {network}, images of
-{size[0]} x {size[1]} pixels, {parameters:,} parameters.
+A network for the {classes} classes of {data}, trained on a long-tailed set of {images} images: {most} of
+`{largest}`, {fewest} of `{smallest}`. Trained with `ltr` {version}: {method} with {loss}, {network}, images of
+{size} x {size} pixels, {parameters:,} parameters.
 
-## What it is worth
+## Results
 
 {figures}
-In percent, of the test split of {data}. The last epoch is the result; nothing was selected on the test split. GM and
+In percent, on the test split of {data}. The last epoch is the result; nothing was selected on the test split. GM and
 HM are the geometric and the harmonic mean of the recalls of the classes, each floored at 0.1 %; many, medium and few
 are the mean recall of classes with more than 100, 20 to 100 and fewer than 20 training images.
 
 ![Recall of every class]({evaluation}/recall.png)
 
-The classes that it recognises worst (`{evaluation}`):
+The classes with the lowest recall (`{evaluation}`):
 
 {worst}
 {unrecognised}
 
-## How to load it
+## Use
 
     ltr test --ckpt_path hf://{repository}
+    ltr predict --ckpt_path hf://{repository} --images my_images
     ltr fit --config gml.yaml --model.backbone.checkpoint hf://{repository}
 
-`model.safetensors` holds no code. Images are red, green and blue, {size[0]} x {size[1]}{crop}, divided by 255, less
-the mean {mean}, divided by {std}. The names of the classes, in
-order, are in its metadata, as JSON under `classes`.
+`model.safetensors` contains no code. The input is red, green and blue in this order, {size} x {size} pixels{crop},
+divided by 255; subtract the mean {mean} and divide by {std}. The metadata have the names of the classes in
+order, as JSON under `classes`.
 
-## How it was trained
+## Training
 
     ltr fit --config config.yaml
 
-Seed {seed}, {epochs} in {seconds:,.0f} s, {precision}. `config.yaml` has everything else. The training images have the
+Seed {seed}, {epochs} in {seconds:,.0f} s, {precision}. `config.yaml` has all settings. The training images have the
 fingerprint (sha256 of their sorted numbers) `{split}`.
 
-## What it has seen
+## Training images
 
 {seen}
-`model.safetensors` has a 64-bit hash of each training image, so that anyone with an image can tell whether it was
-trained on. Resized, recoded and merely similar images are not recognised by it.
+`model.safetensors` contains a 64-bit hash of each training image, so anyone who has an image can check whether it was
+trained on. Resized, re-encoded and merely similar images are not found.
 
 ## Limits
 
-- What it knows of its rare classes is from a few images, {fewest} in the extreme. A mean over all classes hides how
-  little that may be; the recalls above show it.
-- It knows {classes} classes and puts every image into one of them.
-- It was measured on images that were made as those of its training were. Of others nothing is known.
+- The rarest class has {fewest} training images. Means over all classes hide how poorly rare classes may be recognised;
+  the recalls above show it.
+- Every image is assigned to one of the {classes} classes, whatever it shows.
+- The results hold for images like those of {data}. Others were not measured.
 """
 
 
@@ -79,14 +80,14 @@ def card(
     license: str,
     datasets: Sequence[str] = (),
 ) -> str:
-    """Return the README.md of a repository on the Hugging Face Hub.
+    """Return the model card of a run, the README.md of a repository on the Hugging Face Hub.
 
     Args:
         predictor: the run.
         evaluations: the content of its metrics.json files by the names of their folders, the main one first.
         repository: user/name.
         license: of the weights, by its identifier on the Hub.
-        datasets: on the Hub, that it was trained on.
+        datasets: the data sets of the Hub that it was trained on.
     """
     method, counts, classes, config = predictor.method, predictor.counts, predictor.classes, predictor.config
     preprocessing, content = predictor.preprocessing, weights.read(str(predictor.path))
@@ -110,7 +111,7 @@ def card(
         method=f"`{type(method).__name__}`",
         loss=f"`{type(method.loss).__name__}`",
         network=f"`{architecture}` and a `{type(method.head).__name__}` head",
-        size=(preprocessing.size, preprocessing.size),
+        size=preprocessing.size,
         parameters=sum(parameter.numel() for parameter in method.parameters()),
         figures=figures(evaluations),
         evaluation=evaluation,
@@ -132,7 +133,7 @@ def card(
 def metadata(
     evaluations: Mapping[str, Mapping[str, Any]], *, repository: str, license: str, datasets: Sequence[str]
 ) -> dict[str, Any]:
-    """Return what the Hub reads of a card."""
+    """Return the header of a card, which the Hub reads."""
     name = repository.rpartition("/")[2]
     data = next(iter(evaluations.values()))["data"]["name"]
     dataset = {"name": data, "type": next(iter(datasets), data), "split": "test"}
@@ -179,7 +180,7 @@ def figures(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Return a fraction in percent, "-" for none."""
+    """Return a fraction in percent, "-" for None."""
     return "-" if value is None else f"{100 * value:.1f}"
 
 
@@ -192,21 +193,20 @@ def worst(metrics: Mapping[str, Any], counts: Sequence[int], classes: Sequence[s
 
 
 def unrecognised(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
-    """Return a sentence on the classes of which no test image was recognised."""
+    """Return a sentence about the classes with a recall of 0."""
     names = [f"`{classes[label]}`" for label, value in enumerate(metrics["recall"]) if value == 0]
     if not names:
-        return "There is no class of which it recognised no test image."
+        return "Of every class it recognised at least one test image."
     return f"Of {plural(len(names), 'class', 'classes')} it recognised no test image: {first(names, len(names))}."
 
 
 def seen(method: Method, metrics: Mapping[str, Any]) -> str:
-    """Return what is known of the images that the network was trained on."""
-    record, found = method.training_record, metrics.get("seen_in_training")
-    total = f"It was trained on {plural(len(record.images), 'different image')}"
-    total += (
-        ", in all trainings that led to it."
-        if record.complete
-        else (" that are known, and on others that are not: one of the trainings that led to it is unknown.")
-    )
-    measured = "" if found is None else f" {found:,} of the images that it was tested on are among them."
-    return total + measured
+    """Return a sentence about the images that the network was trained on."""
+    record, tested = method.training_record, metrics.get("seen_in_training")
+    sentence = f"It was trained on {plural(len(record.images), 'different image')}, in all trainings that led to it."
+    if not record.complete:
+        sentence = (
+            f"It was trained on {plural(len(record.images), 'different image')} that are known, and on others: one of "
+            "the trainings that led to it has no record of its images."
+        )
+    return sentence + ("" if tested is None else f" {tested:,} of the images that it was tested on are among them.")

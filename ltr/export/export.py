@@ -1,4 +1,4 @@
-"""Write a network so that others can use it, and see that it is the same network."""
+"""Write a network for other programs, and check that the file gives the same answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ltr.export import formats
 from ltr.export.formats import Format, Source
 from ltr.export.traced import Traced, images_to_compare, largest_difference
 from ltr.predictor import Predictor
-from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE
+from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION
 from ltr.run.folder import CURVES, RunFolder, own_config
 
 WRITERS: dict[Format, tuple[Callable[[Source, Path], formats.Answer], str]] = {
@@ -23,68 +23,66 @@ WRITERS: dict[Format, tuple[Callable[[Source, Path], formats.Answer], str]] = {
     "torch": (formats.program, ".pt2"),
     "checkpoint": (formats.checkpoint, ".ckpt"),
 }
-BESIDE = (CURVES, "*/*.json", "*/*.png", "*/*.csv", "*/*.md")
-
-
-def usual_path(predictor: Predictor, to: Format) -> Path:
-    """Return where a network is written unless `--output` names a file."""
-    return Path("exports") / (predictor.name + ("" if to == "checkpoint" else WRITERS[to][1]))
+RESULTS = (CURVES, "*/*.json", "*/*.png", "*/*.csv", "*/*.md")  # of a run, beside its checkpoint and config
+SINGLE_IMAGES = (PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION)  # large, and a test or prediction writes them again
 
 
 def export(predictor: Predictor, *, to: Format = "safetensors", output: str | None = None) -> None:
-    """Write the network of a run as it is tested, the preprocessing of its images inside.
+    """Write the network of a run, with the preprocessing of its images.
 
     `onnx` and `torch` (a program of torch.export) take `images`, (B, 3, H, W) uint8 of red, green and blue in the size
-    of the data, and give `logits`, (B, C) float32, for any B. `safetensors` are the weights with all that must be known
-    of them, which `ltr` reads like a checkpoint; `checkpoint` is the run in a new folder, without the state of the
-    optimizer. The adjustments of the run, and those of `--config`, are part of what `onnx` and `torch` compute. Every
-    file is read again and must answer as the network does: images of the test split, or random pixels if that is not
-    there.
+    of the data, and return `logits`, (B, C) float32, for any B. They include the adjustments of the run and those of
+    `--config`. `safetensors` has the weights, with classes, counts, architecture and preprocessing as metadata, and
+    `ltr` reads it like a checkpoint. `checkpoint` is the run in a new folder, without the state of the optimizer.
+
+    Every file is read back and compared with the network: on images of the test split, or on random pixels if these are
+    missing.
 
     Args:
         predictor: the run.
         to: the format.
-        output: the file, or the folder of the new run; else one in `exports`.
+        output: the file, or the folder of the new run; by default one in `exports`.
 
     Raises:
-        InputError: where the network has no such form, or the file is another network.
+        InputError: if the network cannot be written in this format, or the file answers differently.
     """
-    path = Path(output) if output else usual_path(predictor, to)
+    suffix = "" if to == "checkpoint" else WRITERS[to][1]
+    path = Path(output) if output else Path("exports") / (predictor.name + suffix)
     largest = light_run(predictor, path) if to == "checkpoint" else write(predictor, to, path)
     print(f"{path}: the same network, its logits differ by at most {largest:.1e}")
 
 
 @torch.no_grad()
 def write(predictor: Predictor, to: Format, output: Path, config: str | None = None) -> float:
-    """Write a network to a file, read it again and compare what both answer.
+    """Write a network to a file, read it back and compare the answers.
 
     Args:
         predictor: the run.
         to: the format.
-        output: the file; it is there only if the network in it is the same.
-        config: the config to keep in it, as YAML; else that of the run.
+        output: the file; it is written only if its answers are the same.
+        config: the config to keep in it, as YAML; by default that of the run.
 
     Returns:
-        The largest difference of a logit.
+        The largest difference between two logits.
 
     Raises:
-        InputError: where the network has no such form, or the file is another network.
+        InputError: if the network cannot be written in this format, or the file answers differently.
     """
     writer, suffix = WRITERS[to]
     if output.suffix != suffix:
         raise InputError(f"a file for `--to {to}` ends in {suffix}: pass `--output {output.with_suffix(suffix)}`.")
     assert predictor.path is not None
-    content = formats.content_of(predictor.path, own_config(predictor.path) if config is None else config)
+    content = formats.without_optimizer(predictor.path, own_config(predictor.path) if config is None else config)
     source = Source(predictor, content, images_to_compare(predictor))
     network, images = Traced(predictor.method), source.images
-    found: list[float] = []
+    differences: list[float] = []
 
-    def written(temporary: Path) -> None:
+    def write_and_compare(temporary: Path) -> None:
         answer = writer(source, temporary)
-        found.extend(largest_difference(answer(some), network(some)) for some in (images, images[:1]))
+        differences.extend(largest_difference(answer(some), network(some)) for some in (images, images[:1]))
 
-    files.replace(output, written)
-    return max(found)
+    files.replace(output, write_and_compare)
+    return max(differences)
 
 
 def light_run(predictor: Predictor, folder: Path) -> float:
@@ -92,13 +90,13 @@ def light_run(predictor: Predictor, folder: Path) -> float:
 
     Args:
         predictor: the run.
-        folder: where to; its name is that of the new run.
+        folder: the new folder; its name is that of the new run.
 
     Returns:
         As `write` does.
 
     Raises:
-        InputError: as `write` does, and where there is a run in the folder.
+        InputError: as `write` does, and if there is a run in the folder.
     """
     assert predictor.path is not None
     home = predictor.path.parent
@@ -108,8 +106,6 @@ def light_run(predictor: Predictor, folder: Path) -> float:
     config = yaml.safe_dump(yaml.safe_load(own_config(predictor.path)) | {"name": folder.name}, sort_keys=False)
     largest = write(predictor, "checkpoint", new.checkpoint, config)
     files.write_text(new.config_file, config)
-    for pattern in BESIDE:
-        for path in home.glob(pattern):
-            if path.name not in (PREDICTIONS, PREDICTIONS_TABLE):  # of single images, large, and had again by a test
-                files.copy(path, folder / path.relative_to(home))
+    for path in (path for pattern in RESULTS for path in home.glob(pattern) if path.name not in SINGLE_IMAGES):
+        files.copy(path, folder / path.relative_to(home))
     return largest

@@ -30,19 +30,19 @@ def push(
 ) -> None:
     """Publish a run on the Hugging Face Hub.
 
-    Its weights as safetensors, config, metrics and figures of its evaluations, and a model card that says what it is
-    and what it is not. Where files lie on this machine is left out.
+    It uploads the weights as safetensors, the config, metrics and figures of the evaluations, and a model card. The
+    folders of this machine are left out.
 
     Args:
         predictor: the run.
         to: the repository, user/name.
-        license: of the weights, as the Hub calls it: apache-2.0.
-        datasets: data sets of the Hub that it was trained on.
-        private: a new repository is for its owner only.
-        folder: write it there, and upload nothing.
+        license: the license of the weights by its identifier on the Hub, such as apache-2.0.
+        datasets: the data sets of the Hub that it was trained on.
+        private: make a new repository private.
+        folder: write the files there, and upload nothing.
 
     Raises:
-        InputError: where the run was never tested, or the Hub cannot be reached.
+        InputError: if the run was never tested, or the upload fails.
     """
     with TemporaryDirectory() as temporary:
         home = Path(folder or temporary)
@@ -53,25 +53,25 @@ def push(
 def write_folder(
     predictor: Predictor, home: Path, *, repository: str, license: str, datasets: Sequence[str] = ()
 ) -> None:
-    """Write what a repository of a run is made of.
+    """Write the files of the repository of a run.
 
     Args:
         predictor: the run; its folder has the evaluations.
-        home: where to.
+        home: the folder of the files.
         repository: user/name, for the card.
-        license: of the weights, by its identifier on the Hub.
-        datasets: on the Hub, that it was trained on.
+        license: the license of the weights by its identifier on the Hub.
+        datasets: the data sets of the Hub that it was trained on.
 
     Raises:
-        InputError: where the run was never tested.
+        InputError: if the run was never tested.
     """
     path = predictor.path
     assert path is not None
     results = RunFolder(path.parent).evaluations
-    evaluations = {one.name: placeless(one.metrics) for one in results}
+    evaluations = {result.name: without_folders(result.metrics) for result in results}
     if not evaluations:
-        raise InputError(f"{path} was never tested, so there are no figures: `ltr test --ckpt_path` it first.")
-    config = yaml.safe_dump(placeless(yaml.safe_load(own_config(path))), sort_keys=False)
+        raise InputError(f"{path} was never tested, so there are no figures: run `ltr test --ckpt_path {path}` first.")
+    config = yaml.safe_dump(without_folders(yaml.safe_load(own_config(path))), sort_keys=False)
     write(predictor, "safetensors", home / WEIGHTS, config)
     files.write_text(home / CONFIG, config)
     for name, metrics in evaluations.items():
@@ -82,25 +82,25 @@ def write_folder(
     files.write_text(home / "README.md", described)
 
 
-def placeless(content: Any) -> Any:
-    """Return nested content with the names of files in place of where they lie: that is nobody's business."""
+def without_folders(content: Any) -> Any:
+    """Return nested content with absolute paths shortened to the names of their files."""
     if isinstance(content, dict):
-        return {key: placeless(value) for key, value in content.items()}
+        return {key: without_folders(value) for key, value in content.items()}
     if isinstance(content, list):
-        return [placeless(value) for value in content]
+        return [without_folders(value) for value in content]
     return Path(content).name if isinstance(content, str) and Path(content).is_absolute() else content
 
 
 def upload(home: Path, repository: str, *, private: bool) -> str:
-    """Upload a folder and return where it is.
+    """Upload a folder and return its address.
 
     Args:
         home: the folder.
-        repository: user/name; it is made where there is none.
-        private: whether a new one is for its owner only.
+        repository: user/name; it is made if it does not exist.
+        private: whether to make a new repository private.
 
     Raises:
-        InputError: without the library, a login or a connection.
+        InputError: if the library, a login or the connection is missing.
     """
     try:
         from huggingface_hub import HfApi
@@ -114,5 +114,5 @@ def upload(home: Path, repository: str, *, private: bool) -> str:
     except (HfHubHTTPError, OSError, ValueError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{repository} could not be written ({why}): log in with `hf auth login`, or look at it with `--folder`."
+            f"{repository} could not be written ({why}): log in with `hf auth login`, or pass `--folder`."
         ) from error

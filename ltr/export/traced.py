@@ -1,4 +1,4 @@
-"""A trained network as one module, from the pixels of an image to logits, for other programs and to compare them."""
+"""A trained network as one module, from the pixels of an image to logits, for export and comparison."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from torch import Tensor, nn
 
 from ltr.contracts import normalise
 from ltr.errors import InputError
+from ltr.library_errors import library_errors
 from ltr.methods import Method
 from ltr.predictor import Predictor
-from ltr.sentences import sentences
 
-# Of the largest logit: other programs fold and reorder sums, and every layer rounds by 1e-7 of its values.
+# Relative to the largest logit: other programs fuse and reorder sums, and every layer rounds by 1e-7 of its values.
 TOLERANCE = 1e-4
-COMPARED = 16
+COMPARED = 16  # images
 
 
 class Traced(nn.Module):
-    """Preprocessing, network and adjustments, in operations that can be exported.
+    """Preprocessing, network and adjustments in operations that torch can export.
 
     Args:
         method: a trained network, in float32 on the CPU.
@@ -45,14 +45,14 @@ class Traced(nn.Module):
 
 
 def images_to_compare(predictor: Predictor) -> Tensor:
-    """Return (B, 3, H, W) uint8: the first images of the test split, or random pixels if its files are not there."""
+    """Return (B, 3, H, W) uint8: the first images of the test split, or random pixels if its files are missing."""
     try:
-        with sentences():
+        with library_errors():
             data = predictor.build_data() if predictor.build_data else None
         if data is not None:
             data.prepare_data()
             images = data.choose()["test"].images
-            return images[: min(COMPARED, len(images))].clone()  # a view would be saved with all that it is of
+            return images[: min(COMPARED, len(images))].clone()  # a view would be saved with the whole split
     except InputError:
         pass
     size = predictor.preprocessing.size
@@ -64,16 +64,16 @@ def largest_difference(found: Tensor, wanted: Tensor) -> float:
     """Return the largest difference between two logits (B, C).
 
     Raises:
-        InputError: where it is more than rounding.
+        InputError: if it is larger than a rounding error.
     """
     finite = wanted.isfinite()
     if bool((found[~finite] != wanted[~finite]).any()):
-        raise InputError("what was exported is not the network: its logits are not finite elsewhere. It was not kept.")
+        raise InputError("the exported network differs: other logits are not finite. The file was not kept.")
     found, wanted = found[finite], wanted[finite]
     largest = float((found - wanted).abs().max())
     if not largest <= TOLERANCE * max(float(wanted.abs().max()), 1.0):
         raise InputError(
-            f"what was exported is not the network: its logits differ by up to {largest:.2g}, more than rounding does. "
-            "It was not kept."
+            f"the exported network differs: its logits differ by up to {largest:.2g}, more than rounding errors. The "
+            "file was not kept."
         )
     return largest

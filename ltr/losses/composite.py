@@ -31,7 +31,6 @@ class Composite(Loss):
         for part in self.parts:
             part.set_epoch(epoch, epochs)
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if `epochs` epochs are too few for a milestone of a part."""
-        for part in self.parts:
-            part.check(epochs)
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for."""
+        return [note for part in self.parts for note in part.notes(epochs)]

@@ -55,10 +55,9 @@ class Deferred(Composite):
         super().set_epoch(epoch, epochs)
         self.started = milestones.passed(self.start, epoch, epochs)
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if `epochs` epochs are too few for the switch."""
-        super().check(epochs)
-        milestones.check(self.start, epochs, "the switch of the loss")
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for."""
+        return [*super().notes(epochs), *milestones.notes(self.start, epochs, "the switch of the loss")]
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""

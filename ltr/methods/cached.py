@@ -11,7 +11,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds
 from ltr.contracts import Backbone, Batch
@@ -19,6 +18,7 @@ from ltr.data import LongTailed
 from ltr.data.base import FeatureBank
 from ltr.errors import InputError
 from ltr.methods.method import Method
+from ltr.methods.rates import EpochRates
 
 
 class Cached(Method):
@@ -134,7 +134,7 @@ class Cached(Method):
         """Conclude the epoch; after steps in a row the schedule is ours to move."""
         super().on_train_epoch_end()
         if not self.automatic_optimization:
-            cast("LambdaLR", self.lr_schedulers()).step()
+            cast("EpochRates", self.lr_schedulers()).step()
 
     def on_fit_end(self) -> None:
         """Let the features go."""

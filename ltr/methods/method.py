@@ -13,7 +13,6 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import LambdaLR
 
 from ltr import distributed, seeds
 from ltr.contracts import (
@@ -34,7 +33,7 @@ from ltr.errors import InputError, advice
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
 from ltr.methods.base import BaseMethod
-from ltr.methods.rates import scaled
+from ltr.methods.rates import EpochRates, scaled
 from ltr.run import weights
 from ltr.run.training_record import TrainingRecord
 from ltr.schedules import Steps
@@ -64,6 +63,7 @@ class Method(BaseMethod):
         classes: the names of the classes; empty before the first training.
         adjustments: the adjustments of its outputs, in order. A test, a validation or a prediction takes those among
             the callbacks of its trainer and prepares them; without a trainer, set the list and call `prepare` of each.
+        notes: what a training is too short for, a sentence each.
         bank: the cached features of a training, empty if there are none.
         seed: the seed of its draws. It is read when the method is built and when a training or an evaluation starts.
         pre_augment_hooks: functions that change a training batch of uint8 images before it is augmented, in order.
@@ -101,8 +101,10 @@ class Method(BaseMethod):
         self.preprocessing: Preprocessing | None = None
         self.classes: list[str] = []
         self.fitting = False
+        self.evaluated: LongTailed | None = None  # the data of an evaluation
         self.adjustments: list[Adjustment] = []
         self.seed = seeds.seed()
+        self.notes: list[str] = []
         self.bank = FeatureBank()
         self.validation_interval: int | None = None
         self.pre_augment_hooks: list[Callable[[Batch], Batch]] = []
@@ -214,8 +216,8 @@ class Method(BaseMethod):
     on_validation_start = on_predict_start = on_test_start
 
     def teardown(self, stage: str) -> None:
-        """Forget what the callbacks of this trainer have added."""
-        self.adjustments, self.pre_augment_hooks = [], []
+        """Forget the data, and what the callbacks of this trainer have added."""
+        self.adjustments, self.pre_augment_hooks, self.evaluated = [], [], None
 
     # ---- training
 
@@ -226,6 +228,7 @@ class Method(BaseMethod):
         callbacks = [] if self.fitting else getattr(self.trainer, "callbacks", [])
         self.adjustments = [callback for callback in callbacks if isinstance(callback, Adjustment)]
         data = getattr(self.trainer, "datamodule", None)
+        self.evaluated = None if self.fitting else data
         if data is not None and (self.fitting or self.preprocessing is None):
             self.preprocessing, self.classes = data.preprocessing, list(data.classes)
         if self.backbone.freeze == "all":
@@ -259,7 +262,10 @@ class Method(BaseMethod):
             return []
         optimizer = scaled(self.optimizer, trainable, self.rates)
         epochs = self.epochs
-        return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, lambda epoch: self.schedule(epoch, epochs))}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": EpochRates(optimizer, lambda epoch: self.schedule(epoch, epochs)),
+        }
 
     @property
     def epochs(self) -> int:
@@ -273,7 +279,7 @@ class Method(BaseMethod):
         return [part for part in parts if part is not None]
 
     def on_fit_start(self) -> None:
-        """Load the weights that a new training starts from, and check that all milestones are reached."""
+        """Load the weights that a new training starts from, and note what it is too short for."""
         self.validation_interval = self.trainer.check_val_every_n_epoch
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
@@ -281,10 +287,19 @@ class Method(BaseMethod):
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
             self.start(self.backbone.load())
             if data is not None:
-                self.synthetic.copy_(torch.tensor(data.synthetic))
+                data.check_order(self.backbone.classes)
             self.training_record = self.inherited_record()
+        if data is not None:
+            self.counts.copy_(torch.tensor(data.counts))
+            self.synthetic.copy_(torch.tensor(data.synthetic))
         if self.trainer.max_epochs != 0 and not self.fast_dev_run:
             here = TrainingRecord() if data is None else TrainingRecord(data.contents("train"), complete=True)
+            begun = self.trainer.ckpt_path is not None and len(self.training_record.images)
+            if begun and (new := here.missing_in(self.training_record)):
+                rank_zero_warn(
+                    f"{new:,} of the {len(here.images):,} training images are new to this run: the data have changed "
+                    "since it was begun. The checkpoint keeps a record of both."
+                )
             self.training_record |= here
         if self.trainer.max_epochs == 0:
             return
@@ -293,9 +308,15 @@ class Method(BaseMethod):
                 "there is nothing to train, since everything is frozen: pass `--trainer.max_epochs 0` to keep the file "
                 "as a run, or `--model.backbone.freeze features`."
             )
+        if (self.trainer.max_epochs or 0) < 0:
+            raise InputError(
+                "rates and switches are fractions of the run: give its length, `--trainer.max_epochs 200`."
+            )
         if not self.fast_dev_run:
-            for part in (self.schedule, *self.epoch_aware):
-                part.check(self.epochs)
+            parts = (self.schedule, *self.epoch_aware)
+            self.notes = [note for part in parts for note in part.notes(self.epochs)]
+            if self.notes:
+                rank_zero_warn(f"this run is short: {' '.join(self.notes)}")
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
                 f"{type(self.loss).__name__} depends on the whole batch: accumulated over "
@@ -386,13 +407,21 @@ class Method(BaseMethod):
                 "the checkpoint has no state of an optimizer, so its training cannot go on: start another from it with "
                 "`--model.backbone Pretrained --model.backbone.checkpoint`."
             )
+        done = checkpoint.get("epoch", -1) + 1
+        if self.fitting and -1 < (self.trainer.max_epochs or 0) < done:
+            raise InputError(f"the run has {done} epochs already: pass `--trainer.max_epochs` with a larger number.")
         problems = weights.misfits(state, self.state_dict())
         if problems:
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
         self.seconds, self.images = checkpoint.get("seconds", 0.0), checkpoint.get("images", 0)
         self.training_record = TrainingRecord.read(checkpoint)
         self.preprocessing = Preprocessing.read(checkpoint) or self.preprocessing
-        self.classes = checkpoint.get("classes") or self.classes
+        classes = checkpoint.get("classes") or self.classes
+        if self.fitting and self.classes and classes != self.classes:
+            raise InputError("the training was begun with other classes, or in another order: go on with its own data.")
+        self.classes = classes
+        if self.evaluated is not None:
+            self.evaluated.match(classes, state["counts"].tolist(), state["synthetic"].tolist())
 
 
 class Adjustment(Callback, ABC):

@@ -96,9 +96,9 @@ class RareSamples(EpochAware, nn.Module):
                 else:
                     nn.init.zeros_(parameter)
 
-    def check(self, epochs: int) -> None:
-        """Raise where nothing would ever be generated."""
-        milestones.check(self.start, epochs, "the generation of rare samples")
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for."""
+        return milestones.notes(self.start, epochs, "the generation of rare samples")
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start to generate when it is time, and hold the contrastive net from then on."""

@@ -1,12 +1,14 @@
-"""Learning rates of their own for parts of a network."""
+"""Learning rates: of parts of a network, of an epoch, and of a resumed training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from ltr.errors import InputError
 
@@ -42,3 +44,47 @@ def scaled(
     for beginning, group in zip(filled, built.param_groups, strict=True):
         group["lr"] *= rates.get(beginning, 1.0)
     return built
+
+
+class EpochRates(LambdaLR):
+    """The learning rates of every epoch, a pure function of the settings of the optimizer and of the epoch.
+
+    A resumed training has the state of its optimizer and the settings of its present config: another learning rate,
+    weight decay or number of epochs counts from the first resumed epoch on.
+
+    Args:
+        optimizer: the optimizer.
+        factor: the factor of the learning rate, given the epoch from 0.
+    """
+
+    def __init__(self, optimizer: Optimizer, factor: Callable[[int], float]) -> None:
+        super().__init__(optimizer, factor)
+        optimizer.register_load_state_dict_pre_hook(_check_groups)
+        own = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+
+        def restore_settings(loaded: Optimizer) -> None:
+            for group, settings in zip(loaded.param_groups, own, strict=True):
+                group.update(settings)
+
+        optimizer.register_load_state_dict_post_hook(restore_settings)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at the epoch of a checkpoint."""
+        self.last_epoch = state_dict["last_epoch"]
+        factors = [factor(self.last_epoch) for factor in self.lr_lambdas]
+        for group, base, factor in zip(self.optimizer.param_groups, self.base_lrs, factors, strict=True):
+            group["lr"] = base * factor
+
+
+def _check_groups(optimizer: Optimizer, state_dict: dict[str, Any]) -> None:
+    """Raise `InputError` unless a state is that of the same kind of optimizer with the same parameters."""
+    pairs = [*zip(optimizer.param_groups, state_dict["param_groups"], strict=False)]
+    same = len(optimizer.param_groups) == len(state_dict["param_groups"])
+    same &= all(len(own["params"]) == len(saved["params"]) for own, saved in pairs)
+    # Versions of torch add options, so one has all that the other has.
+    same &= all(own.keys() <= saved.keys() or saved.keys() <= own.keys() for own, saved in pairs)
+    if not same:
+        raise InputError(
+            "the training was begun with another optimizer, or with other frozen weights: resume it with those of its "
+            "config, or start a new run from its weights with `--model.backbone Pretrained`."
+        )

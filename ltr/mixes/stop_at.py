@@ -42,7 +42,6 @@ class StopAt(Mix):
         self.over = milestones.passed(self.end, epoch, epochs)
         self.mix.set_epoch(epoch, epochs)
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if the mix would not stop within `epochs` epochs."""
-        milestones.check(self.end, epochs, "the end of the mix")
-        self.mix.check(epochs)
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for."""
+        return [*milestones.notes(self.end, epochs, "the end of the mix"), *self.mix.notes(epochs)]

@@ -44,16 +44,12 @@ class SAM(Optimizer):
     ) -> None:
         self.base, self.rho = base(params), rho
         super().__init__(self.base.param_groups, self.base.defaults)
-        self._share()
-
-    def _share(self) -> None:
-        """Share state and parameter groups with the base optimizer."""
         self.state, self.param_groups = self.base.state, self.base.param_groups
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load the state of the base optimizer."""
-        self.base.load_state_dict(state_dict)
-        self._share()
+        """Load the state, which the base optimizer shares."""
+        super().load_state_dict(state_dict)
+        self.base.state, self.base.param_groups = self.state, self.param_groups
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

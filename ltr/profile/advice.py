@@ -12,6 +12,7 @@ import torch
 from ltr.data import LongTailed
 from ltr.data.file_dataset import FileDataset
 from ltr.markdown import first, plural
+from ltr.profile.left_right import are_characters, mirror_pairs
 
 NEARLY_BALANCED = 3  # N_max / N_min
 SCARCE = 5  # images of a class: one of four moves its recall by 25 points
@@ -21,7 +22,9 @@ USUAL_SIZE = 32  # of `FileDataset`
 MEDIUM_SIDE, LARGE_SIDE = 48, 160  # from which 32 pixels, and 64 of them, show too little
 RESNET32_SIDE = 64
 PHOTOGRAPHS = {"--data.size": "256", "--data.crop": "224"}
-LENGTH = "A training has 200 epochs. For a first look, put `--config recipes/short.yaml` after ce.yaml: 30 of them."
+SHORT = "recipes/short.yaml"
+LENGTH = f"The commands train for 30 epochs. For the 200 of published results, leave out `--config {SHORT}`."
+VALIDATION = 5  # images of each class at most that the advice holds out
 
 
 class Hint(NamedTuple):
@@ -59,16 +62,24 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
     if blocked := unusable(measures):
         need = "two images that can be read, one of them to test on" if measures["drawn"] else "an image to train on"
         return Advice([f"First repair {first(blocked)}: a class needs {need}. Then profile the set again."], [])
-    hints = [*readable(measures), *sized(data, measures, words), *batched(data, measures, words)]
+    hints = [
+        *readable(measures),
+        *mirrored(data, measures, words),
+        *sized(data, measures, words),
+        *batched(data, measures, words),
+    ]
     options = {name: value for hint in hints for name, value in hint.options.items()}
     data_words = [*words, *(part for option in options.items() for part in option)]
     hints.insert(0, balance(measures))
     backbone, why = network(data, measures, options)
     hints.append(why)
-    own = re.sub(r"\W+", "_", data.name.lower()).strip("_")
-    ce, gml = f"{own}_ce", f"{own}_gml"
+    name = re.sub(r"\W+", "_", data.name.lower()).strip("_")
+    ce, gml = f"{name}_ce", f"{name}_gml"
     named = ["--model.backbone", backbone] if backbone else []
-    commands = [["fit", "--config", "ce.yaml", *data_words, *named, "--name", ce], ["test", "--ckpt_path", ce]]
+    commands = [
+        ["fit", "--config", "ce.yaml", "--config", SHORT, *data_words, *named, "--name", ce],
+        ["test", "--ckpt_path", ce],
+    ]
     if measures["imbalance"] >= NEARLY_BALANCED:
         named = ["--model.backbone.backbone", backbone] if backbone else []
         start = ["--model.backbone.checkpoint", ce, *named]
@@ -79,7 +90,10 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
         ]
         hints += crowded(data, measures, options)
     reasons = [hint.reason for hint in hints]
-    return Advice([*reasons, *measuring(measures), LENGTH], [shlex.join(["ltr", *command]) for command in commands])
+    return Advice(
+        [*reasons, *measuring(measures), *held_out(measures, words), LENGTH],
+        [shlex.join(["ltr", *command]) for command in commands],
+    )
 
 
 def unusable(measures: Mapping[str, Any]) -> list[str]:
@@ -114,6 +128,27 @@ def readable(measures: Mapping[str, Any]) -> list[Hint]:
     if not measures["unreadable"]:
         return []
     return [Hint("The commands leave out the files that cannot be read.", {"--data.unreadable": "skip"})]
+
+
+def mirrored(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -> list[Hint]:
+    """Say that training images are mirrored, and stop it if the names of the classes tell that this is wrong."""
+    if not isinstance(data, FileDataset) or not data.augment.mirrors:
+        return []
+    option = "--data.augment.flip" if chosen("augment", words) else "--data.mirror"
+    classes = measures["classes"]
+    if pairs := mirror_pairs(classes):
+        names = first([" / ".join(pair) for pair in pairs])
+        why = f"the mirrored image of one of these classes shows the other: {names}"
+    elif are_characters(classes):
+        why = "a mirrored letter or digit is another one, or none"
+    else:
+        return [
+            Hint(
+                "Half of the training images are mirrored. If left and right matter, as in traffic signs and text, add "
+                f"`{option} false`."
+            )
+        ]
+    return [Hint(f"The commands stop mirroring training images (`{option} false`), since {why}.", {option: "false"})]
 
 
 def sized(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -> list[Hint]:
@@ -174,6 +209,17 @@ def crowded(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str,
             f"GML is a mean over the classes of a batch, and of {classes:,} at most {batch} are in one: try a larger "
             "`--data.batch_size` for it. Logit adjustment does not depend on batches."
         )
+    ]
+
+
+def held_out(measures: Mapping[str, Any], words: Sequence[str]) -> list[str]:
+    """Say what a validation split is for, if there is none."""
+    if "val" in measures["counts"] or chosen("val_per_class", words):
+        return []
+    images = min(max(min(measures["counts"]["train"]) // 4, 1), VALIDATION)
+    return [
+        "Temperatures, prediction sets and the choice between heads need validation images that no training has seen. "
+        f"If you may want them, add `--data.val_per_class {images}` to both trainings now."
     ]
 
 

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ltr.counts import gini, head_share, shot_groups
 from ltr.data import LongTailed
-from ltr.data.class_folders import SYNTHETIC
 from ltr.data.file_dataset import FileDataset
 from ltr.data.images import ImageFiles, Source, decode, each
 from ltr.errors import InputError
@@ -63,12 +62,14 @@ def measure(data: LongTailed) -> dict[str, Any]:
     unreadable: list[str] = []
     for split, part in splits.items():
         found = examine(part.images, f"{split} images")
-        images = zip(data.names(split, part), part.labels.tolist(), found, strict=True)
-        for name, label, facts in sorted(images, key=lambda image: image[0]):
+        real = len(part.labels) - part.synthetic
+        kinds = [split] * real + ["synthetic"] * part.synthetic
+        images = zip(data.names(split, part), kinds, part.labels.tolist(), found, strict=True)
+        for name, kind, label, facts in sorted(images, key=lambda image: image[0]):
             if facts is None:
                 unreadable.append(name)
             else:
-                counts["synthetic" if name.startswith(SYNTHETIC) else split][label] += 1
+                counts[kind][label] += 1
                 sound.append(Seen(split, label, name, facts))
     return {
         "name": data.name,
@@ -80,6 +81,7 @@ def measure(data: LongTailed) -> dict[str, Any]:
         "unreadable": unreadable,
         **duplicates(sound, data.classes),
         **shapes([one.facts for one in sound]),
+        "alike": alike(data.classes),
         "unused_files": data.unused_files() if isinstance(data, FileDataset) else [],
     }
 
@@ -108,6 +110,14 @@ def balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> dict
         "test_is_balanced": min(test) == max(test),
         "untested": [name for name, count in zip(classes, test, strict=True) if not count],
     }
+
+
+def alike(classes: Sequence[str]) -> list[list[str]]:
+    """Return the groups of classes whose names differ in upper and lower case, blanks and hyphens only."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        groups["".join(filter(str.isalnum, name)).casefold() or name].append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def duplicates(sound: Sequence[Seen], classes: Sequence[str]) -> dict[str, list[list[str]]]:

@@ -10,6 +10,7 @@ from typing import Any
 from ltr import files, plots
 from ltr.counts import FEW, MANY
 from ltr.data import LongTailed
+from ltr.errors import InputError
 from ltr.markdown import first, markdown_table, plural
 from ltr.profile.advice import advise
 from ltr.profile.measures import measure
@@ -30,7 +31,12 @@ def profile(data: LongTailed, *, output: str = "profile", words: Sequence[str] =
         data: the set, not yet set up.
         output: folder where `profile.json`, `profile.md` and `profile.png` are written.
         words: the arguments of the data on the command line.
+
+    Raises:
+        InputError: if the set has no training images.
     """
+    if not data.trainable:
+        raise InputError(f"{data.name} has no training images to examine: test a network on it with `ltr test`.")
     folder = Path(output)
     data.prepare_data()
     measures = measure(data)
@@ -80,6 +86,16 @@ def problems(result: Mapping[str, Any]) -> list[str]:
         found.append(
             f"{plural(len(names), 'class', 'classes')} without a test image, so their recall cannot be measured: "
             f"{first(names)}."
+        )
+    if deep := sum(count for kind, count in result["kinds"].items() if kind.split()[-1][0] in "IF"):
+        found.append(
+            f"{plural(deep, 'grey image')} with more than 8 bits per value: in each, white is taken to be the smallest "
+            "of 1 (floats), 255, 4095 and 65535 that no value exceeds. Convert them to 8 bits if that is wrong."
+        )
+    if pairs := result["alike"]:
+        found.append(
+            f"{plural(len(pairs), 'pair')} of classes whose names differ in upper and lower case or in blanks only: "
+            f"{_equal(pairs)}. Merge them if they are one class."
         )
     if names := result["unused_files"]:
         endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)

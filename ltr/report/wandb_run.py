@@ -12,25 +12,22 @@ import matplotlib
 from lightning.pytorch.loggers import WandbLogger
 from matplotlib.figure import Figure
 
-from ltr import files
 from ltr.report.figures import STYLE, drawn, training
 from ltr.run.evaluation import EvaluationResult
 from ltr.run.folder import RunFolder
 
 
 def log_training(logger: WandbLogger, folder: Path) -> None:
-    """Log the curves of a training that has ended, keep the id of its run in its folder, and end it.
+    """Log the curves of a training that has ended, and end its run.
 
     Args:
         logger: of the training.
         folder: of the run.
     """
     experiment = logger.experiment
-    run = RunFolder(folder)
     with matplotlib.rc_context(STYLE):
-        figure = training(run.curves)
+        figure = training(RunFolder(folder).curves)
     _log(experiment, "training", {"curves": figure} if figure else {})
-    files.write_json(run.wandb_file, {"id": experiment.id, "project": experiment.project})
     experiment.finish()
 
 

@@ -1,35 +1,91 @@
-"""Checkpoints are written whole or not at all, and read as data."""
+"""The checkpoints of a run: written whole or not at all, verified when read, and the one before is kept."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_warn
 
 from ltr import files
-from ltr.run.weights import first_line, read
+from ltr.errors import InputError
+from ltr.run.archive import check_archive
+from ltr.run.checkpoint_fields import check_fields
+from ltr.run.folder import CHECKPOINT, PREVIOUS, RunFolder
+from ltr.run.weights import first_line, read, read_file
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Write a checkpoint beside the old one and move it into place, so that a full disk or a kill loses nothing."""
+    """Write checkpoints so that a full disk, a kill or later damage to one loses at most the last epoch."""
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read a checkpoint of either kind, as data and onto the CPU."""
-        return read(str(path))
+        """Read a checkpoint of either kind, as data and onto the CPU.
+
+        Raises:
+            InputError: if it cannot be read, or is not a checkpoint of Lightning.
+        """
+        content = read(str(path))
+        if "pytorch-lightning_version" not in content:
+            raise InputError(
+                f"{path} is not the checkpoint of a training: start a new one from its weights with `--model.backbone "
+                f"Pretrained --model.backbone.checkpoint {path}`."
+            )
+        check_fields(content, path)
+        return content
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write a checkpoint.
+        """Write a checkpoint. The last one of a run is kept beside the new one.
 
         Raises:
             InputError: if it cannot be written.
         """
+        final = Path(path)
 
         def write(temporary: Path) -> None:
             try:
                 torch.save(checkpoint, temporary)
-            except RuntimeError as error:  # torch's word for a full disk
+            except RuntimeError as error:  # as torch reports a full disk
                 raise OSError(first_line(error)) from error
+            if final.name == CHECKPOINT:
+                keep(final)
 
-        files.replace(Path(path), write)
+        files.replace(final, write)
+
+
+def keep(last: Path) -> None:
+    """Make the last checkpoint of a run the one before the last, unless it is damaged."""
+    try:
+        check_archive(last)
+    except (InputError, OSError):  # damaged, or there is none
+        return
+    second_name = last.with_name(f".{PREVIOUS}")
+    second_name.unlink(missing_ok=True)
+    try:
+        os.link(last, second_name)
+    except OSError:  # a file system without links
+        last.rename(second_name)
+    second_name.replace(last.with_name(PREVIOUS))
+
+
+def resumable(run: RunFolder) -> Path:
+    """Return the last checkpoint of a run; if it is damaged, the one before, with a warning.
+
+    Raises:
+        InputError: if there is none that can be read.
+    """
+    last, previous = run.checkpoint, run.path / PREVIOUS
+    if not last.is_file() and not previous.is_file():
+        raise InputError(f"there is nothing to resume: {last} does not exist. Leave out `--ckpt_path` to start anew.")
+    try:
+        read_file(last)
+    except (InputError, OSError) as error:
+        if not previous.is_file():
+            raise
+        read_file(previous)
+        reason = str(error) if isinstance(error, InputError) else f"{last} is missing."
+        rank_zero_warn(f"{reason} The training goes on from the checkpoint before it, {previous}.")
+        return previous
+    return last

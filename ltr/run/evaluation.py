@@ -14,10 +14,11 @@ from ltr.errors import InputError
 from ltr.run import description
 
 METRICS, PREDICTIONS, PREDICTIONS_TABLE = "metrics.json", "predictions.pt", "predictions.csv"
+SUBMISSION = "submission.csv"
 ARGUMENTS = "arguments.json"
 # Everything that `ltr` writes into the folder of an evaluation.
 EVALUATION_FILES = (
-    *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, "confusion.png", "recall.png", ARGUMENTS),
+    *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION, "confusion.png", "recall.png", ARGUMENTS),
     *("conformal.json", "sets.pt", "shifts.csv", "shifts.md", "shifts.png"),
 )
 # A folder in a run that has one of these is an evaluation.

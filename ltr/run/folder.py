@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import shlex
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,10 +19,10 @@ from ltr.errors import InputError
 from ltr.run.evaluation import EVALUATION_FILES, METRICS, RESULTS, TEST, EvaluationResult
 from ltr.run.lock import Lock
 
-CHECKPOINT, CONFIG, CURVES = "last.ckpt", "config.yaml", "metrics.csv"
+CHECKPOINT, PREVIOUS, CONFIG, CURVES = "last.ckpt", "previous.ckpt", "config.yaml", "metrics.csv"
 WANDB = "wandb.json"
 # Everything that `ltr` writes into the folder of a run, besides its evaluations.
-RUN_FILES = (CHECKPOINT, CONFIG, CURVES, WANDB, "grid.csv", "front.png")
+RUN_FILES = (CHECKPOINT, PREVIOUS, CONFIG, CURVES, WANDB, "grid.csv", "front.png")
 BEFORE = "_before"  # suffix of the run that holds a network before its tuning
 LOCKS = ".locks"  # the folder of all locks, beside the runs
 PLAIN_NAME = re.compile(r"[^\s./\\][^/\\\x00-\x1f]{0,199}(?<!\s)")
@@ -98,6 +99,11 @@ class RunFolder:
         return self.path / WANDB
 
     @property
+    def weights(self) -> tuple[Path, Path]:
+        """Paths of its last checkpoint and of the one before."""
+        return self.path / CHECKPOINT, self.path / PREVIOUS
+
+    @property
     def lock(self) -> Lock:
         """The lock that a process holds while it writes the run or one of its evaluations."""
         path = self.path.resolve()  # one lock, whatever the run is called
@@ -148,10 +154,25 @@ class RunFolder:
 
     @property
     def rows(self) -> list[dict[str, str]]:
-        """The rows of its curves as they are written, empty if there are none; what was not measured is empty."""
+        """The rows of its curves as they are written, empty if there are none; what was not measured is empty.
+
+        Raises:
+            InputError: if rows or cells are missing.
+        """
         if not self.curves_file.is_file():
             return []
-        return list(csv.DictReader(io.StringIO(self.curves_file.read_text(encoding="utf-8"))))
+        try:
+            table = csv.DictReader(io.StringIO(self.curves_file.read_text(encoding="utf-8")))
+            rows = list(table)
+            epochs = [int(row["epoch"]) for row in rows]
+            whole = "epoch" in (table.fieldnames or ()) and all(
+                None not in row and None not in row.values() for row in rows
+            )
+        except (ValueError, TypeError, KeyError, csv.Error):
+            whole = False
+        if not whole or epochs != [*range(epochs[0] if epochs else 0, len(epochs))]:
+            raise InputError(f"{self.curves_file} is damaged: resume the run, which writes it anew, or delete it.")
+        return rows
 
     @cached_property
     def curves(self) -> tuple[Row, ...]:
@@ -281,8 +302,8 @@ class RunFolder:
 def config_text(checkpoint: Path) -> str:
     """Return the config that belongs to a checkpoint as YAML, empty if there is none.
 
-    That of the last checkpoint of a run is the file beside it. Any other file, and a last checkpoint that was moved
-    without its folder, has its config inside.
+    That of the last checkpoint of a run is the file beside it, which a user may have edited: a note says so. If that
+    file is damaged or missing, and for any other checkpoint, it is the config in the checkpoint.
 
     Raises:
         InputError: if the checkpoint cannot be read.
@@ -290,10 +311,28 @@ def config_text(checkpoint: Path) -> str:
     from ltr.run import weights  # torch, which the page must not wait for
 
     beside = checkpoint.with_name(CONFIG)
-    if checkpoint.name == CHECKPOINT and beside.is_file():
-        return beside.read_text(encoding="utf-8")
-    text = weights.read(str(checkpoint)).get("config")
-    return text if isinstance(text, str) else ""
+    alone = checkpoint.name != CHECKPOINT or not beside.is_file()
+    try:
+        content = weights.read(str(checkpoint)).get("config")
+    except InputError:
+        if alone:
+            raise
+        content = None  # whoever reads the weights gets the error
+    kept = content if isinstance(content, str) else ""
+    if alone:
+        return kept
+    text = beside.read_text(encoding="utf-8", errors="replace")
+    if not _sections(text) >= _sections(kept):
+        warnings.warn(f"{beside} is damaged: the config in {checkpoint} is used.", stacklevel=2)
+        return kept
+    if kept not in ("", text):
+        warnings.warn(f"{beside} is not the config that {checkpoint} was written with; it is used.", stacklevel=2)
+    return text
+
+
+def _sections(text: str) -> set[str]:
+    """Return the top-level keys of a config; a file from outside is not parsed before it is checked."""
+    return set(re.findall(r"(?m)^(\w+):", text))
 
 
 def own_config(checkpoint: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ltr.errors import InputError, did_you_mean
 from ltr.run import hub
-from ltr.run.folder import CHECKPOINT, RunFolder
+from ltr.run.folder import CHECKPOINT, RunFolder, plain_name
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -72,3 +72,23 @@ def run(name: str) -> RunFolder:
             return candidate
     known = [path.name for home in homes() for path in home.glob("*") if RunFolder(path).exists]
     raise InputError(f"there is no run {name}{did_you_mean(name, known)}")
+
+
+def evaluation_folder(checkpoint: Path, runs: str | None, evaluation: str) -> Path:
+    """Return the folder of an evaluation of a checkpoint.
+
+    It is beside the checkpoint. The evaluations of a shipped run, and of one of the Hub, are below the user's runs.
+
+    Args:
+        checkpoint: the checkpoint.
+        runs: the folder in which runs are kept; None for `checkpoints`.
+        evaluation: the name of the evaluation.
+
+    Raises:
+        InputError: if the name is empty or a path.
+    """
+    home, own, shipped = checkpoint.parent, Path(runs or "checkpoints"), folder("checkpoints").resolve()
+    name = hub.repository(checkpoint)
+    if home.resolve().is_relative_to(shipped) and own.resolve() != shipped:
+        name = home.name
+    return (own / name if name else home) / plain_name(evaluation, "--evaluation")

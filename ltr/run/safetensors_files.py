@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ltr.errors import InputError
 
 STATE = "state_dict"  # its tensors keep their names, so that other programs find them where they look for them
 REST = "checkpoint"
+DIGEST = "sha256"
 
 
-def write(path: Path, content: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+def write(path: Path, content: Mapping[str, Any], about: Mapping[str, str]) -> None:
     """Write a checkpoint.
 
     Tensors beside the state_dict are named by their path, `training_record/images`; everything else is in the metadata.
@@ -29,8 +32,17 @@ def write(path: Path, content: Mapping[str, Any], about: Mapping[str, Any]) -> N
 
     tensors, rest = parted(content)
     named = {name.removeprefix(f"{STATE}/"): tensor.contiguous() for name, tensor in tensors.items()}
-    metadata = {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
-    path.write_bytes(save(named, {"format": "pt", **metadata, REST: json.dumps(rest)}))
+    metadata = {"format": "pt", **about, REST: json.dumps(rest)}
+    path.write_bytes(save(named, {**metadata, DIGEST: digest(named, metadata)}))
+
+
+def digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """Return the sha256 of the content of a file; safetensors have no checksums of their own."""
+    found = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {[*tensor.shape]}".encode())
+        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def parted(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -67,22 +79,40 @@ def read(path: Path) -> dict[str, Any]:
     """Read what `write` wrote, or the tensors of any other such file.
 
     Raises:
-        InputError: if it is truncated or no such file.
+        InputError: if it is truncated or damaged, or no such file.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "pt") as file:
-            rest = (file.metadata() or {}).get(REST)
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
-        content: dict[str, Any] = tensors if rest is None else {STATE: {}, **json.loads(rest)}
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, OSError, RuntimeError) as error:
         raise InputError(f"{path} is truncated or no safetensors file ({error}).") from error
-    if rest is not None:
-        for name, tensor in tensors.items():
-            *way, last = name.split("/") if "/" in name else (STATE, name)
-            inner = content
-            for step in way:
-                inner = inner.setdefault(step, {})
-            inner[last] = tensor
+    if REST not in metadata:
+        return dict(tensors)
+    kept = metadata.pop(DIGEST, None)
+    if kept is not None and kept != digest(tensors, metadata):
+        raise InputError(f"{path} is damaged: its bytes have changed since it was written.")
+    try:
+        return joined(tensors, json.loads(metadata[REST]))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{path} is refused: its metadata are not those of a checkpoint of `ltr`.") from error
+
+
+def joined(tensors: Mapping[str, Tensor], rest: Any) -> dict[str, Any]:
+    """Return what `parted` has parted.
+
+    Raises:
+        TypeError: if the two do not fit.
+    """
+    content: dict[str, Any] = {STATE: {}, **rest}
+    for name, tensor in tensors.items():
+        *way, last = name.split("/") if "/" in name else (STATE, name)
+        inner = content
+        for step in way:
+            inner = inner.setdefault(step, {})
+            if not isinstance(inner, dict):
+                raise TypeError(name)
+        inner[last] = tensor
     return content

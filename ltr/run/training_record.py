@@ -1,4 +1,4 @@
-"""The images that a network was trained on."""
+"""The record of the images that a network was trained on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ltr.errors import InputError
+
 KEY = "training_record"
 
 
 class TrainingRecord(NamedTuple):
-    """The images of a network's training and of all trainings that it started from, by their content.
+    """Hashes of the images of a network's training, and of all trainings that it started from.
 
     A checkpoint keeps it beside the weights, 8 bytes for each image: 87 kB for CIFAR-100-LT.
 
     Attributes:
         images: (N,) int64, ascending: a hash of the content of each image.
-        complete: whether these are all images; False if one of the trainings is not known.
+        complete: whether these are all images; False if one of the trainings has no record.
     """
 
     images: Tensor = torch.empty(0, dtype=torch.int64)
@@ -27,11 +29,23 @@ class TrainingRecord(NamedTuple):
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> TrainingRecord:
-        """Return the record in a checkpoint, an unknown one where there is none."""
-        return cls(**content.get(KEY, {}))
+        """Return the record in a checkpoint; an unknown one if it has none.
+
+        Raises:
+            InputError: if it is damaged.
+        """
+        kept = content.get(KEY, {})
+        try:
+            record = cls(**kept)
+            sound = record.images.dtype == torch.int64 and record.images.dim() == 1 and type(record.complete) is bool
+        except (TypeError, AttributeError):
+            sound = False
+        if not sound:
+            raise InputError("the record of the training images in the checkpoint is damaged: train the network again.")
+        return record
 
     def write(self, content: dict[str, Any]) -> None:
-        """Put the record into a checkpoint."""
+        """Store the record in a checkpoint."""
         content[KEY] = self._asdict()
 
     def __or__(self, other: TrainingRecord) -> TrainingRecord:
@@ -39,7 +53,11 @@ class TrainingRecord(NamedTuple):
         both = np.union1d(self.images.numpy(), other.images.numpy())
         return TrainingRecord(torch.from_numpy(both), self.complete and other.complete)
 
+    def missing_in(self, other: TrainingRecord) -> int:
+        """Count the images that another record does not have."""
+        return int(torch.isin(self.images, other.images, invert=True).sum())
+
     def overlap(self, images: Tensor) -> int | None:
-        """Count how many of some images (M,) are in the record; None if none is, but the record is incomplete."""
-        shared = int(torch.isin(images, self.images).sum())
-        return shared if shared or self.complete else None
+        """Count the images (M,) that are in the record; None if there are none but the record is incomplete."""
+        found = int(torch.isin(images, self.images).sum())
+        return found if found or self.complete else None

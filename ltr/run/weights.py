@@ -6,6 +6,7 @@ import pickle
 import struct
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 
 from ltr.errors import InputError
 from ltr.run import lookup, safetensors_files
+from ltr.run.archive import check_archive
+from ltr.run.checkpoint_fields import has_values
+from ltr.run.folder import CHECKPOINT, PREVIOUS
 
 # What the reader raises, depending on where a file breaks off.
 UNREADABLE = (
@@ -43,11 +47,27 @@ def read(name: str) -> dict[str, Any]:
         name: path of a file (torch or safetensors), the name of a run, or `hf://user/name`.
 
     Raises:
-        InputError: if it is missing, truncated, no file of weights, or one that would run code when read.
+        InputError: as `read_file` does, or if there is no such file.
     """
     path = lookup.checkpoint(name)
+    try:
+        return read_file(path)
+    except InputError as error:
+        previous = path.with_name(PREVIOUS)
+        if path.name != CHECKPOINT or not previous.is_file():
+            raise
+        raise InputError(f"{error} The checkpoint before it is {previous}: pass it to `--ckpt_path`.") from error
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a file of torch or of safetensors onto the CPU.
+
+    Raises:
+        InputError: if it is damaged, no file of weights, or one that would run code when read.
+    """
     if path.suffix == ".safetensors":
         return safetensors_files.read(path)
+    check_archive(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on the pickle protocol of what it then refuses
@@ -84,6 +104,9 @@ def tensors(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         raise InputError(f"{name} holds a {type(content).__name__} as its state_dict, not a dictionary of tensors.")
     given = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    for key, value in given.items():
+        if not has_values(value):
+            raise InputError(f"{name} holds no plain values for {key}, which is sparse, quantised or empty (`meta`).")
     if not given:
         raise InputError(f"{name} holds no tensors: a state_dict is expected, bare or under the key `state_dict`.")
     return given

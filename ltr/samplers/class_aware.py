@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Sampler
-from ltr.samplers.cycle import cycle, members
+from ltr.samplers.resampling import cycle, members
 
 
 class ClassAware(Sampler):

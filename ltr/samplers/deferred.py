@@ -50,11 +50,10 @@ class Deferred(Sampler):
         self.before.set_epoch(epoch, epochs)
         self.after.set_epoch(epoch, epochs)
 
-    def check(self, epochs: int) -> None:
-        """Raise `InputError` if `epochs` epochs are too few for the switch or for a milestone of a sampler."""
-        milestones.check(self.start, epochs, "the switch of the Deferred sampler")
-        self.before.check(epochs)
-        self.after.check(epochs)
+    def notes(self, epochs: int) -> list[str]:
+        """Return what `epochs` epochs are too few for."""
+        switch = milestones.notes(self.start, epochs, "the switch of the Deferred sampler")
+        return [*switch, *self.before.notes(epochs), *self.after.notes(epochs)]
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Return the indices of the current sampler."""

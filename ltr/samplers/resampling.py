@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Sampler
-from ltr.samplers.cycle import cycle, members
 
 
 class Resampled(Sampler):
@@ -61,3 +60,24 @@ class Undersampling(Resampled):
     def __init__(self, labels: Tensor) -> None:
         counts = labels.bincount()
         super().__init__(labels, int(counts[counts > 0].min()))
+
+
+def cycle(members: Tensor, visits: int, generator: torch.Generator) -> Tensor:
+    """Return (visits,) images of one class in shuffled rounds; the last round may be incomplete.
+
+    All images are visited equally often, up to one visit; which images get one more is random.
+
+    Args:
+        members: (N_c,) the images of the class.
+        visits: number of images to return.
+        generator: the random generator.
+    """
+    rounds = -(-visits // len(members))
+    order = torch.rand(rounds, len(members), generator=generator, dtype=torch.float64).argsort(1)
+    return members[order.flatten()[:visits]]
+
+
+def members(labels: Tensor) -> list[Tensor]:
+    """Return the positions of each class that occurs among labels (N,)."""
+    counts = labels.bincount()
+    return list(torch.split(labels.argsort(stable=True), counts[counts > 0].tolist()))

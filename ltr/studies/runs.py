@@ -136,7 +136,7 @@ class Runs:
         *fit, test = self.plan.commands(job, self.folder, self.common)
         bar = [] if self.bars else ["--trainer.enable_progress_bar", "false"]
         for verb, *words in fit:
-            going_on = ["--ckpt_path", "last"] if run.checkpoint.is_file() else []
+            going_on = ["--ckpt_path", "last"] if any(path.is_file() for path in run.weights) else []
             # Interrupted in its first epoch, or a result whose weights are needed again.
             again = ["--overwrite"] if run.exists and not going_on else []
             self.perform(verb, [*words, *bar, *again, *going_on], tell=False)
@@ -147,4 +147,5 @@ class Runs:
         """Delete the weights that the study does not keep."""
         for job in self.plan.jobs:
             if not job.entry.keep and self.result(job).is_file():
-                self.run(job).checkpoint.unlink(missing_ok=True)
+                for path in self.run(job).weights:
+                    path.unlink(missing_ok=True)

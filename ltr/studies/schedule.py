@@ -27,7 +27,7 @@ def run(runs: Runs, jobs: Sequence[Job], executor: Executor, slots: int = 1) -> 
 
     Raises:
         InputError: if a process was killed.
-        SystemExit: if a run was interrupted.
+        KeyboardInterrupt: if a run was interrupted.
     """
     waiting, running = list(jobs), dict[Future[Outcome], Job]()
     failures: dict[Job, str] = {}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -22,7 +20,7 @@ from ltr.studies.runs import Perform, Runs
 from ltr.studies.schedule import run
 from ltr.studies.sweep import tell_sweep, within_sweep, write_sweep
 from ltr.studies.table import Section
-from ltr.studies.workers import Here, ray_cluster, stop_at_sigterm
+from ltr.studies.workers import Here, ray_cluster
 from ltr.studies.workers import processes as worker_processes
 
 
@@ -61,6 +59,7 @@ def study(
 
     Raises:
         InputError: if the file is no study, or after the table where a run failed.
+        KeyboardInterrupt: after Ctrl+C or SIGTERM, which end the processes of the study, too.
     """
     if processes < 1:
         raise InputError(f"--processes is at least 1; it cannot be {processes}.")
@@ -72,7 +71,7 @@ def study(
     jobs = plan.jobs if only is None else plan.with_needs(only)
     alone = processes == 1 and ray is None
     all_runs = Runs(plan, Path(runs) / plan.name, perform, tuple(common), bars=alone and sys.stderr.isatty())
-    with _interruptible(), _executor(processes, ray, gpus, cpus) as (executor, slots):
+    with _executor(processes, ray, gpus, cpus) as (executor, slots):
         failures = run(all_runs, jobs, executor, slots)
     all_runs.drop_weights()
     if plan.name:
@@ -86,27 +85,6 @@ def study(
     if failures:
         job, reason = next(iter(failures.items()))
         raise InputError(f"{len(failures)} of the runs failed, the first of them {job.name}: {reason}")
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """At Ctrl+C or SIGTERM, print how to go on, and leave with the status of the signal."""
-    usual = signal.getsignal(signal.SIGTERM)
-    in_main_thread = threading.current_thread() is threading.main_thread()  # only there signals can be handled
-    try:
-        if in_main_thread:
-            stop_at_sigterm()
-        yield
-    except (KeyboardInterrupt, SystemExit) as end:
-        print(
-            "ltr: the study was interrupted. Run the same command to go on: finished runs are kept, the others resume.",
-            file=sys.stderr,
-        )
-        sigterm = isinstance(end, SystemExit) and end.code == 128 + signal.SIGTERM
-        raise SystemExit(128 + (signal.SIGTERM if sigterm else signal.SIGINT)) from end
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGTERM, usual)
 
 
 @contextmanager

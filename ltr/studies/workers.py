@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
 from ltr.errors import InputError
 from ltr.machine import cores
+from ltr.process_state import stop_on_sigterm
 
 GRACE = 5.0  # seconds that a process has to end
 
@@ -62,18 +62,9 @@ def processes(count: int) -> Iterator[Executor]:
 def _settle(gpus: Any, threads: int) -> None:
     """Take a part of the machine; leave it to the first process to react to Ctrl+C, which reaches all of them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    stop_at_sigterm()
+    stop_on_sigterm()
     torch.set_num_threads(threads)
     os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()  # before anything asks for a GPU
-
-
-def stop_at_sigterm() -> None:
-    """Leave with exit status 143 at SIGTERM, in the order in which Python ends: locks and temporary files go."""
-
-    def stop(signum: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + signum)
-
-    signal.signal(signal.SIGTERM, stop)
 
 
 class OnRay(Executor):

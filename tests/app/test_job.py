@@ -94,7 +94,7 @@ def test_of_two_starts_one_runs_and_goes_on_after_a_stop(paths: AllowedPaths) ->
     until(lambda: run.checkpoint.is_file())
     job.stop()
     assert ended(job).state == "stopped"
-    assert "Run the same command to go on" in job.log
+    assert "stopped by SIGTERM; Resume goes on from the last checkpoint." in job.log
     assert "FAILED" not in job.log, "an interrupted row is not a failed one"
     trained = run.trained_epochs
     assert state(run, job) == f"stopped at {trained}/50000"

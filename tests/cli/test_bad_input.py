@@ -56,11 +56,11 @@ SENTENCES = [
     ("--data.val_per_class -1", "val_per_class cannot be negative"),
     ("--trainer.max_epochs 0.5", "trainer.max_epochs is a whole number; it cannot be 0.5."),
     ("--seed_everything x", "seed_everything is true or false or a whole number; it cannot be x."),
-    ("--model.schedule Steps", "2 epochs are too short for the Steps schedule"),
+    ("--trainer.max_epochs -1", "give its length, `--trainer.max_epochs 200`"),
     ("--ckpt_path last", "there is nothing to resume: checkpoints/a/last.ckpt does not exist."),
     ("--ckpt_path nowhere", "there is no checkpoint nowhere"),
     ("--model.backbone Pretrained --model.backbone.checkpoint nowhere", "there is no checkpoint nowhere"),
-    ("--config broken.yaml", "broken.yaml is no YAML"),
+    ("--config broken.yaml", "broken.yaml is not valid YAML"),
     ("--config nested.yaml", "there is no option model.los; did you mean --model.loss?"),
     (
         "--trainer.profiler lightning.pytorch.profilers.PyTorchProfiler --trainer.profiler.sort_by_key beauty",
@@ -267,3 +267,50 @@ def test_the_help_fits_on_a_page(verb: str, ltr, capsys) -> None:
     assert text.count("\n") <= 80
     for option in ("--model.loss", "--data.batch_size", "--trainer.max_epochs", "--ckpt_path", "--model.loss.help GML"):
         assert option in text
+
+
+def test_the_help_of_the_trainer_and_of_a_part(ltr, capsys) -> None:
+    assert ltr("fit --trainer.help") == 0
+    text = capsys.readouterr().out
+    assert all(f"--trainer.{name} " in text for name in ("max_epochs", "gradient_clip_val", "strategy"))
+    assert ltr("fit --model.loss.help GML") == 0
+    assert "clamp" in capsys.readouterr().out
+
+
+def test_help_all_has_every_option(ltr, capsys) -> None:
+    assert ltr("fit --help all") == 0
+    text = capsys.readouterr().out
+    for option in ("--trainer.gradient_clip_val", "--ckpt_path", "--trust", "--model.help", "--seed_everything"):
+        assert option in text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--model.optimizer.lr -0.1", "torch refuses this: Invalid learning rate: -0.1"),
+        ("--seed_everything -1", "lightning refuses this: -1 is not in bounds"),
+        ("--trainer.strategy dp", "lightning refuses this: You selected an invalid strategy name"),
+        ("--trainer.accelerator gpus", "lightning refuses this: You selected an invalid accelerator name"),
+        ("--trainer.devices abc", "lightning refuses this: `devices` selected with"),
+        ("--trainer.num_nodes 0", "trainer.num_nodes is at least 1; it cannot be 0."),
+        ("--trainer.accumulate_grad_batches 0", "trainer.accumulate_grad_batches is at least 1; it cannot be 0."),
+        ("--trainer.check_val_every_n_epoch 0", "trainer.check_val_every_n_epoch is at least 1; it cannot be 0."),
+        ("--model.optimizer.lr foo", "model.optimizer.lr is a number; it cannot be foo."),
+        ("--trainer.logger CSVLogger", "CSVLogger needs a value for save_dir: pass `--trainer.logger.save_dir`."),
+        ("--config utf16.yaml", "utf16.yaml is not UTF-8 text"),
+        ("--config null.yaml", "trainer is a mapping of options"),
+        (
+            "--data torchvision.datasets.CIFAR10",
+            "data cannot be torchvision.datasets.CIFAR10, which does not",
+        ),
+    ],
+)
+def test_what_a_library_refuses_is_one_sentence(words: str, sentence: str, tiny, capsys) -> None:
+    Path("utf16.yaml").write_bytes("trainer: {max_epochs: 2}".encode("utf-16"))
+    Path("null.yaml").write_text("trainer: null\n")
+    assert tiny("--name a", words) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.startswith("ltr: error: ")
+    assert error.count("\n") == 1
+    assert not RUN.exists()

@@ -26,8 +26,8 @@ from ltr.data import (
     SimCLRView,
 )
 from ltr.data.transforms import colours
+from ltr.data.transforms.crops import boxes
 from ltr.data.transforms.operations import NAMES, operate
-from ltr.data.transforms.resized_crop import boxes
 
 RANDOM = [AutoAugment, ColorJitter, CropFlip, Cutout, RandAugment, ResizedCrop, Rotation, SADEView, SimCLRView]
 every_transform = pytest.mark.parametrize("kind", RANDOM, ids=lambda kind: kind.__name__)

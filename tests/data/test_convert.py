@@ -97,3 +97,19 @@ def test_bad_arguments_are_told(ltr: Run, capsys: pytest.CaptureFixture[str]) ->
     assert "name the data" in capsys.readouterr().err
     assert ltr("convert --data Synthetic --to nonsense --output x") == 2
     assert "it cannot be nonsense" in capsys.readouterr().err
+
+
+def test_sets_are_never_mixed(ltr: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ltr("convert --data Synthetic --data.imbalance 2 --output mine") == 0
+    before = sorted(tmp_path.rglob("*"))
+    for words in (
+        "--data Synthetic --data.imbalance 8 --output mine",
+        "--data FolderLT --data.root mine --output mine",
+        "--data Synthetic --to table --output mine",
+    ):
+        capsys.readouterr()
+        assert ltr("convert", words) == 2
+        assert "mine holds files: name a new folder with `--output`, or delete it first." in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+    assert ltr("convert --data FolderLT --data.root mine --to table --output mine") == 0
+    assert ltr("convert --data FolderLT --data.root mine --to table --output mine") == 2, "its table is there already"

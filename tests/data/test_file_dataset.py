@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_every_process_takes_the_steps_of_the_smallest_shard(home: Path) -> None
 def test_packed_images_are_read_again(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = FolderLT(str(home), size=8, cache=str(tmp_path / "packed"))
     first.setup()
-    assert len(list((tmp_path / "packed").glob("*.npy"))) == 2
+    assert len(list((tmp_path / "packed").glob("*.pixels"))) == 2
 
     def never(*_: object) -> None:
         raise AssertionError("an image was decoded although it is packed")
@@ -181,10 +182,10 @@ def test_a_drawn_split_stays_what_it_is(home: Path, monkeypatch: pytest.MonkeyPa
     assert FolderLT(str(whole), test_share=0.4, subset_seed=1).listings["test"].names != first.listings["test"].names
     for damaged in ("", "image\n", "image,split\nx\n"):
         kept.write_text(damaged)
-        with pytest.raises(InputError, match="is no split that was kept: delete it"):
+        with pytest.raises(InputError, match="is damaged or not a split that was kept: delete it"):
             FolderLT(str(whole), test_share=0.4)
     kept.write_text("image,split\nelsewhere.png,test\n")
-    with pytest.raises(InputError, match=r"train has no image to test on; .*ltr_split_0\.4_0\.csv says which"):
+    with pytest.raises(InputError, match=r"ltr_split_0\.4_0\.csv names no image of this set: delete it"):
         FolderLT(str(whole), test_share=0.4)
     kept.unlink()
 
@@ -265,3 +266,72 @@ def test_synthetic_images_of_an_unknown_class_are_refused(home: Path, tmp_path: 
     Image.new("RGB", (8, 8)).save(tmp_path / "made" / "class 9" / "0.png")
     with pytest.raises(InputError, match="the folder class 9, which is no class of the set"):
         FolderLT(str(home), synthetic=str(tmp_path / "made"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "white"), [(np.float32, 1), (np.float32, 255), (np.uint16, 4095), (np.int32, 255), (np.uint16, 65535)]
+)
+def test_grey_values_of_any_usual_range_keep_their_order(dtype: type, white: int, tmp_path: Path) -> None:
+    ramp = np.linspace(0, 1, 256).reshape(16, 16)
+    Image.fromarray((ramp * white).astype(dtype)).save(tmp_path / "ramp.tif")
+    decoded = decode(str(tmp_path / "ramp.tif"), 16)[0].double() / 255
+    assert (decoded - torch.from_numpy(ramp)).abs().max() < 0.01
+
+
+def test_floats_that_are_no_numbers_are_black(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[np.nan, 1], [np.inf, 0.5]], np.float32)).save(tmp_path / "nan.tif")
+    assert decode(str(tmp_path / "nan.tif"), 2)[0].tolist() == [[0, 255], [0, 128]]
+
+
+def test_what_is_no_file_is_named_and_not_waited_for(home: Path) -> None:
+    os.mkfifo(home / "train" / "class 0" / "pipe.png")
+    with pytest.raises(InputError, match=r"pipe\.png is not a file, but a folder, a pipe or a device"):
+        FolderLT(str(home)).setup()
+    with pytest.warns(UserWarning, match="1 files are not images and are left out: train/class 0/pipe"):
+        assert FolderLT(str(home), unreadable="skip").counts == [9, 5, 3]
+    with pytest.raises(InputError, match="/dev/zero is not a file"):
+        decode("/dev/zero", 8)
+
+
+def test_an_image_of_too_many_pixels_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "large.png")
+    with pytest.raises(InputError, match=r"large\.png has more than 178,956,970 pixels: make it smaller"):
+        decode(str(tmp_path / "large.png"), 8)
+    with pytest.raises(InputError, match=r"gone\.png cannot be read \(No such file or directory\)"):
+        decode(str(tmp_path / "gone.png"), 8)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "longer"])
+def test_a_damaged_cache_is_told_and_made_anew(damage: str, home: Path, tmp_path: Path) -> None:
+    first = FolderLT(str(home), size=8, cache=str(tmp_path / "packed"))
+    first.setup()
+    for path in (tmp_path / "packed").iterdir():
+        whole = path.read_bytes()
+        flipped = whole[:100] + bytes([whole[100] ^ 1]) + whole[101:]
+        path.write_bytes({"cut": whole[:-9], "flipped": flipped, "emptied": b"", "longer": whole + b"x"}[damage])
+    again = FolderLT(str(home), size=8, cache=str(tmp_path / "packed"))
+    with pytest.warns(UserWarning, match=r"\.pixels is damaged: the images are decoded again"):
+        again.setup()
+    assert all(torch.equal(split.images, again.splits[name].images) for name, split in first.splits.items())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FolderLT(str(home), size=8, cache=str(tmp_path / "packed")).setup()
+
+
+def test_images_are_not_mirrored_where_that_is_asked_for(home: Path) -> None:
+    assert FolderLT(str(home)).augment.mirrors
+    assert not FolderLT(str(home), mirror=False).augment.mirrors
+    assert not FolderLT(str(home), mirror=False, crop=8).augment.mirrors
+    data = FolderLT(str(home), augment="none")
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    assert data.augment(images) is images
+    with pytest.raises(InputError, match=r"CropFlip flips images, against `--data\.mirror false`: pass `--data\.aug"):
+        FolderLT(str(home), mirror=False, augment=CropFlip())
+
+
+def test_the_imbalance_in_results_is_that_of_the_images(home: Path) -> None:
+    assert FolderLT(str(home), tail="exp", imbalance=9).description["imbalance"] == 9
+    short = FolderLT(str(home), tail="exp", imbalance=2)  # asks for 9, 6 and 4 images
+    assert (short.counts, short.description["imbalance"]) == ([9, 5, 3], 3)
+    held_out = FolderLT(str(home), val_per_class=2)
+    assert (held_out.counts, held_out.description["imbalance"]) == ([7, 3, 1], 7)

@@ -126,7 +126,7 @@ def test_bad_folders_are_refused_with_a_sentence(home: Path, tmp_path: Path) -> 
     with pytest.raises(InputError, match="holds 0 folders"):
         FolderLT(str(tmp_path / "empty"))
     with pytest.raises(InputError, match="test_share is a part of every class"):
-        FolderLT(str(home), test_share=1)
+        FolderLT(str(home), test_share=1.5)
     (home / "train" / "void").mkdir()
     with pytest.raises(InputError, match=r"folders without an image .*: void"):
         FolderLT(str(home))
@@ -141,7 +141,7 @@ def test_bad_folders_are_refused_with_a_sentence(home: Path, tmp_path: Path) -> 
 
 def test_a_class_of_one_image_cannot_be_split(tmp_path: Path) -> None:
     draw(tmp_path, {"apple": 4, "berry": 1})
-    with pytest.raises(InputError, match="but one image of class berry"):
+    with pytest.raises(InputError, match="only one image of class berry"):
         FolderLT(str(tmp_path))
 
 

@@ -62,7 +62,7 @@ def test_columns_can_be_named(home: Path) -> None:
 
 def test_a_split_is_drawn_and_nothing_is_written(home: Path) -> None:
     (home / "test-00000-of-00001.parquet").unlink()
-    with pytest.raises(InputError, match="but one image of class white"):
+    with pytest.raises(InputError, match="only one image of class white"):
         HubLT(str(home))
     rows = datasets.Dataset.from_parquet(
         str(home / "train-00000-of-00001.parquet"), cache_dir=str(home.parent / "rows")

@@ -12,8 +12,8 @@ from torchvision.transforms import AutoAugmentPolicy, v2
 from torchvision.transforms.v2 import functional as reference
 
 from ltr.data.transforms import auto_augment, colours
+from ltr.data.transforms.crops import crop_resize
 from ltr.data.transforms.operations import COLOURS, MOVES, NAMES, operate
-from ltr.data.transforms.resized_crop import crop_resize
 from ltr.data.transforms.warp import rotation, warp
 
 SIZE = 24

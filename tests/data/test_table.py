@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ltr.data import TableLT
+from ltr.data.table import read_table
 from ltr.errors import InputError
 
 LABELS = ["rose", "oak", "rose", "rose", "oak", "rose"]
@@ -118,7 +119,10 @@ def test_bad_tables_are_refused_with_a_sentence(home: Path) -> None:
             *rows(),
             "gone.png,oak",
         ],
-        r"a split named 'later'": ["image,label,split", *rows(",later")],
+        r"column split of .* has 'later', and a split is called train": [
+            "image,label,split",
+            *rows(",later"),
+        ],
         r"all rows of .* have the label oak": ["image,label", "pictures/im 0.png,oak"],
         r"has no rows": ["image,label"],
         r"is in the training split and in the test split": ["image,label,split", *rows(",train"), *rows(",test")],
@@ -129,7 +133,7 @@ def test_bad_tables_are_refused_with_a_sentence(home: Path) -> None:
     with pytest.raises(InputError, match="there is no table"):
         TableLT(str(home / "nowhere.csv"))
     (home / "latin.csv").write_bytes("image,label\nü.png,é".encode("latin-1"))
-    with pytest.raises(InputError, match="is no CSV file in UTF-8"):
+    with pytest.raises(InputError, match=r"latin\.csv is not in UTF-8 .*--data\.encoding cp1252"):
         TableLT(str(home / "latin.csv"))
 
 
@@ -139,3 +143,85 @@ def test_a_network_is_trained_on_a_table(home: Path, ltr: Callable[..., int]) ->
     more = "--model.schedule.warmup 0 --trainer.accelerator cpu --trainer.precision 32-true --data.size 8"
     assert ltr(f"fit --config ce.yaml --data TableLT --data.root labels.csv --name mine {words} {more}") == 0
     assert ltr("test --ckpt_path mine") == 0
+
+
+def test_a_missing_label_is_refused_skipped_or_kept(home: Path) -> None:
+    lines = ["image,label", *rows()[:5], "pictures/im 5.png,None"]
+    with pytest.raises(InputError, match=r"row 6 of .* has the label None, which often stands for a missing one: pass"):
+        TableLT(write(home, *lines))
+    assert TableLT(write(home, *lines), unlabelled="skip").classes == ["oak", "rose"]
+    with pytest.raises(InputError, match="only one image of class None"):
+        TableLT(write(home, *lines), unlabelled="keep")
+    lines[-1] = "pictures/im 5.png,"
+    for unlabelled in ("refuse", "keep"):
+        with pytest.raises(InputError, match=r"row 6 of .* lacks its image or its label: complete it, or pass"):
+            TableLT(write(home, *lines), unlabelled=unlabelled)  # type: ignore[arg-type]
+
+
+def test_cells_are_read_without_blanks_and_heads_in_any_case(home: Path) -> None:
+    spaced = [line.replace(",", " , ") for line in rows()]
+    assert TableLT(write(home, "Path , Species", *spaced)).classes == ["oak", "rose"]
+
+
+def test_a_column_that_is_no_split_is_asked_about(home: Path) -> None:
+    lines = [f"{line},{number % 3}" for number, line in enumerate(rows())]
+    table = write(home, "image,label,fold", *lines)
+    with pytest.raises(InputError, match=r"column fold of .* has '0', .* or pass `--data\.split none` to hold out"):
+        TableLT(table)
+    for no_column in ("none", ""):
+        assert TableLT(table, split=no_column).counts == [1, 3]
+
+
+def test_a_row_that_is_there_twice_is_left_out_and_two_labels_are_refused(home: Path) -> None:
+    with pytest.warns(UserWarning, match=r"1 row of .* repeat an image and are left out: \./pictures/im 0\.png"):
+        data = TableLT(write(home, "image,label", *rows(), "./pictures/im 0.png,rose"))
+    assert data.counts == [1, 3]
+    with pytest.raises(InputError, match=r"lists pictures/im 0\.png as rose and as oak: keep one of these rows"):
+        TableLT(write(home, "image,label", *rows(), "pictures/im 0.png,oak"))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "option"), [("utf-8-sig", "utf-8"), ("utf-16", "utf-8"), ("cp1252", "cp1252"), ("utf-8", "utf-8")]
+)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_encodings_and_delimiters(encoding: str, option: str, delimiter: str, home: Path) -> None:
+    text = "\r\n".join(["image,label", *rows()]).replace("oak", "hêtre").replace(",", delimiter)
+    (home / "labels.csv").write_bytes(text.encode(encoding))
+    assert TableLT(str(home / "labels.csv"), encoding=option).classes == ["hêtre", "rose"]
+
+
+def test_an_unknown_encoding_is_told(home: Path) -> None:
+    with pytest.raises(InputError, match="there is no encoding nonsense"):
+        TableLT(write(home, "image,label", *rows()), encoding="nonsense")
+
+
+def test_a_parquet_file_with_the_images_inside(home: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    paths = sorted((home / "pictures").iterdir())
+    cells = [{"bytes": path.read_bytes(), "path": path.name} for path in paths]
+    labels = [float("nan"), 1.0, 2.0, 10.0, 2.0, 10.0]
+    parquet.write_table(arrow.table({"image": cells, "label": labels}), home / "hub.parquet")
+    with pytest.raises(InputError, match=r"row 1 of .*hub\.parquet lacks its image or its label"):
+        TableLT(str(home / "hub.parquet"))
+    with pytest.raises(InputError, match=r"only one image of class 1\.0"):
+        TableLT(str(home / "hub.parquet"), unlabelled="skip")
+    parquet.write_table(arrow.table({"image": cells, "label": LABELS}), home / "hub.parquet")
+    data = TableLT(str(home / "hub.parquet"), size=4)
+    assert data.counts == [1, 3]
+    data.setup()
+    for split in data.splits.values():
+        for image, label in zip(split.images, split.labels, strict=True):
+            assert LABELS[int(image.max()) // 40] == data.classes[label]
+
+
+def test_a_parquet_file_that_unpacks_to_far_too_many_rows_is_refused(home: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    same = arrow.DictionaryArray.from_arrays(arrow.array(np.zeros(2**24 + 1, np.int8)), arrow.array(["im 0.png"]))
+    parquet.write_table(arrow.table({"image": same}), home / "bomb.parquet")
+    assert (home / "bomb.parquet").stat().st_size < 2**20
+    with pytest.raises(InputError, match=r"unpacks to 16,777,217 rows"):
+        read_table(home / "bomb.parquet")

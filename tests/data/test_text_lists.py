@@ -200,9 +200,9 @@ def test_a_bad_json_is_refused(change: dict[str, object], sentence: str, tmp_pat
     ("line", "sentence"),
     [
         ("train/n01440764/n01440764_190.JPEG 0", r"line 7 of .*train\.txt names train/n01440764/.*_190\.JPEG again"),
-        ("train/n01440764/other.JPEG,0", r"line 7 of .*train\.txt is no path of an image, a blank and a label"),
-        ("train/n01440764/other.JPEG -1", "line 7 .* is no path"),
-        ("17", "line 7 .* is no path"),
+        ("train/n01440764/other.JPEG,0", r"line 7 of .*train\.txt is not a path of an image, a blank and a label"),
+        ("train/n01440764/other.JPEG -1", "line 7 .* is not a path"),
+        ("17", "line 7 .* is not a path"),
         ("train/n01440764/other.JPEG 3", "line 7 .* has the label 3, but the last of 3 classes is 2"),
         ("val/n01440764/ILSVRC2012_val_00029930.JPEG 0", "is in the training split and in the test split"),
     ],

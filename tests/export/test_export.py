@@ -60,8 +60,12 @@ def test_onnx(name: str, tmp_path: Path) -> None:
     onnx.checker.check_model(onnx.load(file), full_check=True)
     session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
     (images,), (logits,) = session.get_inputs(), session.get_outputs()
-    assert (images.name, images.type, images.shape[1:]) == ("images", "tensor(uint8)", [3, 8, 8])
-    assert (logits.name, logits.type, logits.shape[1:]) == ("logits", "tensor(float)", [5])
+    assert (images.name, images.type, images.shape) == ("images", "tensor(uint8)", ["batch", 3, 8, 8])
+    assert (logits.name, logits.type, logits.shape) == ("logits", "tensor(float)", ["batch", 5])
+    about = session.get_modelmeta().custom_metadata_map
+    assert json.loads(about["classes"]) == [f"class {label}" for label in range(5)]
+    assert (json.loads(about["size"]), json.loads(about["crop"])) == ([8, 8], None)
+    assert json.loads(about["mean"]) == pytest.approx([0.4914, 0.4822, 0.4465])
     agrees_with_the_test(name, lambda batch: torch.from_numpy(session.run(["logits"], {"images": batch.numpy()})[0]))
 
 
@@ -125,7 +129,7 @@ def test_another_network_is_an_error_and_leaves_no_file(
 
     monkeypatch.setattr(Method, "load_state_dict", forgetful)
     assert run(f"export --ckpt_path plain --output {tmp_path}/network.safetensors") == 2
-    assert "what was exported is not the network: its logits differ by up to 1" in capsys.readouterr().err
+    assert "the exported network differs: its logits differ by up to 1" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

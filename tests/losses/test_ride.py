@@ -135,16 +135,17 @@ def test_no_gradient_flows_through_the_mean() -> None:
     torch.testing.assert_close(logits.grad[0], apart - together)
 
 
-def test_the_switch_fires_and_is_refused_where_it_would_not() -> None:
+def test_the_switch_takes_place_in_the_last_epoch_of_a_short_run() -> None:
     loss = RIDE(TOY)
-    loss.check(200)
+    assert loss.notes(200) == []
     started = []
     for epoch in range(200):
         loss.set_epoch(epoch, 200)
         started.append((loss.started, loss.parts[0].parts[0].started))
     assert started == [(False, False)] * 160 + [(True, True)] * 40
-    with pytest.raises(InputError, match="never fires in 2 epochs"):
-        loss.check(2)
+    loss.set_epoch(1, 2)
+    assert (loss.started, loss.parts[0].parts[0].started) == (True, True)
+    assert "takes place in the last of 2 epochs" in loss.notes(2)[0]
 
 
 def test_a_head_without_experts_is_refused() -> None:

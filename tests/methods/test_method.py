@@ -159,11 +159,18 @@ def test_the_schedule_sets_the_rate_of_every_epoch(trainer: Make) -> None:
     assert rates == pytest.approx([0.1 * CosineSchedule()(epoch, 4) for epoch in range(4)])
 
 
-def test_a_schedule_that_would_not_happen_is_refused(trainer: Make) -> None:
+def test_a_schedule_that_does_not_fit_is_shortened_and_noted(trainer: Make) -> None:
     data = Synthetic()
     model = Method(ResNet20(width=2), data.counts)
-    with pytest.raises(InputError, match="2 epochs are too short for the Steps schedule"):
+    with pytest.warns(UserWarning, match="the warm-up of 5 epochs takes 0 of 2"):
         trainer(2).fit(model, datamodule=data)
+    assert model.notes == model.schedule.notes(2)
+
+
+def test_a_run_needs_a_length(trainer: Make) -> None:
+    data = Synthetic()
+    with pytest.raises(InputError, match="give its length"):
+        trainer(-1, max_steps=2).fit(Method(ResNet20(width=2), data.counts), datamodule=data)
 
 
 def test_seeds_reproduce_a_training(trainer: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ class Breaking(Figure):
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+@pytest.mark.usefixtures("rendered")
 def test_the_suffix_is_the_format(tmp_path: Path, suffix: str, magic: bytes) -> None:
     path = tmp_path / "test" / f"confusion.{suffix}"
     save(Figure(), path)

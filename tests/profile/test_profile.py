@@ -14,9 +14,12 @@ import yaml
 from PIL import Image
 
 from ltr.__main__ import main
-from ltr.data import FolderLT, Synthetic
+from ltr.data import CropFlip, FolderLT, Synthetic
+from ltr.errors import InputError
+from ltr.profile import profile as examine_set
 from ltr.profile.advice import advise
-from ltr.profile.measures import balance, measure
+from ltr.profile.left_right import mirror_pairs
+from ltr.profile.measures import alike, balance, measure
 
 QUICK = (
     "--trainer.max_epochs 1 --trainer.limit_train_batches 2 --model.schedule Cosine --model.schedule.warmup 0 "
@@ -105,6 +108,7 @@ def test_dirt_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         "1 image in training and in another split, which makes results too good: train/apple/002.png = test/apple/kn",
         "1 image more than once in a class, which makes it look larger: train/apple/000.png = train/apple/copy",
         ".txt (1), .heic (1)",
+        "1 grey image with more than 8 bits per value: in each, white is taken to be the smallest",
         "The test split is not balanced",
     ):
         assert part in text
@@ -137,7 +141,8 @@ def test_a_clean_folder_is_called_so(capsys: pytest.CaptureFixture[str]) -> None
     assert "not balanced" not in text
     assert "| test images of a class | 5 |" in text
     assert printed(text)[0] == [
-        *("fit", "--config", "ce.yaml", "--data", "FolderLT", "--data.root", "my fruit"),
+        *("fit", "--config", "ce.yaml", "--config", "recipes/short.yaml"),
+        *("--data", "FolderLT", "--data.root", "my fruit"),
         *("--data.batch_size", "8", "--name", "my_fruit_ce"),
     ]
 
@@ -187,7 +192,7 @@ def test_a_table_is_named_by_its_path(capsys: pytest.CaptureFixture[str]) -> Non
     lines += ["my fruit/test/apple/000.png,apple,test"]
     Path("table.csv").write_text("\n".join(["image,label,split", *lines]) + "\n")
     assert profile("table.csv")["counts"] == {"train": [1, 1], "test": [1, 0]}
-    assert printed(capsys.readouterr().out)[0][3:7] == ["--data", "TableLT", "--data.root", "table.csv"]
+    assert printed(capsys.readouterr().out)[0][5:9] == ["--data", "TableLT", "--data.root", "table.csv"]
 
 
 @pytest.mark.parametrize("config", ["data/digits.yaml", "whole.yaml", "gml.yaml --data DigitsLT --data.imbalance 50"])
@@ -304,7 +309,10 @@ def test_thousands_of_classes() -> None:
         ("--data FolderL", "did you mean FolderLT?"),
         ("--data FolderLT --data.root nowhere", "there is no folder nowhere"),
         ("void", "void holds 0 folders"),
-        ("lonely", "there is but one image of class apple, berry, and each needs one to train and another to test on"),
+        (
+            "lonely",
+            "there is only one image of class apple, berry, and each class needs one to train and",
+        ),
         ("hollow", "hollow has folders without an image"),
         ("lonely --data.sise 8", "did you mean --data.size?"),
     ],
@@ -343,3 +351,54 @@ def test_synthetic_images_are_counted_apart(home: Path, tmp_path: Path) -> None:
     found = measure(FolderLT(str(home), synthetic=str(tmp_path / "made")))
     assert found["counts"] == {"train": [12, 6, 2], "test": [5, 5, 5], "synthetic": [0, 0, 4]}
     assert found["imbalance"] == 6
+
+
+@pytest.mark.parametrize(
+    ("classes", "pairs"),
+    [
+        (["turn left", "turn right", "stop"], [("turn left", "turn right")]),
+        (["Kurve_links", "Kurve_rechts", "halt"], [("Kurve_links", "Kurve_rechts")]),
+        (["arrow_l", "arrow_r", "lock", "rock"], [("arrow_l", "arrow_r")]),
+        (["左转", "右转"], [("左转", "右转")]),
+        (["bright", "blight", "leftover", "well"], []),
+        (["HAND L", "hand R"], [("HAND L", "hand R")]),
+    ],
+)
+def test_classes_that_a_mirror_exchanges_are_found(classes: list[str], pairs: list[tuple[str, str]]) -> None:
+    assert mirror_pairs(classes) == pairs
+
+
+def test_mirrored_images_are_told_and_stopped_where_names_differ_by_left_and_right(home: Path) -> None:
+    reasons, commands = advice(home)
+    assert "If left and right matter, as in traffic signs and text, add `--data.mirror false`." in reasons
+    assert "--data.mirror" not in commands
+    for split in ("train", "test"):
+        (home / split / "apple").rename(home / split / "turn left")
+        (home / split / "berry").rename(home / split / "turn right")
+    reasons, commands = advice(home)
+    assert "of one of these classes shows the other: turn left / turn right." in reasons
+    assert commands.count("--data.mirror false") == 2
+    assert "mirrored" not in advice(home, augment="none")[0]
+    assert "`--data.augment.flip false`" in advice(home, "--data.augment CropFlip", augment=CropFlip())[0]
+
+
+def test_letters_and_digits_are_not_mirrored(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        draw(tmp_path / split, {"A": 5, "b": 5, "7": 5})
+    assert "a mirrored letter or digit is another one" in advice(tmp_path)[0]
+
+
+def test_the_commands_are_short_and_say_what_a_validation_split_is_for(home: Path) -> None:
+    reasons, commands = advice(home)
+    assert "add `--data.val_per_class 1` to both trainings now" in reasons
+    assert "--config recipes/short.yaml" in commands.splitlines()[0]
+    assert "val_per_class" not in advice(home, "--data.val_per_class 1", val_per_class=1)[0]
+
+
+def test_a_set_without_training_images_is_not_profiled(home: Path) -> None:
+    with pytest.raises(InputError, match="no training images to examine: test a network on it"):
+        examine_set(FolderLT(str(home / "test"), test_share=1))
+
+
+def test_classes_of_nearly_the_same_name_are_told() -> None:
+    assert alike(["Cat", "cat ", "c-at", "dog", "+", "-", "1", "10"]) == [["Cat", "cat ", "c-at"]]

@@ -25,7 +25,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         "epoch": 3,
         "seconds": 1.5,
     }
-    safetensors_files.write(tmp_path / "a.safetensors", content, {"classes": ["a", "b"], "note": "text"})
+    safetensors_files.write(tmp_path / "a.safetensors", content, {"classes": '["a", "b"]', "note": "text"})
     found = safetensors_files.read(tmp_path / "a.safetensors")
     assert list(found) == list(content)
     assert torch.equal(found["training_record"].pop("images"), torch.tensor([-5, 7]))

@@ -39,16 +39,14 @@ def test_the_later_sampler_hears_the_epochs_of_the_whole_run(labels_of) -> None:
     assert torch.equal(sampler.draw(seeds.generator(0, 0)), expected.draw(seeds.generator(0, 0)))
 
 
-def test_a_switch_that_never_fires_is_refused(labels_of) -> None:
+def test_a_run_that_is_too_short_for_the_switch_is_noted(labels_of) -> None:
     labels = labels_of([30, 9, 2])
-    Deferred(labels).check(200)
-    Deferred(labels, start=0.5).check(2)
-    with pytest.raises(InputError, match=r"the switch of the Deferred sampler at 0\.99 of the run never fires in 10"):
-        Deferred(labels, start=0.99).check(10)
-    with pytest.raises(InputError, match="at 0 of the run leaves no first part"):
-        Deferred(labels, start=0.0).check(10)
-    with pytest.raises(InputError, match=r"at 0\.8 of the run never fires in 3"):
-        Deferred(labels, before=lambda labels: Deferred(labels), start=0.5).check(3)
+    assert Deferred(labels).notes(200) == Deferred(labels, start=0.5).notes(2) == []
+    late = "the switch of the Deferred sampler at {} of the run takes place in the last of {} epochs."
+    assert Deferred(labels, start=0.99).notes(10) == [late.format(0.99, 10)]
+    assert Deferred(labels, before=lambda labels: Deferred(labels), start=0.5).notes(3) == [late.format(0.8, 3)]
+    with pytest.raises(InputError, match="a fraction of the run between 0 and 1"):
+        Deferred(labels, start=0.0).notes(10)
 
 
 def test_epochs_of_two_lengths_are_refused(labels_of) -> None:
@@ -77,9 +75,9 @@ def test_drs_fires_in_a_training(trainer) -> None:
         assert shown.counts[epoch].tolist() == data.counts
     assert shown.counts[4][-1] > 2 * data.counts[-1], "the smallest class comes more often at the end"
     assert shown.counts[4].sum() == sum(data.counts)
-    silent = Synthetic(sampler=lambda labels: Deferred(labels, start=0.9))
-    with pytest.raises(InputError, match="never fires in 3 epochs"):
-        trainer(3).fit(Method(ResNet20(width=2), silent.counts, schedule=Cosine()), datamodule=silent)
+    late = Synthetic(sampler=lambda labels: Deferred(labels, start=0.9))
+    with pytest.warns(UserWarning, match=r"^this run is short: the switch of the Deferred sampler at 0\.9 of the run"):
+        trainer(3).fit(Method(ResNet20(width=2), late.counts, schedule=Cosine()), datamodule=late)
 
 
 def test_the_streams_take_turns(labels_of) -> None:

@@ -7,7 +7,7 @@ import torch
 from ltr import seeds
 from ltr.counts import per_class
 from ltr.samplers import ClassAware, Oversampling, Undersampling
-from ltr.samplers.cycle import cycle
+from ltr.samplers.resampling import cycle
 
 COUNTS = [30, 9, 2]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
@@ -42,25 +40,21 @@ def test_a_milestone_is_not_late_by_rounding() -> None:
     assert [steps(epoch, 100) for epoch in (54, 55, 56, 57)] == pytest.approx([1, 0.1, 0.1, 0.01])
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 5])
-def test_steps_refuse_a_run_without_steps(epochs: int) -> None:
-    with pytest.raises(InputError, match=f"^{epochs} epochs are too short .* never reached"):
-        Steps().check(epochs)
+@pytest.mark.parametrize(
+    ("epochs", "factors"),
+    [(1, [1]), (2, [1, 1e-4]), (3, [1, 1, 1e-4]), (5, [0.5, 1, 1, 1, 1e-4]), (6, [0.2, 0.4, 0.6, 0.8, 1, 1e-4])],
+)
+def test_steps_fit_into_a_short_run(epochs: int, factors: list[float]) -> None:
+    assert [Steps()(epoch, epochs) for epoch in range(epochs)] == pytest.approx(factors)
 
 
 @pytest.mark.parametrize("warmup", [0, 3, 5])
-def test_steps_refuse_exactly_the_runs_that_do_not_end_at_the_lowest_rate(warmup: int) -> None:
+def test_a_run_without_notes_has_the_whole_warm_up_and_every_drop_of_its_own(warmup: int) -> None:
     steps = Steps(warmup=warmup)
-    refused = set()
-    for epochs in range(1, 80):
-        try:
-            steps.check(epochs)
-        except InputError:
-            refused.add(epochs)
-    silent = {epochs for epochs in range(1, 80) if not math.isclose(steps(epochs - 1, epochs), 1e-4)}
-    assert refused == silent
-    assert {1, 2, 5} <= refused
-    assert 30 not in refused
+    silent = {epochs for epochs in range(1, 80) if not steps.notes(epochs)}
+    assert silent == set(range(10, 80))
+    assert len(steps.notes(1)) == 2 + (warmup > 0)
+    assert steps.notes(9) == ["the drop of the rate at 0.9 of the run takes place in the last of 9 epochs."]
 
 
 def test_the_cosine_falls_from_one_to_nothing() -> None:
@@ -77,20 +71,23 @@ def test_the_cosine_warms_up() -> None:
     assert factors[12] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("warmup", "epochs"), [(5, 5), (5, 2), (1, 1)])
-def test_the_cosine_refuses_a_run_that_only_warms_up(warmup: int, epochs: int) -> None:
-    with pytest.raises(InputError, match=f"warm-up of {warmup} epochs"):
-        Cosine(warmup).check(epochs)
+@pytest.mark.parametrize(
+    ("warmup", "epochs", "factors"), [(5, 5, [0.5, 1, 1, 0.75, 0.25]), (5, 2, [1, 0.5]), (1, 1, [1])]
+)
+def test_the_warm_up_of_the_cosine_fits_into_a_short_run(warmup: int, epochs: int, factors: list[float]) -> None:
+    cosine = Cosine(warmup)
+    assert [cosine(epoch, epochs) for epoch in range(epochs)] == pytest.approx(factors)
+    assert cosine.notes(epochs) == [f"the warm-up of {warmup} epochs takes {(epochs - 1) // 2} of {epochs}."]
 
 
 @pytest.mark.parametrize("schedule", [Cosine(), Cosine(2), Steps(warmup=0)])
 @pytest.mark.parametrize("epochs", [10, 30, 200])
 def test_runs_that_are_long_enough_pass(schedule: Schedule, epochs: int) -> None:
-    schedule.check(epochs)
+    assert schedule.notes(epochs) == []
 
 
 def test_the_cosine_without_warm_up_suits_any_run() -> None:
-    Cosine().check(1)
+    assert Cosine().notes(1) == []
     assert Cosine()(0, 1) == 1
 
 

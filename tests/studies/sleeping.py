@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from ltr.cli.messages import messages
 from ltr.studies.study import study
 
 
@@ -17,4 +18,5 @@ def sleep(_: str, words: list[str], **__: object) -> None:
 
 
 if __name__ == "__main__":
-    study("mine.yaml", processes=int(sys.argv[1]), perform=sleep)
+    with messages("run the same command to go on"):
+        study("mine.yaml", processes=int(sys.argv[1]), perform=sleep)

@@ -36,7 +36,7 @@ def test_a_signal_ends_the_study_and_no_row_has_failed(tmp_path: Path, sent: sig
     os.kill(started.pid, sent)
     out, err = started.communicate(timeout=30)
     assert started.returncode == 128 + sent
-    assert "the study was interrupted. Run the same command to go on" in err
+    assert f"ltr: stopped by {'Ctrl+C' if sent == signal.SIGINT else sent.name}; run the same command to go on." in err
     assert "FAILED" not in out
     assert len(list(tmp_path.glob("ce-*"))) == processes, "another training was started"
     for pid in workers:

@@ -29,6 +29,7 @@ class Compose(Transform):
         if any(transform.views > 1 for transform in transforms[:-1]):
             raise InputError("only the last transform of Compose may make several views: let MultiView come last.")
         self.views = transforms[-1].views if transforms else 1
+        self.mirrors = any(transform.mirrors for transform in transforms)
         self.transforms = nn.ModuleList(transforms)
 
     @property
@@ -61,6 +62,7 @@ class MultiView(Transform):
             raise InputError("MultiView needs at least two transforms, each of which makes one view.")
         self.transforms = nn.ModuleList(transforms)
         self.views = len(transforms)
+        self.mirrors = any(transform.mirrors for transform in transforms)
 
     @property
     def title(self) -> str:

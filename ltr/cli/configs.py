@@ -1,0 +1,146 @@
+"""The configs that a command starts from: base.yaml or that of its run, and the network of the run it builds on."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ltr.backbones import Pretrained, ResNet32
+from ltr.cli import arguments
+from ltr.cli.arguments import CONFIG, HELP
+from ltr.cli.check import Check
+from ltr.errors import InputError
+from ltr.heads import Projection
+from ltr.methods import Method
+from ltr.run import folder, lookup
+from ltr.run.checkpoint_io import resumable
+from ltr.run.description import class_name, settings
+from ltr.run.folder import RunFolder
+from ltr.signatures import options as arguments_of
+from ltr.trust import own_config
+
+# The backbone that may start from a run, and the heads of the method that take the classifier of that run.
+STARTS = {"model.backbone": ("model.head", "model.old_head"), "model.teacher": ("model.teacher_head",)}
+
+
+def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
+    """Return the checked words of a command, after base.yaml or the config of its run, and before what follows from it.
+
+    Args:
+        verb: fit, validate, test or predict.
+        given: the words that follow it.
+        check: knows the options of the verb.
+
+    Raises:
+        InputError: for an option, a class, a recipe or a checkpoint that does not exist.
+    """
+    begun = check.arguments(["--config", "base.yaml"] if verb == "fit" else [])
+    check.given.clear()  # base.yaml is what holds where nothing is given
+    trust = arguments.values(given, "trust")
+    checkpoint, words = None, list(given)
+    if named := arguments.values(given, "ckpt_path"):
+        checkpoint = last(given) if named[-1] == "last" else lookup.checkpoint(named[-1])
+        words = [*arguments.without(given, "ckpt_path"), "--ckpt_path", str(checkpoint)]
+        if verb != "fit" or not arguments.values(given, *CONFIG):  # else it is the command that began the run
+            words = ["--config", own_config(checkpoint, trust), *words]
+    elif verb != "fit" and not asks_for_help(given):
+        raise InputError(f"{verb} needs the run to work on: `--ckpt_path checkpoints/<name>/last.ckpt`.")
+    checked = check.arguments(words)
+    return [*begun, *checked, *(inherited(check, checkpoint, trust) if verb == "fit" else ())]
+
+
+def asks_for_help(words: Sequence[str]) -> bool:
+    """Return whether words ask for the help of a verb or of a part, or for the resolved config."""
+    names = [argument.name for argument in arguments.split(words)]
+    return any(name in (*HELP, "print_config") or name.endswith(".help") for name in names)
+
+
+def run_name(words: Sequence[str]) -> str:
+    """Return the name of a run that is given none: that of its last config that is not data or a recipe."""
+    configs = [lookup.config(name) for name in arguments.values(words, *CONFIG)]
+    methods = [config for config in configs if config.parent.name not in ("data", "recipes")]
+    return (methods or configs or [Path("base")])[-1].stem
+
+
+def last(words: Sequence[str]) -> Path:
+    """Return the last checkpoint of the run that words name."""
+    runs, names = arguments.values(words, "runs"), arguments.values(words, "name")
+    return resumable(RunFolder.of((runs or ["checkpoints"])[-1], (names or [run_name(words)])[-1]))
+
+
+def inherited(check: Check, resumed: Path | None, trust: Sequence[str]) -> Iterator[str]:
+    """Yield the options of `ltr fit` that follow from the runs that its network starts from.
+
+    A network that starts from a run takes its architecture and its classifier from there, unless the command line names
+    others.
+
+    Args:
+        check: what the command line gives.
+        resumed: the checkpoint of the training that goes on; the runs it started from may be gone.
+        trust: names of the packages whose classes the config of a run may name.
+
+    Raises:
+        InputError: if the config of a run is refused.
+    """
+    method = check.chosen.get("model", Method)
+    for place, heads in STARTS.items():
+        given = check.given
+        run = resumed or started_from(given.get(f"{place}.checkpoint"))
+        is_open = check.chosen.get(place) is Pretrained and given.get(f"{place}.backbone") is None
+        if not is_open or run is None or method is Any:
+            continue
+        model = yaml.safe_load(own_config(run, trust)).get("model") or {}
+        options = settings(model)
+        heads = tuple(head for head in heads if head.removeprefix("model.") in arguments_of(method))
+        if place == "model.backbone" and "model.old_head" not in heads and given.get(f"{place}.freeze") != "all":
+            heads = ()  # a classifier that starts anew
+        if resumed:
+            pretrained = settings(options.get(place.removeprefix("model.")))
+            parts = {head: options.get(head.removeprefix("model.")) for head in heads}
+            parts[f"{place}.backbone"] = pretrained.get("backbone")
+        else:
+            backbone, head = network(model)
+            parts = {f"{place}.backbone": backbone, **dict.fromkeys(heads, head)}
+        for name, part in parts.items():
+            if part is not None and name not in given:
+                yield f"--{name}={arguments.text(brief(part))}"
+
+
+def brief(part: Any) -> Any:
+    """Return a part of a config without options that are None by default, which jsonargparse would read as text."""
+    if not isinstance(part, dict) or "class_path" not in part:
+        return part
+    defaults = inspect.signature(pkgutil.resolve_name(part["class_path"])).parameters
+    options = {
+        key: brief(value)
+        for key, value in settings(part).items()
+        if value is not None or key not in defaults or defaults[key].default is not None
+    }
+    return {**part, "init_args": options}
+
+
+def started_from(checkpoint: Any) -> Path | None:
+    """Return the checkpoint of a run; None if the file is missing or is not of a run."""
+    if not isinstance(checkpoint, str):
+        return None
+    try:
+        path = lookup.checkpoint(checkpoint)
+        return path if folder.config_text(path) else None
+    except InputError:  # the training raises it when it reads the file
+        return None
+
+
+def network(model: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the backbone and the classifier of a run as configs, from the config of its method."""
+    kind: type[Method] = pkgutil.resolve_name(model["class_path"])
+    backbone, head = kind.network_config(settings(model))
+    while class_name(backbone) == Pretrained.__name__:
+        backbone = settings(backbone).get("backbone") or f"ltr.backbones.{ResNet32.__name__}"
+    while class_name(head) == Projection.__name__:  # no other training than its own needs it
+        head = settings(head).get("classifier")
+    return backbone, head

@@ -1,0 +1,193 @@
+"""The images that a network is asked to classify: files, a folder, a table, PIL images or tensors."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ltr.data.images import KINDS, decode, fitted
+from ltr.data.table import IMAGE, TABLES, read_table
+from ltr.errors import InputError
+from ltr.machine import cores
+
+NAMES = (*IMAGE, "id", "name", "images", "file_id")  # usual titles of the column that names the images
+Unreadable = Literal["refuse", "skip"]
+Given = str | os.PathLike[str] | Image.Image | Tensor
+
+
+class Images(NamedTuple):
+    """Images and their names.
+
+    Attributes:
+        sources: the path of each image, a PIL image, or a tensor (3, H, W).
+        names: a name for each of them.
+        column: the title of the column of the table that named them; "image" without a table.
+    """
+
+    sources: Sequence[Given]
+    names: Sequence[str]
+    column: str = "image"
+
+    @classmethod
+    def of(cls, given: Given | Iterable[Given], *, column: str | None = None, folder: str | None = None) -> Images:
+        """Return the images that were given.
+
+        Args:
+            given: paths of image files, of folders (with all images below them) and of tables, PIL images, or tensors
+                (3, H, W); one or several. A tensor (B, 3, H, W) is B images.
+            column: the column of a table that names its images; None for one of the usual titles.
+            folder: the folder that a table's names are relative to; None for that of the table.
+
+        Raises:
+            InputError: if files or columns do not exist, or something of another kind was given.
+        """
+        several: Sequence[Any] = [given]
+        if isinstance(given, Tensor):
+            several = list(given) if given.dim() == 4 else several
+        elif isinstance(given, Iterable) and not isinstance(given, str) and not _is_array(given):
+            several = list(given)
+        found = cls([], [])
+        for position, item in enumerate(several):
+            if isinstance(item, Tensor) and item.dim() != 3:
+                raise InputError(f"tensors have the shape (B, 3, H, W) or (3, H, W); this one has {tuple(item.shape)}.")
+            if isinstance(item, Tensor | Image.Image):
+                part = cls([item], [getattr(item, "filename", "") or f"image {position}"])
+            elif isinstance(item, str | os.PathLike):
+                part = _below(Path(item), column, folder)
+            else:
+                raise InputError(
+                    f"images are given as paths, PIL images or uint8 tensors; image {position} is a "
+                    f"{type(item).__name__}" + (": pass `PIL.Image.fromarray` of it." if _is_array(item) else ".")
+                )
+            found = cls([*found.sources, *part.sources], [*found.names, *part.names], part.column)
+        return found
+
+    def read(self, size: int, batch: int) -> Iterator[tuple[range, list[Tensor | str]]]:
+        """Yield the images batch by batch; files are decoded in threads.
+
+        Args:
+            size: height and width of the images.
+            batch: images at once.
+
+        Yields:
+            The positions of a batch, and for each image its pixels (3, size, size) uint8, or why it cannot be read.
+        """
+        with ThreadPoolExecutor(cores()) as pool:
+            for start in range(0, len(self.sources), batch):
+                positions = range(start, min(start + batch, len(self.sources)))
+                yield positions, [*pool.map(lambda at: _read(self.sources[at], size), positions)]
+
+
+def _is_array(item: object) -> bool:
+    """Return whether something is an array of numpy, or of another library that PIL reads."""
+    return hasattr(item, "__array_interface__")
+
+
+def _read(source: Given, size: int) -> Tensor | str:
+    """Return an image as (3, size, size) uint8, or the reason why it cannot be read.
+
+    Raises:
+        InputError: for a tensor of another kind.
+    """
+    if isinstance(source, Tensor):
+        check(source[None], size)
+        return source
+    if isinstance(source, Image.Image):
+        return fitted(source, size)
+    if not os.path.exists(source):
+        return "does not exist"
+    if not os.path.isfile(source):  # reading a pipe would never end
+        return "is not a regular file"
+    try:
+        return decode(os.fspath(source), size)
+    except InputError:
+        return "is damaged or not an image"
+
+
+def check(images: Tensor, size: int) -> None:
+    """Raise `InputError` unless a tensor is images that a network takes.
+
+    Args:
+        images: the tensor.
+        size: height and width in pixels that the network takes.
+    """
+    if images.dtype != torch.uint8:
+        raise InputError(f"images are uint8 values from 0 to 255; these are {images.dtype}: do not normalise them.")
+    if images.dim() != 4 or images.shape[1] != 3:
+        raise InputError(f"images have the shape (B, 3, {size}, {size}); these have {tuple(images.shape)}.")
+    if images.shape[2:] != (size, size):
+        height, width = images.shape[2:]
+        raise InputError(
+            f"the network takes images of {size} x {size} pixels; these have {height} x {width}: give tensors of that "
+            "size, or files or PIL images, which are resized."
+        )
+
+
+def _below(path: Path, column: str | None, folder: str | None) -> Images:
+    """Return the images of a path: all below a folder, those that a table names, or the file."""
+    if path.is_dir():
+        found = [os.path.join(place, name) for place, name in _walk(path)]
+        if not found:
+            raise InputError(f"{path} holds no image ({', '.join(sorted(KINDS))}): name another folder.")
+        return Images(found, [Path(file).relative_to(path).as_posix() for file in found])
+    if path.suffix.lower() in TABLES:
+        return _listed(path, column, folder)
+    return Images([str(path)], [str(path)])
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the folder and the name of each image below a folder, in the order of their paths; hidden ones are not."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        for name in sorted(names):
+            if os.path.splitext(name)[1].lower() in KINDS and name[0] != ".":
+                yield place, name
+
+
+def _listed(table: Path, column: str | None, folder: str | None) -> Images:
+    """Return the images that a table names, whose names may lack their endings.
+
+    Raises:
+        InputError: if the column is missing, or a name stands for several files.
+    """
+    rows = read_table(table)
+    title = next((name for name in ([column] if column else NAMES) if name in rows), None)
+    if title is None:
+        missing = f"no column {column}" if column else f"none of the columns {', '.join(NAMES)}"
+        raise InputError(f"{table} has {missing}, but {', '.join(rows)}: name one of these with `--column`.")
+    home = Path(folder) if folder else table.parent
+    return Images(_resolved(home, rows[title]), rows[title], title)
+
+
+def _resolved(home: Path, names: Sequence[str]) -> list[str]:
+    """Return the path of each file; a name without an ending stands for the one image of that name."""
+    known: dict[Path, Mapping[str, list[str]]] = {}
+    found = []
+    for name in names:
+        path = home / name
+        if path.parent not in known:
+            known[path.parent] = _by_stem(path.parent)
+        files = known[path.parent].get(path.name, [])
+        if len(files) > 1:
+            raise InputError(f"{path} may be {' or '.join(sorted(files))}: give the ending in the table.")
+        found.append(str(path.parent / files[0]) if files else str(path))
+    return found
+
+
+def _by_stem(folder: Path) -> Mapping[str, list[str]]:
+    """Return the images of a folder by their whole name, and by their name without its ending."""
+    found: dict[str, list[str]] = defaultdict(list)
+    names = os.listdir(folder) if folder.is_dir() else []
+    for name in names:
+        stem, ending = os.path.splitext(name)
+        if ending.lower() in KINDS:
+            found[stem].append(name)
+    return {**found, **{name: [name] for name in names}}

@@ -1,0 +1,101 @@
+"""Ctrl+C and SIGTERM end a command at once, with the sentence on how to go on, and lose nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ltr.callbacks import Run
+from ltr.methods import Method
+from tests.tiny import TINY
+
+SIGNALS = {signal.SIGINT: (130, "Ctrl+C"), signal.SIGTERM: (143, "SIGTERM")}
+each_signal = pytest.mark.parametrize("number", SIGNALS)
+
+
+@contextmanager
+def strike(kind: type, name: str, number: int) -> Iterator[None]:
+    """Send this process a signal whenever a method of a class was called."""
+    usual = getattr(kind, name)
+
+    def method(*arguments: object, **options: object) -> object:
+        result = usual(*arguments, **options)
+        os.kill(os.getpid(), number)
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, name, method)
+        yield
+
+
+@each_signal
+def test_a_training_says_how_to_go_on(number: int, tiny, ltr, capsys) -> None:
+    status, name = SIGNALS[signal.Signals(number)]
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with strike(Run, "on_train_epoch_end", number):
+        assert tiny("--name a") == status
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    command = "ltr fit --ckpt_path checkpoints/a/last.ckpt"
+    assert capsys.readouterr().err.endswith(f"ltr: stopped by {name}; go on with `{command}`.\n")
+    assert ltr(command.removeprefix("ltr ")) == 0
+
+
+@each_signal
+def test_a_test_leaves_nothing_behind(number: int, tiny, ltr, capsys) -> None:
+    status, name = SIGNALS[signal.Signals(number)]
+    assert tiny("--name a") == 0
+    with strike(Method, "test_step", number):
+        assert ltr("test --ckpt_path a") == status
+    assert f"stopped by {name}; nothing was written; give the command again." in capsys.readouterr().err
+    assert not Path("checkpoints/a/test").exists()
+
+
+@each_signal
+def test_a_grid_and_a_study_go_on_with_the_same_command(number: int, tiny, ltr, capsys) -> None:
+    status, name = SIGNALS[signal.Signals(number)]
+    assert tiny("--name a") == 0
+    rows = {"one": {"title": "one", "fit": TINY}, "two": {"title": "two", "fit": TINY}}
+    Path("study.yaml").write_text(yaml.safe_dump({"runs": rows}))
+    grid = "tune-grid --model.backbone.checkpoint a --data Synthetic --data.imbalance 4 --trainer.max_epochs 1"
+    for words in ("study study.yaml", f"{grid} --trainer.precision 32-true --trainer.accelerator cpu"):
+        with strike(Run, "on_train_epoch_end", number):
+            assert ltr(words) == status
+        error = capsys.readouterr().err
+        assert f"stopped by {name}; the same command goes on, what is finished is kept." in error
+    assert not Path("checkpoints/study/two-0").exists(), "an interrupted run is not a failed one"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_two_processes_end_with_one_signal(number: int, tmp_path: Path) -> None:
+    status, name = SIGNALS[signal.Signals(number)]
+    port = str(random.randint(20_000, 40_000))
+    words = f"fit {TINY} --trainer.max_epochs 400 --trainer.devices 2 --trainer.strategy ddp --name a"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ltr", *words.split()],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "MASTER_PORT": port, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while not (tmp_path / "checkpoints/a/last.ckpt").is_file():
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == status
+    assert f"stopped by {name}; go on with `ltr fit --ckpt_path checkpoints/a/last.ckpt`." in error
