@@ -82,18 +82,18 @@ def run(verb: str, arguments: list[str]) -> None:
         case "study":
             from ltr.cli.call import call
             from ltr.cli.command import perform
-            from ltr.studies import study
+            from ltr.studies.study import study
 
             call(study, arguments, perform=perform, command=shlex.join(["ltr", "study", *arguments]))
         case "tune-grid":
             from ltr.cli.call import call
             from ltr.cli.command import perform
-            from ltr.studies import tune_grid
+            from ltr.studies.grid import tune_grid
 
             call(tune_grid, arguments, perform=perform, command=shlex.join(["ltr", "tune-grid", *arguments]))
         case "gallery":
             from ltr.cli.call import call
-            from ltr.studies import gallery
+            from ltr.studies.gallery import gallery
 
             call(gallery, arguments)
         case "report":

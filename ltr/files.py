@@ -173,11 +173,22 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
+def cell(value: Any) -> Any:
+    """Return the value of a cell: text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write a CSV file with a column for every key that a row has; what another row lacks is empty."""
     text = io.StringIO()
     columns = dict.fromkeys(key for row in rows for key in row)
     table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     table.writeheader()
-    table.writerows(rows)
+    table.writerows({key: cell(value) for key, value in row.items()} for row in rows)
     write_text(path, text.getvalue())

@@ -30,7 +30,12 @@ p.note, figcaption, footer { color: var(--soft); font-size: .875rem }
 p.missing { padding: .5rem .75rem; background: var(--box); border-left: 3px solid var(--line) }
 a { color: var(--link) }
 nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; font-size: .9rem }
-.wide { overflow-x: auto; margin: .5rem 0 }
+.wide { overflow-x: auto; margin: .5rem 0;
+  background:
+    linear-gradient(to right, var(--page) 2rem, transparent), linear-gradient(to left, var(--page) 2rem, transparent),
+    linear-gradient(to right, var(--line), transparent), linear-gradient(to left, var(--line), transparent);
+  background-position: left, right, left, right; background-repeat: no-repeat;
+  background-size: 3rem 100%, 3rem 100%, .75rem 100%, .75rem 100%; background-attachment: local, local, scroll, scroll }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap }
@@ -41,13 +46,16 @@ tbody th { font-weight: 500 }
 pre { margin: .5rem 0; padding: .6rem .75rem; overflow-x: auto; background: var(--box); font-size: .8125rem }
 details { margin: .5rem 0 }
 summary { cursor: pointer; color: var(--link) }
-img.figure { display: block; width: 100%; max-width: max-content; height: auto }
+img.figure { display: block; width: 100%; height: auto; max-height: 100vh; object-fit: contain; object-position: left }
 .photographs { display: flex; flex-wrap: wrap; gap: .75rem; margin: .4rem 0 }
-figure { margin: 0; width: 7rem }
-figcaption { overflow-wrap: anywhere; line-height: 1.3 }
+figure { margin: 0; width: 8.5rem }
+figcaption { overflow-wrap: break-word; line-height: 1.3 }
 img.photograph { width: 5rem; height: 5rem; object-fit: contain; image-rendering: pixelated; display: block;
   background: var(--box) }
-@media (max-width: 48rem) { img.figure { width: auto; max-width: none; min-width: 40rem; max-height: 32rem } }
+@media (max-width: 48rem) {
+  img.figure { width: auto; max-width: none; min-width: 40rem; max-height: 32rem }
+  img.narrow { width: 100%; min-width: 0; max-height: none }
+}
 """
 
 
@@ -66,6 +74,11 @@ class Section(NamedTuple):
 def escape(value: object) -> str:
     """Return text that is safe between tags and within quotes."""
     return html.escape(str(value))
+
+
+def breakable(text: str) -> str:
+    """Return text that may break after an underscore, as long names of classes need it."""
+    return escape(text).replace("_", "_<wbr>")
 
 
 def sentence(text: str, *, kind: str = "") -> str:
@@ -115,12 +128,19 @@ def folded(summary: str, content: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>\n{content}\n</details>"
 
 
-def picture(figure: Figure, alternative: str) -> str:
-    """Return a figure as an image within the page, at least legible where the screen is narrow."""
+def picture(figure: Figure, alternative: str, *, narrow: bool = False) -> str:
+    """Return a figure as an image within the page.
+
+    Args:
+        figure: the figure.
+        alternative: what it shows, for those who cannot see it.
+        narrow: whether it is legible at the width of a phone; another one scrolls sideways there.
+    """
     text = io.BytesIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     source = _data("image/svg+xml", text.getvalue())
-    return f'<div class="wide"><img class="figure" src="{source}" alt="{escape(alternative)}"></div>'
+    kind = "figure narrow" if narrow else "figure"
+    return f'<div class="wide"><img class="{kind}" src="{source}" alt="{escape(alternative)}"></div>'
 
 
 def photograph(image: ArrayLike, alternative: str) -> str:

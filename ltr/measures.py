@@ -9,6 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+NOTE = (
+    "In percent: recalls, their means, F1 and calibration errors; everything else is as in metrics.json. Zero-recall "
+    "counts the classes of which no test image was recognised. The result of a run is its last epoch."
+)
+
 Place = Literal["main", "summary", "progress", "compared", "front"]
 
 
@@ -120,3 +125,17 @@ def measure_of(key: str) -> Measure:
 def shown(place: Place) -> list[Measure]:
     """Return the measures that a place shows, in the order of the table."""
     return [measure for measure in MEASURES.values() if place in measure.shown]
+
+
+def written(key: str, value: float | None) -> str:
+    """Return a measure as text, in percent where it is a fraction; `-` where there was nothing to measure."""
+    if value is None:
+        return "-"
+    if measure_of(key).unit == "%":
+        return f"{100 * value:.2f}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction in percent, `-` for None and NaN."""
+    return "-" if value is None or value != value else f"{100 * value:.1f}"

@@ -50,7 +50,7 @@ class Page(HTMLParser):
     @property
     def figures(self) -> int:
         """How many figures there are."""
-        return sum(attributes.get("class") == "figure" for _, attributes in self.tags)
+        return sum("figure" in (attributes.get("class") or "").split() for _, attributes in self.tags)
 
     def table(self, corner: str, column: str) -> dict[str, dict[str, str]]:
         """Return the table with that first and that other title, by row and column."""

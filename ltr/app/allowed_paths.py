@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ltr.app.job import Job
+from ltr.app.progress import modified
 from ltr.errors import InputError, did_you_mean
 from ltr.run import lookup
 from ltr.run.folder import CHECKPOINT, RunFolder
-from ltr.run.job import Job, modified
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,79}")
-BEFORE = "_before"  # suffix of the run that holds a network before its tuning
 DEPTH = 3  # folders from the root to a run of a study with several data sets: study, data, run
 
 
@@ -35,6 +35,11 @@ class AllowedPaths:
         """The folder of uploads and downloads."""
         return self.runs / ".app"
 
+    @property
+    def downloads(self) -> Path:
+        """The folder of the files that the page offers."""
+        return self.own / "downloads"
+
     def inside(self, path: str, *, there: bool = True) -> Path:
         """Return the absolute path, if it may be read.
 
@@ -46,40 +51,59 @@ class AllowedPaths:
             InputError: if it leads out of the folders, or does not exist.
         """
         try:
-            found = Path(path).expanduser().resolve()
+            whole = Path(path).expanduser().resolve()
         except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown user, a zero byte
             raise InputError(f"{path!r} is not a valid path.") from error
         roots = [root.resolve() for root in (self.runs, *self.folders)]
-        if not any(found.is_relative_to(root) for root in roots):
+        if not any(whole.is_relative_to(root) for root in roots):
             raise InputError(
                 f"{path} is outside of the folders of this page ({', '.join(map(str, roots))}): add its folder with "
                 "`ltr app --folders`."
             )
-        if there and not found.exists():
+        if there and not whole.exists():
             raise InputError(f"{path} does not exist.")
-        return found
+        return whole
+
+    def all(self) -> dict[str, RunFolder]:
+        """Return the runs by their paths relative to `runs`, the latest first; then the shipped ones by name."""
+        folders = sorted(self._folders(self.runs, DEPTH), key=modified, reverse=True)
+        here = {folder.relative_to(self.runs).as_posix(): RunFolder(folder) for folder in folders}
+        shipped = sorted(lookup.folder("checkpoints").glob(f"*/{CHECKPOINT}"))
+        return here | {path.parent.name: RunFolder(path.parent) for path in shipped if path.parent.name not in here}
 
     def names(self) -> list[str]:
-        """Return the runs as paths relative to `runs`, the latest first; then the shipped ones."""
-        found = sorted(self._folders(self.runs, DEPTH), key=modified, reverse=True)
-        own = [folder.relative_to(self.runs).as_posix() for folder in found]
-        return list(dict.fromkeys([*own, *(path.parent.name for path in _shipped())]))
+        """Return the names of the runs, the latest first."""
+        return list(self.all())
 
-    def run(self, name: str) -> Path:
-        """Return the folder of a run.
+    def run(self, name: str) -> RunFolder:
+        """Return a run.
 
         Raises:
             InputError: if there is no run of that name.
         """
         if not name:
             raise InputError("choose a run first.")
-        if name not in (known := self.names()):
-            raise InputError(f"there is no run {name}{did_you_mean(name, known)}")
-        return self._at(name)
+        if name not in (runs := self.all()):
+            raise InputError(f"there is no run {name}{did_you_mean(name, runs)}")
+        return runs[name]
 
-    def having(self, file: str) -> list[str]:
-        """Return the runs that have this file, in the order of `names`."""
-        return [name for name in self.names() if (self._at(name) / file).is_file()]
+    def listed(self) -> dict[str, RunFolder]:
+        """Return the runs that are offered: all but the networks before a tuning, which belong to the tuning."""
+        runs = self.all()
+        hidden = {before.path for name in runs if (before := self.before(name))}
+        return {name: run for name, run in runs.items() if run.path not in hidden}
+
+    def with_weights(self) -> list[str]:
+        """Return the names of the listed runs that have weights."""
+        return [name for name, run in self.listed().items() if run.checkpoint.is_file()]
+
+    def tested(self) -> list[str]:
+        """Return the names of the listed runs that were tested."""
+        return [name for name, run in self.listed().items() if run.tested()]
+
+    def is_shipped(self, run: RunFolder) -> bool:
+        """Tell whether a run comes with `ltr`."""
+        return not run.path.resolve().is_relative_to(self.runs.resolve())
 
     def trusts(self, path: Path) -> bool:
         """Tell whether a file was written by a training here, or is shipped with `ltr`."""
@@ -98,6 +122,11 @@ class AllowedPaths:
             )
         return self.runs / name
 
+    @property
+    def trust_words(self) -> list[str]:
+        """The arguments of `ltr` that trust the packages of the page."""
+        return [word for package in self.packages for word in ("--trust", package)]
+
     def job(self, name: str) -> Job:
         """Return the job of a run, which need not exist yet.
 
@@ -108,22 +137,19 @@ class AllowedPaths:
             self.new(part)
         return Job.of(self.runs, name)
 
+    def before(self, name: str) -> RunFolder | None:
+        """Return the run of the network before a tuning of this page; None if the run is no such tuning."""
+        job = self.job(name)
+        rows = [entry.name for entry in job.plan.entries] if job.known else []
+        before = RunFolder(self.runs / name).before
+        return before if before.name in rows else None
+
     def jobs(self) -> list[Job]:
         """Return the jobs that the page has started, the latest first."""
         return Job.all(self.runs)
-
-    def _at(self, name: str) -> Path:
-        """Return the folder of an existing run."""
-        own = self.runs / name
-        return own if own.is_dir() else lookup.folder("checkpoints") / name
 
     def _folders(self, folder: Path, depth: int) -> list[Path]:
         """Return the folders of the runs below a folder."""
         inner = [path for path in folder.glob("*/") if not path.name.startswith(".")] if depth else []
         runs = [path for path in inner if RunFolder(path).exists]
-        return runs + [found for path in inner if path not in runs for found in self._folders(path, depth - 1)]
-
-
-def _shipped() -> list[Path]:
-    """Return the checkpoints that come with the package."""
-    return sorted(lookup.folder("checkpoints").glob(f"*/{CHECKPOINT}"))
+        return runs + [run for path in inner if path not in runs for run in self._folders(path, depth - 1)]

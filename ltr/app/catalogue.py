@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, get_args
 
-from ltr import backbones, data, heads, losses
+from ltr import backbones, data, losses
 from ltr.cli import catalogue
 from ltr.contracts import Backbone
 from ltr.counts import Tail
 from ltr.data import FileDataset, HubLT, LongTailed, Synthetic
 from ltr.errors import InputError, did_you_mean
 
-Part = Mapping[str, Any] | str | None  # of a config: a class with its arguments, a class, nothing
 TAILS: tuple[str, ...] = get_args(Tail)  # shapes of the tail
 
 
 def parts(base: type[Any]) -> dict[str, type[Any]]:
     """Return the classes of a kind by name: those of `ltr`, and torch's optimizers."""
-    found = catalogue.parts(base)
-    return {name: kind for name, kind in found.items() if kind.__module__.startswith(("ltr.", "torch.optim."))}
+    return {
+        name: kind
+        for name, kind in catalogue.parts(base).items()
+        if kind.__module__.startswith(("ltr.", "torch.optim."))
+    }
 
 
 def part(name: str) -> type[Any] | None:
@@ -28,24 +30,17 @@ def part(name: str) -> type[Any] | None:
     return next((kinds[name] for kinds in map(parts, catalogue.ROOMS) if name in kinds), None)
 
 
-def class_of(part: Part) -> type[Any] | None:
-    """Return the class that a part of a config names, if it is one of `ltr`."""
-    path = str(part.get("class_path") if isinstance(part, Mapping) else part)
-    names = {package: path.removeprefix(f"{package.__name__}.") for package in (backbones, data, heads, losses)}
-    return next((getattr(package, name) for package, name in names.items() if name in package.__all__), None)
-
-
 def architectures() -> list[str]:
     """Return the backbones that need no arguments, so that a file of weights without a config is enough."""
-    return [name for name in backbones.__all__ if name in parts(Backbone) and needs_nothing(getattr(backbones, name))]
 
+    def needed(kind: type[Any]) -> bool:
+        arguments = inspect.signature(kind).parameters.values()
+        return any(
+            one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in arguments
+        )
 
-def needs_nothing(kind: type[Any]) -> bool:
-    """Tell whether a class can be instantiated without arguments."""
-    return all(
-        parameter.default is not parameter.empty or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        for parameter in inspect.signature(kind).parameters.values()
-    )
+    kinds = parts(Backbone)
+    return [name for name in backbones.__all__ if name in kinds and not needed(kinds[name])]
 
 
 def published_data() -> dict[str, type[LongTailed]]:

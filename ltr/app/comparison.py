@@ -11,19 +11,19 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ltr import files, plots
-from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.figures import drawing
 from ltr.app.heads import curve_of, heads_of, temperature
 from ltr.app.tuning import CONTROL
 from ltr.counts import by_count
 from ltr.errors import InputError
 from ltr.html import picture, sentence, table
-from ltr.measures import shown
+from ltr.measures import NOTE, measure_of, shown, written
 from ltr.report import figures
 from ltr.report.compared import clash, names, splits_differ
-from ltr.report.measures import NOTE, title, written
 from ltr.run import description
-from ltr.run.folder import METRICS, TEST, EvaluationResult, RunFolder
+from ltr.run.evaluation import METRICS, TEST, EvaluationResult
+from ltr.run.folder import RunFolder
 
 OLD, NEW, ADJUSTED = "before", "after", "control"
 MOST = 12
@@ -36,6 +36,7 @@ class Comparison:
 
     Attributes:
         title: for the names of the files.
+        downloads: the folder of the files.
         rows: the evaluations, in order.
         drawn: those whose recalls are in the figure.
         tuned: a run with an old and a new head, which can be combined; None if there is none.
@@ -46,6 +47,7 @@ class Comparison:
     """
 
     title: str
+    downloads: Path
     rows: Mapping[str, EvaluationResult]
     drawn: Sequence[str]
     tuned: Path | None = None
@@ -89,12 +91,12 @@ class Comparison:
         rows = [[name, *(written(key, one.metrics.get(key)) for key in keys)] for name, one in self.all.items()]
         warning = clash(self.rows) or splits_differ(self.rows.values())
         text = sentence(warning, kind="missing") if warning else ""
-        return text + table(["", *map(title, keys)], rows) + sentence(NOTE, kind="note")
+        return text + table(["", *(measure_of(key).title for key in keys)], rows) + sentence(NOTE, kind="note")
 
     def recalls(self) -> Figure:
         """Draw the recall of every class."""
-        found = {name: self.rows[name].metrics["recall"] for name in self.drawn}
-        return figures.recall(found, self.rows[self.drawn[0]])
+        recalls = {name: self.rows[name].metrics["recall"] for name in self.drawn}
+        return figures.recall(recalls, self.rows[self.drawn[0]])
 
     def change(self) -> Figure:
         """Draw what the second row changes for every class against the first."""
@@ -104,10 +106,10 @@ class Comparison:
     def trade_off(self) -> Figure:
         """Draw what the temperature of the old head gives and takes."""
         assert self.ensemble is not None
-        name, here = self.ensemble
-        comparable = [(row, one) for row, one in self.rows.items() if not clash({row: one, name: here})]
+        name, ensemble = self.ensemble
+        comparable = [(row, one) for row, one in self.rows.items() if not clash({row: one, name: ensemble})]
         points = {row: one.metrics for row, one in comparable[: figures.SERIES]}
-        return plots.trade_off(self.curve, points, (name, here.metrics))
+        return plots.trade_off(self.curve, points, (name, ensemble.metrics))
 
     def weighing(self) -> str:
         """Return the trade-off as HTML."""
@@ -127,33 +129,30 @@ class Comparison:
             text += sentence(f"The figure shows {', '.join(self.drawn)}; all are in the CSV.", kind="note")
         return text
 
-    def keep(self, paths: AllowedPaths) -> dict[str, Path]:
+    def keep(self) -> dict[str, Path]:
         """Write figures and numbers as files to download.
-
-        Args:
-            paths: with the folder of the downloads.
 
         Returns:
             The files: `recall` and `trade_off` (PNG), `recalls` and `figures` (CSV), as far as there are any.
         """
-        home = paths.own / "downloads"
+        home = self.downloads
         for old in home.glob("*"):
             if time.time() - old.stat().st_mtime > KEPT:
                 old.unlink(missing_ok=True)
         stem = re.sub(r"[^A-Za-z0-9_+-]+", "_", self.title)[:80]
-        made = {"figures": home / f"{stem}_figures.csv"}
+        written_files = {"figures": home / f"{stem}_figures.csv"}
         rows = [{"result": name, **one.scalars} for name, one in self.all.items()]
-        files.write_csv(made["figures"], [{key: cell(value) for key, value in row.items()} for row in rows])
+        files.write_csv(written_files["figures"], [{key: cell(value) for key, value in row.items()} for row in rows])
         if not clash(self.rows):
-            made |= {"recalls": home / f"{stem}_recalls.csv", "recall": home / f"{stem}_recall.png"}
-            files.write_csv(made["recalls"], self.by_class())
+            written_files |= {"recalls": home / f"{stem}_recalls.csv", "recall": home / f"{stem}_recall.png"}
+            files.write_csv(written_files["recalls"], self.by_class())
             with drawing():
-                plots.save(self.recalls(), made["recall"])
+                plots.save(self.recalls(), written_files["recall"])
         if self.ensemble is not None:
-            made["trade_off"] = home / f"{stem}_trade_off.png"
+            written_files["trade_off"] = home / f"{stem}_trade_off.png"
             with drawing():
-                plots.save(self.trade_off(), made["trade_off"])
-        return made
+                plots.save(self.trade_off(), written_files["trade_off"])
+        return written_files
 
     def by_class(self) -> list[dict[str, object]]:
         """Return a row per class, the most frequent first."""
@@ -177,16 +176,16 @@ def of_tuning(paths: AllowedPaths, name: str) -> Comparison:
         InputError: if there is no result yet, or its files are damaged.
     """
     after = paths.new(name)
-    before = paths.runs / (name + BEFORE)
+    before = RunFolder(after).before.path
     homes = {OLD: before / TEST, NEW: after / TEST, ADJUSTED: before / CONTROL}
-    found = {row: EvaluationResult.read(home) for row, home in homes.items() if (home / METRICS).is_file()}
-    if NEW not in found:
+    results = {row: EvaluationResult.read(home) for row, home in homes.items() if (home / METRICS).is_file()}
+    if NEW not in results:
         raise InputError(f"the tuning {name} has no result yet.")
-    loss = dict(description.method(found[NEW].metrics.get("config") or {})).get("loss", "tuned").partition("(")[0]
+    loss = dict(description.method(results[NEW].metrics.get("config") or {})).get("loss", "tuned").partition("(")[0]
     named = {OLD: "before: old head", NEW: f"after: {loss}", ADJUSTED: "control: old head, logit adjustment (tau 1)"}
-    rows = {named[row]: one for row, one in found.items()}
-    drawn = [named[row] for row in (OLD, NEW) if row in found]
-    return Comparison(name, rows, drawn, after)
+    rows = {named[row]: one for row, one in results.items()}
+    drawn = [named[row] for row in (OLD, NEW) if row in results]
+    return Comparison(name, paths.downloads, rows, drawn, after)
 
 
 def of_runs(paths: AllowedPaths, chosen: Sequence[str]) -> Comparison:
@@ -198,11 +197,11 @@ def of_runs(paths: AllowedPaths, chosen: Sequence[str]) -> Comparison:
     chosen = list(dict.fromkeys(chosen))
     if not 2 <= len(chosen) <= MOST:
         raise InputError(f"choose 2 to {MOST} runs; these are {len(chosen)}.")
-    runs = names([RunFolder(paths.run(name)) for name in chosen])
+    runs = names([paths.run(name) for name in chosen])
     rows = {name: run.main for name, run in runs.items() if run.main is not None}
     if len(rows) < len(runs):
         raise InputError(f"{min(runs.keys() - rows.keys())} was never tested: run `ltr test` first.")
     tuned = (name for name, one in rows.items() if "old_recall" in one.metrics)
     weighed = next((name for name in tuned if runs[name].checkpoint.is_file()), None)
-    found = Comparison("_".join(rows), rows, list(rows)[: figures.SERIES])
-    return found if weighed is None else replace(found, tuned=runs[weighed].path, whose=f"{weighed}, ")
+    comparison = Comparison("_".join(rows), paths.downloads, rows, list(rows)[: figures.SERIES])
+    return comparison if weighed is None else replace(comparison, tuned=runs[weighed].path, whose=f"{weighed}, ")

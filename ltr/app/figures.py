@@ -31,7 +31,7 @@ def curves(paths: AllowedPaths, name: str) -> str:
         return ""
     with drawing():
         figure = training(rows, columns=2)
-        return "" if figure is None else picture(figure, "loss, top-1, GM, HM and lowest recall per epoch")
+        return "" if figure is None else picture(figure, "loss, top-1, GM, HM and lowest recall per epoch", narrow=True)
 
 
 def report(paths: AllowedPaths, name: str) -> str:
@@ -40,6 +40,6 @@ def report(paths: AllowedPaths, name: str) -> str:
     Raises:
         InputError: if there is no such run, or it has no results.
     """
-    run = RunFolder(paths.run(name))
+    run = paths.run(name)
     with drawing():
         return write([run])

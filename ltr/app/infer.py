@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.show_errors import show_errors
+from ltr.app.show_errors import capitalised, show_errors
 from ltr.errors import InputError
-from ltr.run.folder import CHECKPOINT
+from ltr.html import sentence
 
 if TYPE_CHECKING:
     from ltr.app.prediction import QueryResult
@@ -19,20 +19,21 @@ WEIGHTS = [".ckpt", ".pt", ".pth", ".safetensors"]
 KEPT = 3600  # seconds that the server keeps the result of a page
 
 
-def infer(paths: AllowedPaths) -> None:
-    """Make the tab.
+def infer(paths: AllowedPaths, tab: gr.Tab) -> None:
+    """Fill the tab.
 
     Args:
         paths: where runs and weights are.
+        tab: the tab. When it is opened, the latest run is chosen unless another one is.
     """
     kept = gr.State(time_to_live=KEPT)
     with gr.Row():
         with gr.Column():
             source = gr.Radio(
-                [RUN, FILE], value=RUN, label="Model", info="Where its weights are.", elem_id="infer-source"
+                [RUN, FILE], value=RUN, label="Model", info="Where the weights come from.", elem_id="infer-source"
             )
             run = gr.Dropdown(
-                paths.having(CHECKPOINT),
+                paths.with_weights(),
                 value=None,
                 label="Run",
                 info="All runs with weights, the latest first.",
@@ -65,26 +66,33 @@ def infer(paths: AllowedPaths) -> None:
             button = gr.Button("Classify", variant="primary", elem_id="infer-classify")
     with gr.Row():
         t_new = slider("Temperature", "Above 1 softens the probabilities, below 1 sharpens them.", "infer-new")
-        t_old = slider(
-            "Temperature of the old head", "Of the head that the tuning replaced.", "infer-old", visible=False
-        )
+        t_old = slider("Temperature of the old head", "Of the head that the tuning replaced.", "infer-old")
     result = gr.HTML(elem_classes="answers", apply_default_css=False, padding=False)
 
-    @show_errors
     def classify(
         images: list[tuple[str, str | None]] | None, t_new: float, t_old: float, source: str, *weights: str | None
     ) -> tuple[Any, ...]:
         from ltr.app.prediction import QueryResult, from_file, from_run
 
-        if not images:
-            raise InputError("there is no image to classify: upload or paste one.")
-        network = from_run(paths, weights[0]) if source == RUN else from_file(paths, *weights[1:])
-        found = QueryResult.of(network, [paths.inside(name) for name, _ in images])
+        try:
+            if not images:
+                raise InputError("there is no image to classify: upload or paste one.")
+            network = from_run(paths, weights[0]) if source == RUN else from_file(paths, *weights[1:])
+            answer = QueryResult.of(network, [paths.inside(name) for name, _ in images])
+            html = answer.html(t_new, t_old)
+        except InputError as error:  # shown where the answer would be
+            hidden = gr.Slider(visible=False)
+            return None, hidden, hidden, sentence(capitalised(str(error)), kind="failure")
         label = "Temperature of the new head" if network.tuned else "Temperature"
-        return found, gr.Slider(label=label), gr.Slider(visible=network.tuned), found.html(t_new, t_old)
+        return answer, gr.Slider(label=label, visible=True), gr.Slider(visible=network.tuned), html
 
+    def latest(chosen: str | None) -> gr.Dropdown:
+        names = paths.with_weights()
+        return gr.Dropdown(choices=names) if chosen else gr.Dropdown(choices=names, value=next(iter(names), None))
+
+    tab.select(latest, run, run, show_progress="hidden")
     source.change(choose, source, [run, file, architecture, data_set], show_progress="hidden")
-    run.focus(lambda: gr.Dropdown(choices=paths.having(CHECKPOINT)), None, run, show_progress="hidden")
+    run.focus(lambda: gr.Dropdown(choices=paths.with_weights()), None, run, show_progress="hidden")
     button.click(
         classify,
         [images, t_new, t_old, source, run, path, upload, architecture, data_set],
@@ -95,9 +103,9 @@ def infer(paths: AllowedPaths) -> None:
         moved.change(again, [kept, t_new, t_old], result, trigger_mode="always_last", show_progress="hidden")
 
 
-def slider(label: str, info: str, name: str, *, visible: bool = True) -> gr.Slider:
-    """Make a slider for a temperature."""
-    return gr.Slider(0.1, 10, 1, step=0.1, label=label, info=info, min_width=260, visible=visible, elem_id=name)
+def slider(label: str, info: str, name: str) -> gr.Slider:
+    """Make a slider for a temperature, which is hidden until there is a result."""
+    return gr.Slider(0.1, 10, 1, step=0.1, label=label, info=info, min_width=260, visible=False, elem_id=name)
 
 
 def choose(source: str) -> tuple[Any, ...]:
@@ -111,6 +119,6 @@ def choose(source: str) -> tuple[Any, ...]:
 
 
 @show_errors
-def again(found: QueryResult | None, t_new: float, t_old: float) -> Any:
+def again(answer: QueryResult | None, t_new: float, t_old: float) -> Any:
     """Show the result at other temperatures; the network is not run again."""
-    return gr.skip() if found is None else found.html(t_new, t_old)
+    return gr.skip() if answer is None else answer.html(t_new, t_old)

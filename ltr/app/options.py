@@ -3,126 +3,35 @@
 from __future__ import annotations
 
 import inspect
-import json
-import math
 import types
 import typing
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, Literal
 
 import docstring_parser
-import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
-from ltr import trust
 from ltr.app import catalogue
+from ltr.app.field import NONE, Field
 from ltr.cli.catalogue import ROOMS
 from ltr.cli.command import Command
-from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.process_state import isolated
 
-Kind = Literal["switch", "number", "whole", "choice", "part", "text"]
-NONE = "none"
-# Labels of options whose names are not clear outside of the code.
-LABELS = {"data.root": "Folder of the images"}
-
-# The options of the trainer that the form shows.
-TRAINER = (
-    "max_epochs",
-    "check_val_every_n_epoch",
-    "accelerator",
-    "devices",
-    "precision",
-    "accumulate_grad_batches",
-    "gradient_clip_val",
-    "deterministic",
-)
+# The options of the trainer that the form shows, in our words: Lightning's are for programmers.
+TRAINER = {
+    "max_epochs": "passes over the training images",
+    "check_val_every_n_epoch": "epochs between two measurements of the test images; 1 gives smooth curves",
+    "accelerator": "where to compute: auto, cpu, gpu or mps",
+    "devices": "number of GPUs or CPU processes",
+    "precision": "of the arithmetic: 32-true, bf16-mixed or 16-mixed",
+    "accumulate_grad_batches": "batches per step of the optimizer",
+    "gradient_clip_val": "largest norm of the gradient; empty for no limit",
+    "deterministic": "only use algorithms that give the same result each time, which may be slower",
+}
 SKIPPED = ("counts", "foreach", "differentiable", "fused", "maximize", "capturable")
-
-
-@dataclass(frozen=True)
-class Field:
-    """An option of the command line, as a field of the form.
-
-    Attributes:
-        option: its name, such as `model.loss.gamma`.
-        group: `data`, `trainer`, or a part of the model.
-        value: its default; for a part, the name of its class.
-        kind: which widget it gets.
-        choices: the allowed values of a choice or a part, else empty.
-        about: one line of help.
-        hint: its type hint.
-    """
-
-    option: str
-    group: str
-    value: Any
-    kind: Kind
-    choices: tuple[str, ...] = ()
-    about: str = ""
-    hint: Any = str
-
-    @property
-    def label(self) -> str:
-        """Its label: its name within its group."""
-        if self.option in LABELS:
-            return LABELS[self.option]
-        within = self.option.removeprefix("model.").removeprefix(f"{self.group}.")
-        return within.replace("_", " ").replace(".", " / ")
-
-    @property
-    def text(self) -> str:
-        """Its default as the content of a text field."""
-        return "" if self.value is None else self.value if isinstance(self.value, str) else json.dumps(self.value)
-
-    def word(self, value: Any, packages: Collection[str] = ()) -> str | None:
-        """Return a value as an argument of the command line; None if it is the default.
-
-        Args:
-            value: of the widget.
-            packages: names of packages whose classes it may name, besides `ltr`.
-
-        Raises:
-            InputError: if the option cannot have this value.
-        """
-        if self.kind in ("choice", "part"):
-            if value not in self.choices:
-                raise InputError(f"{self.option} cannot be {value}; the choices are {', '.join(self.choices)}.")
-            return None if value == self.value else ("null" if value == NONE else str(value))
-        if value is None or value == "":
-            return None if self.value in (None, "") else "null"
-        if self.kind == "switch":
-            return None if bool(value) == bool(self.value) else json.dumps(bool(value))
-        if self.kind == "text":
-            text = str(value).strip()
-            if text == self.text:
-                return None
-            trust.value(loaded(self.option, text), self.hint, self.option, packages)
-            return text
-        try:
-            number = float(value)
-            whole = self.kind == "whole" or (number.is_integer() and isinstance(self.value, int))
-            if not math.isfinite(number) or (self.kind == "whole" and not number.is_integer()):
-                raise ValueError
-        except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{self.option} must be a number, not {value}.") from error
-        return None if number == self.value else json.dumps(int(number) if whole else number)
-
-
-def loaded(option: str, text: str) -> Any:
-    """Return the content of a text field as YAML reads it.
-
-    Raises:
-        InputError: if it is not valid YAML.
-    """
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{option} cannot be {text[:80]!r}: it is not valid YAML.") from error
 
 
 def resolved(words: Sequence[str]) -> Namespace:
@@ -151,11 +60,12 @@ def resolved(words: Sequence[str]) -> Namespace:
 
 def fields(config: Namespace) -> list[Field]:
     """Return the fields of a training: its data, the model part by part, the trainer."""
+    hints = typing.get_type_hints(Trainer.__init__)
     return [
         *below_part("data", config.data, "data"),
         part("model", config.model, Method, "method"),
         *below_part("model", config.model, "method"),
-        *(field(f"trainer.{name}", config.trainer[name], hint, about, "trainer") for name, hint, about in trainer()),
+        *(field(f"trainer.{name}", config.trainer[name], hints[name], TRAINER[name], "trainer") for name in TRAINER),
     ]
 
 
@@ -168,13 +78,13 @@ def below_part(option: str, config: Namespace, group: str) -> Iterator[Field]:
             continue
         hint, about = hints[name]
         value, inner = values[name], f"{option}.{name}"
-        own = name if group == "method" and base_of(hint) else group
+        inner_group = name if group == "method" and base_of(hint) else group
         if (base := base_of(hint)) and not isinstance(value, list):
-            yield part(inner, value, base, own, optional=is_optional(hint), about=about)
+            yield part(inner, value, base, inner_group, optional=is_optional(hint), about=about)
             if isinstance(value, Namespace):
-                yield from below_part(inner, value, own)
+                yield from below_part(inner, value, inner_group)
         else:
-            yield field(inner, value, hint, about, own)
+            yield field(inner, value, hint, about, inner_group)
 
 
 def blanks(option: str, name: str) -> list[str]:
@@ -217,7 +127,7 @@ def field(option: str, value: Any, hint: Any, about: str, group: str) -> Field:
 
 def parameters(kind: type[Any]) -> dict[str, tuple[Any, str]]:
     """Return type hint and help line of each argument of a class, including those it passes on to its bases."""
-    found: dict[str, tuple[Any, str]] = {}
+    arguments: dict[str, tuple[Any, str]] = {}
     about: dict[str, str] = {}
     for base in kind.__mro__:
         if base.__doc__ and base.__module__.startswith(("ltr.", "torch.optim")):
@@ -225,23 +135,15 @@ def parameters(kind: type[Any]) -> dict[str, tuple[Any, str]]:
                 item.arg_name: first(item.description) for item in docstring_parser.parse(base.__doc__).params
             } | about
     for base in kind.__mro__:
-        if (made := vars(base).get("__init__")) is None:
+        if (constructor := vars(base).get("__init__")) is None:
             continue
-        hints, signature = typing.get_type_hints(made), inspect.signature(made).parameters
+        hints, signature = typing.get_type_hints(constructor), inspect.signature(constructor).parameters
         for name in signature:
             if name in hints:
-                found.setdefault(name, (hints[name], about.get(name, "")))
+                arguments.setdefault(name, (hints[name], about.get(name, "")))
         if not any(item.kind is inspect.Parameter.VAR_KEYWORD for item in signature.values()):
             break
-    return found
-
-
-def trainer() -> Iterator[tuple[str, Any, str]]:
-    """Return name, type hint and help line of the options of the trainer."""
-    about = {item.arg_name: first(item.description) for item in docstring_parser.parse(Trainer.__init__.__doc__).params}
-    hints = typing.get_type_hints(Trainer.__init__)
-    for name in TRAINER:
-        yield name, hints[name], about[name]
+    return arguments
 
 
 def first(text: str | None) -> str:
@@ -262,9 +164,9 @@ def is_optional(hint: Any) -> bool:
 def base_of(hint: Any) -> type[Any] | None:
     """Return the base class of the parts that a type hint accepts, as instance or factory; None for other hints."""
     for kind in typing.get_args(hint) if is_union(hint) else (hint,):
-        made = typing.get_args(kind)[-1] if typing.get_args(kind) and callable(kind) else kind
-        if inspect.isclass(made) and issubclass(made, tuple(ROOMS)):
-            return made
+        built = typing.get_args(kind)[-1] if typing.get_args(kind) and callable(kind) else kind
+        if inspect.isclass(built) and issubclass(built, tuple(ROOMS)):
+            return built
     return None
 
 

@@ -73,7 +73,7 @@ def application(paths: AllowedPaths, host: str, port: int, *, local: bool) -> An
         ssr_mode=False,
         show_error=False,
         max_file_size=UPLOAD_LIMIT,
-        allowed_paths=[str((paths.own / "downloads").resolve())],
+        allowed_paths=[str(paths.downloads.resolve())],
         theme=THEME,
         css_paths=STYLE,
     )
@@ -87,8 +87,8 @@ def page(paths: AllowedPaths) -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("Train", id="train"):
                 like = train(paths)
-            with gr.Tab("Infer"):
-                infer(paths)
+            with gr.Tab("Infer") as tab:
+                infer(paths, tab)
             with gr.Tab("Compare") as tab:
                 compare(paths, tab)
             with gr.Tab("Runs"):

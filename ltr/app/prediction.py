@@ -81,7 +81,7 @@ def from_run(paths: AllowedPaths, name: str | None) -> Network:
     Raises:
         InputError: if there is no such run, or it has no weights.
     """
-    weights = paths.run(name or "") / CHECKPOINT
+    weights = paths.run(name or "").checkpoint
     if not weights.is_file():
         raise InputError(f"the run {name} has no weights: choose one that was trained here, or upload a file.")
     return network(weights.resolve(), trusted=True, packages=paths.packages)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import time
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
 
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.listing import COLUMNS, row
 from ltr.app.show_errors import show_errors
+from ltr.app.watch import state
 from ltr.errors import InputError
 from ltr.html import escape
+from ltr.markdown import plural
+from ltr.measures import shown
+from ltr.run import description
 from ltr.run.folder import CONFIG, RunFolder
+
+COLUMNS = ("run", "state", *(measure.title for measure in shown("summary")), "method", "data", "epochs", "when")
+OWN, SHIPPED = "My runs", "Runs shipped with ltr"
 
 
 def runs(paths: AllowedPaths, like: gr.Dropdown, tabs: gr.Tabs) -> None:
@@ -24,31 +32,30 @@ def runs(paths: AllowedPaths, like: gr.Dropdown, tabs: gr.Tabs) -> None:
         like: the dropdown of the tab Train for the run whose settings are used.
         tabs: all tabs; the one called `train` is opened to show these settings.
     """
-
-    def rows() -> list[list[str]]:
-        return [row(paths, one) for one in paths.names()]
-
-    refresh = gr.Button("Refresh", size="sm")
+    with gr.Row():
+        which = gr.Radio([OWN, SHIPPED], value=OWN, show_label=False, container=False, scale=1)
+        refresh = gr.Button("Refresh", size="sm", scale=0, min_width=100)
+    gr.HTML("Newest first; test results in percent. Click a row to choose a run.", elem_classes="hint")
     table = gr.Dataframe(
-        rows,
+        lambda: rows(paths, OWN),
         headers=list(COLUMNS),
         interactive=False,
         wrap=False,
         show_search="filter",
         elem_id="runs",
-        label="Runs, the latest first; test results in percent. Choose one.",
+        show_label=False,
     )
     name = gr.Textbox(label="Run", info="Chosen in the table.", elem_id="chosen", interactive=True)
     with gr.Row():
-        report = gr.Button("Report", elem_id="report")
-        use = gr.Button("Use its settings", elem_id="use")
-        delete = gr.Button("Delete", elem_id="delete")
+        report = gr.Button("Report", size="md", elem_id="report", interactive=False)
+        use = gr.Button("Use its settings", size="md", elem_id="use", interactive=False)
+        delete = gr.Button("Delete", size="md", elem_id="delete", interactive=False)
     with gr.Group(visible=False) as question:
         asked = gr.HTML(elem_id="question")
         with gr.Row():
             yes = gr.Button("Yes, delete it", variant="stop", elem_id="yes")
             no = gr.Button("Keep it", elem_id="no")
-    written = gr.HTML(elem_id="report-link")
+    link = gr.HTML(elem_id="report-link")
     config = gr.Code(label=CONFIG, language="yaml", max_lines=20, elem_id="config", visible=False)
 
     @show_errors
@@ -56,58 +63,86 @@ def runs(paths: AllowedPaths, like: gr.Dropdown, tabs: gr.Tabs) -> None:
         return str(event.row_value[0])
 
     @show_errors
-    def detail(run: str) -> Any:
-        hidden = [gr.Code(visible=False), "", gr.Group(visible=False)]
-        if not run:
-            return hidden
-        file = paths.run(run) / "config.yaml"
-        text = file.read_text(encoding="utf-8") if file.is_file() else "# this run kept no config.yaml"
-        return [gr.Code(text, visible=True), "", gr.Group(visible=False)]
+    def detail(chosen: str) -> Any:
+        shut = ["", gr.Group(visible=False)]
+        if not chosen:
+            return [gr.Code(visible=False), *shut, *[gr.Button(interactive=False)] * 3]
+        run = paths.run(chosen)
+        text = run.config_text or f"# this run kept no {CONFIG}"
+        usable = [True, run.config_file.is_file(), not paths.is_shipped(run)]
+        return [gr.Code(text, visible=True), *shut, *(gr.Button(interactive=one) for one in usable)]
 
     @show_errors
-    def link(run: str) -> str:
-        paths.run(run)
-        address = escape(quote(f"reports/{run}"))
-        return f'<p><a href="{address}" target="_blank" rel="noopener">Open the report of {escape(run)}</a></p>'
+    def to_report(chosen: str) -> str:
+        paths.run(chosen)
+        address = escape(quote(f"reports/{chosen}"))
+        return f'<p><a href="{address}" target="_blank" rel="noopener">Open the report of {escape(chosen)}</a></p>'
 
     @show_errors
-    def ask(run: str) -> Any:
-        found = RunFolder(deletable(paths, run))
-        size = f"{len(found.files)} files, {found.size / 2**20:.1f} MiB"
-        words = f"<p>Delete <b>{escape(run)}</b>, {size}? This cannot be undone.</p>"
+    def ask(chosen: str) -> Any:
+        doomed = deletable(paths, chosen)
+        number, size = sum(len(run.files) for run in doomed), sum(run.size for run in doomed)
+        names = " and ".join(f"<b>{escape(run.name)}</b>" for run in doomed)
+        words = f"<p>Delete {names}, {plural(number, 'file')}, {size / 2**20:.1f} MiB? This cannot be undone.</p>"
         return words, gr.Group(visible=True)
 
     @show_errors
-    def remove(run: str) -> Any:
-        folder = deletable(paths, run)
-        paths.job(run).forget()
-        RunFolder(folder).delete()
-        return "", gr.Group(visible=False), rows()
+    def remove(chosen: str, which: str) -> Any:
+        for run in deletable(paths, chosen):
+            run.delete()
+        paths.job(chosen).forget()
+        return "", gr.Group(visible=False), rows(paths, which)
 
     @show_errors
-    def settings(run: str) -> Any:
-        paths.run(run)
-        return gr.Dropdown(choices=["", *paths.names()], value=run), gr.Tabs(selected="train")
+    def settings(chosen: str) -> Any:
+        paths.run(chosen)
+        gr.Info(f"The form has the settings of {chosen}.", duration=5)
+        return gr.Dropdown(choices=["", *paths.names()], value=chosen), gr.Tabs(selected="train")
 
-    refresh.click(rows, None, table, api_name="list_runs")
+    gr.on([refresh.click, which.change], lambda which: rows(paths, which), which, table, api_name="list_runs")
     table.select(choose, None, name)
-    name.change(detail, name, [config, written, question], api_name="run_config")
-    report.click(link, name, written, api_name="run_report")
+    name.change(detail, name, [config, link, question, report, use, delete], api_name="run_config")
+    report.click(to_report, name, link, api_name="run_report")
     use.click(settings, name, [like, tabs])
     delete.click(ask, name, [asked, question], api_name="ask_to_delete_run")
     no.click(lambda: gr.Group(visible=False), None, question)
-    yes.click(remove, name, [name, question, table], api_name="delete_run")
+    yes.click(remove, [name, which], [name, question, table], api_name="delete_run")
 
 
-def deletable(paths: AllowedPaths, run: str) -> Path:
-    """Return the folder of a run, if it may be deleted.
+def rows(paths: AllowedPaths, which: str) -> list[list[str]]:
+    """Return the rows of the table: the runs of this folder, or those shipped with `ltr`."""
+    runs = paths.listed().items()
+    return [row(paths, name, run) for name, run in runs if paths.is_shipped(run) == (which == SHIPPED)]
+
+
+def row(paths: AllowedPaths, name: str, run: RunFolder) -> list[str]:
+    """Return the row of a run."""
+    config: Mapping[str, Any] = {}
+    with suppress(InputError):
+        config = run.config
+    metrics = run.measured
+    values = [(measure, metrics.get(measure.key)) for measure in shown("summary")]
+    return [
+        name,
+        state(run, paths.job(name)),
+        *("" if value is None else f"{measure.scale * value:.1f}" for measure, value in values),
+        description.summary(config),
+        description.data_set(metrics.get("data") or {}, config.get("data") or {}),
+        str(run.planned_epochs or ""),
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(run.path.stat().st_mtime)),
+    ]
+
+
+def deletable(paths: AllowedPaths, name: str) -> list[RunFolder]:
+    """Return a run that may be deleted, with that of the network before, if it is a tuning.
 
     Raises:
         InputError: if it is running, or shipped with `ltr`.
     """
-    folder = paths.run(run)
-    if not folder.resolve().is_relative_to(paths.runs.resolve()):
-        raise InputError(f"{run} is shipped with `ltr`, so it cannot be deleted here.")
-    if paths.job(run).running:
-        raise InputError(f"the run {run} is running: stop it first.")
-    return folder
+    run = paths.run(name)
+    if paths.is_shipped(run):
+        raise InputError(f"{name} is shipped with `ltr`, so it cannot be deleted here.")
+    if paths.job(name).running or run.lock.held:
+        raise InputError(f"the run {name} is running: stop it first.")
+    before = paths.before(name)
+    return [run, before] if before and before.exists else [run]

@@ -23,8 +23,12 @@ def show_errors(function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except InputError as error:
-            message = str(error)
-            text = html.escape(message[:1].upper() + message[1:])
+            text = html.escape(capitalised(str(error)))
             raise gr.Error(text, title="Not possible", duration=None, print_exception=False) from error
 
     return call
+
+
+def capitalised(text: str) -> str:
+    """Return a text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]

@@ -10,17 +10,16 @@ import gradio as gr
 from gradio.components import Component
 
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.recipes import configs_in, methods
-from ltr.app.show_errors import show_errors
+from ltr.app.job import commands, shell
+from ltr.app.show_errors import capitalised, show_errors
 from ltr.app.watch import choices, watch
-from ltr.app.worker import start
 from ltr.errors import InputError
 from ltr.html import sentence
-from ltr.run.folder import CHECKPOINT, PREVIOUS
-from ltr.run.job import shell
+from ltr.run.recipe import GROUPS, Recipe
+from ltr.studies.plan import Plan
 
 if TYPE_CHECKING:
-    from ltr.app.options import Field
+    from ltr.app.field import Field
     from ltr.app.training import TrainingForm
 
 TITLES = {"data": "Data", "method": "Method", "trainer": "Training"}  # of groups of fields
@@ -33,17 +32,15 @@ def train(paths: AllowedPaths) -> gr.Dropdown:
     parts = gr.State({})
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=340):
-            method = gr.Dropdown(
-                list(methods().items()), value=FIRST["method"], label="Method", info="The recipes of `configs/`."
-            )
+            method = gr.Dropdown(methods(), value=FIRST["method"], label="Method", info="The recipes of `configs/`.")
             data = gr.Dropdown(
-                list(configs_in("data").items()),
+                [(recipe.label, recipe.name) for recipe in Recipe.all("data")],
                 value=FIRST["data"],
                 label="Data set",
                 info="Set the image folder and the imbalance below, under Data.",
             )
             recipes = gr.Dropdown(
-                list(configs_in("recipes").items()),
+                [(recipe.label, recipe.name) for recipe in Recipe.all("recipes")],
                 value=FIRST["recipes"],
                 label="Recipes",
                 multiselect=True,
@@ -88,7 +85,7 @@ def train(paths: AllowedPaths) -> gr.Dropdown:
             from ltr.app.training import TrainingForm
 
             try:
-                found = TrainingForm(method, data, recipes, like, chosen).fields(paths)
+                fields = TrainingForm(method, data, recipes, like, chosen).fields(paths)
             except InputError as error:
                 gr.HTML(sentence(f"{error}", kind="failure"))
                 return
@@ -100,31 +97,26 @@ def train(paths: AllowedPaths) -> gr.Dropdown:
                 interactive=False,
                 elem_id="command",
             )
-            widgets = make_widgets(found, f"{method} {data} {recipes} {like}")
-            plain = {option: widgets[option] for option in (one.option for one in found if one.kind != "part")}
+            widgets = make_widgets(fields, f"{method} {data} {recipes} {like}")
+            plain = {field.option: widgets[field.option] for field in fields if field.kind != "part"}
 
             def form(*values: Any) -> TrainingForm:
                 """Return the values of all widgets."""
-                filled = ["" if value is None else value for value in values]
-                first: dict[str, Any] = dict(zip((*basic, *more), filled, strict=False))
+                texts = ["" if value is None else value for value in values]
+                first: dict[str, Any] = dict(zip((*basic, *more), texts, strict=False))
                 return TrainingForm(**first, parts=chosen, values=dict(zip(plain, values[len(first) :], strict=True)))
 
             @show_errors
             def begin(*values: Any) -> Any:
-                filled = form(*values)
-                name, commands = filled.checked(paths, found)
-                start(
-                    paths,
-                    name,
-                    commands,
-                    unwanted=() if filled.keep else [paths.runs / name / file for file in (CHECKPOINT, PREVIOUS)],
-                )
-                gr.Info(f"Started {name}.")
+                name, study = form(*values).checked(paths, fields)
+                paths.job(name).start(study)
+                gr.Info(f"Started {name}. Its progress is shown beside this form, on a phone above it.", duration=5)
                 return gr.Dropdown(choices=choices(paths), value=name)
 
             def preview(*values: Any) -> str:
                 try:
-                    return shell(form(*values).commands(paths, found)[1]).replace(" && ", " &&\n")
+                    name, study = form(*values).study(paths, fields)
+                    return shell(commands(Plan.of(study, name), paths.job(name).runs)).replace(" && ", " &&\n")
                 except InputError as error:
                     return f"# {error}"
 
@@ -134,12 +126,19 @@ def train(paths: AllowedPaths) -> gr.Dropdown:
             gr.on(changes, preview, inputs, command, show_progress="hidden")
             once = gr.Timer(0.2)  # values that were typed before are restored without a change event
             once.tick(lambda *values: (preview(*values), gr.Timer(active=False)), inputs, [command, once])
-            for option in (one.option for one in found if one.kind == "part"):
+            for option in (field.option for field in fields if field.kind == "part"):
                 event(widgets[option], "input")(partial(choose, chosen, option), widgets[option], parts)
 
     gr.on([item.change for item in basic.values()], dict, None, parts)
     like.focus(lambda: gr.Dropdown(choices=["", *paths.names()]), None, like)
     return like
+
+
+def methods() -> list[tuple[str, str]]:
+    """Return the recipes that train a method, in the order of the gallery, as choices."""
+    order = list(GROUPS.values())
+    recipes = sorted(Recipe.all(), key=lambda recipe: order.index(recipe.group))
+    return [(recipe.label, recipe.name) for recipe in recipes if recipe.trains]
 
 
 def event(widget: Component, name: str) -> Any:
@@ -162,13 +161,13 @@ def make_widgets(fields: list[Field], key: str) -> dict[str, Component]:
     """
     order = list(dict.fromkeys(field.group for field in fields))
     ordered = sorted(fields, key=lambda field: order.index(field.group))
-    found: dict[str, Component] = {}
+    widgets: dict[str, Component] = {}
     for group, members in groupby(ordered, key=lambda field: field.group):
         title = TITLES.get(group, group.replace("_", " ").capitalize())
         with gr.Accordion(title, open=group in OPEN, elem_classes="group", key=f"{key} {group}"), gr.Row():
             for field in members:
-                found[field.option] = widget(field, key)
-    return found
+                widgets[field.option] = widget(field, key)
+    return widgets
 
 
 def widget(field: Field, key: str) -> Component:
@@ -180,7 +179,7 @@ def widget(field: Field, key: str) -> Component:
         "elem_id": f"field-{field.option.replace('.', '-')}",
         "interactive": True,
         "min_width": 200,
-        "info": capitalised(field.about),
+        "info": f"{capitalised(field.about)}." if field.about else "",
     }
     if field.kind == "switch":
         return gr.Checkbox(**common)
@@ -189,8 +188,3 @@ def widget(field: Field, key: str) -> Component:
     if field.kind in ("number", "whole"):
         return gr.Number(**common, precision=0 if field.kind == "whole" else None)
     return gr.Textbox(**common | {"value": field.text})
-
-
-def capitalised(about: str) -> str:
-    """Return a line of help as a sentence."""
-    return f"{about[0].upper()}{about[1:]}." if about else ""

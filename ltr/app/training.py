@@ -1,4 +1,4 @@
-"""The form of a training, and the commands that it stands for."""
+"""The form of a training, and the study that it stands for."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import one_of
-from ltr.app.options import Field, blanks, fields, resolved
-from ltr.app.recipes import configs_in, methods
+from ltr.app.field import Field
+from ltr.app.job import beside
+from ltr.app.options import blanks, fields, resolved
 from ltr.errors import InputError, did_you_mean
+from ltr.run.recipe import Recipe
 
 CLASS = re.compile(r"[A-Za-z]\w*")
+ENSEMBLE = "ensemble"
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,16 @@ class TrainingForm:
             InputError: if one of them does not exist.
         """
         if self.like:
-            config = paths.run(self.like) / "config.yaml"
+            config = paths.run(self.like).config_file
             if not config.is_file():
-                raise InputError(f"the run {self.like} has no config.yaml: choose another run.")
+                raise InputError(f"the run {self.like} has no {config.name}: choose another run.")
             words = ["--config", str(config)]
         else:
-            names = [
-                one_of(self.method, methods().values(), "recipe"),
-                one_of(self.data, configs_in("data").values(), "recipe"),
-            ]
-            names += [one_of(name, configs_in("recipes").values(), "recipe") for name in self.recipes or ()]
+            given = {"": [self.method], "data": [self.data], "recipes": list(self.recipes or ())}
+            shipped = {
+                folder: [recipe.name for recipe in Recipe.all(folder) if folder or recipe.trains] for folder in given
+            }
+            names = [one_of(name, shipped[folder], "recipe") for folder, some in given.items() for name in some]
             words = [word for name in names for word in ("--config", name)]
             words += ["--trainer.check_val_every_n_epoch", "1"]  # otherwise the curves have hardly any points
         for option, name in self.parts.items():
@@ -102,49 +105,54 @@ class TrainingForm:
                 words.append(f"--{option}={word}")
         return words
 
-    def commands(self, paths: AllowedPaths, fields: Sequence[Field]) -> tuple[str, list[list[str]]]:
-        """Return the name of the run, and the arguments of `ltr` for each command that trains and tests it.
+    def study(self, paths: AllowedPaths, fields: Sequence[Field]) -> tuple[str, dict[str, Any]]:
+        """Return the name of the run, with its group, and the study that trains and tests it.
 
         Raises:
             InputError: if a value of the form is not valid.
         """
-        name, runs = self.named(paths)
+        name = self.named(paths)
         try:
             seed = int(self.seed)
         except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"the seed must be a whole number, not {self.seed}.") from error
-        run = runs / name.rpartition("/")[2]
-        fit = ["fit", *self.chosen(paths), *self.changed(paths, fields), "--seed_everything", str(seed)]
-        commands = [[*fit, "--name", run.name, "--runs", str(runs)], ["test", "--ckpt_path", str(run)]]
+        trusted, run = paths.trust_words, name.rpartition("/")[2]
+        fit = [*self.chosen(paths), *self.changed(paths, fields), "--seed_everything", str(seed), *trusted]
+        rows: dict[str, Any] = {run: {"title": "training", "fit": fit, "test": trusted}}
+        if not self.keep:
+            rows[run]["keep"] = False
         if self.ensemble:
+            if run == ENSEMBLE:
+                raise InputError(f"{ENSEMBLE} is the name of the test of the ensemble: choose another name.")
             new, old = temperature(self.t_new), temperature(self.t_old)
-            temperatures = [f"--trainer.callbacks.t_new={new:g}", f"--trainer.callbacks.t_old={old:g}"]
-            commands.append([*commands[-1], "--config", "ensemble.yaml", *temperatures, "--evaluation", "ensemble"])
-        return name, commands
+            words = [f"--trainer.callbacks.t_new={new:g}", f"--trainer.callbacks.t_old={old:g}"]
+            test = ["--config", "ensemble.yaml", *words, *trusted]
+            rows[ENSEMBLE] = {"title": "test of the ensemble", "of": run, "test": test}
+        return name, beside(rows)
 
-    def checked(self, paths: AllowedPaths, fields: Sequence[Field]) -> tuple[str, list[list[str]]]:
-        """Return the same as `commands`, after `ltr fit` has parsed its arguments.
+    def checked(self, paths: AllowedPaths, fields: Sequence[Field]) -> tuple[str, dict[str, Any]]:
+        """Return the same as `study`, after `ltr fit` has parsed its arguments.
 
         Raises:
             InputError: if the arguments are not valid.
         """
-        name, commands = self.commands(paths, fields)
-        resolved(commands[0][1:])
-        return name, commands
+        name, study = self.study(paths, fields)
+        resolved(study["runs"][name.rpartition("/")[2]]["fit"])
+        return name, study
 
-    def named(self, paths: AllowedPaths) -> tuple[str, Path]:
-        """Return the name of the run, with its group, and the folder of the group.
+    def named(self, paths: AllowedPaths) -> str:
+        """Return the name of the run, with its group.
 
         Raises:
             InputError: if a run of that name exists, or the name is not allowed.
         """
-        runs = paths.new(self.folder) if self.folder else paths.runs
+        folder = paths.new(self.folder) if self.folder else paths.runs
         prefix, name = f"{self.folder}/" if self.folder else "", self.name.strip()
         base = name or f"{self.like.rpartition('/')[2] or Path(self.method).stem}_{Path(self.data).stem}"
         paths.new(base)
         for free in [base] if name else [base, *(f"{base}_{number}" for number in range(2, 1000))]:
-            if not (runs / free).exists() and not paths.job(prefix + free).running:
-                return prefix + free, runs
+            if not (folder / free).exists() and not paths.job(prefix + free).running:
+                return prefix + free
         raise InputError(
             f"the run {prefix}{base} exists already: choose another name, resume it, or delete it under Runs."
         )

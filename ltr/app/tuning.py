@@ -1,8 +1,7 @@
-"""The form of a tuning, and the commands that it stands for."""
+"""The form of a tuning, and the study that it stands for."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 import re
@@ -14,14 +13,17 @@ from typing import Any
 
 import yaml
 
-from ltr import backbones, heads, trust
-from ltr.app.allowed_paths import BEFORE, AllowedPaths
-from ltr.app.catalogue import TAILS, Part, architectures, class_of, one_of, tuning_data, tuning_losses
+from ltr import trust
+from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.catalogue import TAILS, architectures, one_of, tuning_data, tuning_losses
+from ltr.app.job import beside
 from ltr.app.training import refuse_outside
+from ltr.cli import configs
 from ltr.counts import imbalance_factor
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
-from ltr.run.folder import RunFolder, config_text
+from ltr.run import description
+from ltr.run.folder import BEFORE, RunFolder, config_text
 from ltr.runs import word
 
 CONTROL = "logit_adjustment"
@@ -32,7 +34,7 @@ BATCH, USUAL_BATCH = 512, 128  # of gml.yaml, and of base.yaml
 
 @dataclass(frozen=True, kw_only=True)
 class TuningForm:
-    """The values of the form of a tuning. `commands` checks them.
+    """The values of the form of a tuning. `study` checks them.
 
     Attributes:
         base: name of the run that is tuned; empty for a file.
@@ -64,42 +66,50 @@ class TuningForm:
     seed: object = 0
     name: str = ""
 
-    def commands(self, paths: AllowedPaths) -> list[list[str]]:
-        """Return the commands that tune, and test the network before, after, and with logit adjustment.
+    def study(self, paths: AllowedPaths) -> dict[str, Any]:
+        """Return the study that tunes, and tests the network before, after, and with logit adjustment.
 
         The network before the tuning becomes a run of its own, of which nothing is trained. So all results are of the
         same test images, whatever the base is, and nothing is written into the folder of the base.
 
         Returns:
-            The arguments of `ltr` for each command.
+            The content of a study file.
 
         Raises:
             InputError: if a value of the form is not valid.
         """
-        for folder in (paths.new(self.name), paths.new(self.name + BEFORE)):
+        before = self.name + BEFORE
+        for folder in (paths.new(self.name), paths.new(before)):
             if RunFolder(folder).exists:
                 raise InputError(f"the run {folder.name} exists already: choose another name.")
         checkpoint, config = self.start(paths)
-        backbone, head = network(config, one_of(self.architecture, architectures(), "architecture"))
         start = ["--model.backbone.checkpoint", checkpoint]
-        start += [] if backbone == "ResNet32" else ["--model.backbone.backbone", word("backbone", backbone)]
-        kind = [] if head == "Linear" else ["--model.head", word("head", head)]
+        architecture = one_of(self.architecture, architectures(), "architecture")
+        if not config.get("model"):
+            start += ["--model.backbone.backbone", architecture]
         images = [*self.data(paths, config), "--data.batch_size", number("the batch size", self.batch, 1, 2**16)]
         settings = [
             *("--model.optimizer.lr", number("the learning rate", self.rate, 0, 100, whole=False)),
             *("--trainer.max_epochs", number("the number of epochs", self.epochs, 1, 10_000)),
             *("--seed_everything", number("the seed", self.seed, 0, 2**32 - 1)),
         ]
-        tuned = [*start, *kind, *(["--model.old_head", kind[1]] if kind else []), *self.criterion(head), *images]
-        runs = ["--runs", str(paths.runs)]
-        after, before = str(paths.runs / self.name), str(paths.runs / (self.name + BEFORE))
-        return [
-            ["fit", "--config", "gml.yaml", *tuned, *settings, "--name", self.name, *runs],
-            ["test", "--ckpt_path", after],
-            ["fit", "--config", "pretrained.yaml", *start, *kind, *images, "--name", self.name + BEFORE, *runs],
-            ["test", "--ckpt_path", before],
-            ["test", "--ckpt_path", before, "--config", "logit_adjustment.yaml", "--evaluation", CONTROL],
-        ]
+        trusted = paths.trust_words
+        tuned = ["--config", "gml.yaml", *start, *self.criterion(config), *images, *settings, *trusted]
+        return beside(
+            {
+                self.name: {"title": "tuning", "fit": tuned, "test": trusted},
+                before: {
+                    "title": "network before",
+                    "fit": ["--config", "pretrained.yaml", *start, *images, *trusted],
+                    "test": trusted,
+                },
+                CONTROL: {
+                    "title": "logit adjustment",
+                    "of": before,
+                    "test": ["--config", "logit_adjustment.yaml", *trusted],
+                },
+            }
+        )
 
     def start(self, paths: AllowedPaths) -> tuple[str, dict[str, Any]]:
         """Return the path of the weights, and the config beside or in them; empty if there is none."""
@@ -111,37 +121,37 @@ class TuningForm:
             for text in () if paths.trusts(path) else texts(config.get("data")):
                 refuse_outside(paths, text)
             return str(path), config
-        folder = paths.run(self.base)
-        checkpoint = RunFolder(folder).checkpoint
-        if not checkpoint.is_file():
+        run = paths.run(self.base)
+        if not run.checkpoint.is_file():
             raise InputError(f"the run {self.base} has no weights, only results: choose another run.")
-        own = paths.runs / self.base
-        return str(own) if own.is_dir() else self.base, config_of(checkpoint, paths.packages)
+        folder = paths.runs / self.base
+        return str(folder) if folder.is_dir() else self.base, config_of(run.checkpoint, paths.packages)
 
-    def criterion(self, head: Part) -> list[str]:
+    def criterion(self, config: Mapping[str, Any]) -> list[str]:
         """Return the arguments for the loss; for a head with several experts, it is computed for each."""
         loss = one_of(self.loss, tuning_losses(), "tuning loss")
-        kind = class_of(head)
-        if kind is None or not issubclass(kind, ExpertHeads):
-            return ["--model.loss", loss]
-        return ["--model.loss", "PerExpert", "--model.loss.losses", json.dumps([f"ltr.losses.{loss}"])]
+        if config.get("model"):
+            _, head = configs.network(config["model"])
+            if description.class_name(head) == ExpertHeads.__name__:
+                return ["--model.loss", "PerExpert", "--model.loss.losses", json.dumps([f"ltr.losses.{loss}"])]
+        return ["--model.loss", loss]
 
     def data(self, paths: AllowedPaths, config: Mapping[str, Any]) -> list[str]:
         """Return the arguments for the data: those of the base, or others."""
         if not self.kind:
-            own = config.get("data")
-            if not isinstance(own, Mapping) or not own.get("class_path"):
+            data = config.get("data")
+            if not isinstance(data, Mapping) or not data.get("class_path"):
                 raise InputError("the file does not name the data it was trained on: choose a data set.")
-            said = {key: value for key, value in (own.get("init_args") or {}).items() if key not in OTHERS}
-            name = str(own["class_path"]).removeprefix("ltr.data.")
+            options = {key: value for key, value in description.settings(data).items() if key not in OTHERS}
+            name = str(data["class_path"]).removeprefix("ltr.data.")
         else:
             name = one_of(self.kind, tuning_data(), "data set")
             tail = one_of(self.tail, TAILS, "shape of the tail")
-            said = {"root": str(paths.inside(self.root))} if self.root else {}
-            said |= {"imbalance": factor(self.imbalance)} if tail != "none" else {}
-            said["tail"] = tail
-        options = [(f"--data.{key}", word(key, value)) for key, value in said.items() if value is not None]
-        return ["--data", name, *(part for option in options for part in option)]
+            options = {"root": str(paths.inside(self.root))} if self.root else {}
+            options |= {"imbalance": factor(self.imbalance)} if tail != "none" else {}
+            options["tail"] = tail
+        words = [(f"--data.{key}", word(key, value)) for key, value in options.items() if value is not None]
+        return ["--data", name, *(part for option in words for part in option)]
 
 
 def config_of(checkpoint: Path, packages: Collection[str] = ()) -> dict[str, Any]:
@@ -151,8 +161,8 @@ def config_of(checkpoint: Path, packages: Collection[str] = ()) -> dict[str, Any
         InputError: if it names what may not be built.
     """
     text = config_text(checkpoint)
-    found: dict[str, Any] = yaml.safe_load(trust.checked(text, checkpoint, packages, trust.NETWORK)) if text else {}
-    return found
+    config: dict[str, Any] = yaml.safe_load(trust.checked(text, checkpoint, packages, trust.NETWORK)) if text else {}
+    return config
 
 
 def texts(content: Any) -> Iterator[str]:
@@ -162,48 +172,6 @@ def texts(content: Any) -> Iterator[str]:
     elif isinstance(content, dict | list):
         for item in content.values() if isinstance(content, dict) else content:
             yield from texts(item)
-
-
-def network(config: Mapping[str, Any], architecture: str) -> tuple[Part, Part]:
-    """Return the backbone and the classifier of a run, without their default arguments.
-
-    Args:
-        config: of the run. If it names no backbone, the result is the architecture and a linear head.
-        architecture: name of a class.
-    """
-    said = (config.get("model") or {}).get("init_args") or {}
-    if not said.get("backbone"):
-        return architecture, "Linear"
-    backbone, head = said["backbone"], said.get("head")
-    if class_of(backbone) is backbones.Pretrained:
-        backbone = inner(backbone, "backbone")
-    if class_of(head) is heads.Projection:  # only used in training; its inner classifier is complete
-        head = inner(head, "classifier")
-    return brief(backbone) or "ResNet32", brief(head) or "Linear"
-
-
-def inner(part: Part, key: str) -> Part:
-    """Return an argument of a part of a config; None if it is not given."""
-    said = part.get("init_args") if isinstance(part, Mapping) else None
-    return (said or {}).get(key)
-
-
-def brief(part: Part) -> Part:
-    """Return a part of a config without default arguments: the name of its class if no other is left."""
-    kind = class_of(part)
-    if kind is None:
-        return part
-    usual = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()}
-    own = part.get("init_args") if isinstance(part, Mapping) else None
-    said = {key: brief(value) for key, value in (own or {}).items()}
-    said = {key: value for key, value in said.items() if value not in (usual.get(key), name_of(usual.get(key)))}
-    path = f"{kind.__module__.rpartition('.')[0]}.{kind.__name__}"
-    return {"class_path": path, "init_args": said} if said else kind.__name__
-
-
-def name_of(kind: object) -> str | None:
-    """Return the name of a class; None for anything else."""
-    return kind.__name__ if isinstance(kind, type) else None
 
 
 def number(what: str, value: object, low: float, high: float, *, whole: bool = True) -> str:
@@ -221,12 +189,12 @@ def number(what: str, value: object, low: float, high: float, *, whole: bool = T
     """
     kind = "a whole number from" if whole else "a number above"
     try:
-        found = float(value)  # type: ignore[arg-type]
+        given = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        found = math.nan
-    if not (low <= found <= high and (found == int(found) if whole else found > low)):
+        given = math.nan
+    if not (low <= given <= high and (given == int(given) if whole else given > low)):
         raise InputError(f"{what} must be {kind} {low:g} and up to {high:,.10g}, not {value!r:.40}.")
-    return f"{int(found)}" if whole else f"{found:.10g}"
+    return f"{int(given)}" if whole else f"{given:.10g}"
 
 
 def factor(imbalance: object) -> float:
@@ -258,5 +226,5 @@ def proposed(paths: AllowedPaths, base: str, loss: str) -> str:
 
 def proposed_batch(config: Mapping[str, Any]) -> int:
     """Return a batch size: that of gml.yaml, or that of the base if it is smaller than usual, for a small data set."""
-    own = (config.get("data") or {}).get("init_args", {}).get("batch_size", USUAL_BATCH)
-    return own if isinstance(own, int) and 0 < own < USUAL_BATCH else BATCH
+    batch = description.settings(config.get("data")).get("batch_size", USUAL_BATCH)
+    return batch if isinstance(batch, int) and 0 < batch < USUAL_BATCH else BATCH

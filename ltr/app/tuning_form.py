@@ -7,10 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.job import Job
 from ltr.run import description
-from ltr.run.folder import CHECKPOINT
-from ltr.run.job import Job
 
 OWN = "that of the base"
 WIDE = 240  # pixels: such a field has a line of its own on a phone
@@ -57,24 +56,19 @@ def slider(head: str, value: float) -> gr.Slider:
     )
 
 
-def bases(paths: AllowedPaths) -> list[str]:
-    """Return the runs with weights, without the networks before a tuning."""
-    return [name for name in paths.having(CHECKPOINT) if not name.endswith(BEFORE)]
-
-
 def tunable(paths: AllowedPaths) -> Any:
     """Return the dropdown of the runs that can be tuned."""
-    return gr.Dropdown(bases(paths))
+    return gr.Dropdown(paths.with_weights())
 
 
 def tested(paths: AllowedPaths) -> Any:
     """Return the dropdown of the runs with results."""
-    return gr.Dropdown(paths.having("test/metrics.json"), interactive=True)
+    return gr.Dropdown(paths.tested(), interactive=True)
 
 
 def tunings(paths: AllowedPaths) -> list[Job]:
     """Return the tunings that the page has started, the latest first."""
-    return [job for job in paths.jobs() if any(job.name + BEFORE in words for words in job.commands)]
+    return [job for job in paths.jobs() if paths.before(job.name)]
 
 
 def offered(paths: AllowedPaths, base: str | None, name: str | None) -> list[Any]:
@@ -94,10 +88,10 @@ def offered(paths: AllowedPaths, base: str | None, name: str | None) -> list[Any
             return gr.Dropdown(names, value=proposed, interactive=True)
         return gr.Dropdown(names, interactive=True)
 
-    runs, everything, jobs = bases(paths), paths.names(), tunings(paths)
+    runs, jobs = paths.with_weights(), tunings(paths)
     names, running = [job.name for job in jobs], [job.name for job in jobs if job.running]
     return [
-        choice(runs, next((run for run in runs if run + BEFORE not in everything), None)),  # rather not a tuning
+        choice(runs, next((run for run in runs if not paths.before(run)), None)),  # rather not a tuning
         choice(architectures(), "ResNet32"),
         choice([OWN, *tuning_data()], OWN),
         choice(TAILS, "exp"),
@@ -115,9 +109,6 @@ def filled(paths: AllowedPaths, base: str | None, file: str, loss: str | None) -
     if not (base or file):
         return [gr.skip()] * 3
     _, config = TuningForm(base=base or "", file=file).start(paths)
-    own = config.get("data") or {}
-    said = own.get("init_args") or {}
-    keys = ("imbalance", "tail") if said.get("tail") != "none" else ("tail",)
-    words = [description.class_name(own) or "", *(f"{key} {said[key]}" for key in keys if key in said)]
-    about = f"{', '.join(words)}." if own else "The file does not name the data it was trained on."
+    data = description.data_set({}, config.get("data") or {})
+    about = f"{data}." if data else "The file does not name the data it was trained on."
     return [proposed(paths, file or base or "", loss or "GML"), proposed_batch(config), gr.Dropdown(info=about)]

@@ -1,27 +1,21 @@
-"""A running training: progress, curves, log; stop and resume."""
+"""A run of the page: state, progress, curves, log; stop and resume."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.listing import measured
+from ltr.app.job import LOG, STATE, Job, beside
 from ltr.app.show_errors import show_errors
-from ltr.app.worker import resume
 from ltr.errors import InputError
 from ltr.html import escape, sentence
 from ltr.measures import shown
 from ltr.run.folder import RunFolder
-from ltr.run.job import Job
 
 INTERVAL = 1.5  # seconds between two looks at the run
 LINES = 400  # of the log that are shown
-VERBS = {"fit": "training", "test": "testing"}
-BAR = re.compile(r"(\d+)%\|[^|]*\| *([\d.]+)/(\d+) \[([\d:]+)<([\d:?]+), [^\]]*?(?:epoch|s/epoch)?(?:, ([^\]]*))?\]")
 
 
 def watch(paths: AllowedPaths) -> gr.Dropdown:
@@ -35,8 +29,8 @@ def watch(paths: AllowedPaths) -> gr.Dropdown:
     )
     status = gr.HTML(elem_id="status")
     with gr.Row():
-        stop = gr.Button("Stop", interactive=False)
-        again = gr.Button("Resume", interactive=False)
+        stop = gr.Button("Stop", visible=False)
+        again = gr.Button("Resume", visible=False)
     picture = gr.HTML(elem_id="curves")
     with gr.Accordion("Log", open=False):
         log = gr.Textbox(show_label=False, lines=12, max_lines=12, autoscroll=True, elem_id="log", interactive=False)
@@ -52,26 +46,25 @@ def watch(paths: AllowedPaths) -> gr.Dropdown:
             now = (name, str(error))
             if now == tuple(before):
                 return [gr.skip()] * len(shown)
-            return [sentence(f"{error}", kind="failure"), "", "", *buttons("none"), now]
+            return [sentence(f"{error}", kind="failure"), "", "", *buttons(""), now]
 
     def view(name: str | None, before: tuple[Any, ...], now: tuple[Any, ...]) -> list[Any]:
         """Return what is shown of a run."""
         if not name:
-            return ["<p>No run yet.</p>", "", "", *buttons("none"), now]
+            return ["<p>No run yet. Choose a method and a data set, then press Start.</p>", "", "", *buttons(""), now]
         from ltr.app.figures import curves
 
         job = paths.job(name)
         lines = "\n".join(job.log.splitlines()[-LINES:])
-        drawn = curves(paths, name) if not before or now[:3] != tuple(before)[:3] else gr.skip()
-        if job.known:
-            state: str = job.state
-        else:
-            state = "none" if job.running else ("finished" if measured(RunFolder(paths.run(name))) else "stopped")
-        return [standing(paths, name), drawn, lines, *buttons(state), now]
+        drawn = curves(paths, name) if not before or now[:2] != tuple(before)[:2] else gr.skip()
+        return [standing(paths, job), drawn, lines, *buttons(state(RunFolder(paths.runs / name), job)), now]
 
     @show_errors
     def halt(name: str) -> None:
-        paths.job(name).stop()
+        job = paths.job(name)
+        if not job.running and RunFolder(paths.runs / name).lock.held:
+            raise InputError(f"another command is working on the run {name}: stop that command.")
+        job.stop()
 
     @show_errors
     def begin_again(name: str) -> None:
@@ -85,101 +78,67 @@ def watch(paths: AllowedPaths) -> gr.Dropdown:
     return run
 
 
-def standing(paths: AllowedPaths, name: str) -> str:
-    """Return the progress of a run, or its result."""
-    job = paths.job(name)
-    if not job.known:
-        what = "another command is working on it" if job.running else "started on the command line"
-        return f"<p><b>{escape(name)}</b>: {what}.</p>" + results(paths, name)
-    state = job.state
-    head = f'<p><b>{escape(name)}</b> <span class="state {state}">{state}</span></p>'
-    if state == "running":
-        return head + under_way(job)
-    if state == "failed":
-        return head + sentence(job.failure or "It ended without an error message; see the log.", kind="failure")
-    if state == "stopped":
-        return head + sentence("Stopped. Resume continues from the last checkpoint.")
-    return head + results(paths, name)
+def resume(paths: AllowedPaths, name: str) -> None:
+    """Start a process that completes a run.
 
-
-def under_way(job: Job) -> str:
-    """Return the progress bar of a running job, with the time left."""
-    commands, step = job.commands, job.step
-    verb = VERBS.get(commands[step][0], commands[step][0])
-    doing = f"{verb}, command {step + 1} of {len(commands)}"
-    progress = read_progress(job.log) if verb == "training" else None
-    if progress is None:
-        return f"<p>{escape(doing)}</p>{bar(0 if step == 0 else 100)}"
-    left = "" if "?" in progress.left else f", {progress.left} left"
-    words = f"epoch {progress.epoch:.0f} of {progress.epochs}{left}; {progress.measures}".removesuffix("; ")
-    return f"<p>{escape(doing)}: {escape(words)}</p>{bar(100 * progress.epoch / progress.epochs)}"
-
-
-def course(job: Job, steps: Sequence[str]) -> str:
-    """Return the progress of a job of several steps, in one bar.
-
-    Args:
-        job: the job, running or not.
-        steps: what each of its commands does.
+    Raises:
+        InputError: if there is nothing to resume, or a process is working on the run already.
     """
-    state = job.state
-    if state == "finished":
-        return sentence(f"`{job.name}` is finished.")
-    at = f"command {job.step + 1} of {len(steps)}"
-    if state != "running":
-        why = f": {job.failure}" if state == "failed" else ". Its last checkpoint is kept."
-        return sentence(f"{job.name} {state} at {at}{why}", kind="failure")
-    text, done = f"{at.capitalize()}, {steps[job.step]}", float(job.step)
-    if job.step == 0 and (progress := read_progress(job.log)) is not None:
-        text += f": epoch {progress.epoch:g} of {progress.epochs}, {progress.left} left. {progress.measures}"
-        done += progress.epoch / max(progress.epochs, 1)
-    return f"{bar(100 * done / len(steps))}<p>{escape(text)}</p>"
+    job = paths.job(name)
+    if job.known:
+        job.resume()
+        return
+    run = paths.run(name)
+    if not run.checkpoint.is_file() or not run.config_file.is_file() or paths.is_shipped(run):
+        raise InputError(f"the run {name} cannot be resumed here: it needs a checkpoint and a config.")
+    words = paths.trust_words
+    fit = ["--config", str(run.config_file), *words]
+    job.start(beside({run.name: {"title": "training", "fit": fit, "test": words}}))
 
 
-def bar(percent: float) -> str:
-    """Return a progress bar."""
-    shown = f"{percent:.0f}"
-    return (
-        f'<div class="bar" role="progressbar" aria-valuenow="{shown}" aria-valuemin="0" aria-valuemax="100">'
-        f'<div style="width: {shown}%"></div></div>'
-    )
+def state(run: RunFolder, job: Job) -> str:
+    """Return the state of a run: running, failed, stopped (at an epoch), trained, tested or not trained."""
+    if job.running or run.lock.held:
+        return "running"
+    if job.known and job.state == "failed":
+        return "failed"
+    epoch, epochs = run.trained_epochs, run.planned_epochs
+    if run.tested() and not (job.known and job.state == "stopped"):
+        return "tested"
+    if 0 < epoch < epochs:
+        return f"stopped at {epoch}/{epochs}"
+    if job.known and job.state == "stopped":
+        return "stopped"
+    return "trained" if run.checkpoint.is_file() else "not trained"
 
 
-def results(paths: AllowedPaths, name: str) -> str:
+def standing(paths: AllowedPaths, job: Job) -> str:
+    """Return the state of a run, with its progress, its results or the reason of its failure."""
+    run = RunFolder(paths.runs / job.name)
+    if not job.known and not run.exists:
+        run = paths.run(job.name)
+    now = state(run, job)
+    text = f'<p><b>{escape(job.name)}</b> <span class="state {now.split()[0]}">{escape(now)}</span></p>'
+    if job.running:
+        return text + job.progress.html
+    if now == "running":
+        return text + sentence("Another command is working on it.")
+    if now == "failed":
+        return text + sentence(job.failure or "It ended without an error message; see the log.", kind="failure")
+    if now.startswith("stopped"):
+        return text + sentence("Resume continues from the last checkpoint.")
+    return text + results(run)
+
+
+def results(run: RunFolder) -> str:
     """Return the test results of a run."""
-    if not (metrics := measured(RunFolder(paths.run(name)))):
-        return "<p>Not tested.</p>"
+    if not (metrics := run.measured):
+        return ""
     cells = "".join(
         f"<div><b>{measure.scale * metrics[measure.key]:.1f}</b><span>{measure.title} ({measure.unit})</span></div>"
         for measure in shown("summary")
     )
     return f'<div class="figures-row">{cells}</div>'
-
-
-class Progress(NamedTuple):
-    """The progress of a training.
-
-    Attributes:
-        epoch: completed epochs, with a fraction.
-        epochs: of the whole training.
-        left: time left, as `minutes:seconds`.
-        measures: loss and measures, as text.
-    """
-
-    epoch: float
-    epochs: int
-    left: str
-    measures: str
-
-
-def read_progress(log: str) -> Progress | None:
-    """Return the progress of the last command, as its progress bar says; None if there is none."""
-    *_, last = log.rsplit("\n$ ", 1)
-    bars = BAR.findall(last)
-    if not bars:
-        return None
-    _, epoch, epochs, _, left, measures = bars[-1]
-    return Progress(float(epoch), int(epochs), left, measures)
 
 
 def latest(paths: AllowedPaths) -> str | None:
@@ -192,17 +151,16 @@ def trace(paths: AllowedPaths, name: str | None) -> tuple[Any, ...]:
     """Return values that change when the run does, those of its curves first."""
     if not name:
         return ("",)
-    job = paths.job(name)
-    marks = []
-    for path in (paths.runs / name / "metrics.csv", job.folder / "log.txt", job.folder / "state.json"):
-        stat = path.stat() if path.is_file() else None
-        marks += [(stat.st_mtime_ns, stat.st_size) if stat else None]
-    return (name, *marks[:2], marks[2], job.running)
+    job, run = paths.job(name), RunFolder(paths.runs / name)
+    files = (run.curves_file, job.folder / LOG, job.folder / STATE)
+    stats = [path.stat() if path.is_file() else None for path in files]
+    marks = [(stat.st_mtime_ns, stat.st_size) if stat else None for stat in stats]
+    return (name, *marks, job.running or run.lock.held, run.tested())
 
 
 def buttons(state: str) -> list[gr.Button]:
     """Return the buttons Stop and Resume for a run in that state."""
-    return [gr.Button(interactive=state == "running"), gr.Button(interactive=state in ("stopped", "failed"))]
+    return [gr.Button(visible=state == "running"), gr.Button(visible=state.startswith(("stopped", "failed")))]
 
 
 def choices(paths: AllowedPaths) -> list[str]:

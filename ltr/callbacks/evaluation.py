@@ -18,7 +18,8 @@ from ltr.callbacks.unseen import count_seen
 from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.methods import Method
-from ltr.run.folder import METRICS, PREDICTIONS, RunFolder
+from ltr.run.evaluation import METRICS, PREDICTIONS
+from ltr.run.folder import RunFolder
 from ltr.run.predictions import Predictions
 
 CLASSES, WRONG, RIGHT = 5, 4, 2  # examples: of how many classes, and how many of each that are not recognised, or are

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Any
@@ -13,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ltr.callbacks import Evaluation, Progress, Run
@@ -32,7 +34,8 @@ from ltr.predictor import precision, predict
 from ltr.process_state import isolated, stop_on_sigterm
 from ltr.run import lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
-from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, RunFolder
+from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE
+from ltr.run.folder import RunFolder
 
 LIMITS = {"validate": "limit_val_batches", "test": "limit_test_batches", "predict": "limit_predict_batches"}
 PASSING = ("ckpt_path", "overwrite", "evaluation", "config", "trust")  # what concerns one call only
@@ -159,7 +162,9 @@ class Command(LightningCLI):
         if self.verb == "fit":
             run = RunFolder.of(config.runs, config.name)
             self.folder = run.path
-            if not config.ckpt_path or Path(config.ckpt_path).resolve().parent != self.folder.resolve():
+            checkpoint = config.ckpt_path
+            self.resumed = bool(checkpoint) and Path(checkpoint).resolve().parent == self.folder.resolve()
+            if not self.resumed:
                 run.check_writable(overwrite=config.overwrite)
         else:
             weights.read(config.ckpt_path)  # refuses what is not a checkpoint, before anything is built
@@ -212,9 +217,29 @@ class Command(LightningCLI):
         """Do what the verb says, from the seed on, whatever was drawn since the parts were built."""
         if self.config.seed_everything is not False:
             seed_everything(self.config.seed_everything, workers=True)
-        path = self.config.ckpt_path
         if self.verb != "fit" and getattr(self.trainer, LIMITS[self.verb]) == 0:
             raise InputError(f"nothing is left to {self.verb}: leave out `--trainer.{LIMITS[self.verb]} 0`.")
+        with self.alone():
+            self.work(self.config.ckpt_path)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes off the run that is written; of a distributed run, the first process does.
+
+        Raises:
+            InputError: if another process is working on it, or made it since this one has started.
+        """
+        if self.verb == "validate" or self.config.trainer.fast_dev_run or rank_zero_only.rank:  # type: ignore[attr-defined]
+            yield
+            return
+        run = RunFolder(self.folder if self.verb == "fit" else self.folder.parent)
+        with run.lock.hold():
+            if self.verb == "fit" and not self.resumed:
+                run.check_writable(overwrite=self.config.overwrite)
+            yield
+
+    def work(self, path: Any) -> None:
+        """Do what the verb says with the checkpoint of a run."""
         if self.verb == "fit":
             self.fit(path)
         elif self.verb == "predict":

@@ -14,7 +14,8 @@ from ltr.errors import InputError
 from ltr.export.card import card
 from ltr.export.export import write
 from ltr.predictor import Predictor
-from ltr.run.folder import CONFIG, METRICS, RunFolder, own_config
+from ltr.run.evaluation import METRICS
+from ltr.run.folder import CONFIG, RunFolder, own_config
 from ltr.run.hub import MISSING, WEIGHTS
 
 

@@ -4,16 +4,13 @@ from ltr.plots.confusion import confusion
 from ltr.plots.counts import class_counts
 from ltr.plots.curves import curves
 from ltr.plots.differences import differences
-from ltr.plots.front import front
-from ltr.plots.group_recall import group_recall
 from ltr.plots.lengths import lengths
 from ltr.plots.projection import projection
-from ltr.plots.recall import per_class_recall
-from ltr.plots.recall_change import recall_change
+from ltr.plots.recall import group_recall, per_class_recall, recall_change
 from ltr.plots.reliability import Bins, reliability
 from ltr.plots.shifts import shifts
 from ltr.plots.style import save
-from ltr.plots.trade_off import trade_off
+from ltr.plots.trade_off import front, trade_off
 
 __all__ = [
     "Bins",

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ltr.counts import by_count
-from ltr.plots.style import COLOURS, label_groups, name_ticks, shade_groups
+from ltr.plots.style import COLOURS, grid, label_groups, name_ticks, shade_groups
 
 NAMED = 100
 
@@ -44,8 +44,7 @@ def class_counts(train: Sequence[int], test: Sequence[int], *, classes: Sequence
     top = 1.3 * np.nanmax([*bars, *points, 1])
     axes.set(yscale="log", ylabel="images", xlim=(edges[0], edges[-1]), ylim=(0.5, top))
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    axes.grid(axis="y", color="white", linewidth=0.8)
-    axes.set_axisbelow(True)
+    grid(axes, axis="y", color="white", linewidth=0.8)
     if named:
         name_ticks(axes.xaxis, [classes[label] for label in order])
     axes.set_xlabel("class, from the most to the fewest training images")

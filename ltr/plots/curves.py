@@ -7,7 +7,7 @@ from itertools import cycle
 
 from matplotlib.figure import Figure
 
-from ltr.plots.style import COLOURS, legend
+from ltr.plots.style import COLOURS, from_zero, grid, legend
 
 MARKED = 40
 
@@ -26,16 +26,16 @@ def curves(panels: Mapping[str, Mapping[str, Line]], *, columns: int | None = No
     columns = columns or (2 if len(panels) <= 4 else 3)
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(0.4 + 3.6 * columns, 0.6 + 2.9 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).flat
+    panel_axes = figure.subplots(rows, columns, squeeze=False).flat
     handles = {}
-    for axes, (title, lines) in zip(grid, panels.items(), strict=False):
+    for axes, (title, lines) in zip(panel_axes, panels.items(), strict=False):
         for name, (epochs, values) in lines.items():
             marker = "." if len(epochs) <= MARKED else None
             (handles[name],) = axes.plot(epochs, values, color=colours[name], marker=marker, linewidth=1.5, label=name)
         axes.set(ylabel=title, xlabel="epoch")
-        axes.grid(color="0.92")
-        axes.set_axisbelow(True)
+        grid(axes)
         axes.xaxis.get_major_locator().set_params(integer=True)
+        from_zero(axes.yaxis)
     for axes in list(figure.axes)[len(panels) :]:
         axes.remove()
     legend(figure, [handles[name] for name in names])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from ltr.measures import shown
-from ltr.plots.style import COLOURS
+from ltr.plots.style import COLOURS, grid
 
 
 def differences(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], base: str) -> Figure:
@@ -21,13 +21,13 @@ def differences(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], ba
     measures = shown("summary")
     panels = figure.subplots(1, len(measures), sharey=True)
     for axes, measure in zip(panels, measures, strict=True):
-        for place, row in enumerate(rows.values()):
+        for height, row in enumerate(rows.values()):
             if measure.key in row:
                 mean, margin = row[measure.key]
                 clear = margin is not None and abs(mean) > margin
                 axes.errorbar(
                     mean,
-                    place,
+                    height,
                     xerr=margin,
                     fmt="o",
                     markersize=5,
@@ -36,8 +36,7 @@ def differences(rows: Mapping[str, Mapping[str, tuple[float, float | None]]], ba
                     markerfacecolor=COLOURS[0] if clear else "white",
                 )
         axes.axvline(0, color="0.3", linewidth=1)
-        axes.grid(axis="x", color="0.92")
-        axes.set_axisbelow(True)
+        grid(axes, axis="x")
         axes.set(xlabel=measure.axis("points"), ylim=(len(rows) - 0.5, -0.5))
     panels[0].set_yticks(range(len(rows)), list(rows))
     figure.suptitle(f"minus {base}; filled where the 95 % interval of the paired differences excludes 0", fontsize=10)

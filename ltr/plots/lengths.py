@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ltr.counts import by_count
-from ltr.plots.style import BARS, COLOURS, MARKERS, label_groups, name_ticks, shade_groups
+from ltr.plots.style import BARS, COLOURS, MARKERS, grid, label_groups, name_ticks, shade_groups
 
 
 def lengths(heads: Mapping[str, Sequence[float]], counts: Sequence[int], *, classes: Sequence[str]) -> Figure:
@@ -35,8 +35,7 @@ def lengths(heads: Mapping[str, Sequence[float]], counts: Sequence[int], *, clas
     axes.set(ylabel="length of the weights", xlim=(-0.5, len(order) - 0.5))
     axes.set_ylim(bottom=0)
     axes.set_xlabel("class, from the most to the fewest training images")
-    axes.grid(axis="y", color="white", linewidth=0.8)
-    axes.set_axisbelow(True)
+    grid(axes, axis="y", color="white", linewidth=0.8)
     name_ticks(axes.xaxis, [classes[label] for label in order])
     figure.legend(loc="outside upper left", ncols=4, frameon=False)
     return figure

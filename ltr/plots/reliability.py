@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from ltr.plots.style import COLOURS
+from ltr.plots.style import COLOURS, grid
 
 
 class Bins(NamedTuple):
@@ -77,8 +77,7 @@ def reliability(groups: Mapping[str, Bins]) -> Figure:
         strip.bar(middles, 100 * totals[some] / max(totals.sum(), 1), width=width, color="0.6")
         strip.set(xlabel="confidence (%)")
         for panel in (axes, strip):
-            panel.grid(axis="y", color="0.92")
-            panel.set_axisbelow(True)
+            grid(panel, axis="y")
     panels[0, 0].set_ylabel("images recognised (%)")
     panels[1, 0].set_ylabel("share (%)")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=4, frameon=False)

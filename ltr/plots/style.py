@@ -60,8 +60,27 @@ def name_ticks(axis: Axis, names: Sequence[str]) -> None:
     crowded = len(shown) > 12 or max(map(len, shown)) > 6
     size = 9 if len(shown) <= 20 else 7 if len(shown) <= 50 else 5.5
     rotation = 90 if crowded and isinstance(axis, XAxis) else 0
-    places = range(0, len(names), step)
-    axis.set_ticks(places, shown, fontsize=size, rotation=rotation, parse_math=False)  # a `$` is a `$`
+    positions = range(0, len(names), step)
+    axis.set_ticks(positions, shown, fontsize=size, rotation=rotation, parse_math=False)  # a `$` is a `$`
+
+
+def grid(axes: Axes, **how: Any) -> None:
+    """Draw a light grid behind the data."""
+    axes.grid(**{"color": "0.92", **how})
+    axes.set_axisbelow(True)
+
+
+def from_zero(axis: Axis, *, always: bool = True) -> None:
+    """Let an axis of values that are never negative begin at 0.
+
+    Args:
+        axis: of a figure that is drawn.
+        always: False if it may begin above 0, where its values are.
+    """
+    low, high = axis.get_data_interval()
+    if low >= 0 and (always or axis.get_view_interval()[0] < 0):
+        limits = axis.axes.set_xlim if isinstance(axis, XAxis) else axis.axes.set_ylim
+        limits(0, None if high > 0 else 1)
 
 
 def legend(figure: Figure, handles: Sequence[Any]) -> None:

@@ -1,16 +1,67 @@
-"""Trade-off of an ensemble of two heads between top-1 and the worst classes."""
+"""Top-1 against the worst-class measures: the Pareto front of many heads, and the ensembles of two."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from ltr.measures import shown
-from ltr.plots.style import COLOURS, legend
+from ltr.metrics import undominated
+from ltr.plots.style import COLOURS, MARKERS, from_zero, grid, legend
 
-MARKERS = "*sD^v"
+
+def front(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Plot harmonic mean and lowest recall against top-1, a point per head; a line joins the Pareto front.
+
+    Ensembles of a head with the old one are hollow.
+
+    Args:
+        rows: with `loss`, `lr`, `t_old` and the measures as fractions; the loss `old head` is drawn as a star. Error
+            bars show one standard deviation if rows have `top1_std` and so on.
+    """
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    measures = shown("front")
+    panels = figure.subplots(1, len(measures))
+    names = dict.fromkeys(row["loss"] for row in rows if row["loss"] != "old head")
+    styles = dict(zip(names, zip(cycle(COLOURS), cycle(MARKERS), strict=False), strict=False))
+    for axes, measure in zip(panels, measures, strict=True):
+        key = measure.key
+        edge = sorted(undominated(rows, key), key=lambda row: float(row["top1"]))
+        points = [(100 * row["top1"], 100 * row[key]) for row in edge]
+        axes.plot(*zip(*points, strict=True), color="0.6", linewidth=1.2, zorder=1, label="not beaten")
+        for name, (colour, marker) in styles.items():
+            for ensemble in (False, True):
+                some = [row for row in rows if row["loss"] == name and (row["t_old"] is not None) == ensemble]
+                if some:
+                    axes.errorbar(
+                        [100 * row["top1"] for row in some],
+                        [100 * row[key] for row in some],
+                        xerr=[100 * row.get("top1_std", 0.0) for row in some],
+                        yerr=[100 * row.get(f"{key}_std", 0.0) for row in some],
+                        linestyle="none",
+                        ecolor=to_rgba(colour, 0.35),
+                        elinewidth=0.8,
+                        marker=marker,
+                        markersize=5,
+                        color=colour,
+                        markerfacecolor="white" if ensemble else colour,
+                        label=None if ensemble else name,
+                    )
+        for row in rows:
+            if row["loss"] == "old head":
+                axes.plot(100 * row["top1"], 100 * row[key], "*", color="black", markersize=14, label="old head")
+        axes.set(xlabel="top-1 (%)", ylabel=measure.axis())
+        grid(axes)
+        from_zero(axes.yaxis, always=False)
+    if any(row["t_old"] is not None for row in rows):
+        panels[0].plot([], [], "o", color="0.3", markerfacecolor="white", label="hollow: with the old head")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", frameon=False)
+    return figure
 
 
 def trade_off(
@@ -33,15 +84,15 @@ def trade_off(
         handles = axes.plot(
             *zip(*line, strict=True), color="0.45", linewidth=1.2, marker=".", label="both heads, a dot per temperature"
         )
-        for (name, row), colour, marker in zip(points.items(), cycle(COLOURS), cycle(MARKERS), strict=False):
-            place = 100 * row["top1"], 100 * row[key]
-            handles += axes.plot(*place, marker, color=colour, markersize=10, label=name, zorder=3)
+        for (name, row), colour, marker in zip(points.items(), cycle(COLOURS), cycle("*sD^v"), strict=False):
+            point = 100 * row["top1"], 100 * row[key]
+            handles += axes.plot(*point, marker, color=colour, markersize=10, label=name, zorder=3)
         name, row = here
-        place = 100 * row["top1"], 100 * row[key]
+        point = 100 * row["top1"], 100 * row[key]
         ring = {"markersize": 15, "markerfacecolor": "none", "markeredgecolor": "black", "markeredgewidth": 2}
-        handles += axes.plot(*place, "o", **ring, label=name, zorder=4)
+        handles += axes.plot(*point, "o", **ring, label=name, zorder=4)
         axes.set(xlabel="top-1 (%)", ylabel=measure.axis())
-        axes.grid(color="0.92")
-        axes.set_axisbelow(True)
+        grid(axes)
+        from_zero(axes.yaxis, always=False)
     legend(figure, handles)
     return figure

@@ -9,7 +9,7 @@ from ltr.markdown import first, plural
 from ltr.predictor.images import Images, Unreadable
 from ltr.predictor.predictor import Predictor
 from ltr.run import lookup
-from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION
+from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION
 from ltr.run.predictions import TOP
 
 

@@ -8,7 +8,8 @@ from ltr.html import Section, command, folded, picture, sentence, table
 from ltr.report import figures
 from ltr.report.single import classes_table, facts, figures_table
 from ltr.run import description
-from ltr.run.folder import CONFIG, CURVES, EvaluationResult, RunFolder
+from ltr.run.evaluation import EvaluationResult
+from ltr.run.folder import CONFIG, CURVES, RunFolder
 
 
 def sections(runs: Sequence[RunFolder]) -> list[Section]:
@@ -19,10 +20,10 @@ def sections(runs: Sequence[RunFolder]) -> list[Section]:
     named = names(runs)
     mains = {name: run.main for name, run in named.items() if run.main is not None}
     return [
-        Section(", ".join(named), head(named)),
-        Section("Figures", measures(named)),
+        Section(", ".join(named), measures(named)),
         Section("Training", curves(named)),
         *([Section("Recall of every class", recall(mains)), Section("Shot groups", groups(mains))] if mains else []),
+        Section("Settings", settings(named)),
         Section("Configs", configs(named)),
     ]
 
@@ -50,13 +51,11 @@ def splits_differ(evaluations: Iterable[EvaluationResult]) -> str:
     return "The test splits differ, so no figure of one run can be held against that of another." * (len(tests) > 1)
 
 
-def head(named: Mapping[str, RunFolder]) -> str:
-    """Return what the runs are, in columns."""
+def settings(named: Mapping[str, RunFolder]) -> str:
+    """Return the parts and the data of the runs, in columns, and the commands that make them again."""
     columns = [dict([*description.method(run.config), *facts(run)]) for run in named.values()]
     keys = dict.fromkeys(key for column in columns for key in column)
     text = table(["", *named], [[key, *(column.get(key, "-") for column in columns)] for key in keys], figures=False)
-    if differ := splits_differ([run.main for run in named.values() if run.main]):
-        text += sentence(differ)
     again = [command(run.fit_command) for run in named.values() if run.fit_command]
     return text + (sentence("The runs again:") if again else "") + "".join(again)
 
@@ -67,7 +66,11 @@ def measures(named: Mapping[str, RunFolder]) -> str:
     for name, run in named.items():
         for one in run.evaluations:
             rows[name if one is run.main else f"{name}, {one.name}"] = one
-    return figures_table(rows) if rows else sentence("None of the runs was tested: `ltr test`.", kind="missing")
+    differ = splits_differ(rows.values())
+    warning = sentence(differ, kind="missing") if differ else ""
+    return (
+        warning + figures_table(rows) if rows else sentence("None of the runs was tested: `ltr test`.", kind="missing")
+    )
 
 
 def curves(named: Mapping[str, RunFolder]) -> str:
@@ -82,24 +85,24 @@ def recall(mains: Mapping[str, EvaluationResult]) -> str:
     """Return the recalls of every class, and what the second run changes against the first."""
     if why := clash(mains):
         return sentence(why, kind="missing")
-    found = {name: one.metrics["recall"] for name, one in mains.items()}
+    recalls = {name: one.metrics["recall"] for name, one in mains.items()}
     of = next(iter(mains.values()))
-    text = picture(figures.recall(found, of), "recall of every class, by training images")
-    if len(found) > figures.SERIES:
+    text = picture(figures.recall(recalls, of), "recall of every class, by training images")
+    if len(recalls) > figures.SERIES:
         text += sentence(f"The figure shows the first {figures.SERIES}; all are in the table.", kind="note")
     if len(mains) > 1:
         first, second, *_ = mains.items()
         text += sentence(f"{second[0]} against {first[0]}:")
         text += picture(figures.difference(first, second), "difference of the recalls of every class")
-    return text + folded("The same as a table", classes_table(of, found))
+    return text + folded("The same as a table", classes_table(of, recalls))
 
 
 def groups(mains: Mapping[str, EvaluationResult]) -> str:
     """Return the recalls of the shot groups."""
     if why := clash(mains):
         return sentence(why, kind="missing")
-    found = {name: one.metrics["recall"] for name, one in mains.items()}
-    return picture(figures.groups(found, next(iter(mains.values()))), "mean recall of the shot groups")
+    recalls = {name: one.metrics["recall"] for name, one in mains.items()}
+    return picture(figures.groups(recalls, next(iter(mains.values()))), "mean recall of the shot groups")
 
 
 def configs(named: Mapping[str, RunFolder]) -> str:

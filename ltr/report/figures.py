@@ -14,9 +14,10 @@ from ltr import plots
 from ltr.counts import shot_groups
 from ltr.measures import shown
 from ltr.plots import Bins
-from ltr.run.folder import EvaluationResult, Row
+from ltr.run.evaluation import EvaluationResult
+from ltr.run.folder import Row
 
-HEAD, OLD = "head", "old head"
+HEAD, OLD, NEW = "head", "old head", "new head"
 SERIES = 5
 # Class names may contain `$`, and equal figures must give equal files.
 STYLE: Any = {"text.parse_math": False, "svg.fonttype": "path", "svg.hashsalt": "ltr"}
@@ -40,8 +41,8 @@ def drawn(evaluation: EvaluationResult) -> dict[str, Figure]:
 
 def line(rows: Sequence[Row], key: str, unit: float = 1) -> tuple[list[float], list[float]]:
     """Return the epochs in which something was measured, and its values."""
-    found = [(row["epoch"], unit * row[key]) for row in rows if key in row]
-    return [epoch for epoch, _ in found], [value for _, value in found]
+    points = [(row["epoch"], unit * row[key]) for row in rows if key in row]
+    return [epoch for epoch, _ in points], [value for _, value in points]
 
 
 def training(rows: Sequence[Row], *, columns: int | None = None) -> Figure | None:
@@ -68,16 +69,23 @@ def tests(runs: Mapping[str, Sequence[Row]]) -> Figure | None:
     )
 
 
+def titled(evaluations: Sequence[EvaluationResult]) -> dict[str, EvaluationResult]:
+    """Return the evaluations of a run by their titles: the main one of a tuning is that of the new head."""
+    return {
+        NEW if number == 0 and "old_recall" in one.metrics else one.name: one for number, one in enumerate(evaluations)
+    }
+
+
 def recalls(evaluations: Sequence[EvaluationResult]) -> dict[str, Sequence[float | None]]:
-    """Return the recalls of the head that a tuning replaced, where there is one, and of the evaluations of a run."""
-    old = [evaluation.metrics["old_recall"] for evaluation in evaluations if "old_recall" in evaluation.metrics]
-    found = {OLD: old[0]} if old else {}
-    return found | {evaluation.name: evaluation.metrics["recall"] for evaluation in evaluations}
+    """Return the recalls of the evaluations of a run, before them those of the head that a tuning replaced."""
+    old = [one.metrics["old_recall"] for one in evaluations if "old_recall" in one.metrics][:1]
+    new = {title: one.metrics["recall"] for title, one in titled(evaluations).items()}
+    return ({OLD: old[0]} if old else {}) | new
 
 
-def recall(found: Recalls, of: EvaluationResult) -> Figure:
+def recall(rows: Recalls, of: EvaluationResult) -> Figure:
     """Draw the recall of every class, of five models at most."""
-    return plots.per_class_recall(dict(list(found.items())[:SERIES]), of.counts, classes=of.classes)
+    return plots.per_class_recall(dict(list(rows.items())[:SERIES]), of.counts, classes=of.classes)
 
 
 def change(evaluation: EvaluationResult) -> Figure | None:
@@ -85,8 +93,8 @@ def change(evaluation: EvaluationResult) -> Figure | None:
     old = evaluation.metrics.get("old_recall")
     if old is None:
         return None
-    new, names = evaluation.metrics["recall"], (OLD, evaluation.name)
-    return plots.recall_change(old, new, evaluation.counts, classes=evaluation.classes, names=names)
+    new = evaluation.metrics["recall"]
+    return plots.recall_change(old, new, evaluation.counts, classes=evaluation.classes, names=(OLD, NEW))
 
 
 def difference(first: tuple[str, EvaluationResult], second: tuple[str, EvaluationResult]) -> Figure:
@@ -97,12 +105,12 @@ def difference(first: tuple[str, EvaluationResult], second: tuple[str, Evaluatio
     )
 
 
-def groups(found: Recalls, of: EvaluationResult) -> Figure:
+def groups(recalls: Recalls, of: EvaluationResult) -> Figure:
     """Draw the recalls of the shot groups, models side by side."""
     members = shot_groups(of.counts)
     rows = {
         name: {group: mean([recall[label] for label in members[group]]) for group in members}
-        for name, recall in found.items()
+        for name, recall in recalls.items()
     }
     return plots.group_recall(rows, of.counts)
 
@@ -123,17 +131,17 @@ def answered(evaluation: EvaluationResult) -> tuple[NDArray[np.int64], NDArray[n
 
 def confusion(evaluation: EvaluationResult) -> Figure | None:
     """Draw the confusion matrix."""
-    if (found := answered(evaluation)) is None:
+    if (answers := answered(evaluation)) is None:
         return None
-    labels, predictions, _ = found
+    labels, predictions, _ = answers
     return plots.confusion(labels, predictions, classes=evaluation.classes, counts=evaluation.counts)
 
 
 def calibration(evaluation: EvaluationResult) -> dict[str, Bins] | None:
     """Return the confidences of all images and of those of the classes of each shot group, None if not kept."""
-    if (found := answered(evaluation)) is None:
+    if (answers := answered(evaluation)) is None:
         return None
-    labels, predictions, confidences = found
+    labels, predictions, confidences = answers
     parts: dict[str, Any] = {"all": np.ones(len(labels), dtype=bool)}
     parts |= {group: np.isin(labels, members) for group, members in shot_groups(evaluation.counts).items()}
     hits = labels == predictions

@@ -13,7 +13,8 @@ from lightning.pytorch.loggers import WandbLogger
 from matplotlib.figure import Figure
 
 from ltr.report.figures import STYLE, drawn, training
-from ltr.run.folder import EvaluationResult, RunFolder
+from ltr.run.evaluation import EvaluationResult
+from ltr.run.folder import RunFolder
 
 
 def log_training(logger: WandbLogger, folder: Path) -> None:

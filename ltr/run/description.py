@@ -38,13 +38,13 @@ def part(value: Any, usual: Any = None, *, switched_off: bool = False) -> str:
         return ""
     if isinstance(value, list):
         return ", ".join(part(item, switched_off=switched_off) for item in value)
-    own, known = settings(value), settings(usual) if class_name(usual) == class_name(value) else {}
-    said = [
+    given, known = settings(value), settings(usual) if class_name(usual) == class_name(value) else {}
+    options = [
         part(item, switched_off=switched_off) if is_part(item) else f"{key} {item}"
-        for key, item in own.items()
+        for key, item in given.items()
         if (switched_off or not (item is None or item is False)) and (key not in known or item != known[key])
     ]
-    return f"{class_name(value)}({', '.join(said)})" if said else class_name(value)
+    return f"{class_name(value)}({', '.join(options)})" if options else class_name(value)
 
 
 def settings(part: Any) -> Mapping[str, Any]:
@@ -61,8 +61,8 @@ def architecture(backbone: Any) -> str:
 def method(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the parts of a method by their names, those that it has."""
     model, data, trainer = (config.get(key) or {} for key in ("model", "data", "trainer"))
-    said = {**settings(model), **settings(data), "callbacks": trainer.get("callbacks")}
-    rows = [(key.replace("_", " "), part(said.get(key))) for key in PARTS]
+    parts = {**settings(model), **settings(data), "callbacks": trainer.get("callbacks")}
+    rows = [(key.replace("_", " "), part(parts.get(key))) for key in PARTS]
     return [(key, text) for key, text in (("method", class_name(model)), *rows) if text]
 
 
@@ -80,20 +80,28 @@ def data_set(measured: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     return f"{name}, IF {imbalance:.4g}" if chosen else name
 
 
+def summary(config: Mapping[str, Any]) -> str:
+    """Return the method and the loss of a config, as far as it names them."""
+    model = config.get("model") or {}
+    return ", ".join(filter(None, (class_name(model), class_name(settings(model).get("loss")))))
+
+
 def split(measured: Mapping[str, Any]) -> str:
     """Return the data of an evaluation with all that chooses its images."""
-    parts = [str(measured["name"]), f"imbalance {measured['imbalance']:g} ({measured['tail']})"]
+    natural = measured["tail"] == "none"  # the tail of the data themselves, of which there is no official split
+    tail = "its own tail" if natural else measured["tail"]
+    parts = [str(measured["name"]), f"imbalance {measured['imbalance']:.4g} ({tail})"]
     if measured["subset_seed"] is not None:
         parts.append(f"subset seed {measured['subset_seed']}")
     if measured.get("synthetic"):
         parts.append(f"{sum(measured['synthetic']):,} synthetic training images")
-    return ", ".join([*parts, *([] if measured["official"] else ["not the official split"])])
+    return ", ".join([*parts, *([] if measured["official"] or natural else ["not the official split"])])
 
 
 def adjustments(adjusted: Sequence[Mapping[str, Mapping[str, Any]]]) -> str:
     """Return the names and the settings of adjustments, without settings that are a value for each class."""
     words = []
     for name, values in (pair for item in adjusted for pair in item.items()):
-        said = [f"{key} {value}" for key, value in values.items() if not isinstance(value, list)]
-        words.append(f"{name}({', '.join(said)})" if said else name)
+        options = [f"{key} {value}" for key, value in values.items() if not isinstance(value, list)]
+        words.append(f"{name}({', '.join(options)})" if options else name)
     return ", ".join(words)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import shlex
 import warnings
@@ -16,27 +15,18 @@ from typing import Any
 
 import yaml
 
-from ltr import files
 from ltr.errors import InputError
-from ltr.run import description
+from ltr.run.evaluation import EVALUATION_FILES, METRICS, RESULTS, TEST, EvaluationResult
+from ltr.run.lock import Lock
 
 CHECKPOINT, PREVIOUS, CONFIG, CURVES = "last.ckpt", "previous.ckpt", "config.yaml", "metrics.csv"
-METRICS, PREDICTIONS, PREDICTIONS_TABLE = "metrics.json", "predictions.pt", "predictions.csv"
-SUBMISSION = "submission.csv"
-ARGUMENTS = "arguments.json"
 WANDB = "wandb.json"
-# Everything that `ltr` writes into the folder of a run, and into the folder of each evaluation in it.
+# Everything that `ltr` writes into the folder of a run, besides its evaluations.
 RUN_FILES = (CHECKPOINT, PREVIOUS, CONFIG, CURVES, WANDB, "grid.csv", "front.png")
-EVALUATION_FILES = (
-    *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION, "confusion.png", "recall.png", ARGUMENTS),
-    *("conformal.json", "sets.pt", "shifts.csv", "shifts.md", "shifts.png"),
-)
-# A folder in a run that has one of these is an evaluation.
-RESULTS = (METRICS, PREDICTIONS, "conformal.json", "shifts.csv")
+BEFORE = "_before"  # suffix of the run that holds a network before its tuning
+LOCKS = ".locks"  # the folder of all locks, beside the runs
 PLAIN_NAME = re.compile(r"[^\s./\\][^/\\\x00-\x1f]{0,199}(?<!\s)")
 
-TEST = "test"  # the evaluation that stands for a run
-NO_MEASURES = ("seed", "params", "seconds", "floor")  # numbers beside the measures of an evaluation
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is there
 
 Row = Mapping[str, float]
@@ -58,78 +48,6 @@ def plain_name(name: str, what: str) -> str:
             "(`--runs` takes a path)."
         )
     return name
-
-
-@dataclass(frozen=True)
-class EvaluationResult:
-    """The result of a test.
-
-    Attributes:
-        name: of the evaluation, which is that of its folder.
-        folder: where its files are.
-        metrics: the content of its `metrics.json`.
-    """
-
-    name: str
-    folder: Path
-    metrics: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, folder: Path) -> EvaluationResult:
-        """Read the result of a test.
-
-        Raises:
-            InputError: if its metrics are missing or damaged.
-        """
-        path = folder / METRICS
-        try:
-            metrics = json.loads(path.read_text(encoding="utf-8"))
-            lists = {key: [*metrics[key]] for key in ("counts", "recall", "classes", "adjustments")}
-            return cls(folder.name, folder, {**metrics, **lists, "config": dict(metrics["config"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged: delete it, or test the run again.") from error
-
-    @property
-    def scalars(self) -> dict[str, float | None]:
-        """Every measure that is a number; None if there was nothing to measure."""
-        kinds = (int, float, type(None))
-        return {
-            key: value
-            for key, value in self.metrics.items()
-            if isinstance(value, kinds) and not isinstance(value, bool) and key not in NO_MEASURES
-        }
-
-    @property
-    def counts(self) -> list[int]:
-        """Training images per class."""
-        return list(self.metrics["counts"])
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the classes."""
-        return list(map(str, self.metrics["classes"]))
-
-    @property
-    def adjustments(self) -> str:
-        """The adjustments at test time, in words."""
-        return description.adjustments(self.metrics["adjustments"])
-
-    @cached_property
-    def predictions(self) -> dict[str, Any]:
-        """The content of `predictions.pt`, empty if it is not there.
-
-        Raises:
-            InputError: if it is damaged.
-        """
-        from ltr.run import weights  # torch, which the page must not wait for
-
-        path = self.folder / PREDICTIONS
-        return weights.read(str(path)) if path.is_file() else {}
-
-    @property
-    def arguments(self) -> Mapping[str, Any]:
-        """The arguments with which a study trained and tested it, empty if none did."""
-        return read_arguments(self.folder) or {}
 
 
 @dataclass(frozen=True)
@@ -179,6 +97,22 @@ class RunFolder:
     def wandb_file(self) -> Path:
         """Path of the id of its Weights & Biases run."""
         return self.path / WANDB
+
+    @property
+    def weights(self) -> tuple[Path, Path]:
+        """Paths of its last checkpoint and of the one before."""
+        return self.path / CHECKPOINT, self.path / PREVIOUS
+
+    @property
+    def lock(self) -> Lock:
+        """The lock that a process holds while it writes the run or one of its evaluations."""
+        path = self.path.resolve()  # one lock, whatever the run is called
+        return Lock(path.parent / LOCKS / path.name, f"the run {self.path}")
+
+    @property
+    def before(self) -> RunFolder:
+        """The run of the network before a tuning, which a tuning of the page makes beside this one."""
+        return RunFolder(self.path.with_name(self.name + BEFORE))
 
     @property
     def exists(self) -> bool:
@@ -252,6 +186,23 @@ class RunFolder:
         except (ValueError, TypeError) as error:
             raise InputError(f"{self.curves_file} is damaged: delete it, or train the run again.") from error
 
+    @property
+    def trained_epochs(self) -> int:
+        """The number of epochs in its curves, 0 if they are damaged."""
+        try:
+            return len(self.curves)
+        except InputError:
+            return 0
+
+    @property
+    def planned_epochs(self) -> int:
+        """The number of epochs in its config, 0 if there is none."""
+        try:
+            epochs = (self.config.get("trainer") or {}).get("max_epochs")
+        except InputError:
+            return 0
+        return epochs if isinstance(epochs, int) and epochs > 0 else 0
+
     @cached_property
     def evaluations(self) -> tuple[EvaluationResult, ...]:
         """Its evaluations, the main one first: `test`, else the first by name.
@@ -266,6 +217,14 @@ class RunFolder:
     def main(self) -> EvaluationResult | None:
         """The evaluation that stands for the run; None if it was never tested."""
         return self.evaluations[0] if self.evaluations else None
+
+    @property
+    def measured(self) -> Mapping[str, Any]:
+        """The measures of its main evaluation; empty if they are damaged or missing."""
+        try:
+            return self.main.metrics if self.main else {}
+        except InputError:
+            return {}
 
     @property
     def fit_command(self) -> str:
@@ -315,9 +274,9 @@ class RunFolder:
         """The files that `ltr` wrote: of the run, then of its evaluations. Files of others are not among them."""
         inner = [path for path in sorted(self.path.glob("*/")) if not path.is_symlink()]
         evaluations = [path for path in inner if any((path / name).is_file() for name in RESULTS)]
-        own = [self.path / name for name in RUN_FILES]
-        own += [path / name for path in evaluations for name in EVALUATION_FILES]
-        return [path for path in own if path.is_file()]
+        written = [self.path / name for name in RUN_FILES]
+        written += [path / name for path in evaluations for name in EVALUATION_FILES]
+        return [path for path in written if path.is_file()]
 
     @property
     def size(self) -> int:
@@ -386,22 +345,6 @@ def own_config(checkpoint: Path) -> str:
             "`ltr fit --config pretrained.yaml --model.backbone.checkpoint`."
         )
     return text
-
-
-def read_arguments(folder: Path) -> dict[str, Any] | None:
-    """Return the arguments that gave the result in a folder, None if it does not have them."""
-    path = folder / ARGUMENTS
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
-
-
-def made_with(folder: Path, arguments: Mapping[str, Any]) -> bool:
-    """Return whether these arguments gave the result in a folder, True if it does not have its arguments."""
-    return read_arguments(folder) in (None, arguments)
-
-
-def write_arguments(folder: Path, arguments: Mapping[str, Any]) -> None:
-    """Write the arguments that gave the result in a folder."""
-    files.write_json(folder / ARGUMENTS, dict(arguments))
 
 
 def _command(*words: str) -> str:

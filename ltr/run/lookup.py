@@ -50,8 +50,8 @@ def checkpoint(name: str) -> Path:
     """
     if name.startswith(hub.PREFIX):
         return hub.download(name)
-    for place in (Path(name), *(home / name for home in homes())):
-        for path in (place, RunFolder(place).checkpoint):
+    for start in (Path(name), *(home / name for home in homes())):
+        for path in (start, RunFolder(start).checkpoint):
             if path.is_file():
                 return path
     known = [path.parent.name for home in homes() for path in home.glob(f"*/{CHECKPOINT}")]
@@ -67,9 +67,9 @@ def run(name: str) -> RunFolder:
         InputError: if there is none, with the nearest name.
     """
     given = Path(name).parent if Path(name).is_file() else Path(name)
-    for found in map(RunFolder, (given, *(home / name for home in homes()))):
-        if found.exists:
-            return found
+    for candidate in map(RunFolder, (given, *(home / name for home in homes()))):
+        if candidate.exists:
+            return candidate
     known = [path.name for home in homes() for path in home.glob("*") if RunFolder(path).exists]
     raise InputError(f"there is no run {name}{did_you_mean(name, known)}")
 

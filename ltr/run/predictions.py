@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from ltr import files
-from ltr.run.folder import PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION
+from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION
 
 TOP = 5  # classes per image in the table
 

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from ltr.errors import InputError
-from ltr.run import description
+from ltr.run import description, lookup
 
+BASE = "base.yaml"  # holds where a recipe changes nothing
 KEYS = ("Paper", "Code", "Reported", "Deviations", "Notes")
 AXES = ("backbone", "head", "loss", "mix", "sampler", "augment", "optimizer", "schedule", "callbacks")
 GROUPS = {
@@ -31,7 +32,7 @@ class Recipe:
     """A YAML file of `configs/`.
 
     Attributes:
-        name: of the file.
+        name: the path of the file within `configs/`.
         title: one sentence on what it is.
         header: what it says under Paper, Code, Reported, Deviations and Notes, as far as there is something to say.
         changes: its parts that are not those of base.yaml, axis by axis.
@@ -45,12 +46,24 @@ class Recipe:
     group: str
 
     @classmethod
-    def read(cls, path: Path, base: Path) -> Recipe:
+    def all(cls, folder: str = "") -> list[Recipe]:
+        """Return the shipped recipes: those of methods, or those of a folder, `data` or `recipes`.
+
+        Raises:
+            InputError: if one of them has no proper header.
+        """
+        home = lookup.folder("configs")
+        paths = [path for path in sorted((home / folder).glob("*.yaml")) if path != home / BASE]
+        return [cls.read(path, home / BASE, path.relative_to(home).as_posix()) for path in paths]
+
+    @classmethod
+    def read(cls, path: Path, base: Path, name: str = "") -> Recipe:
         """Read a recipe.
 
         Args:
             path: its file.
-            base: the file that says what holds where a recipe says nothing.
+            base: the file whose settings hold if a recipe does not change them.
+            name: of the recipe; else that of its file.
 
         Raises:
             InputError: if the header is not a sentence and lines of `Key: text`.
@@ -59,12 +72,22 @@ class Recipe:
         title, header = _header(path, text)
         content, usual = yaml.safe_load(text), yaml.safe_load(base.read_text(encoding="utf-8"))
         changes = _changes(_settings(content), _settings(usual))
-        return cls(path.name, title, header, changes, _group(content, changes))
+        return cls(name or path.name, title, header, changes, _group(content, changes))
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is for `ltr fit`, and not for `ltr test`."""
+        return self.group != GROUPS["test"]
+
+    @property
+    def label(self) -> str:
+        """Its name and title, for a list of choices."""
+        return f"{Path(self.name).stem}: {self.title}"
 
     @property
     def command(self) -> str:
         """How it is run."""
-        return f"ltr {'test --ckpt_path RUN' if self.group == GROUPS['test'] else 'fit'} --config {self.name}"
+        return f"ltr {'fit' if self.trains else 'test --ckpt_path RUN'} --config {self.name}"
 
 
 def _header(path: Path, text: str) -> tuple[str, dict[str, str]]:
@@ -81,25 +104,25 @@ def _header(path: Path, text: str) -> tuple[str, dict[str, str]]:
         raise InputError(f"{path} begins with no sentence on what it is: write one, `# ... .`, in its first line.")
     header = {}
     for line in lines[1:]:
-        key, _, said = line.partition(": ")
-        if key not in KEYS or not said:
+        key, _, content = line.partition(": ")
+        if key not in KEYS or not content:
             raise InputError(f"{path}: a header has {', '.join(KEYS)}, and no line `{line[:40]}`.")
-        header[key] = said
+        header[key] = content
     return lines[0].removesuffix("."), header
 
 
 def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a config says, axis by axis, and the figures that name a budget."""
     model, data, trainer = (content.get(part) or {} for part in ("model", "data", "trainer"))
-    said = {**model.get("init_args", {}), **data.get("init_args", {}), **trainer}
+    settings = {**model.get("init_args", {}), **data.get("init_args", {}), **trainer}
     method = description.class_name(model) or "Method"
-    return {"method": method, **{key: said[key] for key in (*AXES, "batch_size", "max_epochs") if key in said}}
+    return {"method": method, **{key: settings[key] for key in (*AXES, "batch_size", "max_epochs") if key in settings}}
 
 
-def _changes(said: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, str]:
+def _changes(settings: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, str]:
     """Describe what differs from the usual."""
-    changes = {} if said["method"] == "Method" else {"method": said["method"]}
-    for key, value in said.items():
+    changes = {} if settings["method"] == "Method" else {"method": settings["method"]}
+    for key, value in settings.items():
         if key == "method" or value == usual.get(key):
             continue
         if key in ("batch_size", "max_epochs"):
@@ -112,7 +135,7 @@ def _changes(said: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, str
 def _words(value: Any, usual: Any) -> str:
     """Describe a setting: of a part all that the recipe says, but for the file that it starts from."""
     if isinstance(value, dict) and "init_args" in value:
-        value = {**value, "init_args": {key: said for key, said in value["init_args"].items() if key != "checkpoint"}}
+        value = {**value, "init_args": {key: inner for key, inner in value["init_args"].items() if key != "checkpoint"}}
     return description.part(value, usual, switched_off=True) or str(value)
 
 

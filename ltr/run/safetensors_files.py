@@ -109,10 +109,10 @@ def joined(tensors: Mapping[str, Tensor], rest: Any) -> dict[str, Any]:
     content: dict[str, Any] = {STATE: {}, **rest}
     for name, tensor in tensors.items():
         *way, last = name.split("/") if "/" in name else (STATE, name)
-        place = content
+        inner = content
         for step in way:
-            place = place.setdefault(step, {})
-            if not isinstance(place, dict):
+            inner = inner.setdefault(step, {})
+            if not isinstance(inner, dict):
                 raise TypeError(name)
-        place[last] = tensor
+        inner[last] = tensor
     return content

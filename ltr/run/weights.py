@@ -156,18 +156,18 @@ def listing(keys: list[str], most: int = 4) -> str:
     return ", ".join(keys[:most]) + more
 
 
-def misfits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
     """Say in what found tensors differ from the wanted ones by name and shape; an empty list where they fit.
 
     The batch counters of batch norm, which some files lack and inference does not use, may be missing.
     """
     optional = "num_batches_tracked"
-    missing = [key for key in wanted if key not in found and not key.endswith(optional)]
-    unexpected = [key for key in found if key not in wanted]
+    missing = [key for key in wanted if key not in given and not key.endswith(optional)]
+    unexpected = [key for key in given if key not in wanted]
     shapes = [
-        f"{key} {tuple(found[key].shape)} instead of {tuple(wanted[key].shape)}"
+        f"{key} {tuple(given[key].shape)} instead of {tuple(wanted[key].shape)}"
         for key in wanted
-        if key in found and found[key].shape != wanted[key].shape
+        if key in given and given[key].shape != wanted[key].shape
     ]
     named = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
     return [f"{what}: {listing(keys)}" for what, keys in named.items() if keys]

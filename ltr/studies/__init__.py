@@ -1,7 +1,1 @@
-"""Studies: many runs, one honest table."""
-
-from ltr.studies.gallery import gallery
-from ltr.studies.grid import tune_grid
-from ltr.studies.study import study
-
-__all__ = ["gallery", "study", "tune_grid"]
+"""Compare methods: a file of trainings and tests gives one table, with paired differences over seeds."""

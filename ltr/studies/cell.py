@@ -18,27 +18,27 @@ class Cell:
 
     Attributes:
         entry: the row.
-        found: the content of metrics.json by subset seed and seed.
+        results: the content of metrics.json by subset seed and seed.
         runs: number of planned runs.
         failure: why a run failed; None if none did.
     """
 
     entry: Entry
-    found: Mapping[Key, Mapping[str, Any]]
+    results: Mapping[Key, Mapping[str, Any]]
     runs: int
     failure: str | None = None
 
     @property
     def title(self) -> str:
         """The title in the table, with the number of runs if some are missing."""
-        if len(self.found) == self.runs:
+        if len(self.results) == self.runs:
             return self.entry.title
-        return f"{self.entry.title} ({len(self.found)} of {self.runs} {'seeds' if self.runs > 1 else 'seed'})"
+        return f"{self.entry.title} ({len(self.results)} of {self.runs} {'seeds' if self.runs > 1 else 'seed'})"
 
     def values(self, key: str) -> dict[Key, float]:
         """Return a measure of every run that has it, in percent if it is a fraction."""
         scale = measure_of(key).scale
-        return {run: scale * found[key] for run, found in self.found.items() if found.get(key) is not None}
+        return {run: scale * one[key] for run, one in self.results.items() if one.get(key) is not None}
 
     def mean(self, key: str) -> float | None:
         """Return the mean of a measure over the runs, None without any."""
@@ -54,7 +54,7 @@ class Cell:
 
     def recall(self) -> list[float | None]:
         """Return the mean recall of every class over the runs."""
-        each = zip(*(measures["recall"] for measures in self.found.values()), strict=True)
+        each = zip(*(measures["recall"] for measures in self.results.values()), strict=True)
         return [mean([value for value in values if value is not None]) for values in each]
 
 

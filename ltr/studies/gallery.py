@@ -14,7 +14,7 @@ from ltr import files
 from ltr.markdown import markdown_table
 from ltr.measures import shown
 from ltr.run import lookup
-from ltr.run.folder import METRICS, TEST, read_arguments
+from ltr.run.evaluation import METRICS, TEST, read_arguments
 from ltr.run.recipe import GROUPS, Recipe
 from ltr.studies.cell import Cell
 from ltr.studies.job import Entry, Job
@@ -72,13 +72,13 @@ def gallery(*, runs: str = "checkpoints", output: str | None = None, results: st
         results: write the tables of the studies to this file.
     """
     folders = (COMMITTED, Path(runs))
-    found = write([path for folder in folders for path in sorted(folder.glob(f"**/{METRICS}"))])
-    for path, text in ((output, found.recipes), (results, found.studies)):
+    pages = write([path for folder in folders for path in sorted(folder.glob(f"**/{METRICS}"))])
+    for path, text in ((output, pages.recipes), (results, pages.studies)):
         if path:
             files.write_text(Path(path), text)
             print(path)
     if not (output or results):
-        print(found.recipes, found.studies, sep="\n", end="")
+        print(pages.recipes, pages.studies, sep="\n", end="")
 
 
 def write(results: Iterable[Path]) -> Gallery:
@@ -92,8 +92,7 @@ def write(results: Iterable[Path]) -> Gallery:
         InputError: if a recipe has no proper header.
     """
     home = lookup.folder("configs")
-    recipes = [Recipe.read(path, home / "base.yaml") for path in sorted(home.glob("*.yaml")) if path.stem != "base"]
-    aside = [Recipe.read(path, home / "base.yaml") for path in sorted((home / "recipes").glob("*.yaml"))]
+    recipes = Recipe.all()
     studies = [Plan.read(path.name) for path in sorted((home / "studies").glob("*.yaml"))]
     read = {path: _read(path) for path in results}
     in_studies = {plan.name: collect(plan, partial(_of, read, plan)) for plan in studies}
@@ -104,7 +103,7 @@ def write(results: Iterable[Path]) -> Gallery:
         rows = [_row(recipe, cells) for recipe in recipes if recipe.group == group]
         if rows:
             parts.append(_table(group, COLUMNS, rows))
-    axis = [(f"[{recipe.name}](recipes/{recipe.name})", recipe.title) for recipe in aside]
+    axis = [(f"[{Path(recipe.name).name}]({recipe.name})", recipe.title) for recipe in Recipe.all("recipes")]
     parts.append(_table(ALWAYS, ("config", "what it is"), axis))
     tables = [
         markdown(plan, in_studies[plan.name], command=f"ltr study {plan.name}.yaml", level=2)
@@ -155,9 +154,9 @@ def _row(recipe: Recipe, cells: Sequence[tuple[str, Cell]]) -> tuple[str, ...]:
 
 def _belongs(recipe: Recipe, cell: Cell) -> bool:
     """Return whether a row was made with an unchanged recipe, budget and starting checkpoints aside."""
-    if not cell.found:
+    if not cell.results:
         return False
-    measures = next(iter(cell.found.values()))
+    measures = next(iter(cell.results.values()))
     arguments, data = measures.get("arguments"), measures["data"]
     if arguments is None or (data["name"], data["imbalance"], data["official"]) != ("CIFAR-100-LT", 100, True):
         return False

@@ -12,7 +12,8 @@ from ltr.errors import InputError
 from ltr.markdown import markdown_table
 from ltr.measures import shown
 from ltr.metrics import over_seeds, undominated
-from ltr.run.folder import RunFolder, made_with, write_arguments
+from ltr.run.evaluation import made_with, write_arguments
+from ltr.run.folder import RunFolder
 from ltr.studies.runs import Perform
 
 NOTE = "In percent, mean ± standard deviation over seeds. These are the heads that no other one beats in both columns."
@@ -50,8 +51,8 @@ def tune_grid(
     """
     seeds = [0, 1, 2] if seeds is None else seeds
     folder = RunFolder.of(runs, name).path
-    found = _tables(folder, seeds, ["--config", config, *common], perform, separate=separate)
-    rows = over_seeds(found)
+    heads = _tables(folder, seeds, ["--config", config, *common], perform, separate=separate)
+    rows = over_seeds(heads)
     files.write_csv(folder / "front.csv", rows)
     split = rows[0]["split"]
     chosen = [row for row in rows if row["split"] == split]
@@ -74,10 +75,10 @@ def _tables(
                 f"{homes[seed]} was made with other arguments: delete {folder}, or choose another `--name`."
             )
     for some in [[seed] for seed in missing] if separate else [missing] if missing else []:
-        found = _pass(folder / "run", some, words, perform)
+        heads = _pass(folder / "run", some, words, perform)
         for seed in some:
             write_arguments(homes[seed].parent, {"fit": [*words]})
-            files.write_csv(homes[seed], [row for row in found if row["seed"] == str(seed)])
+            files.write_csv(homes[seed], [row for row in heads if row["seed"] == str(seed)])
     return [_read(row) for home in homes.values() for row in _rows(home)]
 
 

@@ -1,10 +1,10 @@
-"""A run of a study: a row in a setting, on some images, with a seed; where it lies and what it is called."""
+"""A run of a study: a row in a setting, on some images, with a seed; the names of its folder and its result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ltr.run.folder import METRICS, TEST
+from ltr.run.evaluation import METRICS, TEST
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,9 @@ class Entry:
         of: the row whose training is tested.
         seeds: those of the row, where they are fewer than those of the study.
         needs: the rows whose training is tested or whose checkpoints the arguments name as `{row}`.
-        varies: whether it is another one with each recipe: whether it, or a row that it needs, says `{recipe}`.
-        reported: top-1 in percent as published, None if nobody says.
+        varies: whether it depends on the recipe: its arguments, or those of a row that it needs, have `{recipe}`.
+        reported: published top-1 in percent, None if there is none.
+        keep: whether its weights stay when the study is done.
     """
 
     name: str
@@ -28,19 +29,20 @@ class Entry:
     fit: tuple[str, ...] | None
     test: tuple[str, ...]
     of: str
-    seeds: tuple[int, ...]
+    seeds: tuple[int | None, ...]
     needs: frozenset[str] = frozenset()
     varies: bool = False
     reported: float | None = None
+    keep: bool = True
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What the rows of a section share: a choice on each axis that the study has, None on those it has not.
+    """What the rows of a section share: a choice on each axis of the study, None on an axis that it does not have.
 
     Attributes:
         data: the name of arguments of the data.
-        recipe: the name of what `{recipe}` stands for.
+        recipe: the name of the arguments that replace `{recipe}`.
     """
 
     data: str | None = None
@@ -48,11 +50,11 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """What a section is called, empty if the study has one only."""
+        """The heading of its section, empty if the study has only one."""
         return ", ".join(part for part in (self.data, self.recipe) if part)
 
 
-Key = tuple[int | None, int]  # subset seed, seed of the training
+Key = tuple[int | None, int | None]  # subset seed, seed of the training
 
 
 @dataclass(frozen=True)
@@ -62,29 +64,42 @@ class Job:
     Attributes:
         entry: the row.
         setting: the setting, without the recipe where it makes no difference.
-        subset_seed: which images are kept, None for what the arguments of the data say.
-        seed: of the training.
+        subset_seed: which images are kept, None for that of the arguments of the data.
+        seed: of the training, None for that of its arguments.
     """
 
     entry: Entry
     setting: Setting
     subset_seed: int | None
-    seed: int
+    seed: int | None
 
     @property
     def folder(self) -> str:
         """The folder of its training, within that of the study."""
-        subset = None if self.subset_seed is None else f"s{self.subset_seed}"
-        axes = "-".join(part for part in (self.setting.data, self.setting.recipe, subset) if part)
-        return f"{axes}/{self.entry.of}-{self.seed}".removeprefix("/")
+        return self._named(self.entry.of)
 
     @property
     def name(self) -> str:
-        """What it is called on the command line."""
-        return self.folder.removesuffix(f"{self.entry.of}-{self.seed}") + f"{self.entry.name}-{self.seed}"
+        """Its name on the command line."""
+        return self._named(self.entry.name)
+
+    def _named(self, row: str) -> str:
+        subset = None if self.subset_seed is None else f"s{self.subset_seed}"
+        axes = "-".join(part for part in (self.setting.data, self.setting.recipe, subset) if part)
+        run = row if self.seed is None else f"{row}-{self.seed}"
+        return f"{axes}/{run}" if axes else run
+
+    @property
+    def evaluation(self) -> str:
+        """The name of its test within the run."""
+        return TEST if self.entry.of == self.entry.name else self.entry.name
 
     @property
     def result(self) -> str:
-        """Where its metrics are, within the folder of the study."""
-        evaluation = TEST if self.entry.of == self.entry.name else self.entry.name
-        return f"{self.folder}/{evaluation}/{METRICS}"
+        """The path of its metrics within the folder of the study."""
+        return f"{self.folder}/{self.evaluation}/{METRICS}"
+
+    @property
+    def images(self) -> str:
+        """Which images it is on, in words; empty if the study has only one choice."""
+        return "" if self.subset_seed is None else f"images {self.subset_seed}"

@@ -48,8 +48,8 @@ def _drawn(plan: Plan, section: Section) -> dict[str, Figure]:
 def _recalls(plan: Plan, section: Section) -> Figure | None:
     """Plot the mean per-class recall of the chosen rows; None if one of them has no result."""
     chosen = [cell for cell in section.cells if cell.entry.name in plan.picture]
-    runs = [measures for cell in chosen for measures in cell.found.values()]
-    if not all(cell.found for cell in chosen) or any(measures["counts"] != runs[0]["counts"] for measures in runs):
+    runs = [measures for cell in chosen for measures in cell.results.values()]
+    if not all(cell.results for cell in chosen) or any(measures["counts"] != runs[0]["counts"] for measures in runs):
         return None
     recalls = {cell.title: cell.recall() for cell in chosen}
     return plots.per_class_recall(recalls, runs[0]["counts"], classes=runs[0]["classes"])
@@ -68,7 +68,7 @@ def _rows(sections: Sequence[Section]) -> Iterator[dict[str, Any]]:
     """Yield a row for every run, with every value that is a number or a string."""
     for section in sections:
         for cell in section.cells:
-            for (subset_seed, seed), measures in cell.found.items():
+            for (subset_seed, seed), measures in cell.results.items():
                 yield {
                     "row": cell.entry.name,
                     "title": cell.entry.title,

@@ -12,15 +12,22 @@ from rich.table import Table as Grid
 from ltr import html as markup
 from ltr.html import Section as PagePart
 from ltr.html import page
-from ltr.markdown import markdown_table
+from ltr.markdown import escape as escape_markdown
+from ltr.markdown import markdown_table, plural
 from ltr.studies.job import Setting
 from ltr.studies.plan import Plan
 from ltr.studies.table import Section, Table, differences, provenance, results
 from ltr.version import __version__
 
 ESSENTIAL = 5  # columns that the terminal always shows
-SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"} | {
-    letter: "\\" + letter for letter in "&%$#_{}"
+SPECIAL = {letter: "\\" + letter for letter in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }
 
 
@@ -33,22 +40,29 @@ def markdown(plan: Plan, sections: Sequence[Section], *, command: str, level: in
         command: what the user typed.
         level: of the top heading.
     """
-    intro = [f"`{command}`, seeds {', '.join(map(str, plan.seeds))}"]
+    about = [f"`{command}`, {_seeds(plan)}"]
     if plan.subset_seeds != (None,):
-        intro.append(f"each on the images of subset seeds {', '.join(map(str, plan.subset_seeds))}")
-    lines = ["#" * level + f" {plan.name}", *([plan.about] if plan.about else [])]
+        about.append(f"each on the images of subset seeds {', '.join(map(str, plan.subset_seeds))}")
+    lines = ["#" * level + f" {plan.name}", *([plan.about.replace("<", "\\<")] if plan.about else [])]
     for number, section in enumerate(sections):
         if section.setting.title:
             lines.append("#" * (level + 1) + f" {section.setting.title}")
-        start = [", ".join(intro)] if number == 0 else []
+        start = [", ".join(about)] if number == 0 else []
         table = results(section)
-        lines.append(" ".join(f"{part}." for part in [*start, section.data] if part) + f" {table.note}")
+        lines.append(
+            " ".join(f"{part}." for part in [*start, escape_markdown(section.data)] if part) + f" {table.note}"
+        )
         lines.append(_markdown_table(table))
         apart = differences(section)
         if apart is not None:
-            lines += [apart.note, _markdown_table(apart)]
-    lines += [f"- {sentence}" for section in sections for sentence in section.failures]
+            lines += [escape_markdown(apart.note), _markdown_table(apart)]
+    lines += [f"- {escape_markdown(sentence)}" for section in sections for sentence in section.failures]
     return "\n\n".join(lines) + "\n"
+
+
+def _seeds(plan: Plan) -> str:
+    seeds = [str(seed) for seed in plan.seeds if seed is not None]
+    return f"seeds {', '.join(seeds) or 'of the arguments'}"
 
 
 def provenance_markdown(plan: Plan, sections: Sequence[Section]) -> str:
@@ -62,7 +76,8 @@ def provenance_markdown(plan: Plan, sections: Sequence[Section]) -> str:
 
 
 def _markdown_table(table: Table) -> str:
-    return markdown_table(table.head, table.written("**{}**".format)).rstrip()
+    rows = table.written(lambda cell: f"**{escape_markdown(cell)}**", escape_markdown)
+    return markdown_table([*map(escape_markdown, table.head)], rows).rstrip()
 
 
 def latex(sections: Sequence[Section], *, command: str) -> str:
@@ -72,7 +87,7 @@ def latex(sections: Sequence[Section], *, command: str) -> str:
         sections: the results.
         command: what the user typed.
     """
-    parts = [f"% {command}\n% \\usepackage{{booktabs}}"]
+    parts = [f"% {' '.join(command.split())}\n% \\usepackage{{booktabs}}"]
     for section in sections:
         for table in (results(section), differences(section)):
             if table is not None:
@@ -101,8 +116,8 @@ def tabular(table: Table, caption: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape the special characters of LaTeX."""
-    return "".join(SPECIAL.get(letter, letter) for letter in text)
+    """Return text on one line, with the special characters of LaTeX escaped."""
+    return "".join(SPECIAL.get(letter, letter) for letter in " ".join(text.split()))
 
 
 def html(
@@ -116,15 +131,15 @@ def html(
         command: what the user typed.
         pictures: the figures of each section by name.
     """
-    seeds = f"Seeds {', '.join(map(str, plan.seeds))}."
-    parts = [PagePart(plan.name, markup.sentence(plan.about) + markup.command(command) + markup.sentence(seeds))]
+    about = markup.sentence(plan.about) + markup.command(command) + markup.sentence(f"{_seeds(plan).capitalize()}.")
+    parts = [PagePart(plan.name, about)]
     for section in sections:
         content = [markup.sentence(section.data), *_html_table(results(section)), *_html_table(differences(section))]
         content += [markup.sentence(failure, kind="missing") for failure in section.failures]
         content += [markup.picture(figure, name) for name, figure in pictures[section.setting].items()]
         content.append(markup.folded("How it was made", "\n".join(_html_table(provenance(section)))))
         parts.append(PagePart(section.setting.title or "Results", "\n".join(content)))
-    return page(f"ltr: {plan.name}", parts, footer=f"Written by `ltr study` {__version__}.")
+    return page(f"ltr: {plan.name}", parts, footer=f"Written by ltr study {__version__}.")
 
 
 def _html_table(table: Table | None) -> list[str]:
@@ -137,7 +152,7 @@ def _html_table(table: Table | None) -> list[str]:
 def terminal(plan: Plan, sections: list[Section]) -> None:
     """Print the tables of all sections."""
     for section in sections:
-        title = f"{plan.name}, {len(plan.seeds)} seeds"
+        title = f"{plan.name}, {plural(len(plan.seeds), 'seed')}"
         for table in (results(section), differences(section)):
             if table is not None:
                 _show(table, f"{title}: {section.setting.title}" if section.setting.title else title)
@@ -149,13 +164,15 @@ def _show(table: Table, title: str) -> None:
     """Print a table; leave out the last columns if the terminal is too narrow."""
 
     def grid(columns: int) -> Grid:
-        made = Grid(title=title, caption=rich_escape(table.note), pad_edge=False)
-        made.add_column(table.head[0], no_wrap=True)
+        left_out = ", ".join(table.head[columns:])
+        note = f"{table.note} Too wide for this terminal: {left_out}." if left_out else table.note
+        shown = Grid(title=rich_escape(title), caption=rich_escape(note), pad_edge=False)
+        shown.add_column(rich_escape(table.head[0]), no_wrap=True)
         for head in table.head[1:columns]:
-            made.add_column(head, justify="right", no_wrap=True)
+            shown.add_column(rich_escape(head), justify="right", no_wrap=True)
         for cells in table.written(lambda cell: f"[bold]{rich_escape(cell)}[/]", rich_escape):
-            made.add_row(*cells[:columns])
-        return made
+            shown.add_row(*cells[:columns])
+        return shown
 
     console = Console()
     wide = Console(width=1000)

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from ltr.errors import InputError
 from ltr.measures import shown
-from ltr.run import job as run_job
 from ltr.run import lookup
-from ltr.run.folder import RunFolder, made_with, read_arguments, write_arguments
+from ltr.run.evaluation import made_with, read_arguments, write_arguments
+from ltr.run.folder import RunFolder
 from ltr.studies.job import Job
 from ltr.studies.plan import Plan
 
@@ -30,11 +30,11 @@ COMMITTED = lookup.PACKAGE.parent / "docs" / "results"
 
 
 class Outcome(NamedTuple):
-    """How a run went.
+    """The outcome of a run.
 
     Attributes:
         state: its figures, or that it failed, for the terminal.
-        seconds: how long it took.
+        seconds: its duration.
         failure: why it failed, None if it did not.
     """
 
@@ -45,12 +45,12 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Runs:
-    """What can be done with a run; may be sent to other processes.
+    """The runs of a study in a folder; may be sent to other processes.
 
     Attributes:
         plan: the study.
         folder: where its runs are.
-        perform: runs a verb with its arguments, raising `InputError` where they cannot be used.
+        perform: runs a verb with its arguments, and raises `InputError` if they cannot be used.
         common: arguments of every training.
         bars: whether trainings show their progress.
         committed: where the results lie that are part of the repository, a folder per study.
@@ -63,9 +63,9 @@ class Runs:
     bars: bool = False
     committed: Path = COMMITTED
 
-    def home(self, job: Job) -> Path:
+    def run(self, job: Job) -> RunFolder:
         """Return the folder of a training."""
-        return self.folder / job.folder
+        return RunFolder(self.folder / job.folder)
 
     def read(self, job: Job) -> dict[str, Any] | None:
         """Return the measures of a run, None if the run is not finished."""
@@ -78,22 +78,24 @@ class Runs:
     def result(self, job: Job) -> Path:
         """Return where the metrics of a run are: the committed ones if these arguments gave them, else its own."""
         committed = self.committed / self.plan.name / job.result
-        if committed.is_file() and read_arguments(committed.parent) == self.plan.arguments(
-            job, RUNS / self.plan.name, self.common
-        ):
-            return committed
+        if self.plan.name and committed.is_file():
+            arguments = self.plan.arguments(job, RUNS / self.plan.name, self.common)
+            if read_arguments(committed.parent) == arguments:
+                return committed
         return self.folder / job.result
 
     def attempt(self, job: Job) -> Outcome:
-        """Run a row where it is not finished. Who else is at it, in another process, is waited for."""
+        """Run a row if it is not finished; wait for another process that works on it.
+
+        An interruption ends the study: it is no failure of the row.
+        """
         began = time.perf_counter()
-        lock = run_job.Job.of(self.folder.parent, f"{self.folder.name}/{job.folder}")
         try:
-            with lock.locked():
-                finished = self._kept(job) and not self._missed(job)
+            with self.run(job).lock.hold(timeout=-1):
+                finished = self._kept(job) and not self._weights_missing(job)
                 if not finished:
                     self._train_and_test(job)
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             if not isinstance(error, InputError):
                 traceback.print_exc()
             failure = str(error) or type(error).__name__
@@ -113,13 +115,13 @@ class Runs:
             return False
         if not made_with(result.parent, self._arguments(job)):
             raise InputError(
-                f"{result} was made with other arguments: delete {self.home(job)}, or give the row another name."
+                f"{result} was made with other arguments: delete {self.run(job).path}, or give the row another name."
             )
         return True
 
-    def _missed(self, job: Job) -> bool:
+    def _weights_missing(self, job: Job) -> bool:
         """Return whether a run has its result but not its weights, and another run needs them for its own."""
-        if job.entry.fit is None or RunFolder(self.home(job)).checkpoint.is_file():
+        if job.entry.fit is None or self.run(job).checkpoint.is_file():
             return False
         waiting = (other for other in self.plan.jobs if not self.result(other).is_file())
         return any(job in self.plan.needs(other) for other in waiting)
@@ -129,18 +131,21 @@ class Runs:
         return self.plan.arguments(job, self.folder, self.common)
 
     def _train_and_test(self, job: Job) -> None:
-        """Train a row where it trains, going on where it was interrupted, then test it."""
-        home, arguments = self.home(job), self._arguments(job)
-        run = RunFolder(home)
-        if arguments["fit"] is not None:
-            named = ["--runs", str(home.parent), "--name", home.name, "--seed_everything", str(job.seed)]
-            if run.checkpoint.is_file():
-                named += ["--ckpt_path", "last"]
-            elif run.exists:  # interrupted in its first epoch, or a result whose weights are needed again
-                named.append("--overwrite")
-            bar = [] if self.bars else ["--trainer.enable_progress_bar", "false"]
-            self.perform("fit", [*arguments["fit"], *bar, *named], tell=False)
-        result = self.folder / job.result
-        tested = ["--ckpt_path", str(run.checkpoint), "--evaluation", result.parent.name, *arguments["test"]]
-        self.perform("test", tested, tell=False)
-        write_arguments(result.parent, arguments)
+        """Train a row if it has a training, from its last checkpoint if it was interrupted, then test it."""
+        run = self.run(job)
+        *fit, test = self.plan.commands(job, self.folder, self.common)
+        bar = [] if self.bars else ["--trainer.enable_progress_bar", "false"]
+        for verb, *words in fit:
+            going_on = ["--ckpt_path", "last"] if any(path.is_file() for path in run.weights) else []
+            # Interrupted in its first epoch, or a result whose weights are needed again.
+            again = ["--overwrite"] if run.exists and not going_on else []
+            self.perform(verb, [*words, *bar, *again, *going_on], tell=False)
+        self.perform(test[0], test[1:], tell=False)
+        write_arguments(self.result(job).parent, self._arguments(job))
+
+    def drop_weights(self) -> None:
+        """Delete the weights that the study does not keep."""
+        for job in self.plan.jobs:
+            if not job.entry.keep and self.result(job).is_file():
+                for path in self.run(job).weights:
+                    path.unlink(missing_ok=True)

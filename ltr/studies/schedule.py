@@ -14,7 +14,7 @@ from ltr.studies.runs import Outcome, Runs
 
 
 def run(runs: Runs, jobs: Sequence[Job], executor: Executor, slots: int = 1) -> dict[Job, str]:
-    """Run what is not finished, in order as far as that is possible; tell how each run went.
+    """Run what is not finished, in order as far as that is possible, and print the outcome of each run.
 
     Args:
         runs: what runs are made with.
@@ -27,14 +27,16 @@ def run(runs: Runs, jobs: Sequence[Job], executor: Executor, slots: int = 1) -> 
 
     Raises:
         InputError: if a process was killed.
+        KeyboardInterrupt: if a run was interrupted.
     """
     waiting, running = list(jobs), dict[Future[Outcome], Job]()
     failures: dict[Job, str] = {}
     start, width, done = time.perf_counter(), max(len(job.entry.title) for job in jobs), 0
 
     def label(number: int, job: Job) -> str:
-        where = "".join(f" {part}" for part in (job.setting.title, _subset(job)) if part)
-        return f"[{number:>{len(str(len(jobs)))}}/{len(jobs)}] {job.entry.title:<{width}}{where} seed {job.seed}"
+        seed = "" if job.seed is None else f"seed {job.seed}"
+        about = "".join(f" {part}" for part in (job.setting.title, job.images, seed) if part)
+        return f"[{number:>{len(str(len(jobs)))}}/{len(jobs)}] {job.entry.title:<{width}}{about}"
 
     def conclude(job: Job, outcome: Outcome) -> None:
         nonlocal done
@@ -50,9 +52,8 @@ def run(runs: Runs, jobs: Sequence[Job], executor: Executor, slots: int = 1) -> 
             if len(running) == slots or any(need in waiting or need in running.values() for need in needed):
                 continue
             waiting.remove(job)
-            lost = [need.entry.name for need in needed if need in failures]
-            if lost:
-                reason = f"it needs {lost[0]}, which failed."
+            if failed := [need.entry.name for need in needed if need in failures]:
+                reason = f"it needs {failed[0]}, which failed."
                 conclude(job, Outcome(f"FAILED: {reason}", 0.0, reason))
                 break
             if runs.bars:
@@ -61,21 +62,12 @@ def run(runs: Runs, jobs: Sequence[Job], executor: Executor, slots: int = 1) -> 
             break
         else:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                conclude(running.pop(future), _outcome(future))
+                try:
+                    outcome = future.result()
+                except BrokenProcessPool as error:
+                    raise InputError(
+                        "a process of the study was killed, perhaps for lack of memory: run the command again with "
+                        "fewer `--processes`. Finished runs are kept, and interrupted ones resume."
+                    ) from error
+                conclude(running.pop(future), outcome)
     return failures
-
-
-def _subset(job: Job) -> str:
-    """Say which images a run is on, where there are several choices."""
-    return "" if job.subset_seed is None else f"images {job.subset_seed}"
-
-
-def _outcome(future: Future[Outcome]) -> Outcome:
-    """Return how a run went."""
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a process of the study was killed, perhaps for want of memory: say the command again with fewer "
-            "`--processes`; what is finished is kept and what was interrupted goes on."
-        ) from error

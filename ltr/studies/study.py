@@ -59,6 +59,7 @@ def study(
 
     Raises:
         InputError: if the file is no study, or after the table where a run failed.
+        KeyboardInterrupt: after Ctrl+C or SIGTERM, which end the processes of the study, too.
     """
     if processes < 1:
         raise InputError(f"--processes is at least 1; it cannot be {processes}.")
@@ -70,11 +71,13 @@ def study(
     jobs = plan.jobs if only is None else plan.with_needs(only)
     alone = processes == 1 and ray is None
     all_runs = Runs(plan, Path(runs) / plan.name, perform, tuple(common), bars=alone and sys.stderr.isatty())
-    with _place(processes, ray, gpus, cpus) as (executor, slots):
+    with _executor(processes, ray, gpus, cpus) as (executor, slots):
         failures = run(all_runs, jobs, executor, slots)
-    sections = collect(plan, all_runs.read, failures)
-    terminal(plan, sections)
-    write(all_runs.folder, plan, sections, command=command)
+    all_runs.drop_weights()
+    if plan.name:
+        sections = collect(plan, all_runs.read, failures)
+        terminal(plan, sections)
+        write(all_runs.folder, plan, sections, command=command)
     if within_sweep() and only:
         for job in plan.with_needs(only):
             if job.name in only and (measures := all_runs.read(job)):
@@ -85,11 +88,11 @@ def study(
 
 
 @contextmanager
-def _place(count: int, ray: str | None, gpus: float | None, cpus: float) -> Iterator[tuple[Executor, int]]:
-    """Yield what the runs take place in, and how many fit in at once."""
+def _executor(count: int, ray: str | None, gpus: float | None, cpus: float) -> Iterator[tuple[Executor, int]]:
+    """Yield what executes the runs, and how many at once."""
     if ray is not None:
-        with ray_cluster(ray, gpus=gpus, cpus=cpus) as place:
-            yield place
+        with ray_cluster(ray, gpus=gpus, cpus=cpus) as cluster:
+            yield cluster
     else:
         with Here() if count == 1 else worker_processes(count) as executor:
             yield executor, count
@@ -112,9 +115,9 @@ def collect(
         for entry in plan.entries:
             keys = [(subset, seed) for subset in plan.subset_seeds for seed in entry.seeds]
             jobs = {key: plan.job(entry, setting, key) for key in keys}
-            found = {key: measures for key, job in jobs.items() if job not in failures and (measures := read(job))}
+            results = {key: measures for key, job in jobs.items() if job not in failures and (measures := read(job))}
             failure = next((failures[job] for job in jobs.values() if job in failures), None)
-            cells.append(Cell(entry, found, len(jobs), failure))
+            cells.append(Cell(entry, results, len(jobs), failure))
         base = next(cell for cell in cells if cell.entry.name == plan.baseline)
         sections.append(Section(setting, cells, base))
     by_setting = {section.setting: section for section in sections}
@@ -124,7 +127,7 @@ def collect(
         else section
         for section in sections
     ]
-    return [section for section in sections if any(cell.found or cell.failure for cell in section.cells)]
+    return [section for section in sections if any(cell.results or cell.failure for cell in section.cells)]
 
 
 def _upper(balanced: Section) -> dict[str, float]:

@@ -37,16 +37,16 @@ MADE = (
 Column = Callable[[Mapping[str, Any], Mapping[str, Any]], str]
 MADE_OF: dict[str, Column] = {
     "params": lambda run, _: f"{run['params']:,}",
-    "epochs": lambda _, made: str(made["epochs"]),
-    "passes": lambda _, made: f"{made['passes']:.1f}",
-    "augmentation": lambda _, made: str(made["augmentation"]),
-    "views": lambda _, made: str(made["views"]),
-    "experts": lambda _, made: str(made["experts"]),
-    "starts from": lambda _, made: ", ".join(made["starts_from"]) or "nothing",
+    "epochs": lambda _, origin: str(origin["epochs"]),
+    "passes": lambda _, origin: f"{origin['passes']:.1f}",
+    "augmentation": lambda _, origin: str(origin["augmentation"]),
+    "views": lambda _, origin: str(origin["views"]),
+    "experts": lambda _, origin: str(origin["experts"]),
+    "starts from": lambda _, origin: ", ".join(origin["starts_from"]) or "nothing",
     "external data": lambda run, _: f"{sum(run['data'].get('synthetic', ())):,} synthetic images",
     "seconds": lambda run, _: f"{run['seconds']:.0f}",
-    "device": lambda _, made: str(made["device"]),
-    "version": lambda _, made: str(made["version"]),
+    "device": lambda _, origin: str(origin["device"]),
+    "version": lambda _, origin: str(origin["version"]),
     "split": lambda run, _: str(run["data"]["fingerprints"]["train"][:8]),
 }
 
@@ -77,13 +77,13 @@ class Section:
     @property
     def data(self) -> str:
         """The data of the results."""
-        said = {
+        values = {
             f"{data['name']}, imbalance {data['imbalance']:g} ({data['tail']})"
             + ("" if data["subset_seed"] is None else f", subset seed {data['subset_seed']}")
             for cell in self.cells
-            for data in (measures["data"] for measures in cell.found.values())
+            for data in (measures["data"] for measures in cell.results.values())
         }
-        return "; ".join(sorted(said))
+        return "; ".join(sorted(values))
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,8 @@ def differences(section: Section) -> Table | None:
     base, keys = section.base.entry.title, [measure.key for measure in shown("compared")]
     rows = [(title, *(str(row[key]) if key in row else "-" for key in keys)) for title, row in apart.items()]
     bold = frozenset(
-        (place, column)
-        for place, row in enumerate(apart.values())
+        (line, column)
+        for line, row in enumerate(apart.values())
         for column, key in enumerate(keys, 1)
         if key in row and row[key].clear
     )
@@ -165,12 +165,12 @@ def differences(section: Section) -> Table | None:
 
 def compared(section: Section) -> dict[str, dict[str, Difference]]:
     """Return the differences from the baseline by title of the row and by measure."""
-    found, keys = {}, [measure.key for measure in shown("compared")]
+    rows, keys = {}, [measure.key for measure in shown("compared")]
     for cell in section.cells:
         row = {key: paired(cell.values(key), section.base.values(key)) for key in keys}
         if cell is not section.base and any(row.values()):
-            found[cell.entry.title] = {key: one for key, one in row.items() if one is not None}
-    return found
+            rows[cell.entry.title] = {key: one for key, one in row.items() if one is not None}
+    return rows
 
 
 def provenance(section: Section) -> Table:
@@ -185,10 +185,10 @@ def provenance(section: Section) -> Table:
 
 def _said(column: Column, cell: Cell) -> str:
     """Return the distinct values of the runs of a row; "-" for a missing value."""
-    said: dict[str, None] = {}
-    for measures in cell.found.values():
+    values: dict[str, None] = {}
+    for measures in cell.results.values():
         try:
-            said[column(measures, measures.get("provenance") or {})] = None
+            values[column(measures, measures.get("provenance") or {})] = None
         except KeyError:  # of an older result
-            said["-"] = None
-    return ", ".join(said) or "-"
+            values["-"] = None
+    return ", ".join(values) or "-"

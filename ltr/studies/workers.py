@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ import torch
 
 from ltr.errors import InputError
 from ltr.machine import cores
+from ltr.process_state import stop_on_sigterm
+
+GRACE = 5.0  # seconds that a process has to end
 
 
 class Here(Executor):
@@ -26,24 +30,41 @@ class Here(Executor):
         return future
 
 
-def processes(count: int) -> Executor:
-    """Return processes that share the cores of this machine, and its GPUs in turns.
+@contextmanager
+def processes(count: int) -> Iterator[Executor]:
+    """Yield processes that share the cores of this machine and take turns on its GPUs.
+
+    They end with this block, whatever ends it.
 
     Args:
-        count: how many.
+        count: number of processes.
     """
     context = multiprocessing.get_context("spawn")
-    places = context.Queue()
+    queue = context.Queue()
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
-    for place in range(count):
-        places.put(gpus[place % len(gpus)])
-    return ProcessPoolExecutor(count, context, _settle, (places, max(1, cores() // count)))
+    for number in range(count):
+        queue.put(gpus[number % len(gpus)])
+    pool = ProcessPoolExecutor(count, context, _settle, (queue, max(1, cores() // count)))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        children = multiprocessing.active_children()
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.join(GRACE)
+            child.kill()
+        raise
+    pool.shutdown()
 
 
-def _settle(places: Any, threads: int) -> None:
-    """Take a part of the machine."""
+def _settle(gpus: Any, threads: int) -> None:
+    """Take a part of the machine; leave it to the first process to react to Ctrl+C, which reaches all of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop_on_sigterm()
     torch.set_num_threads(threads)
-    os.environ["CUDA_VISIBLE_DEVICES"] = places.get()  # before anything asks for a GPU
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()  # before anything asks for a GPU
 
 
 class OnRay(Executor):
@@ -67,7 +88,7 @@ class OnRay(Executor):
 
 def _within(folder: Path, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function in a folder, so that relative paths mean what they mean here."""
-    os.chdir(folder)
+    os.chdir(folder)  # a worker of Ray starts elsewhere, and runs nothing else meanwhile
     return fn(*args, **kwargs)
 
 

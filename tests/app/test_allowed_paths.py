@@ -22,11 +22,11 @@ def paths(tmp_path: Path) -> AllowedPaths:
 
 def test_runs_are_found_below_studies(paths: AllowedPaths) -> None:
     assert {"one", "study/row-0", "study/if100/row-1"} <= set(paths.names())
-    assert paths.run("study/if100/row-1") == paths.runs / "study/if100/row-1"
+    assert paths.run("study/if100/row-1").path == paths.runs / "study/if100/row-1"
 
 
 def test_runs_that_come_with_the_package_are_there(paths: AllowedPaths) -> None:
-    assert (paths.run("ce_resnet32_cifar100_lt100") / "last.ckpt").is_file()
+    assert paths.run("ce_resnet32_cifar100_lt100").checkpoint.is_file()
 
 
 @pytest.mark.parametrize("name", ["", "..", "../data", "/etc", "study", "one/../one", "one/", ".app", "\0"])

@@ -8,15 +8,16 @@ from typing import Any
 import gradio as gr
 import pytest
 import torch
-from filelock import FileLock
+import yaml
 
 from ltr import files
-from ltr.app.allowed_paths import BEFORE, AllowedPaths
-from ltr.app.compare import OWN, RUNS, TUNE, shown, started, stopped, watched
+from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.compare import OWN, runs_of, started, stopped, tuning_of, watched
+from ltr.app.job import JOBS, LOG, PLAN, STATE, Job, beside
+from ltr.app.results import shown
 from ltr.app.tuning_form import offered, tunings
-from ltr.app.worker import start
 from ltr.errors import InputError
-from ltr.run.job import JOBS, Job
+from ltr.run.folder import BEFORE
 
 FORM = {
     "base": "base", "loss": "GML", "name": "tuned", "file": "", "architecture": "ResNet32", "kind": "DigitsLT",
@@ -60,38 +61,47 @@ def test_nothing_is_started_for_what_cannot_be(
 
 
 def test_one_job_does_it_all(paths: AllowedPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ltr.app.compare.start", lambda paths, name, commands: note(paths.job(name), commands))
+    monkeypatch.setattr(Job, "start", note)
     assert post(paths).value == "tuned"
     commands = paths.job("tuned").commands
     assert [words[0] for words in commands] == ["fit", "test", "fit", "test", "test"]
     assert all(isinstance(word, str) for words in commands for word in words)
 
 
-def note(job: Job, commands: list[list[str]], *, step: int = 0, code: int | None = None, log: str = "") -> None:
+STUDY = beside(
+    {
+        "tuned": {"title": "tuning", "fit": "--config gml.yaml"},
+        f"tuned{BEFORE}": {"title": "network before", "fit": "--config pretrained.yaml"},
+    }
+)
+
+
+def note(job: Job, study: dict[str, Any], *, code: int | None = None, log: str = "") -> None:
     """Write what a process would have written."""
-    job.folder.mkdir(parents=True, exist_ok=True)
-    files.write_json(job.folder / "job.json", {"commands": commands})
-    files.write_json(job.folder / "state.json", {"pid": 0, "step": step, "code": code})
-    files.write_text(job.folder / "log.txt", f"$ {job.command}\n{log}")
+    files.write_text(job.folder / PLAN, yaml.safe_dump(study, sort_keys=False))
+    files.write_json(job.folder / STATE, {"pid": 0, "code": code})
+    files.write_text(job.folder / LOG, log)
 
 
 def test_a_job_is_followed_until_its_end_and_told_once(paths: AllowedPaths) -> None:
     job = paths.job("tuned")
-    commands = [["fit", "--name", "tuned"], ["test"], ["fit", "--name", f"tuned{BEFORE}"], ["test"], ["test"]]
-    with FileLock(job.folder / "lock"):
-        note(job, commands, log="tuned:  50%|#####     | 20/40 [00:10<00:12,  2.00epoch/s, loss=0.7<b>]")
+    with job.lock.hold():
+        note(job, STUDY, log="loss=0.7<b>")
+        files.write_text(paths.runs / "tuned" / "config.yaml", "trainer: {max_epochs: 4}")
+        files.write_text(paths.runs / "tuned" / "metrics.csv", "epoch,train/loss\n0,1\n1,1\n")
         status, stop, words, log, timer, seen, over = watched(paths, "tuned")
-        assert "Command 1 of 5, tuning: epoch 20 of 40, 00:12 left. loss=0.7&lt;b&gt;" in status
-        assert 'aria-valuenow="10"' in status
-        assert words.splitlines()[2] == f"ltr fit --name tuned{BEFORE}"
-        assert log.endswith("loss=0.7<b>]")
+        assert "tuning (1 of 2): epoch 2 of 4" in status
+        assert 'aria-valuenow="25"' in status
+        assert words.splitlines()[2].startswith("ltr fit --config pretrained.yaml")
+        assert words.splitlines()[2].endswith(f"--name tuned{BEFORE}")
+        assert log == "loss=0.7<b>"
         assert stop.visible
         assert timer.active
         assert over == ("tuned", "running")
         assert watched(paths, "tuned", seen) == [gr.skip()] * 7, "an unchanged job was told again"
-    note(job, commands, step=2, code=2, log="ltr: error: there is no checkpoint <nothing>.")
+    note(job, STUDY, code=2, log="ltr: error: there is no checkpoint <nothing>.")
     status, stop, *_, timer, seen, over = watched(paths, "tuned", seen)
-    assert "tuned failed at command 3 of 5: there is no checkpoint &lt;nothing&gt;." in status
+    assert "tuned failed at tuning (1 of 2): epoch 2 of 4: there is no checkpoint &lt;nothing&gt;." in status
     assert not stop.visible
     assert not timer.active
     assert over == ("tuned", "failed")
@@ -100,12 +110,13 @@ def test_a_job_is_followed_until_its_end_and_told_once(paths: AllowedPaths) -> N
 
 def test_without_a_choice_there_is_nothing(paths: AllowedPaths) -> None:
     assert watched(paths, None)[0] == ""
-    assert shown(paths, TUNE, "tuned", [])[:2] == ["", ""]
-    assert "Choose two runs" in shown(paths, RUNS, None, ["base"])[0]
+    assert tuning_of(paths, "tuned") is None
+    assert runs_of(paths, ["base"]) is None
+    assert shown(None)[:2] == ["", ""]
     for function in (
         lambda: watched(paths, "../base"),
         lambda: stopped(paths, None),
-        lambda: shown(paths, TUNE, "a/b", []),
+        lambda: tuning_of(paths, "a/b"),
     ):
         with pytest.raises(InputError):
             function()
@@ -119,14 +130,14 @@ def test_lists_are_of_what_there_is(paths: AllowedPaths) -> None:
     assert [value for value, _ in profile.choices][:2] == ["exp", "step"]
     assert loss.value == "GML"
     assert tuning.choices == []
-    assert "base" in paths.having("last.ckpt")
+    assert "base" in paths.with_weights()
     assert "base" not in [value for value, _ in runs.choices]
     assert all(widget.interactive for widget in (base, architecture, kind, profile, loss, start, tuning, runs))
 
 
 def test_a_tab_that_is_opened_again_keeps_what_was_chosen(paths: AllowedPaths) -> None:
     """The lists come late; a value in them would undo a choice that was made meanwhile."""
-    start(paths, "tuned", [["fit", "--help"], ["fit", "--name", "tuned_before"]])
+    note(paths.job("tuned"), STUDY)
     assert offered(paths, None, None)[-2].value == "tuned"
     again = offered(paths, "base", "tuned")
     assert not any("value" in widget.constructor_args for widget in again)

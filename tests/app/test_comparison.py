@@ -15,10 +15,11 @@ from ltr.__main__ import main
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.comparison import Comparison, of_runs, of_tuning
 from ltr.app.heads import REACH, heads_of, temperature
+from ltr.app.job import commands
 from ltr.app.tuning import TuningForm
 from ltr.errors import InputError
-from ltr.measures import shown
-from ltr.report.measures import title, written
+from ltr.measures import measure_of, shown, written
+from ltr.studies.plan import Plan
 
 SMALL = (
     "fit --config ce.yaml --config data/digits.yaml --model.backbone ResNet20 --model.backbone.width 4 "
@@ -37,7 +38,8 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AllowedPaths]:
         patch.setenv("PL_GLOBAL_SEED", "0")
         paths = AllowedPaths(Path("checkpoints"), (folder,))
         main([*SMALL.split(), "--name", "base"])
-        for words in TuningForm(base="base", name="tuned", epochs=3, batch=32).commands(paths):
+        study = TuningForm(base="base", name="tuned", epochs=3, batch=32).study(paths)
+        for words in commands(Plan.of(study, "tuned"), paths.runs):
             main([*words, "--trainer.accelerator", "cpu"])
         new, old = map(str, TEMPERATURES)
         words = ["test", "--ckpt_path", "checkpoints/tuned", "--config", "ensemble.yaml", "--evaluation", "ensemble"]
@@ -68,7 +70,7 @@ def test_the_table_has_the_numbers_of_the_tests(paths: AllowedPaths, found: Comp
     for row, home in homes.items():
         measured = metrics(paths, home)
         assert rows[row] == {
-            title(key): written(key, measured[key]) for key in (measure.key for measure in shown("main"))
+            measure_of(key).title: written(key, measured[key]) for key in (measure.key for measure in shown("main"))
         }
     assert rows["before: old head"] != rows["after: GML"]
 
@@ -95,7 +97,7 @@ def test_the_curve_goes_through_the_point_and_between_the_heads(paths: AllowedPa
 
 
 def test_what_is_kept_is_what_is_shown(paths: AllowedPaths, found: Comparison) -> None:
-    made = found.at(1.0, 2.0).keep(paths)
+    made = found.at(1.0, 2.0).keep()
     assert {path.suffix for path in made.values()} == {".png", ".csv"}
     for key in ("recall", "trade_off"):
         assert made[key].read_bytes().startswith(b"\x89PNG")
@@ -133,7 +135,7 @@ def test_runs_of_other_data_are_not_drawn_together(paths: AllowedPaths) -> None:
     odd = of_runs(paths, ["tuned", "odd"])
     assert odd.pictures() == ""
     assert "This cannot be compared" in odd.table()
-    assert set(odd.keep(paths)) == {"figures"}
+    assert set(odd.keep()) == {"figures"}
     (legend,) = odd.at(1.0, 2.0).trade_off().legends
     assert "tuned" in [text.get_text() for text in legend.get_texts()]
     assert "odd" not in [text.get_text() for text in legend.get_texts()]
@@ -147,7 +149,7 @@ def test_names_from_outside_are_text(paths: AllowedPaths) -> None:
     both = of_runs(paths, ["one", "two"])
     text = both.table() + both.pictures()
     assert "<script>" not in text
-    with both.keep(paths)["recalls"].open(newline="") as lines:
+    with both.keep()["recalls"].open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert [row["class"] for row in rows] == CLASSES
     assert [int(row["training_images"]) for row in rows] == COUNTS

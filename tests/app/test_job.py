@@ -1,4 +1,4 @@
-"""Processes that the page starts, and finds again."""
+"""Studies that the page starts as processes, and finds again."""
 
 from __future__ import annotations
 
@@ -6,73 +6,79 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
 from filelock import FileLock
+from tiny import TINY
 
 from ltr import files
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.watch import read_progress
-from ltr.app.worker import exit_status, start
+from ltr.app.job import PLAN, STATE, Job, beside
+from ltr.app.watch import resume, state
 from ltr.errors import InputError
-from ltr.run import job as job_module
-from ltr.run.job import Job
+from ltr.run import lock
+from ltr.run.folder import RunFolder
 
-LONG = "fit --config ce.yaml --config data/digits.yaml --model.backbone ResNet20 --trainer.max_epochs 5000 --name long"
+SHORT = {"fit": TINY.replace("max_epochs 2", "max_epochs 1")}
+LONG = {"fit": TINY.replace("max_epochs 2", "max_epochs 50000")}
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> AllowedPaths:
-    return AllowedPaths(tmp_path / "runs")
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AllowedPaths:
+    monkeypatch.chdir(tmp_path)
+    return AllowedPaths(Path("runs"))
+
+
+def until(true: object, seconds: float = 60) -> None:
+    """Wait for what happens in another process."""
+    deadline = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
 
 
 def ended(job: Job) -> Job:
-    """Wait until a job is over."""
-    deadline = time.monotonic() + 60
-    while job.running and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: not job.running)
     return job
 
 
-def test_commands_run_one_after_the_other(paths: AllowedPaths) -> None:
-    job = paths.job("a")
-    start(paths, "a", [["test", "--help"], ["fit", "--help"]])
+@pytest.mark.slow
+def test_a_study_is_trained_tested_and_its_weights_go(paths: AllowedPaths) -> None:
+    job = paths.job("group/a")
+    test = {"of": "a", "test": "--config logit_adjustment.yaml"}
+    job.start(beside({"a": {**SHORT, "keep": False}, "adjusted": test}))
     assert ended(job).state == "finished"
-    assert "usage: ltr fit" in job.log.partition("usage: ltr test")[2]
-    assert job.command == "ltr test --help && ltr fit --help"
-    assert [one.name for one in paths.jobs()] == ["a"]
+    run = RunFolder(paths.runs / "group" / "a")
+    assert run.tested()
+    assert run.tested("adjusted")
+    assert not run.checkpoint.exists(), "they were not to be kept"
+    assert [one.name for one in paths.jobs()] == ["group/a"]
+    assert [words[0] for words in job.commands] == ["fit", "test", "test"]
+    assert state(run, job) == "tested"
+    assert (job.progress.done, job.progress.rows) == (2, 2)
 
 
-def test_the_first_failure_ends_it_with_its_sentence(paths: AllowedPaths) -> None:
+@pytest.mark.slow
+def test_a_failure_ends_it_with_its_sentence(paths: AllowedPaths) -> None:
     job = paths.job("a")
-    start(paths, "a", [["fit", "--nonsense", "1"], ["fit", "--help"]])
+    job.start(beside({"a": {"fit": "--nonsense 1"}}))
     assert ended(job).state == "failed"
-    assert job.failure.startswith("there is no option nonsense")
-    assert "usage" not in job.log
+    assert "there is no option nonsense" in job.failure
+    assert state(RunFolder(paths.runs / "a"), job) == "failed"
 
 
-@pytest.mark.parametrize(("command", "there"), [("fit --help", False), ("fit --nonsense 1", True)])
-def test_what_is_not_wanted_goes_when_all_is_well(paths: AllowedPaths, command: str, there: bool) -> None:
-    weights = paths.runs / "last.ckpt"
-    weights.parent.mkdir()
-    weights.write_text("weights")
-    job = paths.job("a")
-    start(paths, "a", [command.split()], unwanted=[weights])
-    ended(job)
-    assert weights.exists() is there
-
-
-def test_of_two_starts_one_runs(paths: AllowedPaths) -> None:
+@pytest.mark.slow
+def test_of_two_starts_one_runs_and_goes_on_after_a_stop(paths: AllowedPaths) -> None:
     refused: list[str] = []
+    job, run = paths.job("long"), RunFolder(paths.runs / "long")
 
     def try_start() -> None:
         try:
-            start(paths, "long", [[*LONG.split(), "--runs", str(paths.runs)]])
+            job.start(beside({"long": LONG}))
         except InputError as error:
             refused.append(str(error))
 
@@ -81,83 +87,79 @@ def test_of_two_starts_one_runs(paths: AllowedPaths) -> None:
         one.start()
     for one in both:
         one.join()
-    job = paths.job("long")
     assert job.running
     assert [sentence.partition(":")[0] for sentence in refused] == ["the run long is running already"]
     with pytest.raises(InputError, match="stop it first"):
         job.forget()
+    until(lambda: run.checkpoint.is_file())
     job.stop()
+    assert ended(job).state == "stopped"
+    assert "stopped by SIGTERM; Resume goes on from the last checkpoint." in job.log
+    assert "FAILED" not in job.log, "an interrupted row is not a failed one"
+    trained = run.trained_epochs
+    assert state(run, job) == f"stopped at {trained}/50000"
+    resume(paths, "long")
+    until(lambda: RunFolder(run.path).trained_epochs > trained)
+    assert run.rows[:trained] == RunFolder(run.path).rows[:trained]
+    os.kill(json.loads((job.folder / STATE).read_text())["pid"], signal.SIGKILL)
     assert ended(job).state == "stopped"
     job.forget()
     assert not job.known
 
 
-def test_a_job_that_is_killed_from_outside_was_stopped(paths: AllowedPaths) -> None:
-    job = paths.job("long")
-    start(paths, "long", [[*LONG.split(), "--runs", str(paths.runs)]])
-    assert job.running
-    os.kill(json.loads((job.folder / "state.json").read_text())["pid"], signal.SIGKILL)
-    assert ended(job).state == "stopped"
-
-
 def test_who_only_looks_is_not_taken_for_the_one_at_work(paths: AllowedPaths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_module, "PEEK", 30.0)
-    monkeypatch.setattr(job_module, "WORKER_TIMEOUT", 30.0)
-    job = paths.job("a")
-    job.folder.mkdir(parents=True)
-    files.write_json(job.folder / "job.json", {"commands": [["fit", "--help"]], "unwanted": []})
-    for ask, answer in ((lambda: job.running, False), (lambda: job.work(exit_status), 0)):
-        looker = FileLock(job.folder / "lock", thread_local=False)
-        looker.acquire()
-        threading.Timer(0.05, looker.release).start()
-        assert ask() == answer
+    monkeypatch.setattr(lock, "LOOK", 30.0)
+    run = RunFolder(paths.runs / "a")
+    run.lock.file.parent.mkdir(parents=True)
 
+    def hold() -> bool:
+        with run.lock.hold(30.0):
+            return False
 
-def test_the_bar_of_a_log_is_read(paths: AllowedPaths) -> None:
-    job = paths.job("a")
-    job.folder.mkdir(parents=True)
-    first = "ce:   0%|   | 0/30 [00:00<?, ?epoch/s]"
-    bars = f"{first}\rce:  43%|####   | 12.9/30 [00:31<00:41,  2.4s/epoch, loss=1.2, test top-1=30.1]"
-    (job.folder / "log.txt").write_text(f"$ ltr fit\n{bars}")
-    progress = read_progress(job.log)
-    assert progress is not None
-    assert (progress.epoch, progress.epochs, progress.left) == (12.9, 30, "00:41")
-    assert progress.measures == "loss=1.2, test top-1=30.1"
-    assert job.log.count("ce:") == 1
-    (job.folder / "log.txt").write_text(f"$ ltr fit\n{bars}\n$ ltr test\n")
-    assert read_progress(job.log) is None
+    for look in (lambda: run.lock.held, hold):
+        other = FileLock(run.lock.file, thread_local=False)
+        other.acquire()
+        threading.Timer(0.05, other.release).start()
+        assert look() is False
 
 
 def test_a_run_that_another_command_works_on_is_left_alone(paths: AllowedPaths) -> None:
-    """A study holds the same lock; the process id in the state may belong to another program by now."""
-    job = paths.job("study/ce-0")
-    bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    with job.locked():
-        files.write_json(job.folder / "job.json", {"commands": [["fit", "--help"]], "unwanted": []})
-        files.write_json(job.folder / "state.json", {"pid": bystander.pid, "step": 0, "code": None})
-        assert job.running
-        with pytest.raises(InputError, match="running already"):
-            start(paths, "study/ce-0", [["fit", "--help"]])
-        with pytest.raises(InputError, match="stop that command"):
-            job.stop()
-        with pytest.raises(InputError, match="stop it first"):
-            job.forget()
+    """The process id in the state may belong to another program by now."""
+    job, run = paths.job("study/ce-0"), RunFolder(paths.runs / "study" / "ce-0")
+    bystander = subprocess.Popen(["sleep", "60"])
+    job.folder.mkdir(parents=True)
+    files.write_text(job.folder / PLAN, yaml.safe_dump(beside({"ce-0": SHORT})))
+    files.write_json(job.folder / STATE, {"pid": bystander.pid, "code": None})
+    with run.lock.hold():
+        assert state(run, job) == "running"
+        job.stop()
     assert bystander.poll() is None
-    bystander.communicate(b"\n")
-    assert not job.running
+    bystander.terminate()
+    bystander.wait()
+    assert state(run, job) == "stopped"
+
+
+def test_the_progress_is_that_of_the_curves(paths: AllowedPaths) -> None:
+    job, run = paths.job("a"), RunFolder(paths.runs / "a")
+    job.folder.mkdir(parents=True)
+    test = {"title": "adjusted <b>", "of": "a", "test": "--config logit_adjustment.yaml"}
+    files.write_text(job.folder / PLAN, yaml.safe_dump(beside({"a": {"title": "training", **SHORT}, "adjusted": test})))
+    assert job.progress.words == "training (1 of 2): starting"
+    files.write_text(run.config_file, "trainer: {max_epochs: 8}")
+    files.write_text(run.curves_file, "epoch,train/loss\n" + "".join(f"{epoch},1.0\n" for epoch in range(6)))
+    files.write_json(job.folder / STATE, {"pid": 1, "code": None, "epochs": 2})
+    os.utime(job.folder / STATE, (1000, 1000))
+    os.utime(run.curves_file, (1400, 1400))
+    assert job.progress.words == "training (1 of 2): epoch 6 of 8"
+    with job.lock.hold():
+        assert job.progress.words == "training (1 of 2): epoch 6 of 8, 3:20 left", "four epochs took 400 s, two remain"
+    assert 'aria-valuenow="38"' in job.progress.html
+    files.write_text(run.path / "test" / "metrics.json", "{}")
+    assert job.progress.words == "adjusted <b> (2 of 2)"
+    assert "adjusted &lt;b&gt;" in job.progress.html
 
 
 @pytest.mark.parametrize("name", ["../a", "a/../b", "/a", ""])
 def test_a_job_is_no_path(paths: AllowedPaths, name: str) -> None:
     with pytest.raises(InputError):
         paths.job(name)
-
-
-def test_commands_trust_the_packages_of_the_page_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[Any] = []
-    monkeypatch.setattr(Job, "start", lambda _job, commands, *_, **__: started.append(commands))
-    paths = AllowedPaths(tmp_path, packages=("mine", "theirs"))
-    expected = [["fit", "--name", "mine", "--trust", "mine", "--trust", "theirs"]]
-    start(paths, "a", [["fit", "--name", "mine"]])
-    start(paths, "a", started[0])
-    assert started == [expected, expected]

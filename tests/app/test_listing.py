@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.listing import COLUMNS, row
+from ltr.app.runs import COLUMNS, row
 
 CONFIG = {
     "model": {"class_path": "ltr.methods.Method", "init_args": {"loss": "ltr.losses.GML"}},
@@ -27,7 +27,7 @@ def paths(tmp_path: Path) -> AllowedPaths:
 
 
 def cells(paths: AllowedPaths) -> dict[str, str]:
-    return dict(zip(COLUMNS, row(paths, "signs"), strict=True))
+    return dict(zip(COLUMNS, row(paths, "signs", paths.run("signs")), strict=True))
 
 
 def curves(paths: AllowedPaths, epochs: int) -> None:
@@ -47,7 +47,7 @@ def test_the_state_tells_stopped_trained_and_tested_apart(paths: AllowedPaths) -
         json.dumps({"top1": 0.5, "counts": [3], "recall": [0.5], "classes": ["a"], "adjustments": [], "config": {}})
     )
     assert cells(paths)["state"] == "tested"
-    with paths.job("signs").locked():
+    with paths.run("signs").lock.hold():
         assert cells(paths)["state"] == "running"
 
 

@@ -9,12 +9,17 @@ import pytest
 import yaml
 
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.options import Field, resolved
-from ltr.app.recipes import configs_in, methods
+from ltr.app.field import Field
+from ltr.app.job import Job
+from ltr.app.job import commands as commands_of
+from ltr.app.options import resolved
+from ltr.app.train import methods
 from ltr.app.training import TrainingForm
-from ltr.app.worker import remaining
+from ltr.app.watch import resume
 from ltr.errors import InputError
 from ltr.run.lookup import folder
+from ltr.run.recipe import Recipe
+from ltr.studies.plan import Plan
 
 
 @pytest.fixture
@@ -29,7 +34,8 @@ def found(paths: AllowedPaths, form: TrainingForm) -> list[Field]:
 
 def commands(paths: AllowedPaths, **said: Any) -> list[list[str]]:
     form = TrainingForm(**said)
-    return form.commands(paths, found(paths, form))[1]
+    name, study = form.study(paths, found(paths, form))
+    return commands_of(Plan.of(study, name), paths.job(name).runs)
 
 
 def test_what_is_not_changed_is_not_said(paths: AllowedPaths) -> None:
@@ -50,7 +56,7 @@ def test_a_change_reaches_the_training(paths: AllowedPaths) -> None:
     assert config.model.init_args.optimizer.init_args.nesterov is True
     assert config.model.init_args.schedule.init_args.milestones == [0.5]
     assert config.seed_everything == 3
-    assert test == ["test", "--ckpt_path", "checkpoints/x"]
+    assert test == ["test", "--ckpt_path", "checkpoints/x/last.ckpt", "--evaluation", "test"]
 
 
 def test_another_part_brings_its_own_options(paths: AllowedPaths) -> None:
@@ -63,18 +69,16 @@ def test_another_part_brings_its_own_options(paths: AllowedPaths) -> None:
 
 def test_the_ensemble_is_tested_besides(paths: AllowedPaths) -> None:
     said = commands(paths, method="gml.yaml", ensemble=True, t_new=1, t_old=3, name="x")
-    assert said[2][-5:] == [
-        "ensemble.yaml",
-        "--trainer.callbacks.t_new=1",
-        "--trainer.callbacks.t_old=3",
-        "--evaluation",
-        "ensemble",
+    assert said[2] == [
+        *("test", "--ckpt_path", "checkpoints/x/last.ckpt", "--evaluation", "ensemble", "--config", "ensemble.yaml"),
+        *("--trainer.callbacks.t_new=1", "--trainer.callbacks.t_old=3"),
     ]
 
 
 def test_a_name_is_found_that_is_free(paths: AllowedPaths) -> None:
     (paths.runs / "ce_digits").mkdir(parents=True)
-    assert TrainingForm().named(paths) == ("ce_digits_2", paths.runs)
+    assert TrainingForm().named(paths) == "ce_digits_2"
+    assert TrainingForm(folder="signs").named(paths) == "signs/ce_digits"
     with pytest.raises(InputError, match="exists already"):
         TrainingForm(name="ce_digits").named(paths)
 
@@ -106,6 +110,7 @@ def test_a_name_is_found_that_is_free(paths: AllowedPaths) -> None:
         {"seed": "many"},
         {"seed": None},
         {"ensemble": True, "t_new": 0},
+        {"ensemble": True, "name": "ensemble"},
         {"ensemble": True, "t_old": "hot"},
         {"ensemble": True, "t_new": float("nan")},
     ],
@@ -123,8 +128,8 @@ def test_every_recipe_is_there_with_every_option() -> None:
         for name in trained
         if not yaml.safe_load((folder("configs") / name).read_text()).keys() & {"model", "data"}
     }
-    assert set(methods().values()) >= trained - tested
-    assert {"data/digits.yaml", "data/cifar10.yaml", "data/folder.yaml"} <= set(configs_in("data").values())
+    assert {name for _, name in methods()} == trained - tested
+    assert {"data/digits.yaml", "data/cifar10.yaml", "data/folder.yaml"} <= {one.name for one in Recipe.all("data")}
 
 
 SHAPES = [
@@ -152,13 +157,25 @@ def test_the_fields_of_a_recipe_can_be_shown(paths: AllowedPaths, method: str) -
         assert field.word(field.value if field.kind != "text" else None) in (None, "null")
 
 
-def test_a_run_that_was_stopped_goes_on_from_its_checkpoint(paths: AllowedPaths) -> None:
+def test_a_run_of_the_command_line_goes_on_from_its_checkpoint(
+    paths: AllowedPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(Job, "start", lambda _, content: started.append(content))
     run = paths.runs / "x"
     run.mkdir(parents=True)
     with pytest.raises(InputError, match="there is no run x"):
-        remaining(paths, "x")
+        resume(paths, "x")
     (run / "last.ckpt").write_text("weights")
-    assert remaining(paths, "x") == (
-        [["fit", "--ckpt_path", "checkpoints/x/last.ckpt"], ["test", "--ckpt_path", "checkpoints/x"]],
-        [],
-    )
+    with pytest.raises(InputError, match="needs a checkpoint and a config"):
+        resume(paths, "x")
+    (run / "config.yaml").write_text("trainer: {max_epochs: 3}")
+    resume(paths, "x")
+    fit, _ = commands_of(Plan.of(started[0], "x"), paths.runs)
+    assert fit == ["fit", "--config", "checkpoints/x/config.yaml", "--runs", "checkpoints", "--name", "x"]
+
+
+def test_commands_trust_the_packages_of_the_page(paths: AllowedPaths) -> None:
+    trusting = AllowedPaths(paths.runs, paths.folders, ("mine", "theirs"))
+    for command in commands(trusting, name="x", ensemble=True):
+        assert " --trust mine --trust theirs" in " ".join(command)

@@ -12,21 +12,27 @@ import yaml
 from tiny import TINY
 
 from ltr.__main__ import main
-from ltr.app.allowed_paths import BEFORE, AllowedPaths
+from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import architectures, tuning_data, tuning_losses
-from ltr.app.tuning import CONTROL, TuningForm, brief, proposed
+from ltr.app.job import commands
+from ltr.app.options import resolved
+from ltr.app.tuning import CONTROL, TuningForm, proposed
 from ltr.errors import InputError
-from ltr.run.folder import EvaluationResult
+from ltr.run.evaluation import EvaluationResult
+from ltr.run.folder import BEFORE
+from ltr.studies.plan import Plan
 
 Run = Callable[..., int]
 
 SLIM = {"class_path": "ltr.backbones.ResNet32", "init_args": {"slim": 0.75, "width": 16}}
 EXPERTS = {"class_path": "ltr.backbones.MultiExpert", "init_args": {"backbone": SLIM, "experts": 3}}
+WIDE = {"class_path": "ltr.backbones.ResNet32", "init_args": {"width": 16}}
 BILATERAL = {"class_path": "ltr.backbones.Bilateral", "init_args": {"backbone": None}}
 COSINE = {"class_path": "ltr.heads.Cosine", "init_args": {"scale": 30.0}}
 LINEAR = {"class_path": "ltr.heads.Linear", "init_args": {"bias": True}}
 HEADS = {"class_path": "ltr.heads.ExpertHeads", "init_args": {"experts": 3, "head": COSINE}}
 PROJECTION = {"class_path": "ltr.heads.Projection", "init_args": {"classifier": COSINE, "size": 8}}
+TUNED = {"class_path": "ltr.backbones.Pretrained", "init_args": {"checkpoint": "a", "backbone": BILATERAL}}
 DATA = {
     "class_path": "ltr.data.DigitsLT",
     "init_args": {"root": "data", "imbalance": 50.0, "tail": "exp", "batch_size": 32, "augment": None},
@@ -38,6 +44,11 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AllowedPaths:
     """Return a paths whose runs are where the command line keeps them."""
     monkeypatch.chdir(tmp_path)
     return AllowedPaths(Path("checkpoints"), (tmp_path,))
+
+
+def commanded(paths: AllowedPaths, form: TuningForm) -> list[list[str]]:
+    """Return the commands of a tuning."""
+    return commands(Plan.of(form.study(paths), form.name), paths.runs)
 
 
 def keep(paths: AllowedPaths, name: str, backbone: dict[str, Any], head: dict[str, Any] | None) -> None:
@@ -55,69 +66,58 @@ def after(words: list[str], option: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "head", "expected"),
+    ("backbone", "head", "names"),
     [
-        (SLIM | {"init_args": {"width": 16}}, LINEAR, {}),
-        (SLIM | {"init_args": {"width": 16}}, COSINE, {"--model.head": "Cosine", "--model.old_head": "Cosine"}),
-        (SLIM | {"init_args": {"width": 16}}, PROJECTION, {"--model.head": "Cosine", "--model.old_head": "Cosine"}),
-        (BILATERAL, LINEAR, {"--model.backbone.backbone": "Bilateral"}),
-        (
-            {"class_path": "ltr.backbones.Pretrained", "init_args": {"checkpoint": "a", "backbone": BILATERAL}},
-            LINEAR,
-            {"--model.backbone.backbone": "Bilateral"},
-        ),
-        (
-            EXPERTS,
-            HEADS,
-            {
-                "--model.head": "ExpertHeads",
-                "--model.old_head": "ExpertHeads",
-                "--model.loss": "PerExpert",
-                "--model.loss.losses": '["ltr.losses.GML"]',
-                "--model.backbone.backbone": '{"class_path": "ltr.backbones.MultiExpert", "init_args": {"backbone": '
-                '{"class_path": "ltr.backbones.ResNet32", "init_args": {"slim": 0.75}}}}',
-            },
-        ),
+        (WIDE, LINEAR, ("ResNet32", "Linear", "GML")),
+        (WIDE, COSINE, ("ResNet32", "Cosine", "GML")),
+        (WIDE, PROJECTION, ("ResNet32", "Cosine", "GML")),
+        (BILATERAL, LINEAR, ("Bilateral", "Linear", "GML")),
+        (TUNED, LINEAR, ("Bilateral", "Linear", "GML")),
+        (EXPERTS, HEADS, ("MultiExpert", "ExpertHeads", "PerExpert")),
     ],
     ids=["ce", "ldam", "contrastive", "lade", "tuned", "ride"],
 )
 def test_the_parts_are_those_of_the_base(
-    paths: AllowedPaths, backbone: dict[str, Any], head: dict[str, Any], expected: dict[str, str]
+    paths: AllowedPaths, backbone: dict[str, Any], head: dict[str, Any], names: tuple[str, str, str]
 ) -> None:
     keep(paths, "base", backbone, head)
-    tune, test, pretrained, *others = TuningForm(base="base", name="tuned").commands(paths)
-    options = ("head", "old_head", "loss", "loss.losses", "backbone.backbone")
-    found = {f"--model.{key}": said for key in options if (said := after(tune, f"--model.{key}")) is not None}
-    assert found == {"--model.loss": "GML"} | expected
+    tune, test, pretrained, *others = commanded(paths, TuningForm(base="base", name="tuned"))
     assert tune[:5] == ["fit", "--config", "gml.yaml", "--model.backbone.checkpoint", "checkpoints/base"]
-    assert test == ["test", "--ckpt_path", "checkpoints/tuned"]
-    for option in ("--model.backbone.checkpoint", "--model.backbone.backbone", "--model.head", "--data.imbalance"):
-        assert after(pretrained, option) == after(tune, option), "another network or other data before than after"
-    before = ["test", "--ckpt_path", f"checkpoints/tuned{BEFORE}"]
-    assert others == [before, [*before, "--config", "logit_adjustment.yaml", "--evaluation", CONTROL]]
+    model, before = (resolved(words[1:]).model.init_args for words in (tune, pretrained))
+    parts = (model.backbone.init_args.backbone, model.head, model.loss)
+    assert tuple(part.class_path.rpartition(".")[2] for part in parts) == names
+    assert model.old_head == model.head == before.head, "another head before than after"
+    assert model.backbone.init_args.backbone == before.backbone.init_args.backbone, "another network before than after"
+    assert after(pretrained, "--data.imbalance") == after(tune, "--data.imbalance")
+    assert test == ["test", "--ckpt_path", "checkpoints/tuned/last.ckpt", "--evaluation", "test"]
+    before_words = ["test", "--ckpt_path", f"checkpoints/tuned{BEFORE}/last.ckpt", "--evaluation"]
+    assert others == [
+        [*before_words, "test"],
+        [*before_words, CONTROL, "--config", "logit_adjustment.yaml"],
+    ]
 
 
 def test_data_are_those_of_the_base_or_others(paths: AllowedPaths) -> None:
     keep(paths, "base", SLIM, LINEAR)
-    own, *_ = TuningForm(base="base", name="tuned", batch=32).commands(paths)
+    own, *_ = commanded(paths, TuningForm(base="base", name="tuned", batch=32))
     start = own.index("--data")
     expected = "--data DigitsLT --data.root data --data.imbalance 50.0 --data.tail exp --data.batch_size 32"
     assert own[start : start + 10] == expected.split()
-    other, *_ = TuningForm(base="base", name="tuned", kind="CIFAR10LT", imbalance=0.01, tail="step").commands(paths)
+    other, *_ = commanded(paths, TuningForm(base="base", name="tuned", kind="CIFAR10LT", imbalance=0.01, tail="step"))
     start = other.index("--data")
     expected = "--data CIFAR10LT --data.imbalance 100.0 --data.tail step --data.batch_size 512"
     assert other[start : start + 8] == expected.split()
     (paths.runs.parent / "mine").mkdir()
-    folder, *_ = TuningForm(base="base", name="tuned", kind="FolderLT", root="mine", tail="none").commands(paths)
+    folder, *_ = commanded(paths, TuningForm(base="base", name="tuned", kind="FolderLT", root="mine", tail="none"))
     assert after(folder, "--data.root") == str(Path("mine").resolve())
     assert after(folder, "--data.tail") == "none"
 
 
 def test_a_file_of_weights_is_of_the_architecture_that_is_said(paths: AllowedPaths, run_file: Path) -> None:
     with pytest.raises(InputError, match="does not name the data it was trained on"):
-        TuningForm(file=str(run_file), name="tuned").commands(paths)
+        commanded(paths, TuningForm(file=str(run_file), name="tuned"))
     form = TuningForm(file=str(run_file), architecture="ResNet20", kind="DigitsLT", name="tuned")
-    tune, _, pretrained, *_ = form.commands(paths)
+    tune, _, pretrained, *_ = commanded(paths, form)
     for words in (tune, pretrained):
         assert after(words, "--model.backbone.checkpoint") == str(run_file)
         assert after(words, "--model.backbone.backbone") == "ResNet20"
@@ -159,7 +159,7 @@ def test_a_file_of_weights_is_of_the_architecture_that_is_said(paths: AllowedPat
 def test_what_a_client_may_post_is_refused(paths: AllowedPaths, said: dict[str, Any], why: str) -> None:
     keep(paths, "base", SLIM, LINEAR)
     with pytest.raises(InputError, match=why):
-        TuningForm(**{"base": "base", "name": "tuned"} | said).commands(paths)
+        commanded(paths, TuningForm(**{"base": "base", "name": "tuned"} | said))
 
 
 def test_choices_are_found_by_themselves() -> None:
@@ -170,15 +170,6 @@ def test_choices_are_found_by_themselves() -> None:
     assert losses[0] == "GML"
     assert {"LabelAwareSmoothing", "BalancedSoftmax", "LDAM"} <= set(losses)
     assert not {"SupCon", "PaCo", "RIDE", "PerExpert"} & set(losses)
-
-
-def test_parts_are_as_brief_as_can_be() -> None:
-    assert brief(HEADS) == "ExpertHeads"
-    assert brief(COSINE | {"init_args": {"scale": 16.0}}) == {
-        "class_path": "ltr.heads.Cosine",
-        "init_args": {"scale": 16.0},
-    }
-    assert brief("torch.nn.Linear") == "torch.nn.Linear"
 
 
 def test_a_name_is_proposed_that_is_free(paths: AllowedPaths) -> None:
@@ -204,7 +195,7 @@ SMALL = "--model.backbone ResNet20 --model.backbone.width 4"
 def test_the_commands_measure_one_network(ltr: Run, paths: AllowedPaths, config: str, network: str) -> None:
     words = TINY.replace("--config ce.yaml", f"--config {config}").replace(SMALL, network)
     assert ltr("fit", words, "--data.augment Plain --name base") == 0
-    for command in TuningForm(base="base", name="tuned", epochs=1, batch=16).commands(paths):
+    for command in commanded(paths, TuningForm(base="base", name="tuned", epochs=1, batch=16)):
         main([*command, "--trainer.accelerator", "cpu", "--trainer.precision", "32-true"])
     after = EvaluationResult.read(paths.runs / "tuned" / "test").metrics
     before = EvaluationResult.read(paths.runs / "tuned_before" / "test").metrics

@@ -12,7 +12,8 @@ from pages import CLASSES, COUNTS, Page, make_metrics, make_predictions, make_ru
 
 from ltr.report.figures import calibration
 from ltr.report.report import write
-from ltr.run.folder import EvaluationResult, RunFolder
+from ltr.run.evaluation import EvaluationResult
+from ltr.run.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +57,8 @@ def test_nothing_is_loaded_and_everything_is_escaped(page: Page) -> None:
 
 def test_the_figures_are_those_of_metrics_json(page: Page, whole: Path) -> None:
     table = page.table("", "top-1")
-    assert list(table) == ["test", "la"]
-    for name, row in table.items():
+    assert list(table) == ["old head", "new head", "la"]
+    for name, row in zip(("test", "la"), [*table.values()][1:], strict=True):
         measures = json.loads((whole / name / "metrics.json").read_text())
         assert float(row["top-1"]) == pytest.approx(100 * measures["top1"], abs=0.005)
         assert float(row["ECE"]) == pytest.approx(100 * measures["ece"], abs=0.005)
@@ -65,19 +66,54 @@ def test_the_figures_are_those_of_metrics_json(page: Page, whole: Path) -> None:
         assert row["strange measure"] == "12,345", "what is not known is there as it is"
         assert row["zero-recall"] == "0"
     assert "LogitAdjustment(tau 1.5)" in page.text
-    head = {row[0]: row[1] for row in page.tables[0]}
+    head = {row[0]: row[1] for row in next(table for table in page.tables if table[1:2] and table[1][0] == "method")}
     assert (head["seed"], head["parameters"], head["epochs"], head["seconds"]) == ("3", "1,234", "2", "5.5")
     assert head["loss"] == "CrossEntropy"
     assert head["test split"] == "cd" * 32
     assert f"ltr fit --config {whole}/config.yaml --name whole_again" in page.text
 
 
+def test_the_first_table_has_the_price_of_a_tuning(page: Page, whole: Path, tmp_path: Path) -> None:
+    """The measures of the old head, from its recalls on 15 images of each of four classes."""
+    old = page.table("", "top-1")["old head"]
+    recalls = np.asarray([0.9, 0.8, 0.3, 1e-3])
+    assert float(old["top-1"]) == pytest.approx(100 * np.mean([0.9, 0.8, 0.3, 0.0]), abs=0.005)
+    assert float(old["GM"]) == pytest.approx(100 * np.exp(np.log(recalls).mean()), abs=0.005)
+    assert float(old["HM"]) == pytest.approx(100 / np.mean(1 / recalls), abs=0.005)
+    assert (old["lowest"], old["zero-recall"], old["many"], old["few"]) == ("0.00", "1", "85.00", "0.00")
+    assert old["ECE"] == "-", "it does not follow from the recalls"
+    assert page.tables[0][0][:2] == ["", "top-1"], "the first table of the page"
+    assert page.whole.index("Training") < page.whole.index("cd" * 32), "hashes come last"
+    assert f"ltr test --ckpt_path {whole} --config ensemble.yaml --evaluation ensemble" in page.text
+
+    run = make_run(tmp_path / "gml")
+    make_metrics(run / "test", old_recall=[0.9, 0.8, 0.3, None, 0.0])
+    before = make_run(tmp_path / "gml_before")
+    make_metrics(before / "test", recall=[0.9, 0.8, 0.3, None, 0.0], top1=0.66, ece=0.321)
+    make_metrics(before / "logit_adjustment", top1=0.44, adjustments=[{"LogitAdjustment": {"tau": 1.0}}])
+    table = Page(write([RunFolder(run)])).table("", "top-1")
+    assert list(table) == ["old head", "old head, logit_adjustment", "new head"]
+    assert [row["top-1"] for row in table.values()] == ["66.00", "44.00", "51.23"]
+    assert table["old head"]["ECE"] == "32.10"
+
+
+def test_a_page_is_not_replaced_in_silence(ltr, capsys, tmp_path: Path) -> None:
+    make_run(tmp_path / "new")
+    assert ltr("report new") == 0
+    Path("report.html").write_text("mine")
+    assert ltr("report new") == 2
+    assert "report.html exists already: choose another `--output`" in capsys.readouterr().err
+    assert Path("report.html").read_text() == "mine"
+    assert ltr("report new --overwrite") == 0
+    assert "<!DOCTYPE html>" in Path("report.html").read_text()
+
+
 def test_the_recall_of_every_class_is_a_table(page: Page) -> None:
-    table = page.table("class", "test (%)")
+    table = page.table("class", "new head (%)")
     assert list(table) == CLASSES, "from the most to the fewest training images"
     assert [row["training images"] for row in table.values()] == [str(count) for count in COUNTS]
     assert [row["test images"] for row in table.values()] == ["15", "15", "15", "0", "15"]
-    assert [row["test (%)"] for row in table.values()] == ["90.0", "70.0", "50.0", "-", "10.0"]
+    assert [row["new head (%)"] for row in table.values()] == ["90.0", "70.0", "50.0", "-", "10.0"]
     assert [row["old head (%)"] for row in table.values()] == ["90.0", "80.0", "30.0", "-", "0.0"]
 
 
@@ -103,7 +139,7 @@ def test_the_error_of_every_group_is_that_of_a_loop(page: Page, whole: Path) -> 
     kept = torch.load(whole / "test" / "predictions.pt", weights_only=True)
     groups = {"all": range(5), "many": (0, 1), "medium": (2,), "few": (3, 4)}
     found = calibration(EvaluationResult.read(whole / "test"))
-    row = page.table("ECE", "all")["test"]
+    row = page.table("ECE", "all")["new head"]
     for name, members in groups.items():
         rows = [row for row in range(60) if int(kept["labels"][row]) in members]
         error = 0.0
@@ -132,7 +168,7 @@ def test_what_is_missing_is_named_with_the_command_that_brings_it(ltr, tmp_path:
     for key in ("features", "featured", "lengths", "examples", "exampled"):
         del old[key]
     torch.save(old, run / "test" / "predictions.pt")
-    assert ltr("report old") == 0
+    assert ltr("report old --overwrite") == 0
     page = Page(Path("report.html").read_text())
     assert page.figures == 5, "those of before need no features"
     assert page.text.count("ltr test --ckpt_path old brings them") == 3

@@ -12,7 +12,8 @@ import torch
 from pages import make_metrics, make_run
 
 from ltr.errors import InputError
-from ltr.run.folder import RunFolder, made_with, own_config, plain_name, write_arguments
+from ltr.run.evaluation import made_with, write_arguments
+from ltr.run.folder import RunFolder, own_config, plain_name
 
 
 def write(home: Path, *names: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 
-from ltr import studies
 from ltr.cli.call import call
 from ltr.studies.runs import Perform
+from ltr.studies.study import study as verb
 
 
 def study(words: list[str], perform: Perform) -> None:
     """Run a study with the words of the command line and a stand-in for the trainings."""
-    call(studies.study, words, perform=perform, command=shlex.join(["ltr", "study", *words]))
+    call(verb, words, perform=perform, command=shlex.join(["ltr", "study", *words]))

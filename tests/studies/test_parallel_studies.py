@@ -12,7 +12,7 @@ from logged import Logged
 
 from ltr.errors import InputError
 from ltr.machine import cores
-from ltr.run.job import Job
+from ltr.run.folder import RunFolder
 from ltr.studies.plan import Plan
 from ltr.studies.runs import Runs
 
@@ -92,17 +92,17 @@ def test_two_studies_at_once_do_not_run_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("one_by_one")
-def test_a_study_holds_the_lock_of_its_run_that_the_page_looks_at() -> None:
-    job, plan, running = Job.of(Path("checkpoints"), "mine/ce-0"), Plan.read("mine.yaml"), []
+def test_a_study_holds_the_lock_of_its_run() -> None:
+    run, plan, held = RunFolder(Path("checkpoints/mine/ce-0")), Plan.read("mine.yaml"), []
 
     def perform(*_: object, **__: object) -> None:
-        running.append(job.running)
+        held.append(run.lock.held)
         raise InputError("enough")
 
     outcome = Runs(plan, Path("checkpoints/mine"), perform).attempt(plan.jobs[0])
-    assert running == [True]
+    assert held == [True]
     assert outcome.failure == "enough"
-    assert not job.running
+    assert not run.lock.held
 
 
 @pytest.mark.usefixtures("one_by_one")

@@ -127,7 +127,7 @@ def test_some_runs_bring_what_they_need(plan: Plan) -> None:
         ("subset_seeds: [0, 7]", "subset_seeds: 7", "`subset_seeds` is a list of whole numbers"),
         ("subset_seeds: [0, 7]", "baseline: cee", "the baseline names cee; did you mean ce?"),
         ("seeds: [0]}", "reported: many}", "`reported` is top-1 in percent"),
-        ("  given:", "  recipe:", "is `recipe`"),
+        ("  given:", "  recipe:", "is not `recipe`"),
         ("subset_seeds: [0, 7]", "balanced: if1", "`balanced` is one of the names in `data`"),
     ],
 )
@@ -137,3 +137,91 @@ def test_a_bad_axis_is_refused(tmp_path: Path, old: str, new: str, sentence: str
     with pytest.raises(InputError) as error:
         Plan.read(str(tmp_path / "bad.yaml"))
     assert sentence in str(error.value)
+
+
+SWEEP = """
+seeds: [0]
+runs:
+  ce: {title: CE, fit: --config ce.yaml, sweep: {model.optimizer.lr: [0.1, 1e-3, null]}}
+  la: {of: ce_0.1, test: --config logit_adjustment.yaml, sweep: {trainer.callbacks.tau: [0.5, 1]}}
+  gml: {fit: "--config gml.yaml --model.backbone.checkpoint {ce_1e-3}"}
+"""
+
+
+def test_a_sweep_of_one_option_is_rows_of_one_table(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(SWEEP)
+    plan = Plan.read(str(tmp_path / "mine.yaml"))
+    titles = {entry.name: entry.title for entry in plan.entries}
+    assert titles == {
+        "ce_0.1": "CE, lr 0.1",
+        "ce_1e-3": "CE, lr 1e-3",
+        "ce_null": "CE, lr null",
+        "la_0.5": "la, tau 0.5",
+        "la_1": "la, tau 1",
+        "gml": "gml",
+    }
+    assert len(plan.settings) == 1, "one section, one table"
+    (fit, test) = plan.commands(named(plan, "ce_1e-3-0"), Path("runs"))
+    assert " ".join(fit) == (
+        "fit --config ce.yaml --model.optimizer.lr 1e-3 --runs runs --name ce_1e-3-0 --seed_everything 0"
+    )
+    assert " ".join(test) == "test --ckpt_path runs/ce_1e-3-0/last.ckpt --evaluation test"
+    (tau,) = plan.commands(named(plan, "la_0.5-0"), Path("runs"))
+    assert tau[-2:] == ["--trainer.callbacks.tau", "0.5"]
+    assert plan.arguments(named(plan, "gml-0"), Path("runs"))["fit"][-1] == "runs/ce_1e-3-0"
+
+
+def test_runs_may_lie_beside_all_others_without_a_seed(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: null\nseeds: null\nruns: {ce: {fit: --config ce.yaml}}")
+    plan = Plan.read(str(tmp_path / "mine.yaml"))
+    (job,) = plan.jobs
+    assert (plan.name, job.name, job.result) == ("", "ce", "ce/test/metrics.json")
+    assert "--seed_everything" not in plan.commands(job, Path("runs"))[0]
+
+
+def test_a_placeholder_is_a_name_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("runs: {a: {fit: x}, b: {fit: ['{a}', '{a!r}', '{', '{x y}']}}")
+    plan = Plan.read(str(tmp_path / "mine.yaml"))
+    assert plan.arguments(named(plan, "b-0"), Path("runs"))["fit"] == ["runs/a-0", "{a!r}", "{", "{x y}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("runs: {a: {fit: 5}}", "`fit` holds arguments, as a text or a list; it cannot be 5"),
+        ("runs: {a: {fit: [[x]]}}", "`fit` is a text"),
+        ("runs: {a: {fit: 'x \"y'}}", "a quotation mark that is not closed"),
+        ("runs: {a: {of: a}}", "needs a, which does not come before it"),
+        ("runs: {a: {fit: x}, b: {fit: '{a.__class__}'}}", "needs a.__class__, which does not come before it"),
+        ("runs: {a: {fit: x}}\npicture: 5", "the picture is a list of names of runs; it cannot be 5"),
+        ("runs: {a: {fit: x}}\nbaseline: [a]", "the baseline names ['a']"),
+        ("runs: {a: {fit: x}}\nseeds: [-1]", "whole numbers from 0"),
+        ("runs: {a: {fit: x}}\nseeds: [true]", "whole numbers from 0"),
+        ("runs: {a: {fit: x}}\nseeds: [0, 0]", "each once"),
+        ("runs: {a: {fit: x}}\nname: ../../x", "cannot be '../../x'"),
+        ("runs: {a: {fit: x}}\nname: [x]", "`name` is a text"),
+        ("runs: {../a: {fit: x}}", "needs a name of letters"),
+        ("runs: {a: {fit: x}, a: {fit: y}}", "the key a occurs twice"),
+        ("runs: {1: {fit: x}, '1': {fit: y}}", "two runs are called 1"),
+        ("seeds: [0]\nseeds: [1]\nruns: {a: {fit: x}}", "the key seeds occurs twice"),
+        ("runs: {a: {fit: x, keep: maybe}}", "`keep` is true or false"),
+        ("runs: {a: {fit: x, reported: true}}", "`reported` is top-1 in percent"),
+        ("runs: {a: {fit: x, sweep: {lr: 1}}}", "`sweep` is one option with a list of values"),
+        ("runs: {a: {fit: x, title: [x]}}", "`title` is a text"),
+        ("data: {x: 5}\nruns: {a: {fit: x}}", "`data`, x holds arguments"),
+        ("runs: {a: {fit: x}}\nbalanced: [x]", "`balanced` is one of the names"),
+        ("? [a]\n: 1", "cannot be read as YAML"),
+        ("- a", "is no study"),
+    ],
+)
+def test_what_is_not_of_its_kind_is_refused_in_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(InputError) as error:
+        Plan.read(str(tmp_path / "bad.yaml"))
+    assert sentence in str(error.value)
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_bytes("# Größe\nruns: {a: {fit: x}}".encode("latin-1"))
+    with pytest.raises(InputError, match="not a text file in UTF-8"):
+        Plan.read(str(tmp_path / "bad.yaml"))

@@ -183,7 +183,7 @@ def test_a_run_may_have_fewer_seeds(fake: Fake) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("runs: [", "is no YAML"),
+        ("runs: [", "cannot be read as YAML"),
         ("seeds: [0]", "it needs `runs`"),
         ("runs: {a: {fit: x}}\nseed: [1]", "a study has no key seed"),
         ("runs: {a: {fit: x}}\nseeds: 3", "`seeds` is a list of whole numbers"),
@@ -191,7 +191,7 @@ def test_a_run_may_have_fewer_seeds(fake: Fake) -> None:
         ("runs: {a: {fit: x, tests: y}}", "has no key tests; did you mean test?"),
         ("runs: {base: {fit: x}, b: {of: bas}}", "needs bas, which does not come before it; did you mean base?"),
         ("runs: {a: {fit: '--x {b}'}, b: {fit: y}}", "needs b, which does not come before it"),
-        ("runs: {a-b: {fit: x}}", "no word of letters"),
+        ("runs: {a/b: {fit: x}}", "needs a name of letters"),
         ("runs: {a: {fit: x, seeds: [3]}}", "has the seed 3, which the study"),
         (
             "seeds: [0, 1, 2]\nruns: {a: {fit: x, seeds: [0, 1]}, b: {fit: '{a}'}}",

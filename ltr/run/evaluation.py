@@ -1,0 +1,115 @@
+"""An evaluation is a folder in that of its run: the names of its files, and the result of a test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ltr import files
+from ltr.errors import InputError
+from ltr.run import description
+
+METRICS, PREDICTIONS, PREDICTIONS_TABLE = "metrics.json", "predictions.pt", "predictions.csv"
+SUBMISSION = "submission.csv"
+ARGUMENTS = "arguments.json"
+# Everything that `ltr` writes into the folder of an evaluation.
+EVALUATION_FILES = (
+    *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION, "confusion.png", "recall.png", ARGUMENTS),
+    *("conformal.json", "sets.pt", "shifts.csv", "shifts.md", "shifts.png"),
+)
+# A folder in a run that has one of these is an evaluation.
+RESULTS = (METRICS, PREDICTIONS, "conformal.json", "shifts.csv")
+TEST = "test"  # the evaluation that stands for a run
+NO_MEASURES = ("seed", "params", "seconds", "floor")  # numbers beside the measures of an evaluation
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """The result of a test.
+
+    Attributes:
+        name: of the evaluation, which is that of its folder.
+        folder: where its files are.
+        metrics: the content of its `metrics.json`.
+    """
+
+    name: str
+    folder: Path
+    metrics: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> EvaluationResult:
+        """Read the result of a test.
+
+        Raises:
+            InputError: if its metrics are missing or damaged.
+        """
+        path = folder / METRICS
+        try:
+            metrics = json.loads(path.read_text(encoding="utf-8"))
+            lists = {key: [*metrics[key]] for key in ("counts", "recall", "classes", "adjustments")}
+            return cls(folder.name, folder, {**metrics, **lists, "config": dict(metrics["config"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged: delete it, or test the run again.") from error
+
+    @property
+    def scalars(self) -> dict[str, float | None]:
+        """Every measure that is a number; None if there was nothing to measure."""
+        kinds = (int, float, type(None))
+        return {
+            key: value
+            for key, value in self.metrics.items()
+            if isinstance(value, kinds) and not isinstance(value, bool) and key not in NO_MEASURES
+        }
+
+    @property
+    def counts(self) -> list[int]:
+        """Training images per class."""
+        return list(self.metrics["counts"])
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes."""
+        return list(map(str, self.metrics["classes"]))
+
+    @property
+    def adjustments(self) -> str:
+        """The adjustments at test time, in words."""
+        return description.adjustments(self.metrics["adjustments"])
+
+    @cached_property
+    def predictions(self) -> dict[str, Any]:
+        """The content of `predictions.pt`, empty if it is not there.
+
+        Raises:
+            InputError: if it is damaged.
+        """
+        from ltr.run import weights  # torch, which the page must not wait for
+
+        path = self.folder / PREDICTIONS
+        return weights.read(str(path)) if path.is_file() else {}
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The arguments with which a study trained and tested it, empty if none did."""
+        return read_arguments(self.folder) or {}
+
+
+def read_arguments(folder: Path) -> dict[str, Any] | None:
+    """Return the arguments that gave the result in a folder, None if it does not have them."""
+    path = folder / ARGUMENTS
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def made_with(folder: Path, arguments: Mapping[str, Any]) -> bool:
+    """Return whether these arguments gave the result in a folder, True if it does not have its arguments."""
+    return read_arguments(folder) in (None, arguments)
+
+
+def write_arguments(folder: Path, arguments: Mapping[str, Any]) -> None:
+    """Write the arguments that gave the result in a folder."""
+    files.write_json(folder / ARGUMENTS, dict(arguments))

@@ -1,0 +1,22 @@
+"""Stands for the command line in any process: a training that writes the number of its process and does not end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from ltr.cli.messages import messages
+from ltr.studies.study import study
+
+
+def sleep(_: str, words: list[str], **__: object) -> None:
+    """Train for ever."""
+    Path(words[words.index("--name") + 1]).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+if __name__ == "__main__":
+    with messages("run the same command to go on"):
+        study("mine.yaml", processes=int(sys.argv[1]), perform=sleep)

@@ -1,0 +1,44 @@
+"""Ctrl+C and SIGTERM end a study with all its processes, and say how to go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+STUDY = "seeds: [0, 1, 2]\nruns: {ce: {fit: --config ce.yaml}}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_study_and_no_row_has_failed(tmp_path: Path, sent: signal.Signals, processes: int) -> None:
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    started = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("sleeping.py"), str(processes)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 90
+    while len(begun := list(tmp_path.glob("ce-*"))) < processes:
+        assert started.poll() is None, "the study ended"
+        assert time.monotonic() < deadline, "no training began"
+        time.sleep(0.05)
+    workers = [int(path.read_text()) for path in begun]
+    os.kill(started.pid, sent)
+    out, err = started.communicate(timeout=30)
+    assert started.returncode == 128 + sent
+    assert f"ltr: stopped by {'Ctrl+C' if sent == signal.SIGINT else sent.name}; run the same command to go on." in err
+    assert "FAILED" not in out
+    assert len(list(tmp_path.glob("ce-*"))) == processes, "another training was started"
+    for pid in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
