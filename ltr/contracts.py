@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltr import distributed, seeds
+from ltr.counts import Counts, known
 from ltr.errors import InputError
+from ltr.ranges import Checked, Count
 from ltr.run.training_record import TrainingRecord
 
 
@@ -40,21 +42,22 @@ class Batch(NamedTuple):
 
 
 class Output(NamedTuple):
-    """The output of a network for a batch.
+    """The output of a network for a batch. Most losses need the logits only.
 
     Attributes:
         logits: (B, C) scores before the softmax.
         features: (B, D) input of the head.
         embeddings: (B, V, P) projected views, for contrastive losses; the rest is of the first view.
         experts: (E, B, C) logits of each expert; NaN for experts that were not evaluated.
-        scale: the logit of a cosine of 1, by which margins on cosines are scaled; 1 if the logits are not cosines.
+        scale: the logit of a cosine of 1, by which margins on cosines are scaled: a number, or `norm` for the norm of
+            the feature; None if the logits are not cosines.
     """
 
     logits: Tensor
-    features: Tensor
+    features: Tensor = torch.empty(0)
     embeddings: Tensor | None = None
     experts: Tensor | None = None
-    scale: float = 1.0
+    scale: float | Literal["norm"] | None = None
 
     @property
     def probabilities(self) -> Tensor:
@@ -112,11 +115,10 @@ class Target(NamedTuple):
 
     def blend(self, loss: Loss, output: Output) -> Tensor:
         """Return (B,): the loss of `labels`, or the weighted sum of the losses of both labels."""
-        value: Tensor = loss(output, self.labels)
+        value = loss(output, self.labels)
         if self.partners is None or self.weights is None:
             return value
-        other: Tensor = loss(output, self.partners)
-        return self.weights * value + (1 - self.weights) * other
+        return self.weights * value + (1 - self.weights) * loss(output, self.partners)
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return torch.addcmul(shift, flat, scale).view(images.shape)
 
 
-class Backbone(nn.Module):
+class Backbone(Checked, nn.Module):
     """Images to features. A subclass names its children in `stages`, in order, and sets `dim`.
 
     Attributes:
@@ -260,7 +262,7 @@ class Backbone(nn.Module):
         return self.pool(self.maps(images))
 
 
-class Head(nn.Module, ABC):
+class Head(Checked, nn.Module, ABC):
     """Features to `Output`; owns every learnable weight of the classifier.
 
     Args:
@@ -275,7 +277,7 @@ class Head(nn.Module, ABC):
     added: tuple[str, ...] = ()
     experts: int = 1
 
-    def __init__(self, dim: int, classes: int) -> None:
+    def __init__(self, dim: Count, classes: Count) -> None:
         super().__init__()
         self.dim, self.classes = dim, classes
 
@@ -294,7 +296,7 @@ class Head(nn.Module, ABC):
 
 
 class EpochAware:
-    """A part that is told the current epoch. Its milestones are fractions of the training."""
+    """A part that depends on the epoch. Its milestones are fractions of the training."""
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start epoch `epoch` (from 0) of `epochs`."""
@@ -304,8 +306,20 @@ class EpochAware:
         return []
 
 
-class Loss(EpochAware, nn.Module, ABC):
+# What a loss may need besides the logits, and where it comes from.
+NEEDS = {
+    "features": "features: pass `Output(logits, features)`",
+    "embeddings": "embeddings, which the head does not make: pass `--model.head Projection`",
+    "experts": "several experts: pass `--model.backbone MultiExpert --model.head ExpertHeads`",
+    "scale": "scaled cosines as logits: pass `--model.head Cosine`, or in Python `Output(logits, scale=...)`",
+    "norm": "cosines times the norm of the feature as logits: pass `--model.head Cosine --model.head.scale null`",
+}
+
+
+class Loss(Checked, EpochAware, nn.Module, ABC):
     """(`Output`, labels) to one value per sample; no parameters and nothing in the state dict.
+
+    In your own training loop, call it with the logits (B, C) in place of an `Output`.
 
     Args:
         counts: (C,) training images per class.
@@ -313,13 +327,39 @@ class Loss(EpochAware, nn.Module, ABC):
     Attributes:
         batch_level: True if the value of a sample depends on the other samples of the batch.
         mixable: False if blended labels have no meaning for the loss.
+        needs: what it reads besides the logits, as keys of `NEEDS`.
     """
 
     batch_level: bool = False
     mixable: bool = True
+    needs: tuple[str, ...] = ()
 
-    def __init__(self, counts: Tensor) -> None:
+    def __init__(self, counts: Counts) -> None:
         super().__init__()
+        known(counts)
+
+    def __call__(self, output: Output | Tensor, labels: Tensor, *context: Any) -> Tensor:
+        """Return (B,) values.
+
+        Raises:
+            InputError: if the output lacks what the loss needs.
+        """
+        output = output if isinstance(output, Output) else Output(torch.as_tensor(output))
+        given = {
+            "features": output.features.dim() > 1,
+            "embeddings": output.embeddings is not None,
+            "experts": output.experts is not None,
+            "scale": isinstance(output.scale, (int, float)),
+            "norm": output.scale == "norm",
+        }
+        for need in self.needs:
+            if not given[need]:
+                raise InputError(f"{type(self).__name__} needs {NEEDS[need]}.")
+        values: Tensor = super().__call__(output, torch.as_tensor(labels), *context)
+        return values
+
+    def name_classes(self, classes: Sequence[str]) -> None:
+        """Receive the names of the classes, before the training; for a loss whose options name some."""
 
     @abstractmethod
     def forward(self, output: Output, labels: Tensor) -> Tensor:
@@ -331,7 +371,7 @@ class Loss(EpochAware, nn.Module, ABC):
         return logits if logits.dtype == torch.float64 else logits.float()
 
 
-class Sampler(EpochAware, torch.utils.data.Sampler[int], ABC):
+class Sampler(Checked, EpochAware, torch.utils.data.Sampler[int], ABC):
     """Labels to the indices of an epoch; shards itself over the processes of a distributed run.
 
     The order depends on seed and epoch only, so a resumed run draws it again.
@@ -369,20 +409,21 @@ class Sampler(EpochAware, torch.utils.data.Sampler[int], ABC):
         return self.size // self.streams // distributed.world() * self.streams
 
 
-class Mix(EpochAware, nn.Module, ABC):
+class Mix(Checked, EpochAware, nn.Module, ABC):
     """A training batch to a blended one: (images, labels) -> (images, `Target`); nothing in the state dict.
 
     Args:
         counts: (C,) training images per class.
 
     Attributes:
-        hidden: True if features within the backbone are blended in place of the images.
+        hidden: True if features within the backbone are blended instead of the images.
     """
 
     hidden: bool = False
 
-    def __init__(self, counts: Tensor) -> None:
+    def __init__(self, counts: Counts) -> None:
         super().__init__()
+        known(counts)
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:
@@ -392,7 +433,7 @@ class Mix(EpochAware, nn.Module, ABC):
         """Receive the backbone once, before the training; for a mix that blends within it."""
 
 
-class Transform(nn.Module, ABC):
+class Transform(Checked, nn.Module, ABC):
     """Augment a whole batch of uint8 images at once.
 
     Attributes:
@@ -413,7 +454,7 @@ class Transform(nn.Module, ABC):
         """Map uint8 images (B, 3, H, W) to uint8 images (B, 3, H', W'), or (B, V, 3, H', W') for several views."""
 
 
-class Schedule(EpochAware, ABC):
+class Schedule(Checked, EpochAware, ABC):
     """The factor of the base learning rate: a pure function of the epoch and their number."""
 
     @abstractmethod

@@ -16,6 +16,7 @@ from torch import Tensor
 from ltr.errors import InputError
 
 Tail = Literal["exp", "step", "pareto", "balanced", "none"]
+Counts = Tensor | Sequence[int]  # (C,) images per class
 
 MANY, FEW = 100, 20
 ROUNDING = 1e-9  # of the arithmetic: the last class has N_max / IF images, not one less
@@ -87,43 +88,56 @@ def long_tailed(largest: float, classes: int, imbalance: float, tail: Tail = "ex
     return counts
 
 
-def populated(counts: Tensor) -> Tensor:
+def known(counts: Counts) -> Tensor:
+    """Return the counts (C,) in float64.
+
+    Raises:
+        InputError: unless they are finite numbers of images, one for each class.
+    """
+    numbers = torch.as_tensor(counts, dtype=torch.float64)
+    if numbers.dim() != 1 or not len(numbers) or not bool(((numbers >= 0) & numbers.isfinite()).all()):
+        raise InputError("counts are the numbers of training images of each class, such as [100, 10, 1].")
+    return numbers
+
+
+def populated(counts: Counts) -> Tensor:
     """Return the counts (C,) in float64.
 
     Raises:
         InputError: if a class has no image, since neither its logarithm nor its inverse is finite.
     """
-    if int(counts.min()) < 1:
-        raise InputError(f"class {int(counts.argmin())} has no training image: drop it or give it some.")
-    return counts.double()
+    numbers = known(counts)
+    if float(numbers.min()) < 1:
+        raise InputError(f"class {int(numbers.argmin())} has no training image: drop it or give it some.")
+    return numbers
 
 
-def log_prior(counts: Tensor) -> Tensor:
+def shares(counts: Counts) -> Tensor:
+    """Return (C,) N_c / N in float64."""
+    numbers = populated(counts)
+    return numbers / numbers.sum()
+
+
+def log_prior(counts: Counts) -> Tensor:
     """Return (C,) log(N_c / N), computed in float64 and given in the default precision."""
-    counts = populated(counts)
-    return (counts / counts.sum()).log().to(torch.get_default_dtype())
+    return shares(counts).log().to(torch.get_default_dtype())
 
 
-def inverse_frequency(counts: Tensor, power: float = 1.0) -> Tensor:
+def inverse_frequency(counts: Counts, power: float = 1.0) -> Tensor:
     """Return (C,) (N_min / N_c) ** power in the default precision: 1 for the smallest class, less for the others."""
-    counts = populated(counts)
-    return (counts.min() / counts).pow(power).to(torch.get_default_dtype())
+    numbers = populated(counts)
+    return (numbers.min() / numbers).pow(power).to(torch.get_default_dtype())
 
 
-def inverse_effective_number(counts: Tensor, beta: float) -> Tensor:
+def inverse_effective_number(counts: Counts, beta: float) -> Tensor:
     """Return (C,) (1 - beta) / (1 - beta ** N_c), scaled to sum to C, in the default precision.
 
     Args:
         counts: (C,) training images per class, N_c.
-        beta: 0 gives ones, and towards 1 the weights tend to 1 / N_c.
-
-    Raises:
-        InputError: for a beta outside [0, 1).
+        beta: in [0, 1); 0 gives ones, and towards 1 the weights tend to 1 / N_c.
     """
-    if not 0 <= beta < 1:
-        raise InputError(f"beta of the effective number lies in [0, 1), such as 0.9999; it cannot be {beta:g}.")
     weights = 1 / (1 - torch.tensor(beta, dtype=torch.float64).pow(populated(counts)))
-    return (weights * (len(counts) / weights.sum())).to(torch.get_default_dtype())
+    return (weights * (len(weights) / weights.sum())).to(torch.get_default_dtype())
 
 
 def by_count(counts: Sequence[int]) -> NDArray[np.int64]:

@@ -52,8 +52,8 @@ def ddp_weighted(value: Tensor, size: int) -> Tensor:
     """
     if not active():
         return value
-    here = value.new_tensor(float(size))
-    return value * (here * world() / total(here).clamp(min=1))
+    samples = value.new_tensor(float(size))
+    return value * (samples * world() / total(samples).clamp(min=1))
 
 
 def differentiable_total(value: Tensor) -> Tensor:

@@ -10,11 +10,40 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from ltr.errors import InputError
+
+# The temporary files that wait for others, with their destinations. A variable of the context, so that code that writes
+# a file need not know that others belong to it.
+_WAITING: ContextVar[dict[Path, Path] | None] = ContextVar("_WAITING", default=None)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Put the files that are written within into place at the end, all of them or none.
+
+    The old files stay until then. The last file that was written is put into place last. Within another call, the files
+    belong to that one.
+    """
+    if _WAITING.get() is not None:
+        yield
+        return
+    waiting: dict[Path, Path] = {}
+    token = _WAITING.set(waiting)
+    try:
+        yield
+        for temporary, path in waiting.items():
+            with _file_errors(path):
+                _move(temporary, path)
+    finally:
+        _WAITING.reset(token)
+        for temporary in waiting:
+            temporary.unlink(missing_ok=True)
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
@@ -28,21 +57,55 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
         InputError: if it cannot be written, for want of space or rights.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    waiting = _WAITING.get()
+    with _file_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(path)
+            write(temporary)
+            sync(temporary)
+            if waiting is None:
+                _move(temporary, path)
+            else:
+                waiting[temporary] = path
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Move a temporary file into place."""
+    temporary.replace(path)
+    sync(path.parent)
+
+
+@contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one sentence."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(path)
-        write(temporary)
-        sync(temporary)
-        temporary.replace(path)
-        sync(path.parent)
+        yield
     except OSError as error:
         raise InputError(
             f"{path} could not be written ({error.strerror or error}): make room, or choose another folder with "
             "`--runs` or `--output`. What was there before is untouched; a training goes on with `--ckpt_path last`."
         ) from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors as torch does.
+
+    Raises:
+        InputError: if they cannot be written.
+    """
+    import torch
+
+    def write(temporary: Path) -> None:
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # torch's error on a full disk, without a word on it
+            raise OSError("the disk is full, or fails") from error
+
+    replace(path, write)
 
 
 def sync(path: Path) -> None:
@@ -96,8 +159,17 @@ def plain(value: Any) -> Any:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file, a list of numbers on one line."""
-    lines = [f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
+    """Write a JSON file, a list of numbers on one line.
+
+    Raises:
+        InputError: for a number that JSON does not have.
+    """
+    lines = []
+    for key, value in content.items():
+        try:
+            lines.append(f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}")
+        except ValueError as error:
+            raise InputError(f"{path} could not be written: {key} has NaN or an infinite number.") from error
     write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 

@@ -4,7 +4,7 @@ The traceback of an error tells which it is:
 
 - An error of the file system or of the memory is about this machine.
 - A library that raises an error in its own Python code has checked a value that it was given. The values that `ltr`
-  hands over are those of the command line and of configs.
+  hands over are those of the command line and of configs. An error of a class that a library defines is of that kind.
 - An error that is raised in the code of `ltr`, or a kind of error that no check raises (`AttributeError`), is a defect.
 - An error in the user's own code, or in what that code called, is the user's to read with its traceback.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -24,8 +25,6 @@ from ltr.errors import InputError
 PACKAGE = str(Path(__file__).resolve().parent) + os.sep
 LIBRARIES = tuple({str(Path(path)) + os.sep for path in sysconfig.get_paths().values()})
 CHECKED = (ValueError, TypeError, ArithmeticError, RuntimeError, ImportError)  # what the check of a value raises
-# Errors that always speak of the input; by name, since their packages are heavy to import.
-OF_INPUT = ("argparse", "yaml", "UnidentifiedImageError", "OutOfMemoryError")
 # In what the parser says of a part: `Parser key "model": ... class_path 'X': the following arguments are required: y`.
 KEY = re.compile(r'[Pp]arser key "([\w.]+)"')
 NEEDED = re.compile(r"class_path '(?:\w+\.)*(\w+)': the following arguments are required: (\w+)")
@@ -65,19 +64,21 @@ def explained(error: BaseException) -> InputError | None:
     if package == "argparse" and (needed := NEEDED.search(text := sentence(error))):
         place = ".".join(KEY.findall(text[: needed.start()]))
         return InputError(f"{needed[1]} needs a value for {needed[2]}: pass `--{place}.{needed[2]}`.")
-    if package in OF_INPUT or kind.__name__ in OF_INPUT:
+    if package == "argparse":
         return InputError(sentence(error))
     owners = [owner(frame.filename) for frame in frames(error)]
     if "" in owners:
         return None
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError":
         return InputError("there is not enough memory: pass a smaller `--data.batch_size`, or `--data.memory 0`.")
     if isinstance(error, OSError):
         return InputError(sentence(error))
     if isinstance(error, UnicodeDecodeError):
         return InputError(f"a file is not UTF-8 text ({error.reason} at position {error.start}): save it as UTF-8.")
-    if isinstance(error, CHECKED) and owners and owners[-1] != "ltr":
-        return InputError(f"{owners[-1]} refuses this: {sentence(error)} ({SHOW}=1 shows the traceback)")
+    checked = isinstance(error, CHECKED) and owners[-1:] not in ([], ["ltr"])
+    if checked or package not in ("builtins", "ltr", *sys.stdlib_module_names):
+        library = owners[-1] if checked else package
+        return InputError(f"{library} refuses this: {sentence(error)} ({SHOW}=1 shows the traceback)")
     return None
 
 

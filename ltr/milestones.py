@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ltr.errors import InputError
-
 
 def passed(start: float, epoch: int, epochs: int) -> bool:
     """Return whether epoch `epoch` (from 0) of `epochs` is at or after the fraction `start` of training.
@@ -25,14 +23,9 @@ def notes(start: float, epochs: int, what: str) -> list[str]:
         start: the milestone as a fraction of training.
         epochs: the length of training.
         what: the name of the milestone.
-
-    Raises:
-        InputError: if the milestone is not between the beginning and the end of any run.
     """
-    if not 0 < start < 1:
-        raise InputError(f"{what} must be a fraction of the run between 0 and 1, such as 0.8; it cannot be {start:g}.")
     if round(start * epochs, 6) <= epochs - 1:
         return []
     if epochs == 1:
-        return [f"{what} at {start:g} of the run does not take place in a single epoch."]
-    return [f"{what} at {start:g} of the run takes place in the last of {epochs} epochs."]
+        return [f"{what} at {start:g} of the run does not take place in a single epoch"]
+    return [f"{what} at {start:g} of the run takes place in the last of {epochs} epochs"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ltr import milestones
 from ltr.contracts import Schedule
-from ltr.errors import InputError
+from ltr.ranges import InnerFraction, Positive, PositiveFraction, WholeNumber
 
 __all__ = ["Cosine", "Exponential", "Steps"]
 
@@ -25,7 +25,7 @@ def warmup_factor(epoch: int, warmup: int) -> float:
 def warmup_notes(warmup: int, epochs: int) -> list[str]:
     """Return a sentence on a warm-up that is shortened, else nothing."""
     fitting = fitting_warmup(warmup, epochs)
-    return [f"the warm-up of {warmup} epochs takes {fitting} of {epochs}."] if fitting < warmup else []
+    return [f"the warm-up of {warmup} epochs takes {fitting} of {epochs}"] if fitting < warmup else []
 
 
 class Cosine(Schedule):
@@ -39,7 +39,7 @@ class Cosine(Schedule):
         https://arxiv.org/abs/1608.03983, without restarts.
     """
 
-    def __init__(self, warmup: int = 0) -> None:
+    def __init__(self, warmup: WholeNumber = 0) -> None:
         self.warmup = warmup
 
     def __call__(self, epoch: int, epochs: int) -> float:
@@ -66,9 +66,7 @@ class Exponential(Schedule):
         `ExponentialLR` of torch, https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ExponentialLR.html.
     """
 
-    def __init__(self, gamma: float = 0.9) -> None:
-        if not 0 < gamma <= 1:
-            raise InputError(f"gamma of the Exponential schedule lies in (0, 1], such as 0.9; it cannot be {gamma:g}.")
+    def __init__(self, gamma: PositiveFraction = 0.9) -> None:
         self.gamma = gamma
 
     def __call__(self, epoch: int, epochs: int) -> float:
@@ -91,7 +89,9 @@ class Steps(Schedule):
         `adjust_learning_rate` of kaidic/LDAM-DRW, cifar_train.py.
     """
 
-    def __init__(self, milestones: Sequence[float] = (0.8, 0.9), gamma: float = 0.01, warmup: int = 5) -> None:
+    def __init__(
+        self, milestones: Sequence[InnerFraction] = (0.8, 0.9), gamma: Positive = 0.01, warmup: WholeNumber = 5
+    ) -> None:
         self.milestones, self.gamma, self.warmup = tuple(milestones), gamma, warmup
 
     def __call__(self, epoch: int, epochs: int) -> float:

@@ -31,15 +31,16 @@ class Option:
 
 
 def options(part: type[Any]) -> Mapping[str, Option]:
-    """Return the arguments of a class by name."""
+    """Return the arguments of a class by name, except for those of its bases that it sets itself."""
     arguments: dict[str, Option] = {}
+    fixed = getattr(part, "fixed_options", ())
     for base in part.__mro__:
         init = vars(base).get("__init__")
         if not inspect.isfunction(init):
             continue
         _, *parameters = inspect.signature(init).parameters.values()
         for item in parameters:
-            if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL):
+            if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL) and item.name not in fixed:
                 arguments.setdefault(item.name, Option(_hint(item.annotation, init), item.default))
         if not any(item.kind is item.VAR_KEYWORD for item in parameters):
             break

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from ltr import files
+from ltr.errors import InputError
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -32,8 +34,9 @@ def test_json_has_a_line_per_key_and_no_nan(tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert json.loads(text) == content
     assert len(text.splitlines()) == 2 + len(content)
-    with pytest.raises(ValueError, match="JSON"):
-        files.write_json(path, {"recall": float("nan")})
+    for number in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match="recall has NaN or an infinite number"):
+            files.write_json(path, {"recall": [0.5, number]})
     assert json.loads(path.read_text(encoding="utf-8")) == content
 
 
@@ -51,3 +54,36 @@ def test_a_spreadsheet_runs_no_text_from_data(tmp_path: Path) -> None:
     assert [row["class"] for row in read] == ["'=cmd|' /C calc'!A0", "'@SUM(1)", "'-cat", "cat=dog"]
     assert [row["x"] for row in read] == ["-1.5", "+1e-3", "-inf", "nan"], "numbers stay numbers"
     assert [row["y"] for row in read] == ["-2", "", "'\tcat", "+49"]
+
+
+def test_files_written_together_appear_together_or_not_at_all(tmp_path: Path) -> None:
+    first, second = tmp_path / "predictions.pt", tmp_path / "metrics.json"
+    files.save(first, {"a": torch.ones(1)})
+    files.write_json(second, {"a": 1})
+    old = first.read_bytes()
+
+    def write(number: float) -> None:
+        with files.together():
+            with files.together():
+                files.save(first, {"a": torch.zeros(1)})
+            assert first.read_bytes() == old
+            files.write_json(second, {"a": number})
+
+    with pytest.raises(InputError):
+        write(float("nan"))
+    assert (first.read_bytes(), json.loads(second.read_text())) == (old, {"a": 1})
+    assert sorted(tmp_path.iterdir()) == [second, first]
+    write(2)
+    assert torch.equal(torch.load(first)["a"], torch.zeros(1))
+    assert json.loads(second.read_text()) == {"a": 2}
+    assert sorted(tmp_path.iterdir()) == [second, first]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed\nframe #0")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"sets\.pt could not be written \(the disk is full, or fails\): make room"):
+        files.save(tmp_path / "sets.pt", {})
+    assert not [*tmp_path.iterdir()]

@@ -41,7 +41,7 @@ OF_INPUT = {
     "File name too long": within_ltr("Path('x' * 300).stat()", Path=Path),
     "a file is not UTF-8 text": within_ltr(r"b'\xff'.decode('utf-8')"),
     "cannot identify image file": within_ltr("Image.open(file)", Image=Image, file=__file__),
-    "while parsing a flow": within_ltr("yaml.safe_load('[')", yaml=yaml),
+    "yaml refuses this: while parsing a flow": within_ltr("yaml.safe_load('[')", yaml=yaml),
     "Expecting value": within_ltr("json.loads('x')", json=json),
     "there is not enough memory": within_ltr("raise MemoryError"),
     "no such device": within_ltr("raise error('no such device')", error=MisconfigurationException),

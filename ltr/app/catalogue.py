@@ -6,11 +6,9 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, get_args
 
-import torch
-
 from ltr import backbones, data, losses
 from ltr.cli import catalogue
-from ltr.contracts import Backbone, Output
+from ltr.contracts import Backbone
 from ltr.counts import Tail
 from ltr.data import FileDataset, HubLT, LongTailed, Synthetic
 from ltr.errors import InputError, did_you_mean
@@ -62,16 +60,9 @@ def data_classes() -> list[type[LongTailed]]:
 
 
 def tuning_losses() -> list[str]:
-    """Return the losses that need only the counts and the logits of one classifier, GML first."""
-    output, labels = Output(torch.zeros(2, 2), torch.zeros(2, 2)), torch.tensor([0, 1])
-    suitable = []
-    for name in losses.__all__:
-        try:
-            getattr(losses, name)(torch.tensor([2, 1]))(output, labels)
-        except InputError:  # it needs several experts, or embeddings
-            continue
-        suitable.append(name)
-    return sorted(suitable, key=lambda name: (name != "GML", name.lower()))
+    """Return the losses that need no embeddings and not several experts, GML first."""
+    names = (name for name in losses.__all__ if not {"embeddings", "experts"} & {*getattr(losses, name).needs})
+    return sorted(names, key=lambda name: (name != "GML", name.lower()))
 
 
 def one_of(name: str, names: Iterable[str], kind: str) -> str:

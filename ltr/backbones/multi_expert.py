@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ltr.backbones.resnet_cifar import ResNet32
 from ltr.contracts import Backbone, BackboneFactory
 from ltr.errors import InputError
+from ltr.ranges import Count
 
 
 class Branches(nn.ModuleList):
@@ -40,10 +41,8 @@ class MultiExpert(Backbone):
         model/ldam_drw_resnets/ride_resnet_cifar.py.
     """
 
-    def __init__(self, backbone: BackboneFactory = ResNet32, *, experts: int = 3, shared: str = "layer1") -> None:
+    def __init__(self, backbone: BackboneFactory = ResNet32, *, experts: Count = 3, shared: str = "layer1") -> None:
         super().__init__()
-        if experts < 1:
-            raise InputError(f"`experts` must be at least 1, not {experts}.")
         networks = [backbone() for _ in range(experts)]
         first = networks[0]
         if shared not in first.stages[:-1]:
@@ -52,11 +51,11 @@ class MultiExpert(Backbone):
                 f"({', '.join(first.stages[:-1])})."
             )
         end = first.stages.index(shared) + 1
-        self.common_stages, own = first.stages[:end], first.stages[end:]
+        self.common_stages, later = first.stages[:end], first.stages[end:]
         for stage in self.common_stages:
             self.add_module(stage, getattr(first, stage))
         self.branches = Branches(
-            nn.Sequential(OrderedDict((stage, getattr(network, stage)) for stage in own)) for network in networks
+            nn.Sequential(OrderedDict((stage, getattr(network, stage)) for stage in later)) for network in networks
         )
         self.stages = (*self.common_stages, "branches")
         self.experts, self.dim = experts, experts * first.dim

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm
+from torch.nn import functional as F
 
 from ltr.backbones.bilateral import Bilateral
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
@@ -15,7 +17,7 @@ from ltr.errors import InputError
 from ltr.run import weights
 from ltr.run.training_record import TrainingRecord
 
-PREFIXES = ("module.", "encoder_q.", "model.", "backbone.")
+PREFIXES = ("module.", "_orig_mod.", "encoder_q.", "encoder.", "model.", "net.", "network.", "backbone.")
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm)
 CLASSIFIERS = ("fc", "linear", "classifier")
 
@@ -23,22 +25,22 @@ CLASSIFIERS = ("fc", "linear", "classifier")
 class Pretrained(Backbone):
     """A backbone from a checkpoint, frozen or as a start.
 
-    The file may be a run of ours (its folder, name or `last.ckpt`), a bare state_dict, a `{"state_dict": ...}` file or
-    a safetensors file. Prefixes (`module.`, `encoder_q.`, `model.`, `backbone.`) and the names of the classifier
-    (`fc`, `linear`, `classifier`) are recognised. It is read when a fresh training starts and never again: the
-    training's own checkpoint is whole.
+    The file may be a run of `ltr` (its folder, name or `last.ckpt`), a bare state_dict, a safetensors file, or a
+    checkpoint of public code: weights under keys such as `state_dict`, `model` or `net`, also with a separate
+    classifier; names with prefixes of data-parallel, compiled or wrapped networks; a classifier named `fc`, `linear` or
+    `classifier`, also the normalised one of LDAM. The file is read when a new training starts, and not again: the
+    checkpoint of the training has the whole network.
 
     Args:
         checkpoint: path of the file, or the name of a run.
-        backbone: the architecture. If none is named, `ltr fit` and `ltr.build` take that of the run, together with the
-            kind of its classifier; else it is a ResNet-32.
-        freeze: `features` trains the head only, `all` neither backbone nor head (the file is used unchanged), `none`
-            takes the file as a start and trains everything. A frozen backbone stays in evaluation mode, so that its
-            running statistics do not move.
-        shift_bn: whether the batch norm of a backbone with frozen features normalises by the batch and goes on
-            estimating its running statistics while the head is trained, its affine weights fixed: statistics of the
-            images that the sampler of the second stage shows. What a `Tuning` then keeps as the old head sees the new
-            features, too.
+        backbone: the architecture. By default `ltr fit` and `ltr.build` take that of the run, with the class of its
+            head; for other files it is a ResNet-32.
+        freeze: `features` trains the head only, `all` trains nothing (the file is used unchanged), `none` trains
+            everything, starting from the file. A frozen backbone stays in evaluation mode, so its running statistics do
+            not change.
+        shift_bn: let the batch norm of a backbone with frozen features normalise by the batch and update its running
+            statistics while the head is trained, with fixed affine weights. The old head of a `Tuning` then gets the
+            new features too.
 
     Reference:
         shift_bn: Zhong et al., "Improving Calibration for Long-Tailed Recognition", CVPR 2021,
@@ -56,22 +58,22 @@ class Pretrained(Backbone):
         super().__init__()
         if shift_bn and freeze != "features":
             raise InputError(
-                "shift_bn moves the statistics of a backbone whose weights are frozen while a head is trained: say "
+                "shift_bn updates the statistics of a backbone with frozen weights while a head is trained: pass "
                 "`--model.backbone.freeze features`, or leave it out."
             )
         self.checkpoint, self.freeze, self.shift_bn = checkpoint, freeze, shift_bn
         self.backbone = backbone or ResNet32()
         self.dim, self.experts = self.backbone.dim, self.backbone.experts
         if self.frozen:
-            self.requires_grad_(False).train()  # at once: a training starts in the modes that Lightning finds
+            self.requires_grad_(False).train()  # now, because Lightning keeps the modes of a new network
 
     @property
     def frozen(self) -> bool:
-        """Whether the weights stay as they are."""
+        """Whether the weights are frozen."""
         return self.freeze != "none"
 
     def train(self, mode: bool = True) -> Pretrained:
-        """Switch to training mode, except where frozen."""
+        """Switch to training mode, except for frozen parts."""
         super().train(mode and not self.frozen)
         if self.shift_bn:
             for module in self.modules():
@@ -89,14 +91,15 @@ class Pretrained(Backbone):
         return features
 
     def load(self) -> dict[str, Tensor]:
-        """Read the file; return the weights of the classifier in it, empty where it has none.
+        """Read the file; return the weights of its classifier, empty if it has none.
 
         Raises:
-            InputError: where the file is unreadable or of another architecture, naming what does not fit.
+            InputError: if the file is unreadable or of another architecture, naming what does not fit.
         """
         content = weights.read(self.checkpoint)
         state = weights.tensors(content, self.checkpoint)
         body, classifier = split(state)
+        weights.check_finite(body, self.checkpoint)
         problems = weights.misfits(body, self.backbone.state_dict())
         if problems:
             kind = type(self.backbone).__name__
@@ -104,11 +107,25 @@ class Pretrained(Backbone):
         self.backbone.load_state_dict(body, strict=False)
         self.training_record = TrainingRecord.read(content)
         self.classes = list(content.get("classes") or [])
-        return classifier
+        return self.normalised(classifier)
+
+    def normalised(self, classifier: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return a classifier; one of the `NormedLinear` of LDAM as a linear layer with rows of length 1.
+
+        Its weights (D, C) are the only ones that are transposed and have no bias.
+        """
+        weight = classifier.get("fc.weight")
+        if weight is None or "fc.bias" in classifier or weight.shape[0] != self.dim or weight.shape[1] == self.dim:
+            return classifier
+        rank_zero_warn(
+            f"the classifier of {self.checkpoint} is a normalised linear layer: a Cosine head is the same, and a "
+            "Linear head makes the same predictions with other probabilities."
+        )
+        return classifier | {"fc.weight": F.normalize(weight.T)}
 
 
 def split(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Part a state_dict into the tensors of the backbone and those of the classifier, under the names of `ltr`.
+    """Split a state_dict into the tensors of the backbone and those of the classifier, with the names of `ltr`.
 
     Args:
         state: tensors by the names of the file.
@@ -121,27 +138,27 @@ def split(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Ten
         body = {key: value for key, value in state.items() if key.startswith("backbone.")}
         classifier = {key.removeprefix("head."): value for key, value in state.items() if key.startswith("head.")}
         return {_bare(key): value for key, value in body.items()}, classifier
-    if any("encoder_q." in key for key in state):  # a momentum encoder and its queue lie beside the query encoder
+    if any("encoder_q." in key for key in state):  # beside it are a momentum encoder and its queue
         state = {key: value for key, value in state.items() if "encoder_q." in key}
-    bare = {_bare(key): value for key, value in state.items()}
+    bare = {_bare(key): value for key, value in state.items() if key != "n_averaged"}  # of torch's AveragedModel
     body = {key: value for key, value in bare.items() if key.split(".")[0] not in CLASSIFIERS}
     classifier = {f"fc.{key.split('.', 1)[1]}": value for key, value in bare.items() if key not in body}
     return body, classifier
 
 
 def _bare(key: str) -> str:
-    """Strip the known prefixes, as often as they come."""
+    """Remove all known prefixes."""
     while key.startswith(PREFIXES):
         key = key.split(".", 1)[1]
     return key
 
 
 def _architecture(body: Mapping[str, Tensor]) -> str:
-    """Return the end of an error sentence: the architecture that would fit, where one is known."""
+    """Return the end of an error sentence: the architecture that would fit, if one is known."""
     for candidate in (ResNet20, ResNet32, ResNet44, ResNet56):
         if not weights.misfits(body, candidate().state_dict()):
             return f": pass `--model.backbone.backbone {candidate.__name__}`."
         if not weights.misfits(body, Bilateral(candidate()).state_dict()):
             inner = f" --model.backbone.backbone.backbone {candidate.__name__}"
             return f": pass `--model.backbone.backbone Bilateral{inner * (candidate is not ResNet32)}`."
-    return ": name its architecture with `--model.backbone.backbone`."
+    return ": pass its architecture with `--model.backbone.backbone`."

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from ltr.contracts import Backbone
+from ltr.ranges import Count
 
 
 class ResNet(Backbone):
@@ -33,7 +34,7 @@ class ResNet(Backbone):
     stages = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
     def __init__(
-        self, blocks: Sequence[int], *, bottleneck: bool = True, small_images: bool = False, **shape: Any
+        self, blocks: Sequence[Count], *, bottleneck: bool = True, small_images: bool = False, **shape: Any
     ) -> None:
         super().__init__()
         from torchvision.models import resnet

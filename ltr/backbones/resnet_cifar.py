@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltr.contracts import Backbone
+from ltr.errors import InputError
+from ltr.ranges import Count, Positive
 
 
 class Shortcut(nn.Module):
@@ -58,11 +60,11 @@ class ResNetCIFAR(Backbone):
 
     stages = ("conv1", "bn1", "relu", "layer1", "layer2", "layer3")
 
-    def __init__(self, depth: int, width: int = 16, slim: float = 1.0) -> None:
+    def __init__(self, depth: Count, width: Count = 16, slim: Positive = 1.0) -> None:
         super().__init__()
         blocks = (depth - 2) // 6
         if depth != 6 * blocks + 2:
-            raise ValueError(f"a CIFAR ResNet has 6n + 2 layers, not {depth}")
+            raise InputError(f"a CIFAR ResNet has 6n + 2 layers, not {depth}.")
         self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
@@ -84,26 +86,26 @@ class ResNetCIFAR(Backbone):
 class ResNet20(ResNetCIFAR):
     """20 layers, 0.27 M parameters."""
 
-    def __init__(self, width: int = 16, slim: float = 1.0) -> None:
+    def __init__(self, width: Count = 16, slim: Positive = 1.0) -> None:
         super().__init__(20, width, slim)
 
 
 class ResNet32(ResNetCIFAR):
     """32 layers, 0.46 M parameters: the network of nearly all published CIFAR-LT results."""
 
-    def __init__(self, width: int = 16, slim: float = 1.0) -> None:
+    def __init__(self, width: Count = 16, slim: Positive = 1.0) -> None:
         super().__init__(32, width, slim)
 
 
 class ResNet44(ResNetCIFAR):
     """44 layers, 0.66 M parameters."""
 
-    def __init__(self, width: int = 16, slim: float = 1.0) -> None:
+    def __init__(self, width: Count = 16, slim: Positive = 1.0) -> None:
         super().__init__(44, width, slim)
 
 
 class ResNet56(ResNetCIFAR):
     """56 layers, 0.85 M parameters."""
 
-    def __init__(self, width: int = 16, slim: float = 1.0) -> None:
+    def __init__(self, width: Count = 16, slim: Positive = 1.0) -> None:
         super().__init__(56, width, slim)

@@ -1,6 +1,7 @@
 """Callbacks: what varies at test time, and work around a step."""
 
 from ltr.callbacks.cam import CAMSampling
+from ltr.callbacks.class_weights import ClassWeights
 from ltr.callbacks.conformal import Conformal
 from ltr.callbacks.ema import EMA
 from ltr.callbacks.evaluation import Evaluation
@@ -24,6 +25,7 @@ __all__ = [
     "NCM",
     "Adjustment",
     "CAMSampling",
+    "ClassWeights",
     "Conformal",
     "Evaluation",
     "ExpertAggregation",

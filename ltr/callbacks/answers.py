@@ -1,4 +1,4 @@
-"""What a network answers to a whole split."""
+"""The logits of a network for a whole split."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from ltr import distributed
+from ltr import distributed, files
 from ltr.contracts import Answer
 from ltr.data import LongTailed
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import check_defined
+from ltr.methods.method import Adjustment, Method, MethodCallback
 
 
 class Answers:
@@ -23,14 +24,20 @@ class Answers:
         self.joined: list[Tensor] = []
 
     def add(self, answer: Answer, batch: int) -> None:
-        """Keep the answers of batch number `batch`, unless another callback has added them."""
+        """Keep the answers of batch number `batch`, unless another callback has added them.
+
+        Raises:
+            InputError: if the network gave NaN for an image.
+        """
         if batch == len(self.batches):
-            self.batches.append((answer.output.logits.float().cpu(), answer.labels.cpu(), answer.indices.cpu()))
+            logits = answer.output.logits.float().cpu()
+            check_defined(int(logits.isnan().any(1).sum()), "a batch")
+            self.batches.append((logits, answer.labels.cpu(), answer.indices.cpu()))
 
     def gathered(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits (N, C), labels (N,) and positions (N,) of all processes in the order of the split.
 
-        They are not to be changed in place. Every process has to call this.
+        They must not be changed in place. Every process has to call this.
         """
         if not self.joined:
             self.joined = in_order(self.batches)
@@ -39,21 +46,27 @@ class Answers:
         return logits, labels, indices
 
 
-class AnswersCallback(Callback):
+class AnswersCallback(MethodCallback):
     """Work on all answers of a test or a prediction at its end.
 
-    All such callbacks of a trainer share one copy of the answers: on iNaturalist 2018 the logits alone take 0.8 GB.
+    All such callbacks of a trainer share one copy of the answers; on iNaturalist 2018 the logits alone take 0.8 GB.
     """
 
     answers: Answers
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Share one collector with the other callbacks of this kind."""
-        sharing = [other for other in getattr(trainer, "callbacks", []) if isinstance(other, AnswersCallback)]
+        super().setup(trainer, pl_module, stage)
+        sharing = self.sharing(trainer)
         if self is sharing[0]:
             answers = Answers()
             for callback in sharing:
                 callback.answers = answers
+
+    @staticmethod
+    def sharing(trainer: Trainer) -> list[AnswersCallback]:
+        """Return the callbacks of this kind, in order."""
+        return [other for other in getattr(trainer, "callbacks", []) if isinstance(other, AnswersCallback)]
 
     def on_test_batch_end(
         self,
@@ -70,14 +83,18 @@ class AnswersCallback(Callback):
     on_predict_batch_end = on_test_batch_end
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Work on the answers of a test."""
-        assert isinstance(pl_module, Method)
-        self.after_test(pl_module, *self.answers.gathered())
+        """Work on the answers of a test; the files of all callbacks of this kind appear together."""
+        if self is (sharing := self.sharing(trainer))[0]:
+            with files.together():
+                for callback in sharing:
+                    callback.after_test(self.method, *self.answers.gathered())
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Work on the answers of a prediction."""
-        assert isinstance(pl_module, Method)
-        self.after_predict(pl_module, *self.answers.gathered())
+        """Work on the answers of a prediction, as `on_test_end` does."""
+        if self is (sharing := self.sharing(trainer))[0]:
+            with files.together():
+                for callback in sharing:
+                    callback.after_predict(self.method, *self.answers.gathered())
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Free the answers."""
@@ -98,10 +115,10 @@ class AnswersCallback(Callback):
 
 
 def in_order(batches: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
-    """Join what was kept of the batches of all processes, in the order of the split; every process has to call this.
+    """Join the tensors of the batches of all processes in the order of the split; every process has to call this.
 
     Args:
-        batches: tensors (B, ...) on the CPU, of which the last are the positions in the split.
+        batches: tensors (B, ...) on the CPU, the last of which are the positions in the split.
     """
     shards = distributed.gather([torch.cat(parts) for parts in zip(*batches, strict=True)])
     joined = [torch.cat(parts) for parts in zip(*shards, strict=True)]
@@ -111,13 +128,13 @@ def in_order(batches: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
 
 @torch.no_grad()
 def logits_of(method: Method, data: LongTailed, name: str, adjustments: Sequence[Adjustment]) -> Tensor:
-    """Ask a network about a split apart from its evaluation, each process about a part of it.
+    """Run a network on a split outside of its evaluation; each process works on a part of it.
 
     Args:
         method: the network.
         data: its data.
         name: the split.
-        adjustments: which of its adjustments act.
+        adjustments: the adjustments to apply.
 
     Returns:
         (N, C) logits on the CPU, in the order of the split.

@@ -1,4 +1,4 @@
-"""Sampling balanced by class activation maps."""
+"""Class-balanced sampling by class activation maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,28 +18,31 @@ from ltr.data import LongTailed
 from ltr.data.transforms.foreground import draw, move
 from ltr.errors import InputError, advice
 from ltr.methods import Method
+from ltr.methods.method import MethodCallback
+from ltr.ranges import NonNegative
 
 
-class CAMSampling(Callback):
-    """Move the foreground of training images, the more often the smaller their class.
+class CAMSampling(MethodCallback):
+    """Move the foreground of training images; the smaller their class, the more often.
 
-    The network with which the training starts finds the foreground of every training image: where the class activation
-    map of its class, sum_d w_cd map_d, scaled to [0, 1], is at least `threshold` times its mean. A training image of
-    class c is then unchanged with probability N_c / (N_max + N_min); else its foreground is turned and scaled, shifted
-    or mirrored, before any augmentation. This corresponds to filling up every class to N_max + N_min images, as the
-    paper does on disk, but with new images each time. How often a class is drawn still depends on the sampler.
+    The network with which the training starts determines the foreground of every training image: the pixels where the
+    class activation map of its class, sum_d w_cd map_d, scaled to [0, 1], is at least `threshold` times its mean. An
+    image of class c is unchanged with probability N_c / (N_max + N_min); otherwise its foreground is rotated and
+    scaled, shifted or mirrored, before any augmentation. This corresponds to filling up every class to N_max + N_min
+    images, as the paper does on disk, but with new images each time. The sampler still decides how often a class is
+    drawn.
 
     Args:
-        threshold: share of the mean of the map from which on a pixel is foreground.
+        threshold: the smallest value of a foreground pixel, as a multiple of the mean of the map.
 
     Reference:
         Zhang et al., "Bag of Tricks for Long-Tailed Visual Recognition with Deep Convolutional Neural Networks", AAAI
         2021, https://ojs.aaai.org/index.php/AAAI/article/view/16458; official code zhangyongshun/BagofTricks-LT,
-        lib/utils/cam_based_sampling.py. There the maps are those of randomly cropped and mirrored images, and the box
-        of the foreground ends at its second row and column; here neither.
+        lib/utils/cam_based_sampling.py. Its maps are of randomly cropped and mirrored images, and its foreground box
+        ends at the second row and column; neither is repeated here.
     """
 
-    def __init__(self, threshold: float = 0.75) -> None:
+    def __init__(self, threshold: NonNegative = 0.75) -> None:
         self.threshold = threshold
         self.masks: Tensor | None = None
 
@@ -49,17 +52,16 @@ class CAMSampling(Callback):
         Raises:
             InputError: if the head is not linear, or the features are cached.
         """
-        assert isinstance(pl_module, Method)
-        data = pl_module.data
+        method = self.method
         with advice("Leave out `CAMSampling`."):
-            classifier = linear_classifier(pl_module)
-        if pl_module.bank.features:
-            raise InputError("CAMSampling changes images, and cached features are none: pass `--model.cache false`.")
+            classifier = linear_classifier(method)
+        if method.bank.features:
+            raise InputError("CAMSampling changes images, not cached features: pass `--model.cache false`.")
         if self.masks is None or trainer.ckpt_path is None:
-            self.masks = foregrounds(pl_module, classifier, data, self.threshold)
-        self.masks = self.masks.to(pl_module.device)
-        self.chances = rework_chances(pl_module.counts)
-        pl_module.pre_augment_hooks.append(self.move_foregrounds)
+            self.masks = foregrounds(method, classifier, method.data, self.threshold)
+        self.masks = self.masks.to(method.device)
+        self.chances = rework_chances(method.counts)
+        method.pre_augment_hooks.append(self.move_foregrounds)
 
     def move_foregrounds(self, batch: Batch) -> Batch:
         """Return the batch with the foregrounds of some of its uint8 images moved."""
@@ -70,7 +72,7 @@ class CAMSampling(Callback):
         return batch._replace(images=torch.where(chosen[:, None, None, None], moved, batch.images))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the foregrounds for a resumed run: the network would find others by then."""
+        """Return the foregrounds for a resumed run, whose network would determine others."""
         if self.masks is None:
             return {}
         return {"masks": torch.from_numpy(np.packbits(self.masks.cpu().numpy())), "shape": list(self.masks.shape)}
@@ -84,19 +86,19 @@ class CAMSampling(Callback):
 
 
 def rework_chances(counts: Tensor) -> Tensor:
-    """Return (C,) the probability that an image is changed: the share of new images in a class of N_max + N_min."""
+    """Return (C,) the probability that an image is changed: the share of new images if a class had N_max + N_min."""
     return 1 - counts / (counts.max() + counts.min())
 
 
 @torch.no_grad()
 def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, threshold: float) -> Tensor:
-    """Find the foreground of every training image; each process works on a part of them.
+    """Return the foreground of every training image; each process computes a part of them.
 
     Args:
         method: the network.
         classifier: its classifier.
         data: the data module.
-        threshold: share of the mean of an activation map from which on a pixel is foreground.
+        threshold: the smallest value of a foreground pixel, as a multiple of the mean of its map.
 
     Returns:
         (N, H, W) bool in the order of the split.
@@ -115,11 +117,11 @@ def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, thresho
             if maps.dim() != 4 or maps.shape[1] != weight.shape[1]:
                 kind = type(backbone).__name__
                 raise InputError(f"a class activation map needs one feature map per feature, which {kind} lacks.")
-            found = torch.zeros_like(masks[batch.indices])
-            seen = data.preprocessing.cropped(found)  # a view of what the network sees
-            activations = activation_maps(maps.float(), weight[batch.labels].float(), seen.shape[1:])
-            seen.copy_(activations >= threshold * activations.mean((1, 2), keepdim=True))
-            masks[batch.indices] = found
+            foreground = torch.zeros_like(masks[batch.indices])
+            crop = data.preprocessing.cropped(foreground)  # a view of the part that the network gets
+            activations = activation_maps(maps.float(), weight[batch.labels].float(), crop.shape[1:])
+            crop.copy_(activations >= threshold * activations.mean((1, 2), keepdim=True))
+            masks[batch.indices] = foreground
     for module, mode in modes:
         module.training = mode
     return distributed.total(masks).bool()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lightning.pytorch import LightningModule
 from torch import nn
 
 from ltr.errors import InputError
@@ -10,17 +9,13 @@ from ltr.heads import Linear
 from ltr.methods import Method
 
 
-def linear_classifier(method: LightningModule) -> nn.Linear:
+def linear_classifier(method: Method) -> nn.Linear:
     """Return the linear classifier of a method.
 
-    Args:
-        method: the method.
-
     Raises:
-        InputError: if the rows of its weights do not mean what those of a linear layer do.
+        InputError: if its classifier is of another kind.
     """
-    assert isinstance(method, Method)
     head = method.head.classifier
     if not isinstance(head, Linear):
-        raise InputError(f"the rows of a Linear head are needed, and this head is {type(head).__name__}.")
+        raise InputError(f"the classifier must be a Linear head, and this one is {type(head).__name__}.")
     return head.fc

@@ -1,4 +1,4 @@
-"""Sets of classes with a promise, in place of single answers."""
+"""Prediction sets with guaranteed coverage."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from ltr.callbacks.answers import AnswersCallback
 from ltr.callbacks.fitting import unseen_answers
 from ltr.callbacks.unseen import NotUnseenError
 from ltr.data import LongTailed
-from ltr.errors import InputError, advice
+from ltr.errors import advice
 from ltr.methods import Method
 from ltr.metrics import coverage_of, set_measures
+from ltr.ranges import Fraction, InnerFraction
 
 
 class Conformal(AnswersCallback):
-    """Give every image a set of classes that misses the true one at most as often as said (see `split_conformal`).
+    """Predict a set of classes for every image, which misses the true class with probability at most alpha.
 
-    A test or a prediction leaves `sets.pt`, which class is in the set of which image, and a test also `conformal.json`,
-    how often sets contain the true class and how large they are. The thresholds are calibrated on the validation split,
-    which the network must not have seen, with all adjustments wherever they stand. The probabilities and predictions of
-    the test stay as they are.
+    A test or a prediction writes `sets.pt`, the set of every image; a test also writes `conformal.json`, the coverage
+    and the sizes of the sets. The thresholds are calibrated on the validation split, which the network must not have
+    seen, after all adjustments. The probabilities and predictions of the test do not change.
 
-    The promise for a class needs at least 1 / alpha - 1 validation images of it; a class with fewer is in every set,
-    and `conformal.json` counts these as `always`. The promise for the images in the mean needs test images whose
-    classes are mixed as in the validation split.
+    The guarantee for a class needs at least 1 / alpha - 1 validation images of it; a class with fewer is in every set,
+    and `conformal.json` counts these classes as `always`. The guarantee on average over all images needs test images
+    with the class distribution of the validation split.
 
     Args:
-        alpha: the share of images that sets may miss.
-        score: how classes are ranked, `lac` or `aps`.
-        share: whose scores set the threshold of a class: 1 for the images of the class, so that each class is covered;
-            0 for all images, so that these are in the mean; and anything in between, with no promise.
+        alpha: the share of images whose sets may miss the true class.
+        score: how classes are ranked, `lac` or `aps` (see `split_conformal`).
+        share: the images whose scores set the threshold of a class: 1 for those of the class, which covers each class;
+            0 for all images, which covers them on average; values in between interpolate without a guarantee.
 
     Reference:
         See `split_conformal`.
@@ -44,20 +44,16 @@ class Conformal(AnswersCallback):
 
     thresholds: Tensor
 
-    def __init__(self, alpha: float = 0.1, *, score: split_conformal.Score = "lac", share: float = 1.0) -> None:
+    def __init__(
+        self, alpha: InnerFraction = 0.1, *, score: split_conformal.Score = "lac", share: Fraction = 1.0
+    ) -> None:
         super().__init__()
-        if not 0 < alpha < 1 or not 0 <= share <= 1:
-            raise InputError(
-                f"alpha of prediction sets lies between 0 and 1, and share does or is one of them; they are {alpha:g} "
-                f"and {share:g}."
-            )
         self.alpha, self.share = alpha, share
         self.score: split_conformal.Score = score
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Calibrate, now that every adjustment is prepared."""
-        assert isinstance(pl_module, Method)
-        self.calibrate_on(pl_module, pl_module.data)
+        self.calibrate_on(self.method, self.method.data)
 
     on_predict_epoch_start = on_test_epoch_start
 
@@ -74,8 +70,10 @@ class Conformal(AnswersCallback):
             logits: (N, C) of images that the network has not seen, in float64.
             labels: (N,) class indices.
         """
-        own = split_conformal.scores(logits.softmax(1), self.score).gather(1, labels[:, None]).squeeze(1)
-        self.thresholds = split_conformal.thresholds(own, labels, self.alpha, classes=logits.shape[1], share=self.share)
+        scores = split_conformal.scores(logits.softmax(1), self.score).gather(1, labels[:, None]).squeeze(1)
+        self.thresholds = split_conformal.thresholds(
+            scores, labels, self.alpha, classes=logits.shape[1], share=self.share
+        )
 
     def sets(self, logits: Tensor) -> Tensor:
         """Return (N, C) whether the set of an image contains a class.
@@ -91,7 +89,7 @@ class Conformal(AnswersCallback):
             return
         sets = self.write_sets(method, logits, labels, indices)
         data, classes = method.data, len(method.counts)
-        said = {
+        content = {
             "alpha": self.alpha,
             "score": self.score,
             "share": self.share,
@@ -103,7 +101,7 @@ class Conformal(AnswersCallback):
             "classes": data.classes,
         }
         folder = Path(method.trainer.default_root_dir)
-        files.write_json(folder / "conformal.json", {key: files.plain(value) for key, value in said.items()})
+        files.write_json(folder / "conformal.json", {key: files.plain(value) for key, value in content.items()})
 
     def after_predict(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Write the sets of the predicted images."""
@@ -114,6 +112,5 @@ class Conformal(AnswersCallback):
         """Write the sets (N, C), and return them."""
         sets = self.sets(logits.double())
         content: dict[str, Any] = {"sets": sets, "labels": labels, "indices": indices, "classes": method.data.classes}
-        path = Path(method.trainer.default_root_dir) / "sets.pt"
-        files.replace(path, lambda temporary: torch.save(content, temporary))
+        files.save(Path(method.trainer.default_root_dir) / "sets.pt", content)
         return sets

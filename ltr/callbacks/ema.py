@@ -1,4 +1,4 @@
-"""A moving average of the weights."""
+"""Exponential moving average of the weights."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
+from ltr.ranges import BelowOne, Checked
 
-class EMA(WeightAveraging):
-    """Evaluate with, and end on, a moving average of the weights: a <- d a + (1 - d) w after every step.
 
-    With n steps averaged, d = min(decay, (1 + n) / (10 + n)), so that a short run does not remember its random start.
-    Running statistics are averaged likewise; whole numbers, such as the counts, are copied. The weights of a checkpoint
-    are the averaged ones, which every later command uses; those that a resumed run goes on with lie beside them.
+class EMA(Checked, WeightAveraging):
+    """Evaluate and save a moving average of the weights: a <- d a + (1 - d) w after every step.
+
+    After n averaged steps d = min(decay, (1 + n) / (10 + n)), so that the random start has no weight in a short run.
+    Running statistics are averaged too; integers, such as the counts, are copied. The weights of a checkpoint are the
+    averaged ones, which all commands use. The current ones, with which a resumed run continues, are stored beside them.
 
     Args:
-        decay: d of a long run.
+        decay: the limit of d.
 
     Reference:
         Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992,
         https://doi.org/10.1137/0330046; the ramp is that of tf.train.ExponentialMovingAverage.
     """
 
-    def __init__(self, decay: float = 0.999) -> None:
+    def __init__(self, decay: BelowOne = 0.999) -> None:
         super().__init__(multi_avg_fn=self.blend)
         self.decay = decay
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Keep the average on the device of the training, where the module itself comes only later."""
-        self._device = trainer.strategy.root_device
+        """Create the average on the device of the training; Lightning would move the module only later."""
+        pl_module.to(trainer.strategy.root_device)
         super().setup(trainer, pl_module, stage)
 
     @torch.no_grad()
@@ -39,9 +41,9 @@ class EMA(WeightAveraging):
         """Move averages of one type towards the current values.
 
         Args:
-            averages: what is moved, in place.
-            currents: what it moves to.
-            averaged: n, how many steps are in the averages.
+            averages: the averages, changed in place.
+            currents: the current values.
+            averaged: n, the number of averaged steps.
         """
         steps = int(averaged)
         share = 1 - min(self.decay, (1 + steps) / (10 + steps))
@@ -52,6 +54,6 @@ class EMA(WeightAveraging):
                 average.copy_(current)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Go on where a training ended; an evaluation finds the averaged weights where any run has its weights."""
+        """Restore both for a resumed training; an evaluation reads the averaged weights as the weights of the run."""
         if trainer.state.fn == "fit":
             super().on_load_checkpoint(trainer, pl_module, checkpoint)

@@ -1,4 +1,4 @@
-"""The folder that every evaluation leaves behind."""
+"""Write the results of an evaluation."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Evaluation(AnswersCallback):
     """Write `metrics.json`, `predictions.pt` and two figures for a test, `predictions.csv` for a prediction.
 
     Args:
-        folder: where to.
-        config: what the evaluation was run with, for `metrics.json`.
+        folder: the folder of the evaluation.
+        config: the resolved config of the evaluation, for `metrics.json`.
 
     Attributes:
-        images: how many were tested.
+        images: number of tested images.
     """
 
     def __init__(self, folder: str | Path, config: dict[str, Any] | None = None) -> None:
@@ -50,20 +50,17 @@ class Evaluation(AnswersCallback):
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the images that the network was trained on."""
-        assert isinstance(pl_module, Method)
-        self.seen["test"] = count_seen(pl_module, pl_module.data, "test")
+        self.seen["test"] = count_seen(self.method, self.method.data, "test")
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the images that the network was trained on, in every split that is measured."""
-        assert isinstance(pl_module, Method)
-        data = pl_module.data
-        self.seen = {name: count_seen(pl_module, data, name) for name in data.monitored}
+        data = self.method.data
+        self.seen = {name: count_seen(self.method, data, name) for name in data.monitored}
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the images that the network was trained on, and choose the images for the figures."""
         self.on_predict_start(trainer, pl_module)
-        assert isinstance(pl_module, Method)
-        self.figure_data = FigureData(pl_module, pl_module.data)
+        self.figure_data = FigureData(self.method, self.method.data)
 
     def on_test_batch_end(
         self,
@@ -161,7 +158,7 @@ def write_predictions(path: Path, answers: dict[str, Tensor], data: LongTailed) 
         data: what they were measured on.
     """
     content = {**answers, "classes": data.classes, "counts": data.counts, "data": data.description}
-    files.replace(path, lambda temporary: torch.save(content, temporary))
+    files.save(path, content)
 
 
 def examples(
@@ -193,7 +190,7 @@ def examples(
 
 
 def thumbnails(data: LongTailed, positions: Tensor) -> Tensor:
-    """Return images of the test split as the network sees them, (K, 3, H, W) uint8, made small."""
+    """Return (K, 3, H, W) uint8, the parts of test images that the network gets, reduced in size."""
     images = data.preprocessing.cropped(data.splits["test"].images[positions].cpu())
     scale = SIDE / max(images.shape[-2:])
     if scale >= 1:

@@ -1,4 +1,4 @@
-"""The weights of the experts, learned on the test images themselves."""
+"""SADE's test-time aggregation: learn the weights of the experts on the test images."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from ltr.contracts import Output, Transform
 from ltr.data import LongTailed, SADEView
 from ltr.errors import InputError
 from ltr.methods.method import Adjustment, Method
+from ltr.ranges import Count, Fraction, Positive
 
 
 class ExpertAggregation(Adjustment):
     """Weight the experts so that predictions are stable: logits sum_e w_e z_e, w = softmax(a).
 
-    An expert is surest, and changes its mind least between two views of an image, where it is at home. So a is learned,
-    from equal weights, by maximising the cosine between the predictions for two augmented views of each test image. The
-    network does not change; labels are never looked at, but the test images are, all of them at once, which a result
-    has to say. The weights depend on the seed of the evaluation and the images alone; where several processes evaluate,
-    each learns the same ones.
+    An expert is most confident, and most consistent between two views of an image, on the classes it is good at. So a
+    is learned, from equal weights, by maximising the cosine between the predictions for two augmented views of each
+    test image. The network does not change. Labels are not used, but all test images are, which a result reports. The
+    weights depend only on the seed of the evaluation and on the images; all processes learn the same ones.
 
-    It starts from the experts, so it comes before other adjustments.
+    It replaces the logits, so it must precede other adjustments.
 
     Args:
-        epochs: passes over the test images, in new views and a new order each time.
+        epochs: passes over the test images, each in new views and a new order.
         lr: learning rate of SGD with Nesterov momentum 0.9 and weight decay 5e-4.
         batch_size: images per step.
-        floor: training ends after a pass that leaves an expert with less than this.
-        augment: makes a view; `SADEView` where none is named.
+        floor: training ends after a pass in which the weight of an expert falls below this.
+        augment: makes a view; `SADEView` by default.
 
     Reference:
         Zhang et al., "Self-Supervised Aggregation of Diverse Experts for Test-Agnostic Long-Tailed Recognition",
         NeurIPS 2022, https://arxiv.org/abs/2107.09249; official code Vanint/SADE-AgnosticLT, test_training_cifar.py.
-        One version of that file learned on training images by mistake, as its authors say in issue 13.
+        By its issue 13, one version of that file used training images by mistake.
     """
 
     def __init__(
         self,
-        epochs: int = 5,
+        epochs: Count = 5,
         *,
-        lr: float = 0.1,
-        batch_size: int = 128,
-        floor: float = 0.05,
+        lr: Positive = 0.1,
+        batch_size: Count = 128,
+        floor: Fraction = 0.05,
         augment: Transform | None = None,
     ) -> None:
         self.epochs, self.lr, self.batch_size, self.floor = epochs, lr, batch_size, floor
@@ -55,7 +55,7 @@ class ExpertAggregation(Adjustment):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a result must say of the adjustment."""
+        """What a result reports about the adjustment."""
         return {"weights": self.weights, "epochs": self.epochs, "images": "test, without labels"}
 
     def adjust(self, method: Method, output: Output) -> Output:
@@ -67,7 +67,7 @@ class ExpertAggregation(Adjustment):
     def prepare(self, method: Method, data: LongTailed) -> None:
         """Learn the weights."""
         images, device = data.splits["test"].images, method.device
-        # An evaluation runs in inference mode, whose tensors know no gradient.
+        # An evaluation runs in inference mode, whose tensors have no gradient.
         with torch.inference_mode(False), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             experts = len(experts_of(self.output_of(method, data, images[:1])))
             scores = torch.zeros(experts, device=device, requires_grad=True)
@@ -76,8 +76,8 @@ class ExpertAggregation(Adjustment):
                 generator = seeds.generator(method.seed, epoch)
                 order = torch.randperm(len(images), generator=generator)
                 torch.manual_seed(generator.initial_seed())  # the same views in every process
-                for here in torch.split(order, self.batch_size):
-                    first, second = (self.output_of(method, data, images[here], augment=True) for _ in range(2))
+                for positions in torch.split(order, self.batch_size):
+                    first, second = (self.output_of(method, data, images[positions], augment=True) for _ in range(2))
                     with torch.enable_grad():
                         loss = -stability(scores.softmax(0), experts_of(first), experts_of(second))
                     optimizer.zero_grad()
@@ -89,7 +89,7 @@ class ExpertAggregation(Adjustment):
 
     @torch.no_grad()
     def output_of(self, method: Method, data: LongTailed, images: Tensor, *, augment: bool = False) -> Output:
-        """Return what the network says of uint8 images, or of a view of them."""
+        """Return the output for uint8 images, or for a view of them."""
         with method.trainer.precision_plugin.forward_context():
             output: Output = method(method.ready(self.augment(images.to(method.device)) if augment else images))
         return output
@@ -99,11 +99,11 @@ def experts_of(output: Output) -> Tensor:
     """Return the logits (E, B, C) of all experts, in at least float32.
 
     Raises:
-        InputError: where there are none, or not those of all experts for every image.
+        InputError: if there are none, or not every expert was evaluated for every image.
     """
     if output.experts is None or output.experts.isnan().any():
         raise InputError(
-            "ExpertAggregation needs the logits of all experts: give the checkpoint of a run with `ExpertHeads`."
+            "ExpertAggregation needs the logits of all experts: pass the checkpoint of a run with `ExpertHeads`."
         )
     return output.experts.float()
 

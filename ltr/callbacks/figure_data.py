@@ -1,4 +1,4 @@
-"""The data of the figures of a test, besides its answers."""
+"""Data for the figures of a test, besides its answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST = torch.finfo(torch.float16).max
 
 
 class FigureData:
-    """Collect features of a few classes and, of a tuned run, the answers of the head it replaced, batch by batch.
+    """Collect features of a few classes and, for a tuned run, the predictions of its old head, batch by batch.
 
     Features are kept of at most 10 classes, spread evenly over the order of the training counts, and of at most 200
     images of each, drawn with a fixed seed.
@@ -51,18 +51,18 @@ class FigureData:
         """Return the data of all processes; every process has to call this.
 
         Returns:
-            `features` (M, D) float16 of the images at `featured` (M,); if there are any, `lengths` and `old_lengths`
-            (E, C) of the weights of each class, and `old_predictions` (N,) in the order of the split.
+            `features` (M, D) float16 of the images at `featured` (M,). Where they exist, `lengths` and `old_lengths`
+            (E, C), the weight norms of each class, and `old_predictions` (N,) in the order of the split.
         """
         features, featured = in_order(self.features)
-        found = {"features": features, "featured": featured}
+        content = {"features": features, "featured": featured}
         if (lengths := self.method.head.lengths()) is not None:
-            found["lengths"] = lengths.detach().float().cpu()
+            content["lengths"] = lengths.detach().float().cpu()
         if self.old_head is not None:
-            found["old_predictions"] = in_order(self.old)[0]
+            content["old_predictions"] = in_order(self.old)[0]
             if (lengths := self.old_head.lengths()) is not None:
-                found["old_lengths"] = lengths.detach().float().cpu()
-        return found
+                content["old_lengths"] = lengths.detach().float().cpu()
+        return content
 
 
 def sample(labels: Tensor, counts: list[int]) -> Tensor:
@@ -70,14 +70,14 @@ def sample(labels: Tensor, counts: list[int]) -> Tensor:
 
     Args:
         labels: (N,) of the split.
-        counts: (C,) training images per class, in whose order the classes that the split has are chosen evenly.
+        counts: (C,) training images per class; the classes of the split are spread evenly over their order.
     """
     present = set(labels.tolist())
     ranked = [label for label in by_count(counts).tolist() if label in present]
-    places = np.linspace(0, len(ranked) - 1, min(CLASSES, len(ranked))).round().astype(int)
+    ranks = np.linspace(0, len(ranked) - 1, min(CLASSES, len(ranked))).round().astype(int)
     generator = torch.Generator().manual_seed(0)
     chosen = []
-    for place in places:
-        positions = (labels == ranked[place]).nonzero().flatten()
+    for rank in ranks:
+        positions = (labels == ranked[rank]).nonzero().flatten()
         chosen.append(positions[torch.randperm(len(positions), generator=generator)[:IMAGES]])
     return torch.cat(chosen).sort().values

@@ -1,4 +1,4 @@
-"""What is fitted to a validation split after the training."""
+"""Fit adjustments to a validation split after training."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ltr.methods.method import Adjustment, Method
 Weighting = Literal["classes", "images"]
 
 
-@torch.inference_mode(False)  # an evaluation runs in it, and its tensors know no gradient
+@torch.inference_mode(False)  # an evaluation runs in it, and its tensors have no gradient
 def unseen_answers(method: Method, data: LongTailed, adjustments: Sequence[Adjustment]) -> tuple[Tensor, Tensor]:
     """Return the logits (N, C) in float64 and labels (N,) of a validation split that no training has used.
 
     Args:
         method: the network.
         data: its data.
-        adjustments: which of its adjustments act.
+        adjustments: the adjustments to apply.
 
     Raises:
         NotUnseenError: if there is no such split.
@@ -35,14 +35,14 @@ def unseen_answers(method: Method, data: LongTailed, adjustments: Sequence[Adjus
     logits = logits_of(method, data, "val", adjustments).double()
     if not bool(logits.isfinite().all()):
         raise InputError(
-            "some logits of the validation split are not finite: check whether the training diverged, or leave out the "
-            "adjustments before this one."
+            "some logits of the validation split are not finite: check that the training did not diverge, or leave out "
+            "the adjustments before this one."
         )
     return logits, data.splits["val"].labels.cpu().clone()
 
 
 def image_weights(labels: Tensor, weighting: Weighting) -> Tensor:
-    """Return (N,) what each image counts, 1 in the mean: all the same, or such that all classes that occur do.
+    """Return (N,) weights of mean 1: equal for all `images`, or equal in sum for all `classes` that occur.
 
     Args:
         labels: (N,) class indices.
@@ -55,12 +55,12 @@ def image_weights(labels: Tensor, weighting: Weighting) -> Tensor:
 
 
 def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, *, steps: int = 200) -> Tensor:
-    """Return where a smooth function is lowest, found by L-BFGS.
+    """Return the minimiser of a smooth function by L-BFGS.
 
     Args:
-        objective: a tensor like `start` to a scalar.
-        start: where to begin.
-        steps: the most iterations.
+        objective: maps a tensor like `start` to a scalar.
+        start: the initial point.
+        steps: the largest number of iterations.
     """
     with torch.inference_mode(False), torch.enable_grad():
         point = start.clone().requires_grad_()

@@ -1,4 +1,4 @@
-"""Post-hoc logit adjustment: the control row of every table."""
+"""Post-hoc logit adjustment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from ltr.contracts import Output
 from ltr.counts import log_prior
 from ltr.methods.method import Adjustment, Method
+from ltr.ranges import NonNegative
 
 
 class LogitAdjustment(Adjustment):
@@ -20,12 +21,12 @@ class LogitAdjustment(Adjustment):
         Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, https://arxiv.org/abs/2007.07314.
     """
 
-    def __init__(self, tau: float = 1.0) -> None:
+    def __init__(self, tau: NonNegative = 1.0) -> None:
         self.tau = tau
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a result must say of the adjustment."""
+        """What a result reports about the adjustment."""
         return {"tau": self.tau}
 
     def adjust(self, method: Method, output: Output) -> Output:

@@ -1,4 +1,4 @@
-"""The batches and the losses of many heads, over seeds and learning rates at once."""
+"""Batches and losses of many heads, over seeds and learning rates at once."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ltr.seeds import Stream
 
 
 def stacked(groups: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Return parameters (seeds, losses, ...) of each learning rate as one (seeds, rates, losses, ...) by name."""
+    """Stack the parameters (seeds, losses, ...) of each learning rate to (seeds, rates, losses, ...)."""
     return {name: torch.stack([group[name] for group in groups], 1) for name in groups[0]}
 
 
 def batches(loaders: Sequence[InMemoryLoader], streams: Sequence[Stream], epoch: int) -> Iterator[Batch]:
-    """Yield the batches of an epoch, of all seeds at once: features (seeds, B, D) and labels (seeds, B).
+    """Yield the batches of an epoch for all seeds at once: features (seeds, B, D) and labels (seeds, B).
 
     Args:
         loaders: one for each seed, over cached features.
-        streams: what a run of each seed draws.
-        epoch: of the run, from 0.
+        streams: the random generators of a run with each seed.
+        epoch: from 0.
     """
-    each = [drawn(*pair, epoch) for pair in zip(loaders, streams, strict=True)]
-    for together in zip(*each, strict=True):
-        yield Batch(*(torch.stack(parts) for parts in zip(*together, strict=True)))
+    epochs = [batches_of(*pair, epoch) for pair in zip(loaders, streams, strict=True)]
+    for batch_per_seed in zip(*epochs, strict=True):
+        yield Batch(*(torch.stack(fields) for fields in zip(*batch_per_seed, strict=True)))
 
 
-def drawn(loader: InMemoryLoader, stream: Stream, epoch: int) -> Iterator[Batch]:
-    """Yield the batches of an epoch as a run of the stream's seed draws them."""
+def batches_of(loader: InMemoryLoader, stream: Stream, epoch: int) -> Iterator[Batch]:
+    """Yield the batches of an epoch in a run with the seed of the stream."""
     with stream.drawn():
         seeds.reseed(stream.seed, epoch)
     steps = iter(loader)
@@ -49,31 +49,30 @@ def drawn(loader: InMemoryLoader, stream: Stream, epoch: int) -> Iterator[Batch]
 def together(
     head: nn.Module, heads: Mapping[str, Tensor], losses: Sequence[Loss], batch: Batch, streams: Sequence[Stream]
 ) -> Tensor:
-    """Return () the sum over all heads of their mean losses, so that each has the gradient it would have alone.
+    """Return () the sum over all heads of their mean losses, so that each gets its own gradient.
 
     Args:
-        head: of the kind of all of them.
+        head: a head of the class of all of them.
         heads: their parameters, (seeds, rates, losses, ...) by name.
-        losses: one for each of the third dimension.
+        losses: one for each entry of the third dimension.
         batch: cached features (seeds, B, D) and labels (seeds, B).
-        streams: what a run of each seed draws.
+        streams: the random generators of a run with each seed.
 
     Raises:
         InputError: for a loss that cannot be computed for several heads at once.
     """
-    values = []
-    for position, loss in enumerate(losses):
-        own = {name: value[:, :, position] for name, value in heads.items()}
-        values.append(means(head, own, loss, batch, streams))
+    values = [
+        means(head, {name: value[:, :, index] for name, value in heads.items()}, loss, batch, streams)
+        for index, loss in enumerate(losses)
+    ]
     return torch.stack(values).sum()
 
 
 def means(head: nn.Module, heads: Mapping[str, Tensor], loss: Loss, batch: Batch, streams: Sequence[Stream]) -> Tensor:
-    """Return (seeds, rates) the mean losses of heads (seeds, rates, ...) of one loss."""
+    """Return (seeds, rates) the mean losses of heads (seeds, rates, ...) with the same loss."""
 
-    def mean(own: dict[str, Tensor], features: Tensor, labels: Tensor) -> Tensor:
-        value: Tensor = loss(functional_call(head, own, (features,)), labels).mean()
-        return value
+    def mean(parameters: dict[str, Tensor], features: Tensor, labels: Tensor) -> Tensor:
+        return loss(functional_call(head, parameters, (features,)), labels).mean()
 
     over_rates = vmap(mean, in_dims=(0, None, None), randomness="same")
     features, labels = batch.features, batch.labels
@@ -85,14 +84,13 @@ def means(head: nn.Module, heads: Mapping[str, Tensor], loss: Loss, batch: Batch
 
     def in_turns() -> Tensor:
         values = []
-        for place, stream in enumerate(streams):
+        for index, stream in enumerate(streams):
             with stream.drawn():
-                values.append(
-                    over_rates({name: value[place] for name, value in heads.items()}, features[place], labels[place])
-                )
+                parameters = {name: value[index] for name, value in heads.items()}
+                values.append(over_rates(parameters, features[index], labels[index]))
         return torch.stack(values)
 
-    # In turns where a loss draws, as every seed does for itself, or where its shapes depend on the labels.
+    # In turns if the loss has random numbers, which each seed draws for itself, or shapes that depend on the labels.
     for compute in (at_once, in_turns):
         try:
             return compute()

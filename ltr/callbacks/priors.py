@@ -20,7 +20,7 @@ RIDGE = 1e-8
 
 
 def assumed_prior(assumed: Assumed, counts: Tensor) -> Tensor:
-    """Return (C,) the prior of the training counts (C,), or the uniform one."""
+    """Return (C,) the prior of the training counts (C,), or the uniform prior."""
     return normalised((counts if assumed == "train" else torch.ones_like(counts)).tolist(), len(counts))
 
 
@@ -28,13 +28,13 @@ def normalised(numbers: Sequence[float], classes: int) -> Tensor:
     """Normalise shares or counts of the classes to a prior (C,).
 
     Raises:
-        InputError: unless there is one number per class, none is negative and one is positive.
+        InputError: unless there is one number per class, all are at least 0 and one is positive.
     """
     prior = torch.tensor(numbers, dtype=torch.float64)
     if len(prior) != classes:
-        raise InputError(f"a prior needs a number for each of the {classes} classes, and this one has {len(prior)}.")
+        raise InputError(f"a prior needs {classes} numbers, one for each class; this one has {len(prior)}.")
     if not bool((prior >= 0).all() and 0 < prior.sum() < torch.inf):
-        raise InputError("a prior needs shares or counts that are finite, not negative, and not all 0.")
+        raise InputError("a prior consists of finite shares or counts of at least 0, not all of them 0.")
     return prior / prior.sum()
 
 
@@ -127,7 +127,7 @@ def bbse(confusion: Tensor, predictions: Tensor, source: Tensor) -> Tensor:
     # For a q that sums to 1, A q - b = (A - b 1^T) q. Least squares of (A - b 1^T) x = 0 and 1^T x = 1 over x >= 0 have
     # the direction of the best q, whatever its length.
     system = torch.cat([confusion.T, RIDGE**0.5 * torch.eye(classes, dtype=torch.float64)])
-    wanted = torch.cat([shares, RIDGE**0.5 * source])
-    rows = torch.cat([system - wanted[:, None], torch.ones(1, classes, dtype=torch.float64)])
+    target = torch.cat([shares, RIDGE**0.5 * source])
+    rows = torch.cat([system - target[:, None], torch.ones(1, classes, dtype=torch.float64)])
     solution, _ = nnls(rows.numpy(), torch.eye(len(rows), dtype=torch.float64)[-1].numpy())
     return torch.from_numpy(solution / solution.sum())

@@ -1,4 +1,4 @@
-"""Predictions for the class distribution that the test images have."""
+"""Predictions for another class distribution than that of training."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from ltr.contracts import Output
 from ltr.data import LongTailed, Shift
 from ltr.errors import advice
 from ltr.methods.method import Adjustment, Method
+from ltr.ranges import AtLeastOne, NonNegative
 
-FINE = 10**9  # images in a class, so many that rounding to whole ones does not show
+FINE = 10**9  # images per class, so many that rounding to whole images has no effect
 
 
 class Retarget(Adjustment):
-    """Predict for another class prior than the one that the logits stand for: z + log target - log source.
+    """Predict for another class prior than that of the logits: z + log target - log source.
 
     Args:
         prior: the target. A list of shares or counts, one per class; `forward`, `backward` or `uniform`, the prior of
-            an endless test set of that name (see `Shift`); or an estimate from all test images at once, without their
-            labels: `em`, from the probabilities, or `bbse`, from the predicted classes and the confusion of a
-            validation split that the network has not seen.
+            an infinite test set of that name (see `Shift`); or an estimate from all test images without their labels:
+            `em`, from the probabilities, or `bbse`, from the predicted classes and the confusion matrix of a validation
+            split that the network has not seen.
         factor: N_max / N_min of `forward` and `backward`.
-        assumed: the source: `train`, as after plain cross-entropy, or `uniform`, as where the training has compensated
-            the counts (balanced softmax, GML, LADE) or an adjustment before this one does.
+        assumed: the source: `train`, as after plain cross-entropy, or `uniform`, if the training (balanced softmax,
+            GML, LADE) or an earlier adjustment compensates for the counts.
 
     Reference:
         Hong et al., "Disentangling Label Distribution for Long-tailed Visual Recognition", CVPR 2021,
@@ -40,28 +41,28 @@ class Retarget(Adjustment):
 
     def __init__(
         self,
-        prior: list[float] | Literal["forward", "backward", "uniform", "em", "bbse"] = "uniform",
+        prior: list[NonNegative] | Literal["forward", "backward", "uniform", "em", "bbse"] = "uniform",
         *,
-        factor: float = 10.0,
+        factor: AtLeastOne = 10.0,
         assumed: priors.Assumed = "train",
     ) -> None:
         self.prior, self.factor, self.assumed = prior, factor, assumed
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a result must say of the adjustment."""
-        said: dict[str, Any] = {"prior": self.prior, "assumed": self.assumed, "target": self.target.tolist()}
+        """What a result reports about the adjustment."""
+        settings: dict[str, Any] = {"prior": self.prior, "assumed": self.assumed, "target": self.target.tolist()}
         if self.prior in ("forward", "backward"):
-            said["factor"] = self.factor
+            settings["factor"] = self.factor
         if self.prior in ("em", "bbse"):
-            said["images"] = "test, without labels"
-        return said
+            settings["images"] = "test, without labels"
+        return settings
 
     def prepare(self, method: Method, data: LongTailed) -> None:
-        """Settle or estimate the target.
+        """Compute or estimate the target.
 
         Raises:
-            InputError: for numbers that are no prior, or where `bbse` has no validation split.
+            InputError: if the numbers are not a prior, or `bbse` has no validation split.
         """
         counts = method.counts.cpu()
         self.source = priors.assumed_prior(self.assumed, counts)
@@ -90,7 +91,7 @@ def unseen_confusion(method: Method, data: LongTailed, adjustments: Sequence[Adj
     Args:
         method: the network.
         data: its data.
-        adjustments: which of its adjustments act.
+        adjustments: the adjustments to apply.
 
     Raises:
         NotUnseenError: if there is no such split.

@@ -1,4 +1,4 @@
-"""A run is a folder: its config, its last checkpoint, its curves."""
+"""Write the folder of a run: config, last checkpoint and curves."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ltr.backbones import Pretrained
 from ltr.machine import device_name, version
 from ltr.methods import Method
 from ltr.methods.cached import Cached
+from ltr.methods.method import MethodCallback
 from ltr.run.folder import CHECKPOINT, RunFolder
 
 
-class Run(ModelCheckpoint):
+class Run(MethodCallback, ModelCheckpoint):
     """Keep `config.yaml`, `metrics.csv` and `last.ckpt` of a training in its folder.
 
-    The checkpoint is written after every epoch, or, where epochs are short, after the first that ends `pause` seconds
-    from the last time, and at the end. It holds the config too, so that it can be tested wherever it goes. The result
-    of a run is its last epoch: nothing is selected. `metrics.csv` has a row per epoch; a resumed run keeps the rows of
-    the epochs before.
+    The checkpoint is written after every epoch that ends at least `pause` seconds after the last write, and at the end.
+    It contains the config, so the file alone can be tested. The result of a run is its last epoch: nothing is selected.
+    `metrics.csv` has a row per epoch; a resumed run keeps the rows of earlier epochs.
 
     Args:
         folder: the folder of the run.
         config: the resolved config as YAML.
-        replaces: whether a run of that name gives way, once there is something to put in its place.
+        replaces: whether to delete an existing run in the folder, once the first epoch is over.
     """
 
     pause = 5.0
@@ -49,14 +49,13 @@ class Run(ModelCheckpoint):
         self.written: float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take up the rows of the epochs that a resumed run does not train again."""
+        """Read the rows of the epochs before a resumed run."""
         super().on_train_start(trainer, pl_module)
         self.rows = [row for row in self.rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the row of the epoch, then the checkpoint."""
-        assert isinstance(pl_module, Method)
-        measures = {key: "" if math.isnan(value) else repr(value) for key, value in pl_module.measures.items()}
+        measures = {key: "" if math.isnan(value) else repr(value) for key, value in self.method.measures.items()}
         self.rows.append({"epoch": str(trainer.current_epoch), **measures})
         if not self._due(trainer):
             return
@@ -67,14 +66,14 @@ class Run(ModelCheckpoint):
         self.written = time.monotonic()
 
     def _due(self, trainer: Trainer) -> bool:
-        """Tell, the same to all processes, whether it is time to write."""
+        """Return whether it is time to write, the same in all processes."""
         last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         last = last or trainer.global_step == trainer.max_steps
         recent = self.written is not None and time.monotonic() - self.written < self.pause
         return bool(trainer.strategy.broadcast(last or not recent))
 
     def begin(self, trainer: Trainer) -> None:
-        """Take the folder: an input that turns out to be bad before the first epoch is over leaves it as it was."""
+        """Take the folder. It is unchanged if an error stops the training before the end of the first epoch."""
         if self.replaces and self.run.exists:
             self.run.delete()
         self.replaces = False
@@ -89,23 +88,22 @@ class Run(ModelCheckpoint):
         self.rows = list(checkpoint.get("curves", ()))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Put the config into the checkpoint, and where it is from."""
-        assert isinstance(pl_module, Method)
+        """Store the config, the curves and the provenance in the checkpoint."""
         checkpoint["config"], checkpoint["curves"] = self.config, self.rows
-        checkpoint["provenance"] = provenance(trainer, pl_module)
+        checkpoint["provenance"] = provenance(trainer, self.method)
 
 
 def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
-    """Return what a training says of itself.
+    """Return the description of a training for its results.
 
     Args:
-        trainer: in the middle of it, or at its end.
-        method: what it trains.
+        trainer: during or after the training.
+        method: the network.
 
     Returns:
-        epochs: how many are over; passes: images that went through the network, per training image; augmentation, views
-        and experts; starts_from: the checkpoints whose weights it began with; device and version; notes: what it was
-        too short for.
+        epochs: number of finished epochs; passes: images that went through the network, per training image;
+        augmentation, views and experts; starts_from: the checkpoints with whose weights it started; device and version;
+        notes: what it was too short for.
     """
     data = method.data
     plain = isinstance(method, Cached) and method.cache and method.views == 0

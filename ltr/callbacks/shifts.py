@@ -1,4 +1,4 @@
-"""What the predictions are worth under other class distributions."""
+"""Measures under other class distributions."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ from ltr.markdown import markdown_table
 from ltr.measures import shown
 from ltr.methods import Method
 from ltr.metrics import geometric_mean, harmonic_mean, lowest
+from ltr.ranges import AtLeastOne, Positive, WholeNumber
 
 NOTE = """\
-In percent. Top-1 is of the images drawn; GM, HM and lowest recall are of the same predictions on all test images of the
-classes that were drawn, since of a rare class only a few are. L1 is the distance, from 0 to 2, between the prior that
-is predicted for and that of the images drawn.
+In percent. Top-1 is that of the drawn images. GM, HM and lowest recall are those of the same predictions on all test
+images of the drawn classes, because few images of a rare class are drawn. L1 is the distance, from 0 to 2, between the
+target prior and that of the drawn images.
 """
 
 
 class Shifts(AnswersCallback):
     """Measure a test under many class distributions: `shifts.csv`, `shifts.md` and `shifts.png` beside its results.
 
-    Test sets are drawn from the test split (see `Shift`), and the predictions, made once, are measured on each: as they
-    are, for the known prior of the images drawn, and for priors estimated from these images without labels: by EM, and
-    by BBSE where the data have a validation split.
+    Test sets are drawn from the test split (see `Shift`). The predictions are made once and measured on each set:
+    unchanged, for the known prior of the drawn images, and for priors estimated from these images without labels, by EM
+    and, if the data have a validation split, by BBSE.
 
-    How many images of a class there are changes its recall only by chance, and with two images of a class the chance is
-    all there is. So the recalls behind GM, HM and lowest are those on the whole test split.
+    The expected recall of a class does not depend on how many of its images are drawn, but with two images it is mostly
+    noise. So GM, HM and lowest are computed from the recalls on the whole test split.
 
     Args:
         factors: N_max / N_min of the forward and backward distributions.
         concentrations: of Dirichlet distributions, one draw of each.
-        assumed: the prior that the logits stand for, adjustments included: `train` or `uniform`, as in `Retarget`.
+        assumed: the prior of the logits, adjustments included: `train` or `uniform`, as in `Retarget`.
         seed: of the draws.
 
     Reference:
@@ -52,15 +53,15 @@ class Shifts(AnswersCallback):
 
     def __init__(
         self,
-        factors: list[float],
+        factors: list[AtLeastOne],
         *,
-        concentrations: list[float] | None = None,
+        concentrations: list[Positive] | None = None,
         assumed: priors.Assumed = "train",
-        seed: int = 0,
+        seed: WholeNumber = 0,
     ) -> None:
         super().__init__()
         if len({*factors}) < len(factors) or not factors:
-            raise InputError("the factors of the shifts are at least one, and no two are the same.")
+            raise InputError("`factors` needs at least one factor, and no two equal ones.")
         self.shifts = [
             *(Shift("backward", factor, seed) for factor in sorted(factors, reverse=True)),
             Shift("uniform"),
@@ -71,21 +72,20 @@ class Shifts(AnswersCallback):
         self.confusion: Tensor | None = None
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse what cannot be drawn before anything is evaluated."""
-        assert isinstance(pl_module, Method)
-        if pl_module.fast_dev_run:
+        """Refuse distributions that cannot be drawn, before the evaluation."""
+        method = self.method
+        if method.fast_dev_run:
             return
-        labels = pl_module.data.splits["test"].labels
+        labels = method.data.splits["test"].labels
         for shift in self.shifts:
-            shift.counts(pl_module.counts.tolist(), per_class(labels, len(pl_module.counts)).tolist())
+            shift.counts(method.counts.tolist(), per_class(labels, len(method.counts)).tolist())
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Learn from the validation split what BBSE needs, now that every adjustment is prepared."""
-        assert isinstance(pl_module, Method)
-        data = pl_module.data
-        if "val" in data.splits and not pl_module.fast_dev_run:
+        """Compute the confusion matrix of the validation split for BBSE, once every adjustment is prepared."""
+        method = self.method
+        if "val" in method.data.splits and not method.fast_dev_run:
             with advice("Or leave out `--data.val_per_class`, and BBSE with it.", on=NotUnseenError):
-                self.confusion = unseen_confusion(pl_module, data, pl_module.adjustments)
+                self.confusion = unseen_confusion(method, method.data, method.adjustments)
 
     def after_test(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Measure and write."""
@@ -138,7 +138,7 @@ class Shifts(AnswersCallback):
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the table for people."""
+    """Return the rows as a Markdown table."""
     cells = [
         [
             str(Shift(row["distribution"], row["parameter"])),

@@ -40,7 +40,7 @@ def scores(probabilities: Tensor, kind: Score) -> Tensor:
     return torch.empty_like(ranked).scatter(1, order, ranked.cumsum(1)).clamp(max=EVERYTHING)
 
 
-def threshold(own: Tensor, alpha: float) -> float:
+def threshold(scores: Tensor, alpha: float) -> float:
     """Return the k-th smallest score, k = ceil((n + 1)(1 - alpha)), or the highest possible score if n < k.
 
     A new exchangeable image has a score of at most this threshold with probability at least 1 - alpha and, without
@@ -49,14 +49,14 @@ def threshold(own: Tensor, alpha: float) -> float:
     is valid.
 
     Args:
-        own: (n,) scores of the true classes of calibration images.
+        scores: (n,) scores of the true classes of calibration images.
         alpha: the allowed share of images whose set misses the true class.
     """
-    rank = math.ceil((len(own) + 1) * (1 - alpha) - ROUNDING)
-    return float(own.sort().values[rank - 1]) if rank <= len(own) else EVERYTHING
+    rank = math.ceil((len(scores) + 1) * (1 - alpha) - ROUNDING)
+    return float(scores.sort().values[rank - 1]) if rank <= len(scores) else EVERYTHING
 
 
-def thresholds(own: Tensor, labels: Tensor, alpha: float, *, classes: int, share: float) -> Tensor:
+def thresholds(scores: Tensor, labels: Tensor, alpha: float, *, classes: int, share: float) -> Tensor:
     """Return (C,) the threshold of each class: from its own images, from all images, or an interpolation.
 
     With the threshold from its own images, each class has the requested coverage, whatever the class distribution
@@ -65,7 +65,7 @@ def thresholds(own: Tensor, labels: Tensor, alpha: float, *, classes: int, share
     The interpolation share * own + (1 - share) * all guarantees neither: rare classes gain at the cost of larger sets.
 
     Args:
-        own: (N,) scores of the true classes of calibration images.
+        scores: (N,) scores of the true classes of calibration images.
         labels: (N,) their class indices.
         alpha: the allowed share of images whose set misses the true class.
         classes: C.
@@ -76,5 +76,5 @@ def thresholds(own: Tensor, labels: Tensor, alpha: float, *, classes: int, share
         the interpolation Ding, Fermanian and Salmon, "Conformal Prediction for Long-Tailed Classification", ICLR 2026,
         https://arxiv.org/abs/2507.06867 (INTERP-Q); official code tiffanyding/long-tail-conformal.
     """
-    each = torch.tensor([threshold(own[labels == label], alpha) for label in range(classes)], dtype=torch.float64)
-    return share * each + (1 - share) * threshold(own, alpha)
+    each = torch.tensor([threshold(scores[labels == label], alpha) for label in range(classes)], dtype=torch.float64)
+    return share * each + (1 - share) * threshold(scores, alpha)

@@ -1,4 +1,4 @@
-"""Classifier weights of more equal length."""
+"""Tau-normalisation of the classifier."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from ltr.contracts import Output
 from ltr.data import LongTailed
 from ltr.errors import advice
 from ltr.methods.method import Adjustment, Method
+from ltr.ranges import NonNegative
 
 
 class TauNorm(Adjustment):
     """Divide each row of a linear classifier by a power of its length: logits (w_c / ||w_c||^tau) h + b_c.
 
-    Frequent classes have longer rows. The weights of the run stay as they are. It starts from the features, so it comes
-    before other adjustments.
+    Frequent classes have longer rows. The weights of the run do not change. It replaces the logits, so it must precede
+    other adjustments.
 
     Args:
-        tau: 0 changes nothing, 1 gives every row length 1 (the L2 norm of weight balancing).
-        bias: whether b is kept, as in BagofTricks-LT and weight balancing; Kang et al. leave it out.
+        tau: 0 changes nothing, 1 gives every row length 1 (L2 normalisation in weight balancing).
+        bias: keep b, as BagofTricks-LT and weight balancing do; Kang et al. leave it out.
 
     Reference:
         Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR 2020,
         https://arxiv.org/abs/1910.09217; official code facebookresearch/classifier-balancing, tau_norm.py.
     """
 
-    def __init__(self, tau: float = 1.0, *, bias: bool = True) -> None:
+    def __init__(self, tau: NonNegative = 1.0, *, bias: bool = True) -> None:
         self.tau, self.bias = tau, bias
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a result must say of the adjustment."""
+        """What a result reports about the adjustment."""
         return {"tau": self.tau, "bias": self.bias}
 
     def prepare(self, method: Method, data: LongTailed) -> None:
-        """Refuse other heads before anything is evaluated."""
+        """Refuse other heads before the evaluation."""
         with advice("Leave out `TauNorm`."):
             linear_classifier(method)
 

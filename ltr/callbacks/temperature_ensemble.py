@@ -1,4 +1,4 @@
-"""The old and the new head together, each at its temperature."""
+"""The ensemble of the old and the new head, each at its own temperature."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ltr.data import LongTailed
 from ltr.errors import InputError, advice
 from ltr.methods import Tuning
 from ltr.methods.method import Adjustment, Method
+from ltr.ranges import Positive
 
 RANGE = (0.05, 20.0)
 
@@ -25,35 +26,32 @@ RANGE = (0.05, 20.0)
 class TemperatureEnsemble(Adjustment):
     """Average the probabilities of the tuned head and of the one it replaced: (softmax(z/t) + softmax(z'/t')) / 2.
 
-    Both heads give plain logits, so the assumed test prior is uniform. The old head is the one of the checkpoint that
-    was tuned, kept from before the new one was made.
+    Both heads give plain logits, so the assumed test prior is uniform. The old head is that of the checkpoint with
+    which the tuning started.
 
     Args:
         t_new: temperature of the new head.
-        t_old: temperature of the old head; above 1 softens it.
-        temperatures: `given` uses the two as they are; `matched` chooses t_old so that both heads are equally confident
-            in the mean over the classes of the plain training images; `fitted` chooses both by the class-balanced
-            likelihood of the validation split, on which neither backbone nor heads may have been trained.
+        t_old: temperature of the old head; a value above 1 softens it.
+        temperatures: `given` uses both values; `matched` chooses t_old such that both heads are equally confident on
+            average over the classes of the training images; `fitted` chooses both by the class-balanced likelihood of
+            the validation split, which neither the backbone nor the heads may have seen.
 
     Reference:
         Du and Wu, "No One Left Behind: Improving the Worst Categories in Long-Tailed Learning", CVPR 2023,
-        https://arxiv.org/abs/2303.03630, section on the ensemble; how the paper chooses its temperatures is not known
-        to us.
+        https://arxiv.org/abs/2303.03630, section on the ensemble. How the paper chooses its temperatures is not known.
     """
 
     def __init__(
         self,
-        t_new: float = 1.0,
-        t_old: float = 1.0,
+        t_new: Positive = 1.0,
+        t_old: Positive = 1.0,
         temperatures: Literal["given", "matched", "fitted"] = "given",
     ) -> None:
-        if min(t_new, t_old) <= 0:
-            raise InputError(f"temperatures are above 0; t_new is {t_new:g} and t_old is {t_old:g}.")
         self.t_new, self.t_old, self.temperatures = t_new, t_old, temperatures
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a result must say of the adjustment."""
+        """What a result reports about the adjustment."""
         return {"t_new": self.t_new, "t_old": self.t_old, "temperatures": self.temperatures}
 
     def adjust(self, method: Method, output: Output) -> Output:
@@ -64,7 +62,7 @@ class TemperatureEnsemble(Adjustment):
 
     @staticmethod
     def old_logits(method: Method, features: Tensor) -> Tensor:
-        """Return the logits (B, C) of the head that was replaced."""
+        """Return the logits (B, C) of the old head."""
         assert isinstance(method, Tuning)
         logits: Tensor = method.old_head(features).logits.float()
         return logits
@@ -73,17 +71,17 @@ class TemperatureEnsemble(Adjustment):
         """Choose the temperatures."""
         if not isinstance(method, Tuning) or not bool(method.old_known):
             raise InputError(
-                "TemperatureEnsemble needs a tuned run that kept its old head, and this checkpoint has none: give the "
-                "checkpoint of a `Tuning` run."
+                "TemperatureEnsemble needs an old head, which this checkpoint does not have: pass the checkpoint of a "
+                "`Tuning` run."
             )
         if self.temperatures == "matched":
             new, old, labels = self._logits(method, data, "train")
-            wanted = _confidence(new / self.t_new, labels)
-            self.t_old = _bisect(lambda t: _confidence(old / t, labels) - wanted)
+            target = _confidence(new / self.t_new, labels)
+            self.t_old = _bisect(lambda t: _confidence(old / t, labels) - target)
         elif self.temperatures == "fitted":
             with advice("Or use `temperatures: matched`.", on=NotUnseenError):
                 check_unseen(method, data)
-            # An evaluation runs in inference mode, whose tensors know no gradient; copies made outside of it do.
+            # An evaluation runs in inference mode, whose tensors have no gradient; copies made outside of it have one.
             with torch.inference_mode(False):
                 new, old, labels = (part.clone() for part in self._logits(method, data, "val"))
             logs = minimise(
@@ -99,7 +97,7 @@ class TemperatureEnsemble(Adjustment):
 
 
 def averaged(new: Tensor, old: Tensor) -> Tensor:
-    """Return the logarithm of the mean probabilities (B, C) of two heads, from their logits at their temperatures."""
+    """Return the logarithm of the mean probabilities (B, C) of two heads, from their logits over their temperatures."""
     both = torch.stack([new.log_softmax(1), old.log_softmax(1)])
     return both.logsumexp(0) - torch.log(torch.tensor(2.0))
 
@@ -122,7 +120,7 @@ def _balanced_nll(new: Tensor, old: Tensor, labels: Tensor) -> Tensor:
 
 
 def _bisect(excess: Callable[[float], float], steps: int = 50) -> float:
-    """Return the temperature at which a falling function crosses 0, within RANGE."""
+    """Return the temperature within RANGE at which a decreasing function crosses 0."""
     low, high = RANGE
     for _ in range(steps):
         middle = math.sqrt(low * high)

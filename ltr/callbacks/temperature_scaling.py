@@ -1,4 +1,4 @@
-"""Probabilities as confident as they are right."""
+"""Temperature scaling."""
 
 from __future__ import annotations
 
@@ -15,75 +15,71 @@ from ltr.contracts import Output
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
 from ltr.methods.method import Adjustment, Method
+from ltr.ranges import Positive
 
 RANGE = (0.05, 20.0)
 
 
 class TemperatureScaling(Adjustment):
-    """Divide the logits by a temperature: z / T, of all images or of those that are predicted as a class.
+    """Divide the logits by a temperature: z / T, with one T for all images or one for each predicted class.
 
-    The order of the classes within an image stays, and so do all recalls; only the probabilities change. The
-    adjustments before this one in the list act first, also on the images that it is fitted to.
+    The predictions, and so all recalls, stay; only the probabilities change. Adjustments earlier in the list act first,
+    also on the images to which this one is fitted.
 
     A temperature is fitted by the likelihood of the validation split, which the network must not have seen, and lies
     between 0.05 and 20. With `per_class` there is one for each predicted class. Few validation images are predicted as
-    a rare class, and one that is confidently wrong could take its temperature anywhere. So its logarithm is believed
-    to be normal around that of the common temperature, log T_c ~ N(log T, spread^2), which adds
-    (log(T_c / T) / spread)^2 / 2 to the negative log-likelihood of the images. A class as which no image is predicted
-    keeps T.
+    a rare class, and a single confident mistake could make its temperature extreme. So each has the prior log T_c ~
+    N(log T, spread^2) around the common temperature T, which adds (log(T_c / T) / spread)^2 / 2 to the negative
+    log-likelihood. A class that is never predicted keeps T.
 
     Args:
-        temperature: a temperature, or one for each class; fitted where none is given.
-        per_class: whether one is fitted for each predicted class.
-        spread: standard deviation of the logarithm of the temperatures of the classes; 0.5 is a factor of 1.65.
-        weighting: what counts the same in the likelihood: all `classes` that occur, as in a balanced test split, or all
-            `images`. A validation split that is carved out has fewer images of the rarest classes.
+        temperature: a temperature, or one for each class; None to fit it.
+        per_class: fit one for each predicted class.
+        spread: standard deviation of the prior; 0.5 is a factor of 1.65.
+        weighting: what has equal weight in the likelihood: all `classes` that occur, as in a balanced test split, or
+            all `images`. A validation split that is carved out has fewer images of the rarest classes.
 
     Reference:
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, https://arxiv.org/abs/1706.04599. For a
         temperature of each class Frenkel and Goldberger, "Network Calibration by Class-based Temperature Scaling",
-        EUSIPCO 2021; the prior is ours.
+        EUSIPCO 2021. The prior is an addition of this project.
     """
 
     def __init__(
         self,
-        temperature: float | list[float] | None = None,
+        temperature: Positive | list[Positive] | None = None,
         *,
         per_class: bool = False,
-        spread: float = 0.5,
+        spread: Positive = 0.5,
         weighting: Weighting = "classes",
     ) -> None:
         given = temperature if isinstance(temperature, list) else [1.0 if temperature is None else temperature]
-        if not given or min(given) <= 0 or not all(map(math.isfinite, given)):
-            raise InputError("temperatures are above 0 and finite.")
-        if spread <= 0:
-            raise InputError(f"the spread of the temperatures is above 0; it is {spread:g}.")
         self.temperature, self.per_class, self.spread, self.weighting = temperature, per_class, spread, weighting
         self.temperatures = torch.tensor(given, dtype=torch.float64)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a result must say of the adjustment."""
-        said: dict[str, Any] = {"temperatures": self.temperatures.tolist(), "fitted": self.temperature is None}
+        """What a result reports about the adjustment."""
+        settings: dict[str, Any] = {"temperatures": self.temperatures.tolist(), "fitted": self.temperature is None}
         if self.temperature is None:
-            said |= {"per_class": self.per_class, "weighting": self.weighting}
-            said |= {"spread": self.spread} if self.per_class else {}
-        return said
+            settings |= {"per_class": self.per_class, "weighting": self.weighting}
+            settings |= {"spread": self.spread} if self.per_class else {}
+        return settings
 
     def prepare(self, method: Method, data: LongTailed) -> None:
-        """Fit what is not given.
+        """Fit the temperatures that are not given.
 
         Raises:
-            InputError: where as many are given as there are not classes, or there are no images to fit them to.
+            InputError: if their number is not that of the classes, or there are no images to fit them to.
         """
         if self.temperature is not None:
             if len(self.temperatures) not in (1, len(method.counts)):
                 raise InputError(
-                    f"there are {len(self.temperatures)} temperatures for {len(method.counts)} classes: give one, or "
-                    "one for each."
+                    f"there are {len(self.temperatures)} temperatures for {len(method.counts)} classes: pass one, or "
+                    "one for each class."
                 )
             return
-        with advice("Or give a temperature with `--trainer.callbacks.temperature`.", on=NotUnseenError):
+        with advice("Or pass a temperature with `--trainer.callbacks.temperature`.", on=NotUnseenError):
             logits, labels = unseen_answers(method, data, self.before(method))
         self.temperatures = self.fit(logits, labels)
 

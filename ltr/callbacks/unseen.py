@@ -1,4 +1,4 @@
-"""Which images of a split a network was trained on."""
+"""Images of a split on which a network was trained."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class NotUnseenError(InputError):
 
 
 def check_unseen(method: Method, data: LongTailed) -> None:
-    """Raise unless there is a validation split and no training of the network is known to have used it.
+    """Raise unless there is a validation split that no training of the network has used.
 
-    All trainings count: those of the backbone, of the head, of a teacher and of earlier stages. A validation image
-    whose copy is in the present training split is not counted: that is a duplicate within the data set, of which CIFAR
-    has some, and not a leak between the splits of two trainings.
+    The trainings of the backbone, of the head, of a teacher and of earlier stages count. A validation image with a copy
+    in the present training split is not counted: it is a duplicate within the data set, of which CIFAR has some, not a
+    leak between the splits of two trainings.
 
     Raises:
-        NotUnseenError: where there is no such split.
+        NotUnseenError: if there is no such split.
     """
     if "val" not in data.splits:
         raise NotUnseenError("there is no validation split: train with `--data.val_per_class`.")
@@ -33,8 +33,8 @@ def check_unseen(method: Method, data: LongTailed) -> None:
     seen = record.overlap(images)
     if seen is None:
         raise NotUnseenError(
-            "it is not known whether the network was trained on images of the validation split: train backbone, head "
-            "and teacher with `ltr` and the same `--data.val_per_class`."
+            "it is not known whether the network was trained on the validation split: train backbone, head and teacher "
+            "with `ltr` and the same `--data.val_per_class`."
         )
     if seen:
         raise NotUnseenError(
@@ -46,7 +46,7 @@ def check_unseen(method: Method, data: LongTailed) -> None:
 def count_seen(method: Method, data: LongTailed, name: str) -> int | None:
     """Count the images of a split that the network was trained on, and warn if there are some.
 
-    Equal files are found, and equal pixels in memory; images that were resized, recoded or only look alike are not.
+    It finds equal files, and equal pixels of images in memory, but not resized, recoded or similar images.
 
     Args:
         method: the network.
@@ -54,15 +54,15 @@ def count_seen(method: Method, data: LongTailed, name: str) -> int | None:
         name: the split.
 
     Returns:
-        The number; None if none is found, but not all training images are known.
+        The number; None if there are none, but not all training images are known.
     """
     record = method.training_record
-    if not len(record.images):  # do not read all files for an answer that is known
+    if not len(record.images):  # the result is known without reading all files
         return 0 if record.complete else None
     seen = record.overlap(data.contents(name))
     if seen:
         rank_zero_warn(
             f"the network was trained on {seen:,} of the {plural(len(data.splits[name].labels), 'image')} of the "
-            f"{name} split, so its figures there say less of new images."
+            f"{name} split, so its figures there do not hold for new images."
         )
     return seen

@@ -1,4 +1,4 @@
-"""A scale and a bias of each class, after the training."""
+"""Post-hoc vector scaling."""
 
 from __future__ import annotations
 
@@ -12,44 +12,42 @@ from ltr.callbacks.fitting import Weighting, image_weights, minimise, unseen_ans
 from ltr.callbacks.unseen import NotUnseenError
 from ltr.contracts import Output
 from ltr.data import LongTailed
-from ltr.errors import InputError, advice
+from ltr.errors import advice
 from ltr.methods.method import Adjustment, Method
+from ltr.ranges import Positive
 
 
 class VectorScaling(Adjustment):
     """Scale and shift the logit of each class: w_c z_c + b_c.
 
-    Unlike a temperature this changes which class is predicted, and thereby the recalls: the biases can do what logit
-    adjustment does, with the validation images in place of the training counts. The adjustments before this one in the
-    list act first, also on the images that it is fitted to. (The loss of the same name scales and shifts in training.)
+    Unlike a temperature, this changes predictions and recalls: the biases can do what logit adjustment does, from
+    validation images instead of training counts. Adjustments earlier in the list act first, also on the images to which
+    this one is fitted. (The loss of the same name scales and shifts in training.)
 
-    Both are fitted by the likelihood of the validation split, which the network must not have seen. Two numbers for
-    each class are many for a few images, so log w_c and b_c are believed to be normal around 0, which changes nothing:
-    that adds the sum of ((log w_c)^2 + b_c^2) / (2 spread^2) to the negative log-likelihood of the images. Of a scale
-    it is the logarithm, so that none turns the logits of a class round, as a single image of it could ask for.
+    Both are fitted by the likelihood of the validation split, which the network must not have seen. Two numbers per
+    class are many for few images, so log w_c and b_c have a normal prior around 0 (no change), which adds the sum of
+    ((log w_c)^2 + b_c^2) / (2 spread^2) to the negative log-likelihood. The logarithm keeps the scales positive.
 
     Args:
-        spread: standard deviation of the logarithms of the scales, and of the biases; towards 0 nothing changes.
-        weighting: what counts the same in the likelihood: all `classes` that occur, as in a balanced test split, or all
-            `images`.
+        spread: standard deviation of the prior of log w_c and b_c; towards 0 nothing changes.
+        weighting: what has equal weight in the likelihood: all `classes` that occur, as in a balanced test split, or
+            all `images`.
 
     Reference:
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, https://arxiv.org/abs/1706.04599, section
-        4.2, where nothing holds the numbers back and a scale may have any sign.
+        4.2, without a prior and with scales of any sign.
     """
 
     scale: Tensor
     bias: Tensor
 
-    def __init__(self, spread: float = 1.0, *, weighting: Weighting = "classes") -> None:
-        if spread <= 0:
-            raise InputError(f"the spread of scales and biases is above 0; it is {spread:g}.")
+    def __init__(self, spread: Positive = 1.0, *, weighting: Weighting = "classes") -> None:
         self.spread: float = spread
         self.weighting: Weighting = weighting
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a result must say of the adjustment."""
+        """What a result reports about the adjustment."""
         return {
             "spread": self.spread,
             "weighting": self.weighting,
@@ -59,7 +57,7 @@ class VectorScaling(Adjustment):
 
     def prepare(self, method: Method, data: LongTailed) -> None:
         """Fit scales and biases."""
-        with advice("Or use `LogitAdjustment` in place of `VectorScaling`.", on=NotUnseenError):
+        with advice("Or use `LogitAdjustment` instead of `VectorScaling`.", on=NotUnseenError):
             logits, labels = unseen_answers(method, data, self.before(method))
         self.fit(logits, labels)
 

@@ -94,4 +94,4 @@ def load(text: str, source: str) -> dict[str, Any]:
 
 def text(value: Any) -> str:
     """Return a value as the YAML text of one word."""
-    return str(yaml.safe_dump(value, sort_keys=False, width=float("inf")))
+    return str(yaml.safe_dump(value, sort_keys=False, width=float("inf"))).removesuffix("...\n").rstrip("\n")

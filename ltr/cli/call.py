@@ -182,7 +182,7 @@ def pick_data(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def path_as_data(arguments: Sequence[str]) -> list[str]:
-    """Replace a path that comes first by the data set that reads it.
+    """Replace a path that comes first by the data set that reads it, the one that is named or the one for its kind.
 
     Args:
         arguments: what follows the verb.
@@ -199,7 +199,10 @@ def path_as_data(arguments: Sequence[str]) -> list[str]:
             f"{path} is not a {' or '.join(KINDS)} with images: correct the path, or name another set, such as "
             "`--data CIFAR100LT` or `--config data/digits.yaml`."
         )
-    return ["--data", KINDS[kind], "--data.root", *arguments]
+    root, rest = ["--data.root", arguments[0]], arguments[1:]
+    if "data" in (argument.name for argument in words.split(rest)):
+        return [*rest, *root]
+    return ["--data", KINDS[kind], *root, *rest]
 
 
 def data_words(arguments: Sequence[str]) -> list[str]:

@@ -43,6 +43,7 @@ class Check:
     def __init__(self, top: Mapping[str, Option]) -> None:
         self.top = {**top, **PARSED}
         self.given: dict[str, Any] = {}  # what each option is set to, the last value of each
+        self.named: set[str] = set()  # the places whose class is given
         # The class that is chosen at a place: `Any` for one that the catalogue does not know, None for no class.
         self.chosen: dict[str, Any] = {place: Trainer for place, option in top.items() if option.hint is Trainer}
 
@@ -128,6 +129,7 @@ class Check:
             self.forget(place)
         name = value.get("class_path") if isinstance(value, Mapping) else value
         if isinstance(name, str):
+            self.named.add(place)
             simple = "." not in name and name not in catalogue.parts(base)
             other = simple and any(
                 signatures.fits(kind, name)

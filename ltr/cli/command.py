@@ -254,7 +254,7 @@ class Command(LightningCLI):
         else:
             self.trainer.test(self.model, self.datamodule, ckpt_path=path, verbose=False, weights_only=True)
             tested, images = self.evaluation.images, len(self.datamodule.splits["test"].labels)
-            part = f"{tested} of {images} images: " if tested < images else ""
+            part = f"{tested} of {images} images: " if 0 < tested < images else ""
             self.say(f"{self.folder}: {part}{self.model.reports['test'].summary()}")
             self.log_test(path)
 

@@ -26,6 +26,8 @@ from ltr.trust import own_config
 
 # The backbone that may start from a run, and the heads of the method that take the classifier of that run.
 STARTS = {"model.backbone": ("model.head", "model.old_head"), "model.teacher": ("model.teacher_head",)}
+# The options of the data that belong to a training and not to the set.
+OF_A_TRAINING = ("sampler", "augment", "batch_size", "eval_batch_size", "workers")
 
 
 def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
@@ -41,6 +43,7 @@ def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
     """
     begun = check.arguments(["--config", "base.yaml"] if verb == "fit" else [])
     check.given.clear()  # base.yaml is what holds where nothing is given
+    check.named.clear()
     trust = arguments.values(given, "trust")
     checkpoint, words = None, list(given)
     if named := arguments.values(given, "ckpt_path"):
@@ -76,8 +79,8 @@ def last(words: Sequence[str]) -> Path:
 def inherited(check: Check, resumed: Path | None, trust: Sequence[str]) -> Iterator[str]:
     """Yield the options of `ltr fit` that follow from the runs that its network starts from.
 
-    A network that starts from a run takes its architecture and its classifier from there, unless the command line names
-    others.
+    A network that starts from a run takes its architecture, its classifier and its data set from there, unless the
+    command line names others.
 
     Args:
         check: what the command line gives.
@@ -94,7 +97,10 @@ def inherited(check: Check, resumed: Path | None, trust: Sequence[str]) -> Itera
         is_open = check.chosen.get(place) is Pretrained and given.get(f"{place}.backbone") is None
         if not is_open or run is None or method is Any:
             continue
-        model = yaml.safe_load(own_config(run, trust)).get("model") or {}
+        config = yaml.safe_load(own_config(run, trust))
+        if place == "model.backbone" and "data" not in check.named:
+            yield from data_set(check, config.get("data") or {})
+        model = config.get("model") or {}
         options = settings(model)
         heads = tuple(head for head in heads if head.removeprefix("model.") in arguments_of(method))
         if place == "model.backbone" and "model.old_head" not in heads and given.get(f"{place}.freeze") != "all":
@@ -122,6 +128,14 @@ def brief(part: Any) -> Any:
         if value is not None or key not in defaults or defaults[key].default is not None
     }
     return {**part, "init_args": options}
+
+
+def data_set(check: Check, data: dict[str, Any]) -> Iterator[str]:
+    """Yield the options of the data set of a run that are not given."""
+    yield f"--data={data['class_path']}"
+    for name, value in settings(data).items():
+        if name not in OF_A_TRAINING and f"data.{name}" not in check.given:
+            yield f"--data.{name}={arguments.text(value)}"
 
 
 def started_from(checkpoint: Any) -> Path | None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ltr import distributed, seeds
@@ -20,44 +17,17 @@ from ltr.counts import Tail, fingerprint, imbalance_factor, long_tailed, long_ta
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
 from ltr.data.loaders import Indices, InMemoryLoader, StreamingLoader
+from ltr.data.splits import Split, Splits, class_positions
 from ltr.data.transforms import CropFlip, Plain
 from ltr.errors import InputError
 from ltr.markdown import first
+from ltr.ranges import Checked
 from ltr.samplers import Power
 
 Augment = Transform | Literal["none"] | None
 
 
-class Split(NamedTuple):
-    """The images of a split.
-
-    Attributes:
-        images: (N, 3, H, W) uint8, or the files of as many images.
-        labels: (N,) int64.
-        indices: (N,) positions in the official files.
-        synthetic: how many of the images, at the end, are synthetic.
-    """
-
-    images: Tensor | ImageFiles
-    labels: Tensor
-    indices: NDArray[np.int64]
-    synthetic: int = 0
-
-    def take(self, kept: Sequence[NDArray[np.int64]]) -> Split:
-        """Return the part at positions given class by class."""
-        where = np.concatenate([np.asarray(part, dtype=np.int64) for part in kept])
-        images = self.images[where] if isinstance(self.images, Tensor) else self.images.take(where)
-        return Split(images, self.labels[where], self.indices[where])
-
-
-class Splits(dict[str, Split]):
-    """Splits by their names."""
-
-    def __missing__(self, name: str) -> Split:
-        raise InputError(f"the data have no {name} split, but {', '.join(self)}.")
-
-
-class LongTailed(EpochAware, LightningDataModule):
+class LongTailed(Checked, EpochAware, LightningDataModule):
     """A long-tailed training split, a test split and, if the set has one or one is carved out, a validation split.
 
     The images that are kept depend on `subset_seed` only, never on the seed of the training. Counts, number of classes
@@ -134,7 +104,7 @@ class LongTailed(EpochAware, LightningDataModule):
         as_asked = tail not in ("none", "balanced") and self.counts == wanted
         self.imbalance = imbalance if as_asked else max(self.counts) / min(self.counts)
         self.synthetic = [0] * len(kept)
-        self.splits: dict[str, Split] = Splits()
+        self.splits = Splits()
         self.files: dict[str, ImageFiles] = {}
 
     def usual_augment(self) -> Transform:
@@ -232,16 +202,13 @@ class LongTailed(EpochAware, LightningDataModule):
         Raises:
             InputError: if the names are others.
         """
-        if classes and list(classes) != self.classes:
-            same = set(classes) == set(self.classes)
-            if not same and (is_numbered(classes) or is_numbered(self.classes)):
-                warnings.warn(
-                    f"classes without names are matched by their numbers: {self.classes[0]} of {self.name} is "
-                    f"{classes[0]} of the network.",
-                    stacklevel=2,
-                )
-            else:
-                self.renumber(list(classes))
+        if positions := class_positions(self.classes, list(classes), self.name):
+            self.splits = self.splits.relabelled(positions)
+            order = sorted(range(len(positions)), key=positions.__getitem__)
+            self.counts = [self.counts[label] for label in order]
+            self.synthetic = [self.synthetic[label] for label in order]
+            self.val_counts = [self.val_counts[label] for label in order]
+            self.classes = list(classes)
         if not self.trainable:
             self.counts, self.synthetic = list(counts), list(synthetic)
 
@@ -252,28 +219,6 @@ class LongTailed(EpochAware, LightningDataModule):
                 f"the checkpoint has the classes of {self.name} in another order, {first(classes, 3)}, ...: start from "
                 "one that was trained on data of this kind."
             )
-
-    def renumber(self, classes: list[str]) -> None:
-        """Number the classes in another order.
-
-        Raises:
-            InputError: if it has other names.
-        """
-        unknown = [name for name in self.classes if name not in classes]
-        lacking = [name for name in classes if name not in self.classes]
-        if unknown or lacking:
-            raise InputError(
-                f"the classes of {self.name} are not those of the network: these have {first(unknown, 3) or 'fewer'}, "
-                f"the network has {first(lacking, 3) or 'fewer'}. Rename the classes of the data, or take other data."
-            )
-        labels = torch.tensor([classes.index(name) for name in self.classes])
-        for name, split in self.splits.items():
-            self.splits[name] = split._replace(labels=labels.to(split.labels.device)[split.labels])
-        order = labels.argsort().tolist()
-        self.counts = [self.counts[label] for label in order]
-        self.synthetic = [self.synthetic[label] for label in order]
-        self.val_counts = [self.val_counts[label] for label in order]
-        self.classes = classes
 
     def train_sampler(self, seed: int) -> Sampler:
         """Return the sampler of a run with a seed; known after `setup`."""
@@ -300,7 +245,7 @@ class LongTailed(EpochAware, LightningDataModule):
         return [f"{name} image {index}" for index in split.indices.tolist()]
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Hear that epoch `epoch` (from 0) of `epochs` starts."""
+        """Start epoch `epoch` (from 0) of `epochs`."""
         self.sampler.set_epoch(epoch, epochs)
 
     def notes(self, epochs: int) -> list[str]:
@@ -367,6 +312,23 @@ class LongTailed(EpochAware, LightningDataModule):
         """
         return self.preprocessing.normalised(self.augment(images)) if augment else self.preprocessing(images)
 
+    def batches(self, name: str = "train", *, augment: bool | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of an epoch ready for a network, for a training loop of your own.
+
+        Args:
+            name: the split. That of training comes in the order of the sampler for the epoch of `set_epoch`.
+            augment: whether images are augmented; by default those of training are.
+
+        Yields:
+            images (B, 3, H, W) float32, normalised, in views (B, V, 3, H, W) if the augmentation makes several; labels
+            (B,).
+        """
+        if not self.splits:
+            self.setup()
+        loader = self.train_dataloader() if name == "train" else self.evaluation_loader(name)
+        for batch in loader:
+            yield self.prepare(batch.images, augment=name == "train" if augment is None else augment), batch.labels
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Let the network prepare a batch. Lightning expects this of the data and warns if the network does it."""
         network = self.network
@@ -405,8 +367,3 @@ class Network(Protocol):
     def prepared(self, batch: Batch) -> Batch:
         """Return a batch of uint8 images as the network takes it."""
         ...
-
-
-def is_numbered(classes: Sequence[str]) -> bool:
-    """Return whether classes have no names, but are numbered from 0 in their order."""
-    return all(name == str(label) for label, name in enumerate(classes))

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torchvision import datasets
 
-from ltr.data.base import LongTailed, Split
+from ltr.data.base import LongTailed
+from ltr.data.splits import Split
 from ltr.errors import InputError
 
 
 class CIFAR10LT(LongTailed):
-    """CIFAR-10 with a long tail; the official test images. Downloaded into `root` where it is not there yet.
+    """CIFAR-10 with a long tail; the official test images. Downloaded into `root` if it is missing.
 
     Both sets are normalised with the constants of CIFAR-10, as all public code of the field does.
 

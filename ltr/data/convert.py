@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from ltr import files
-from ltr.data.base import LongTailed, Split
+from ltr.data.base import LongTailed
 from ltr.data.file_dataset import FileDataset
 from ltr.data.images import each, open_file
+from ltr.data.splits import Split
 from ltr.errors import InputError
 
 Layout = Literal["folders", "table", "annotations"]

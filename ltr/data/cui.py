@@ -10,7 +10,8 @@ import torch
 
 from ltr.contracts import SamplerFactory
 from ltr.counts import number, per_class
-from ltr.data.base import Augment, LongTailed, Split
+from ltr.data.base import Augment, LongTailed
+from ltr.data.splits import Split
 from ltr.data.tfrecord import examples
 from ltr.errors import InputError
 from ltr.samplers import Power
@@ -73,7 +74,7 @@ class CuiCIFAR10LT(LongTailed):
             sampler=sampler,
             augment=augment,
         )
-        self.folder = Path(root) / f"cifar-{self.total_classes}-data-im-{min(imbalance, 1 / imbalance):g}"
+        self.folder = Path(self.root) / f"cifar-{self.total_classes}-data-im-{min(imbalance, 1 / imbalance):g}"
 
     @property
     def description(self) -> dict[str, Any]:

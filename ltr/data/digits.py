@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from ltr.contracts import Transform
-from ltr.data.base import LongTailed, Split
+from ltr.data.base import LongTailed
+from ltr.data.splits import Split
 from ltr.data.transforms import Plain
 
 TEST_PER_CLASS = 40

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from ltr.contracts import Transform
 from ltr.counts import Tail
-from ltr.data.base import LongTailed, Split
+from ltr.data.base import LongTailed
 from ltr.data.file_list import FileList, class_folders, divided, keep, listed
 from ltr.data.images import ImageFiles, unreadable
 from ltr.data.locate import identities
+from ltr.data.splits import Split
 from ltr.data.transforms import CropFlip, ResizedCrop
 from ltr.errors import InputError
 from ltr.markdown import first, plural

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -165,7 +165,7 @@ class Joined(Sequence[Source]):
         return self.first[position] if position < len(self.first) else self.second[position - len(self.first)]
 
 
-def open_file(source: Source) -> BinaryIO:
+def open_file(source: Source) -> io.BufferedReader | io.BytesIO:
     """Open the file of an image.
 
     Raises:

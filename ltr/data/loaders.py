@@ -31,7 +31,7 @@ class InMemoryLoader:
         labels: (N,) class indices.
         indices: the positions to visit, in order, drawn anew at every pass.
         batch_size: samples per step.
-        images: (N, 3, H, W) uint8; not read where there are features.
+        images: (N, 3, H, W) uint8; not read if there are features.
         features: (V, N, D) cached features in V views, in place of images; a view is drawn per sample.
     """
 
@@ -50,7 +50,13 @@ class InMemoryLoader:
         self.images, self.features = images, features
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // self.batch_size)
+        return -(-len(self.indices) // self.batch_size) - self.joined
+
+    @property
+    def joined(self) -> bool:
+        """Whether a single last image joins the batch before it: batch norm cannot be computed for one value."""
+        size = self.batch_size
+        return self.features is None and 1 < size < len(self.indices) and len(self.indices) % size == 1
 
     def steps(self) -> Sequence[Tensor]:
         """Return the positions of every step of a pass.
@@ -58,7 +64,8 @@ class InMemoryLoader:
         Every process takes the same number of steps, that of the smallest shard, or the others would wait for ever.
         """
         order = torch.tensor(list(self.indices), dtype=torch.int64)
-        return torch.split(order, self.batch_size)[: len(self)]
+        steps, number = torch.split(order, self.batch_size), len(self)
+        return [*steps[: number - 1], torch.cat(steps[number - 1 :])] if self.joined else steps[:number]
 
     def __iter__(self) -> Iterator[Batch]:
         for positions in self.steps():

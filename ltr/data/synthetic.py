@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
-from ltr.contracts import SamplerFactory
-from ltr.counts import Tail
-from ltr.data.base import Augment, LongTailed, Split
+from ltr.data.base import LongTailed
+from ltr.data.splits import Split
 from ltr.errors import InputError
-from ltr.samplers import Power
 
 
 class Synthetic(LongTailed):
@@ -20,6 +20,7 @@ class Synthetic(LongTailed):
         largest: training images of the largest class.
         test_per_class: test images of each class.
         size: height and width in pixels.
+        **others: `tail`, `subset_seed`, `val_per_class`, `sampler` and `augment` of `LongTailed`.
     """
 
     name = "Synthetic"
@@ -33,29 +34,15 @@ class Synthetic(LongTailed):
         test_per_class: int = 4,
         size: int = 8,
         imbalance: float = 10,
-        tail: Tail = "exp",
-        subset_seed: int = 0,
-        val_per_class: int = 0,
         batch_size: int = 16,
         eval_batch_size: int = 16,
-        sampler: SamplerFactory = Power,
-        augment: Augment = None,
+        **others: Any,
     ) -> None:
         if classes < 2:
             raise InputError("a classification needs at least two classes.")
         self.total_classes, self.largest = classes, largest
         self.test_per_class, self.size = test_per_class, size
-        super().__init__(
-            root,
-            imbalance=imbalance,
-            tail=tail,
-            subset_seed=subset_seed,
-            val_per_class=val_per_class,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            sampler=sampler,
-            augment=augment,
-        )
+        super().__init__(root, imbalance=imbalance, batch_size=batch_size, eval_batch_size=eval_batch_size, **others)
 
     def read(self) -> tuple[dict[str, Split], list[str]]:
         """Draw both parts."""

@@ -117,7 +117,7 @@ class TableLT(FileDataset):
                     repeated.append(row.image)
         if repeated:
             warnings.warn(
-                f"{plural(len(repeated), 'row')} of {root} repeat an image and are left out: {first(repeated)}.",
+                f"{plural(len(repeated), 'row')} of {root} left out, which repeat an image: {first(repeated)}.",
                 stacklevel=2,
             )
         classes = class_order({row.label for row in rows.values()})
@@ -150,11 +150,11 @@ class TableLT(FileDataset):
             )
             return []
         labels = [text(cell) for cell in column(columns, self.columns["label"], LABEL, option="label", table=table)]
-        splits = [split or "train"] * len(images) if split else self.splits_of(columns, table)
+        splits = [split] * len(images) if split else self.splits_of(columns, table)
         keep = [row for row in range(len(images)) if self.is_labelled(row, images, labels, table)]
         if not keep:
             raise InputError(f"{table} has no row with a label.")
-        if isinstance(images[0], bytes):
+        if any(isinstance(image, bytes) for image in images):
             names = [f"{splits[row]}/{row}" for row in range(len(images))]
             sources: list[Source] = [images[row] for row in keep]
         else:

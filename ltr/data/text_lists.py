@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ltr.contracts import Transform
-from ltr.data.base import Split
 from ltr.data.file_dataset import FileDataset
 from ltr.data.file_list import DIGITS, FileList
 from ltr.data.locate import missing
+from ltr.data.splits import Split
 from ltr.data.transforms import ColorJitter, Compose, ResizedCrop
 from ltr.errors import InputError
 

@@ -31,7 +31,7 @@ def examples(path: Path) -> list[Example]:
 
     Raises:
         InputError: if the file is truncated, damaged, or has other records.
-        OSError: where there is no such file.
+        OSError: if there is no such file.
     """
     try:
         return [example(record) for record in records(path)]
@@ -44,8 +44,10 @@ def records(path: Path) -> list[bytes]:
 
     Raises:
         InputError: if the file is truncated or damaged.
-        OSError: where there is no such file.
+        OSError: if there is no such file.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a file, but a folder, a pipe or a device: remove it.")
     content = path.read_bytes()
     parts, at = [], 0
     while at < len(content):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltr.contracts import Head, Output
+from ltr.ranges import Count, Positive
 
 
 class Cosine(Head):
@@ -26,7 +27,7 @@ class Cosine(Head):
         loss; Cao et al., NeurIPS 2019, https://arxiv.org/abs/1906.07413.
     """
 
-    def __init__(self, dim: int, classes: int, *, scale: float | None = 30.0) -> None:
+    def __init__(self, dim: Count, classes: Count, *, scale: Positive | None = 30.0) -> None:
         super().__init__(dim, classes)
         self.scale = scale
         self.weight = nn.Parameter(F.normalize(torch.empty(classes, dim).uniform_(-1, 1)))
@@ -35,5 +36,5 @@ class Cosine(Head):
         """Map features (B, D) to logits (B, C)."""
         cosines = F.linear(F.normalize(features), F.normalize(self.weight))
         if self.scale is None:
-            return Output(features.norm(dim=1, keepdim=True) * cosines, features)
+            return Output(features.norm(dim=1, keepdim=True) * cosines, features, scale="norm")
         return Output(self.scale * cosines, features, scale=self.scale)

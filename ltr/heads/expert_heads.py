@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ltr.contracts import Head, HeadFactory, Output
 from ltr.errors import InputError
 from ltr.heads.cosine import Cosine
+from ltr.ranges import Count
 
 
 class ExpertHeads(Head):
@@ -30,9 +31,9 @@ class ExpertHeads(Head):
         model/ldam_drw_resnets/ride_resnet_cifar.py.
     """
 
-    def __init__(self, dim: int, classes: int, *, experts: int = 3, head: HeadFactory = Cosine) -> None:
+    def __init__(self, dim: Count, classes: Count, *, experts: Count = 3, head: HeadFactory = Cosine) -> None:
         super().__init__(dim, classes)
-        if experts < 1 or dim % experts:
+        if dim % experts:
             raise InputError(
                 f"a feature of {dim} numbers cannot be divided between {experts} experts: set `experts` of the head to "
                 "that of the backbone."
@@ -40,7 +41,7 @@ class ExpertHeads(Head):
         self.experts = experts
         heads = [head(dim // experts, classes) for _ in range(experts)]
         self.heads = nn.ModuleList(heads)
-        self.added = tuple(f"heads.{number}.{name}" for number, own in enumerate(heads) for name in own.added)
+        self.added = tuple(f"heads.{number}.{name}" for number, expert in enumerate(heads) for name in expert.added)
 
     def answers(self, features: Tensor) -> list[Output]:
         """Return the output of each expert for its part of features (B, E * D)."""

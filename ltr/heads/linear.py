@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ltr.contracts import Head, Output
+from ltr.ranges import Count
 
 
 class Linear(Head):
@@ -19,7 +20,7 @@ class Linear(Head):
         The initialisation is that of kaidic/LDAM-DRW, models/resnet_cifar.py.
     """
 
-    def __init__(self, dim: int, classes: int, *, bias: bool = True) -> None:
+    def __init__(self, dim: Count, classes: Count, *, bias: bool = True) -> None:
         super().__init__(dim, classes)
         self.fc = nn.Linear(dim, classes, bias=bias)
         nn.init.kaiming_normal_(self.fc.weight)

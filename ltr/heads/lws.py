@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ltr.contracts import Head, Output
+from ltr.ranges import Count
 
 
 class LWS(Head):
@@ -27,7 +28,7 @@ class LWS(Head):
 
     added = ("scale",)
 
-    def __init__(self, dim: int, classes: int, *, freeze: bool = True) -> None:
+    def __init__(self, dim: Count, classes: Count, *, freeze: bool = True) -> None:
         super().__init__(dim, classes)
         self.fc = nn.Linear(dim, classes).requires_grad_(not freeze)
         self.scale = nn.Parameter(torch.ones(classes))

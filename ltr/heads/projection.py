@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from ltr.contracts import Head, HeadFactory, Output
 from ltr.errors import InputError
 from ltr.heads.linear import Linear
+from ltr.ranges import Count, WholeNumber
 
 
 class Projection(Head):
@@ -34,13 +35,13 @@ class Projection(Head):
 
     def __init__(
         self,
-        dim: int,
-        classes: int,
+        dim: Count,
+        classes: Count,
         *,
         classifier: HeadFactory = Linear,
-        size: int = 128,
-        hidden: int = 1,
-        units: int | None = None,
+        size: Count = 128,
+        hidden: WholeNumber = 1,
+        units: Count | None = None,
         norm: bool = False,
     ) -> None:
         super().__init__(dim, classes)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from ltr.contracts import HeadFactory, Loss, Output
 from ltr.heads.cosine import Cosine
 from ltr.heads.expert_heads import ExpertHeads
+from ltr.ranges import Count
 
 
 class Router(ExpertHeads):
@@ -37,13 +38,13 @@ class Router(ExpertHeads):
 
     def __init__(
         self,
-        dim: int,
-        classes: int,
+        dim: Count,
+        classes: Count,
         *,
-        experts: int = 3,
+        experts: Count = 3,
         head: HeadFactory = Cosine,
-        top: int = 30,
-        hidden: int = 16,
+        top: Count = 30,
+        hidden: Count = 16,
     ) -> None:
         super().__init__(dim, classes, experts=experts, head=head)
         self.heads.requires_grad_(False)
@@ -87,7 +88,7 @@ class Router(ExpertHeads):
     def forward(self, features: Tensor) -> Output:
         """Map features (B, E * D) to the mean logits (B, C) of the evaluated experts."""
         experts, means, gates = self.everything(features)
-        asked = torch.cat([gates.new_ones(1, len(features)), (gates > 0).to(gates.dtype)]).cumprod(0) > 0
-        last = asked.sum(0) - 1
+        evaluated = torch.cat([gates.new_ones(1, len(features)), (gates > 0).to(gates.dtype)]).cumprod(0) > 0
+        last = evaluated.sum(0) - 1
         logits = means[last, torch.arange(len(features), device=last.device)]
-        return Output(logits, features, experts=experts.where(asked[:, :, None], torch.nan))
+        return Output(logits, features, experts=experts.where(evaluated[:, :, None], torch.nan))

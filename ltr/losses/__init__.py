@@ -4,6 +4,7 @@ from ltr.losses.arcface import ArcFace
 from ltr.losses.balanced_softmax import BalancedSoftmax
 from ltr.losses.cdt import CDT
 from ltr.losses.class_balanced import ClassBalanced
+from ltr.losses.class_weights import ClassWeights
 from ltr.losses.combined import Combined
 from ltr.losses.cosface import CosFace
 from ltr.losses.cost_sensitive import CostSensitive
@@ -39,6 +40,7 @@ __all__ = [
     "ArcFace",
     "BalancedSoftmax",
     "ClassBalanced",
+    "ClassWeights",
     "Combined",
     "CosFace",
     "CostSensitive",

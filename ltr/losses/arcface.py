@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
+from ltr.counts import Counts
+from ltr.ranges import Range
 
 TINY = 1e-12
 
@@ -37,18 +40,23 @@ class ArcFace(Loss):
         0.4036...
     """
 
-    def __init__(self, counts: Tensor, *, margin: float = 0.5, easy: bool = False) -> None:
+    needs = ("scale",)
+
+    def __init__(
+        self, counts: Counts, *, margin: Annotated[float, Range(least=0, most=math.pi)] = 0.5, easy: bool = False
+    ) -> None:
         super().__init__(counts)
         self.margin, self.easy = margin, easy
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
         logits = self.precise(output.logits)
-        cosine = logits.gather(1, labels[:, None]) / output.scale
+        scale = cast("float", output.scale)
+        cosine = logits.gather(1, labels[:, None]) / scale
         # The floor keeps the gradient of the root finite if feature and weight are parallel.
         sine = (1 - cosine.square()).clamp(min=TINY).sqrt()
         beyond = cosine if self.easy else cosine - self.margin * math.sin(self.margin)
         limit = 0.0 if self.easy else -math.cos(self.margin)
         shifted = cosine * math.cos(self.margin) - sine * math.sin(self.margin)
         shifted = torch.where(cosine > limit, shifted, beyond)
-        return F.cross_entropy(logits.scatter(1, labels[:, None], output.scale * shifted), labels, reduction="none")
+        return F.cross_entropy(logits.scatter(1, labels[:, None], scale * shifted), labels, reduction="none")

@@ -6,7 +6,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import log_prior
+from ltr.counts import Counts, log_prior
+from ltr.ranges import NonNegative
 
 
 class BalancedSoftmax(Loss):
@@ -37,7 +38,7 @@ class BalancedSoftmax(Loss):
 
     prior: Tensor
 
-    def __init__(self, counts: Tensor, *, tau: float = 1.0) -> None:
+    def __init__(self, counts: Counts, *, tau: NonNegative = 1.0) -> None:
         super().__init__(counts)
         self.register_buffer("prior", tau * log_prior(counts), persistent=False)
 

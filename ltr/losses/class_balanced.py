@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from ltr.contracts import LossFactory
-from ltr.counts import inverse_effective_number
+from ltr.counts import Counts, inverse_effective_number
 from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.weighted import Weighted
+from ltr.ranges import BelowOne
 
 
 class ClassBalanced(Weighted):
@@ -38,6 +37,6 @@ class ClassBalanced(Weighted):
     """
 
     def __init__(
-        self, counts: Tensor, *, loss: LossFactory = CrossEntropy, beta: float = 0.9999, weighted_mean: bool = True
+        self, counts: Counts, *, loss: LossFactory = CrossEntropy, beta: BelowOne = 0.9999, weighted_mean: bool = True
     ) -> None:
         super().__init__(counts, loss, inverse_effective_number(counts, beta), weighted_mean=weighted_mean)

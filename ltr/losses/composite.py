@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 from ltr.contracts import Loss, LossFactory
+from ltr.counts import Counts
 
 
 class Composite(Loss):
@@ -19,12 +21,17 @@ class Composite(Loss):
 
     parts: Sequence[Loss]
 
-    def __init__(self, counts: Tensor, parts: Iterable[LossFactory]) -> None:
+    def __init__(self, counts: Counts, parts: Iterable[LossFactory]) -> None:
         super().__init__(counts)
-        losses = [part(counts) for part in parts]
+        losses = [part(torch.as_tensor(counts)) for part in parts]
         self.batch_level = any(loss.batch_level for loss in losses)
         self.mixable = all(loss.mixable for loss in losses)
         self.parts = nn.ModuleList(losses)  # type: ignore[assignment] # of losses only
+
+    def name_classes(self, classes: Sequence[str]) -> None:
+        """Pass the names of the classes to the parts."""
+        for part in self.parts:
+            part.name_classes(classes)
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start epoch `epoch` (from 0) of `epochs`."""

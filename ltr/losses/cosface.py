@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
+from ltr.counts import Counts
+from ltr.ranges import NonNegative
 
 
 class CosFace(Loss):
@@ -33,12 +37,14 @@ class CosFace(Loss):
         0.4076...
     """
 
-    def __init__(self, counts: Tensor, *, margin: float = 0.35) -> None:
+    needs = ("scale",)
+
+    def __init__(self, counts: Counts, *, margin: NonNegative = 0.35) -> None:
         super().__init__(counts)
         self.margin = margin
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
         logits = self.precise(output.logits)
-        offsets = output.scale * self.margin * F.one_hot(labels, logits.shape[1])
+        offsets = cast("float", output.scale) * self.margin * F.one_hot(labels, logits.shape[1])
         return F.cross_entropy(logits - offsets, labels, reduction="none")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from ltr.contracts import LossFactory
-from ltr.counts import inverse_frequency
+from ltr.counts import Counts, inverse_frequency
 from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.weighted import Weighted
+from ltr.ranges import NonNegative
 
 
 class CostSensitive(Weighted):
@@ -35,6 +34,6 @@ class CostSensitive(Weighted):
     """
 
     def __init__(
-        self, counts: Tensor, *, loss: LossFactory = CrossEntropy, power: float = 1.0, weighted_mean: bool = True
+        self, counts: Counts, *, loss: LossFactory = CrossEntropy, power: NonNegative = 1.0, weighted_mean: bool = True
     ) -> None:
         super().__init__(counts, loss, inverse_frequency(counts, power), weighted_mean=weighted_mean)

@@ -6,9 +6,11 @@ from torch import Tensor
 
 from ltr import milestones
 from ltr.contracts import LossFactory, Output
+from ltr.counts import Counts
 from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.composite import Composite
 from ltr.losses.cross_entropy import CrossEntropy
+from ltr.ranges import InnerFraction
 
 
 class Deferred(Composite):
@@ -41,11 +43,11 @@ class Deferred(Composite):
 
     def __init__(
         self,
-        counts: Tensor,
+        counts: Counts,
         *,
         before: LossFactory = CrossEntropy,
         after: LossFactory = ClassBalanced,
-        start: float = 0.8,
+        start: InnerFraction = 0.8,
     ) -> None:
         super().__init__(counts, [before, after])
         self.start, self.started = start, False
@@ -62,5 +64,4 @@ class Deferred(Composite):
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
         before, after = self.parts
-        values: Tensor = (after if self.started else before)(output, labels)
-        return values
+        return (after if self.started else before)(output, labels)

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import populated
+from ltr.counts import Counts, populated
+from ltr.ranges import NonNegative, PositiveFraction
 
 
 class FeatureBalanced(Loss):
@@ -38,12 +39,14 @@ class FeatureBalanced(Loss):
         0.0549...
     """
 
+    needs = ("features",)
     handicaps: Tensor
 
-    def __init__(self, counts: Tensor, *, strength: float = 60.0, full: float = 0.95) -> None:
+    def __init__(self, counts: Counts, *, strength: NonNegative = 60.0, full: PositiveFraction = 0.95) -> None:
         super().__init__(counts)
         self.full, self.curriculum = full, 0.0
-        gaps = (counts.max() / populated(counts)).log()
+        numbers = populated(counts)
+        gaps = (numbers.max() / numbers).log()
         ratios = gaps / gaps.max().clamp(min=torch.finfo(gaps.dtype).tiny)
         self.register_buffer("handicaps", strength * ratios.to(torch.get_default_dtype()), persistent=False)
 

@@ -7,6 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
+from ltr.counts import Counts
+from ltr.ranges import NonNegative
 
 
 class Focal(Loss):
@@ -35,7 +37,7 @@ class Focal(Loss):
         0.0041...
     """
 
-    def __init__(self, counts: Tensor, *, gamma: float = 1.0, detach: bool = False) -> None:
+    def __init__(self, counts: Counts, *, gamma: NonNegative = 1.0, detach: bool = False) -> None:
         super().__init__(counts)
         self.gamma, self.detach = gamma, detach
 

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from ltr import distributed
 from ltr.contracts import Loss, Output
-from ltr.counts import log_prior, per_class
-from ltr.errors import InputError
+from ltr.counts import Counts, log_prior, per_class
+from ltr.ranges import AtLeastOne, InnerFraction
 
 
 class GML(Loss):
@@ -48,10 +48,8 @@ class GML(Loss):
     mixable = False
     prior: Tensor
 
-    def __init__(self, counts: Tensor, *, clamp: float | None = None, power: float = 1.0) -> None:
+    def __init__(self, counts: Counts, *, clamp: InnerFraction | None = None, power: AtLeastOne = 1.0) -> None:
         super().__init__(counts)
-        if power < 1:
-            raise InputError(f"`power` of GML must be at least 1, not {power:g}.")
         self.power = power
         self.register_buffer("prior", log_prior(counts), persistent=False)
         self.floor = None if clamp is None else float(torch.tensor(clamp).log())
@@ -69,7 +67,7 @@ class GML(Loss):
         sums = distributed.differentiable_total(sums)
         present = distributed.total(per_class(labels, classes))
         # An absent class contributes log 1 - log 1 = 0, so that no shape depends on the labels.
-        here = present > 0
-        log_mean = sums.where(here, 1.0).log() + top - present.clamp(min=1).log()
-        value: Tensor = torch.linalg.vector_norm(log_mean, self.power) / here.sum().to(top).pow(1 / self.power)
+        occurs = present > 0
+        log_mean = sums.where(occurs, 1.0).log() + top - present.clamp(min=1).log()
+        value: Tensor = torch.linalg.vector_norm(log_mean, self.power) / occurs.sum().to(top).pow(1 / self.power)
         return value.expand(len(labels))

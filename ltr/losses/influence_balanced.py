@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import inverse_frequency
+from ltr.counts import Counts, inverse_frequency
+from ltr.ranges import Positive
 
 
 class InfluenceBalanced(Loss):
@@ -36,9 +37,12 @@ class InfluenceBalanced(Loss):
         1.6...
     """
 
+    needs = ("features",)
     weights: Tensor
 
-    def __init__(self, counts: Tensor, *, alpha: float = 1000.0, epsilon: float = 1e-3, detach: bool = False) -> None:
+    def __init__(
+        self, counts: Counts, *, alpha: Positive = 1000.0, epsilon: Positive = 1e-3, detach: bool = False
+    ) -> None:
         super().__init__(counts)
         self.alpha, self.epsilon, self.detach = alpha, epsilon, detach
         weights = inverse_frequency(counts)

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import populated
+from ltr.counts import Counts, shares
+from ltr.ranges import NonNegative
 
 
 class InverseSoftmax(Loss):
@@ -38,10 +39,10 @@ class InverseSoftmax(Loss):
 
     offsets: Tensor
 
-    def __init__(self, counts: Tensor, *, tau: float = 2.0) -> None:
+    def __init__(self, counts: Counts, *, tau: NonNegative = 2.0) -> None:
         super().__init__(counts)
-        shares = populated(counts) / counts.sum()
-        offsets = shares.log() - tau * inverse(shares).log()
+        prior = shares(counts)
+        offsets = prior.log() - tau * inverse(prior).log()
         self.register_buffer("offsets", offsets.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
@@ -49,12 +50,12 @@ class InverseSoftmax(Loss):
         return F.cross_entropy(self.precise(output.logits) + self.offsets, labels, reduction="none")
 
 
-def inverse(shares: Tensor) -> Tensor:
-    """Return shares (C,) in reverse order of size: the k-th smallest class gets the k-th largest share."""
-    ordered, order = shares.sort()
-    exchanged = torch.empty_like(shares)
+def inverse(prior: Tensor) -> Tensor:
+    """Return a prior (C,) in reverse order of size: the k-th smallest class gets the k-th largest share."""
+    ordered, order = prior.sort()
+    exchanged = torch.empty_like(prior)
     exchanged[order] = ordered.flip(0)
-    _, group = torch.unique(shares, return_inverse=True)  # ties share their mean
-    sums = shares.new_zeros(len(shares)).index_add(0, group, exchanged)
-    sizes = torch.bincount(group, minlength=len(shares))
+    _, group = torch.unique(prior, return_inverse=True)  # ties share their mean
+    sums = prior.new_zeros(len(prior)).index_add(0, group, exchanged)
+    sizes = torch.bincount(group, minlength=len(prior))
     return (sums / sizes)[group]

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import populated
+from ltr.counts import Counts, populated
+from ltr.ranges import Fraction, Positive
 
 
 class LabelAwareSmoothing(Loss):
@@ -44,16 +45,17 @@ class LabelAwareSmoothing(Loss):
 
     def __init__(
         self,
-        counts: Tensor,
+        counts: Counts,
         *,
-        head: float = 0.4,
-        tail: float = 0.1,
+        head: Fraction = 0.4,
+        tail: Fraction = 0.1,
         shape: Literal["concave", "linear", "convex", "exp"] = "concave",
-        power: float = 2.0,
+        power: Positive = 2.0,
         others: bool = False,
     ) -> None:
         super().__init__(counts)
-        above = populated(counts) - counts.min()
+        numbers = populated(counts)
+        above = numbers - numbers.min()
         ratios = above / above.max() if above.any() else torch.ones_like(above)
         shapes = {
             "concave": (ratios * math.pi / 2).sin(),
@@ -69,5 +71,5 @@ class LabelAwareSmoothing(Loss):
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
         losses = -F.log_softmax(self.precise(output.logits), dim=1)
-        own = losses.gather(1, labels[:, None]).squeeze(1)
-        return own.lerp(losses.mean(1), self.smoothing[labels].to(own.dtype))
+        true = losses.gather(1, labels[:, None]).squeeze(1)
+        return true.lerp(losses.mean(1), self.smoothing[labels].to(true.dtype))

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from ltr import distributed
 from ltr.contracts import Loss, Output
-from ltr.counts import log_prior, per_class
+from ltr.counts import Counts, log_prior, per_class
+from ltr.ranges import NonNegative
 
 
 class LADE(Loss):
@@ -48,7 +49,7 @@ class LADE(Loss):
     mixable = False
     prior: Tensor
 
-    def __init__(self, counts: Tensor, *, alpha: float = 0.1, remine: float = 0.01) -> None:
+    def __init__(self, counts: Counts, *, alpha: NonNegative = 0.1, remine: NonNegative = 0.01) -> None:
         super().__init__(counts)
         self.alpha, self.remine = alpha, remine
         self.register_buffer("prior", log_prior(counts), persistent=False)
@@ -62,8 +63,8 @@ class LADE(Loss):
     def regulariser(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return -sum_c pi_c (A_c - B_c - lambda B_c^2) of the batch over all processes."""
         classes = len(self.prior)
-        own = logits.gather(1, labels[:, None]).squeeze(1)
-        sums = distributed.differentiable_total(logits.new_zeros(classes).index_add(0, labels, own))
+        true_logits = logits.gather(1, labels[:, None]).squeeze(1)
+        sums = distributed.differentiable_total(logits.new_zeros(classes).index_add(0, labels, true_logits))
         present = distributed.total(per_class(labels, classes))
         joint = sums / present.clamp(min=1)
         marginal = distributed.logsumexp(logits - self.prior - math.log(classes)) - present.sum().log()

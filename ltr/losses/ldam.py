@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import inverse_frequency
+from ltr.counts import Counts, inverse_frequency
+from ltr.ranges import NonNegative, Positive
 
 
 class LDAM(Loss):
     """Lower the cosine of the true class by a margin: -log softmax(s (cos - m_y e_y))_y, m_c = m (N_min / N_c)^(1/4).
 
-    It is meant for the logits s cos of a `Cosine` head and reads the scale s from the output, so head and loss cannot
-    disagree. With another head, s = 1 and the margin applies to the logits. At test time the plain logits are used.
-    LDAM-DRW is `Deferred` from `LDAM` to `ClassBalanced` around `LDAM`.
+    The logits are those of a `Cosine` head, and the scale s is read from the output, so head and loss cannot disagree.
+    For a linear classifier, pass the scale. At test time the plain logits are used. LDAM-DRW is `Deferred` from `LDAM`
+    to `ClassBalanced` around `LDAM`.
 
     Args:
         counts: (C,) training images per class, N_c.
         margin: m, the margin of the smallest class, in units of the cosine (max_m in the official code).
+        scale: s for logits that are not scaled cosines; None takes that of the head.
 
     Shape:
         output.logits (B, C), labels (B,) -> (B,).
@@ -37,12 +41,14 @@ class LDAM(Loss):
 
     margins: Tensor
 
-    def __init__(self, counts: Tensor, *, margin: float = 0.5) -> None:
+    def __init__(self, counts: Counts, *, margin: NonNegative = 0.5, scale: Positive | None = None) -> None:
         super().__init__(counts)
+        self.scale = scale
+        self.needs = () if scale else ("scale",)
         self.register_buffer("margins", margin * inverse_frequency(counts, 0.25), persistent=False)
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
         logits = self.precise(output.logits)
-        margins = output.scale * self.margins[labels].to(logits.dtype)
+        margins = (self.scale or cast("float", output.scale)) * self.margins[labels].to(logits.dtype)
         return F.cross_entropy(logits.scatter_add(1, labels[:, None], -margins[:, None]), labels, reduction="none")

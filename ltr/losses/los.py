@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
+from ltr.counts import Counts
 from ltr.losses.label_smoothing import LabelSmoothing
+from ltr.ranges import Fraction
 
 
 class LOS(LabelSmoothing):
@@ -31,5 +31,5 @@ class LOS(LabelSmoothing):
         1.8031...
     """
 
-    def __init__(self, counts: Tensor, *, epsilon: float = 0.98) -> None:
+    def __init__(self, counts: Counts, *, epsilon: Fraction = 0.98) -> None:
         super().__init__(counts, epsilon=epsilon)

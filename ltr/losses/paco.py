@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ltr import distributed
 from ltr.contracts import Loss, Output
-from ltr.counts import log_prior
-from ltr.errors import InputError
+from ltr.counts import Counts, log_prior
+from ltr.ranges import BelowOne, NonNegative, Positive
 
 
 class Memory(NamedTuple):
@@ -66,24 +66,20 @@ class PaCo(Loss):
 
     batch_level = True
     mixable = False
+    needs = ("embeddings",)
     prior: Tensor
 
     def __init__(
         self,
-        counts: Tensor,
+        counts: Counts,
         *,
-        alpha: float = 0.01,
-        beta: float = 1.0,
-        gamma: float = 1.0,
-        temperature: float = 0.05,
-        smoothing: float = 0.0,
+        alpha: NonNegative = 0.01,
+        beta: Positive = 1.0,
+        gamma: NonNegative = 1.0,
+        temperature: Positive = 0.05,
+        smoothing: BelowOne = 0.0,
     ) -> None:
         super().__init__(counts)
-        if beta <= 0 or min(alpha, gamma) < 0 or temperature <= 0 or not 0 <= smoothing < 1:
-            raise InputError(
-                f"PaCo needs beta ({beta:g}) and temperature ({temperature:g}) above 0, alpha ({alpha:g}) and gamma "
-                f"({gamma:g}) of at least 0, and smoothing ({smoothing:g}) of at least 0 and below 1."
-            )
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
         self.temperature, self.smoothing = temperature, smoothing
         self.register_buffer("prior", log_prior(counts), persistent=False)
@@ -96,8 +92,7 @@ class PaCo(Loss):
             labels: (B,) class indices.
             memory: further embeddings to contrast with, without gradient.
         """
-        if output.embeddings is None:
-            raise InputError("PaCo contrasts embeddings, and this head has none: pass `--model.head Projection`.")
+        assert output.embeddings is not None
         centres, embeddings = self.precise(output.logits) + self.prior, self.precise(output.embeddings)
         views = embeddings.shape[1]
         contrasts = distributed.concatenate(embeddings).flatten(0, 1)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import LossFactory, Output
+from ltr.counts import Counts
 from ltr.errors import InputError
 from ltr.losses.composite import Composite
 from ltr.losses.cross_entropy import CrossEntropy
@@ -41,14 +42,17 @@ class PerExpert(Composite):
         0.7212...
     """
 
-    def __init__(self, counts: Tensor, *, losses: Sequence[LossFactory] = (CrossEntropy,)) -> None:
+    needs = ("experts",)
+
+    def __init__(self, counts: Counts, *, losses: Sequence[LossFactory] = (CrossEntropy,)) -> None:
         super().__init__(counts, losses)
         if not losses:
             raise InputError("PerExpert needs at least one loss: give one for all experts, or one for each.")
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
-        experts = logits_of(output)
+        assert output.experts is not None
+        experts = output.experts
         losses = [self.parts[0]] * len(experts) if len(self.parts) == 1 else list(self.parts)
         if len(losses) != len(experts):
             raise InputError(
@@ -60,16 +64,3 @@ class PerExpert(Composite):
             for loss, logits, part in zip(losses, experts, features, strict=True)
         ]
         return torch.stack(values).sum(0)
-
-
-def logits_of(output: Output) -> Tensor:
-    """Return the logits (E, B, C) of the experts.
-
-    Raises:
-        InputError: if the head has no experts.
-    """
-    if output.experts is None:
-        raise InputError(
-            "the loss needs several experts: pass `--model.backbone MultiExpert --model.head ExpertHeads`."
-        )
-    return output.experts

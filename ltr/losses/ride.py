@@ -10,12 +10,13 @@ from torch.nn import functional as F
 
 from ltr import milestones
 from ltr.contracts import LossFactory, Output
-from ltr.counts import populated
+from ltr.counts import Counts, populated
 from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.composite import Composite
 from ltr.losses.deferred import Deferred
 from ltr.losses.ldam import LDAM
-from ltr.losses.per_expert import PerExpert, logits_of
+from ltr.losses.per_expert import PerExpert
+from ltr.ranges import BelowOne, InnerFraction, Positive
 
 
 class RIDE(Composite):
@@ -48,7 +49,7 @@ class RIDE(Composite):
 
     Example:
         >>> experts = torch.tensor([[[9.0, 0.0, 3.0]], [[3.0, 0.0, 9.0]]])
-        >>> output = Output(experts.mean(0), torch.zeros(1, 2), experts=experts)
+        >>> output = Output(experts.mean(0), torch.zeros(1, 2), experts=experts, scale=1.0)
         >>> for diversity in (0.0, -0.45, 0.45):
         ...     print(f"{RIDE(torch.tensor([100, 10, 1]), diversity=diversity)(output, torch.tensor([2])).item():.2f}")
         6.51
@@ -56,25 +57,27 @@ class RIDE(Composite):
         8.58
     """
 
+    needs = ("experts",)
     temperatures: Tensor
 
     def __init__(
         self,
-        counts: Tensor,
+        counts: Counts,
         *,
         loss: LossFactory = LDAM,
         diversity: float = -0.45,
-        start: float = 0.8,
-        beta: float = 0.9999,
-        spread: float = 0.05,
-        temperature: float = 1.0,
+        start: InnerFraction = 0.8,
+        beta: BelowOne = 0.9999,
+        spread: BelowOne = 0.05,
+        temperature: Positive = 1.0,
     ) -> None:
         weighted = partial(ClassBalanced, loss=loss, beta=beta)
         super().__init__(
             counts, [partial(PerExpert, losses=[partial(Deferred, before=loss, after=weighted, start=start)])]
         )
         self.diversity, self.start, self.temperature, self.started = diversity, start, temperature, False
-        relative = 1 + spread * (len(counts) * populated(counts) / counts.sum() - 1)
+        numbers = populated(counts)
+        relative = 1 + spread * (len(numbers) * numbers / numbers.sum() - 1)
         temperatures = (temperature * relative / relative.max()).to(torch.get_default_dtype())
         self.register_buffer("temperatures", temperatures, persistent=False)
 
@@ -86,8 +89,9 @@ class RIDE(Composite):
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
         (individual,) = self.parts
-        values: Tensor = individual(output, labels)
-        return values + self.diversity * self.disagreement(logits_of(output)) if self.diversity else values
+        values = individual(output, labels)
+        assert output.experts is not None
+        return values + self.diversity * self.disagreement(output.experts) if self.diversity else values
 
     def disagreement(self, experts: Tensor) -> Tensor:
         """Return (B,) Tm^2 sum_e KL(p || p_e) of the experts' logits (E, B, C)."""

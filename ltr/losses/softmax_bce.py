@@ -35,11 +35,11 @@ class SoftmaxBCE(Loss):
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""
-        own = F.log_softmax(self.precise(output.logits), dim=1)
-        top = own.argmax(1, keepdim=True)
+        log_p = F.log_softmax(self.precise(output.logits), dim=1)
+        top = log_p.argmax(1, keepdim=True)
         # For the most likely class, 1 - p would lose precision, so the other p are summed; for the others, p <= 1/2 and
         # 1 - p is accurate.
-        rest = own.scatter(1, top, -torch.inf).logsumexp(1, keepdim=True)
-        others = torch.log1p(-own.exp().scatter(1, top, 0.0)).scatter(1, top, rest)
-        here = labels[:, None]
-        return -others.scatter(1, here, own.gather(1, here)).mean(1)
+        rest = log_p.scatter(1, top, -torch.inf).logsumexp(1, keepdim=True)
+        others = torch.log1p(-log_p.exp().scatter(1, top, 0.0)).scatter(1, top, rest)
+        columns = labels[:, None]
+        return -others.scatter(1, columns, log_p.gather(1, columns)).mean(1)

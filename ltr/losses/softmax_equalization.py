@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import populated
+from ltr.counts import Counts, shares
+from ltr.ranges import Fraction
 
 
 class SoftmaxEqualization(Loss):
@@ -39,10 +40,10 @@ class SoftmaxEqualization(Loss):
 
     rare: Tensor
 
-    def __init__(self, counts: Tensor, *, gamma: float = 0.9, threshold: float = 0.005) -> None:
+    def __init__(self, counts: Counts, *, gamma: Fraction = 0.9, threshold: Fraction = 0.005) -> None:
         super().__init__(counts)
         self.gamma = gamma
-        self.register_buffer("rare", populated(counts) / counts.sum() < threshold, persistent=False)
+        self.register_buffer("rare", shares(counts) < threshold, persistent=False)
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return (B,) values."""

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
+from ltr.counts import Counts
+from ltr.ranges import Count, WholeNumber
 
 # lambda = max(LEAST, BASE / (1 + GAMMA * iteration)), as in the network of the official code.
 BASE, GAMMA, LEAST = 1000.0, 0.12, 5.0
@@ -39,11 +41,14 @@ class SphereFace(Loss):
     Example:
         >>> loss = SphereFace(torch.tensor([100, 10, 1]))
         >>> loss.set_epoch(9, 10)
-        >>> loss(Output(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([[4.0]])), torch.tensor([0])).item()
+        >>> output = Output(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([[4.0]]), scale="norm")
+        >>> loss(output, torch.tensor([0])).item()
         0.5319...
     """
 
-    def __init__(self, counts: Tensor, *, margin: int = 4, iterations: int = 28_000) -> None:
+    needs = ("features", "norm")
+
+    def __init__(self, counts: Counts, *, margin: Count = 4, iterations: WholeNumber = 28_000) -> None:
         super().__init__(counts)
         self.margin, self.iterations = margin, iterations
         self.set_epoch(0, 1)

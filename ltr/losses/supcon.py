@@ -7,7 +7,8 @@ from torch import Tensor
 
 from ltr import distributed
 from ltr.contracts import Loss, Output
-from ltr.errors import InputError
+from ltr.counts import Counts
+from ltr.ranges import Positive
 
 
 class SupCon(Loss):
@@ -42,15 +43,15 @@ class SupCon(Loss):
 
     batch_level = True
     mixable = False
+    needs = ("embeddings",)
 
-    def __init__(self, counts: Tensor, *, temperature: float = 0.1, base_temperature: float = 0.07) -> None:
+    def __init__(self, counts: Counts, *, temperature: Positive = 0.1, base_temperature: Positive = 0.07) -> None:
         super().__init__(counts)
         self.temperature, self.base_temperature = temperature, base_temperature
 
     def forward(self, output: Output, labels: Tensor) -> Tensor:
         """Return the value of the batch, expanded to (B,)."""
-        if output.embeddings is None:
-            raise InputError("SupCon contrasts embeddings, and this head has none: pass `--model.head Projection`.")
+        assert output.embeddings is not None
         embeddings = distributed.concatenate(self.precise(output.embeddings))
         views = embeddings.flatten(0, 1)
         classes = distributed.concatenate(labels).repeat_interleave(embeddings.shape[1])

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import log_prior, populated
+from ltr.counts import Counts, log_prior, populated
+from ltr.ranges import NonNegative
 
 
 class VectorScaling(Loss):
@@ -39,9 +40,10 @@ class VectorScaling(Loss):
     scales: Tensor
     shifts: Tensor
 
-    def __init__(self, counts: Tensor, *, gamma: float = 0.05, tau: float = 1.0) -> None:
+    def __init__(self, counts: Counts, *, gamma: NonNegative = 0.05, tau: NonNegative = 1.0) -> None:
         super().__init__(counts)
-        scales = (populated(counts) / counts.max()).pow(gamma).to(torch.get_default_dtype())
+        numbers = populated(counts)
+        scales = (numbers / numbers.max()).pow(gamma).to(torch.get_default_dtype())
         self.register_buffer("scales", scales, persistent=False)
         self.register_buffer("shifts", tau * log_prior(counts), persistent=False)
 

@@ -52,7 +52,7 @@ def _expansion(squared: Tensor, order: float) -> Tensor:
     root = (1 + squared / order**2).sqrt()
     series = torch.ones_like(root)
     for power, (coefficients, divisor) in enumerate(DEBYE, 1):
-        polynomial = sum(factor * root ** -(power + 2 * place) for place, factor in enumerate(coefficients))
+        polynomial = sum(factor * root ** -(power + 2 * term) for term, factor in enumerate(coefficients))
         series = series + polynomial / (divisor * order**power)
     exponent = order * (root - root.log1p() - math.log(order))
     return exponent - 0.5 * (2 * math.pi * order * root).log() + series.log()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ltr import distributed
 from ltr.contracts import LossFactory, Output
+from ltr.counts import Counts
 from ltr.errors import InputError
 from ltr.losses.composite import Composite
 
@@ -28,10 +29,13 @@ class Weighted(Composite):
     weights: Tensor
 
     @abstractmethod
-    def __init__(self, counts: Tensor, loss: LossFactory, weights: Tensor, *, weighted_mean: bool) -> None:
+    def __init__(self, counts: Counts, loss: LossFactory, weights: Tensor, *, weighted_mean: bool) -> None:
         super().__init__(counts, [loss])
         if self.batch_level:
-            raise InputError("a batch-level loss cannot be weighted by class: use a loss with one value per sample.")
+            raise InputError(
+                "a batch-level loss cannot be weighted by class: use a loss with one value per sample, or give classes "
+                "priority after training with the callback `ClassWeights`."
+            )
         self.batch_level = self.weighted_mean = weighted_mean
         self.register_buffer("weights", weights, persistent=False)
 
@@ -39,5 +43,5 @@ class Weighted(Composite):
         """Return (B,) values."""
         (loss,) = self.parts
         weights = self.weights[labels]
-        values: Tensor = weights * loss(output, labels)
+        values = weights * loss(output, labels)
         return values / distributed.mean(weights) if self.weighted_mean else values

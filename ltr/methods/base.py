@@ -19,11 +19,12 @@ from ltr.contracts import Answer, Batch, Output
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.metrics import Recalls, Report
+from ltr.ranges import Checked, WholeNumber
 
 CHECK_EVERY = 50
 
 
-class BaseMethod(LightningModule, ABC):
+class BaseMethod(Checked, LightningModule, ABC):
     """Measure the outputs on every split and report them per epoch.
 
     Args:
@@ -41,12 +42,13 @@ class BaseMethod(LightningModule, ABC):
     counts: Tensor
     synthetic: Tensor
 
-    def __init__(self, counts: list[int]) -> None:
+    def __init__(self, counts: list[WholeNumber]) -> None:
         super().__init__()
         self.register_buffer("counts", torch.tensor(counts))
         self.register_buffer("synthetic", torch.zeros_like(self.counts))
         self.reports: dict[str, Report] = {}
         self.measures: dict[str, float] = {}
+        self.undefined: dict[str, Tensor] = {}
         self.recalls = Recalls(len(counts))
         self.epoch_loss = EpochLoss()
         self.counting = True
@@ -67,7 +69,7 @@ class BaseMethod(LightningModule, ABC):
 
     @property
     def fast_dev_run(self) -> bool:
-        """Whether this is Lightning's rehearsal of a few batches, which writes nothing."""
+        """Whether Lightning only tries a few batches and writes nothing."""
         return bool(getattr(self.trainer, "fast_dev_run", False))
 
     @abstractmethod
@@ -179,13 +181,20 @@ class BaseMethod(LightningModule, ABC):
             labels: (B,) class indices.
         """
         self.recalls[name].update(output.probabilities, labels)
+        self.undefined[name] = self.undefined.get(name, 0) + output.logits.isnan().any(1).sum()
 
     def extras(self, name: str) -> dict[str, float]:
         """Return further measures of a split, over all processes, and reset them."""
         return {}
 
     def report(self, name: str) -> None:
-        """Compute and log the report of a split, and reset its measures."""
+        """Compute and log the report of a split, and reset its measures.
+
+        Raises:
+            InputError: if the network gave NaN for an image.
+        """
+        if name in self.undefined:
+            check_defined(distributed.total(self.undefined.pop(name)), f"the {name} split")
         self.reports[name] = Report.of(self.recalls[name], self.real, extras=self.extras(name))
         self.recalls[name].reset()
         self.log_measures({f"{name}/{key}": value for key, value in self.reports[name].scalars().items()})
@@ -194,6 +203,20 @@ class BaseMethod(LightningModule, ABC):
         """Log measures, and keep them in full precision for the curves of the run."""
         self.measures |= measures
         self.log_dict(measures)
+
+
+def check_defined(images: Tensor | int, where: str) -> None:
+    """Raise `InputError` if there are images for which a network gave NaN: any measure of them would mean nothing.
+
+    Args:
+        images: how many they are.
+        where: what they are images of.
+    """
+    if images:
+        raise InputError(
+            f"the network gives NaN for {int(images)} images of {where}: its training diverged, its weights are "
+            "damaged, or an adjustment has too large a value."
+        )
 
 
 class EpochLoss:

@@ -1,4 +1,4 @@
-"""Two streams of images through two branches of one network."""
+"""BBN: a network with two branches, one for each of two class distributions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ltr.methods.method import Method
 
 
 class BBN(Method):
-    """Learn from the original set first, and more and more from the reversed set: the bilateral-branch network.
+    """Shift from the original class distribution to the reversed one: the bilateral-branch network.
 
-    A batch holds two streams in turns, as the sampler `Bilateral` draws them: image 2i is of the original set and
-    image 2i + 1 of the reversed one. They pass the shared part of the network apart from each other, then a branch
-    each. The head sees both features side by side, 2 (a f_u, (1 - a) f_r), and the loss is a l(y_u) + (1 - a) l(y_r),
-    where a = 1 - (e / E)^2 in epoch e (from 0) of E. In an evaluation both branches see the same image and a is 1/2.
+    A batch has pairs of images, as the sampler `Bilateral` draws them: image 2i follows the original class distribution
+    and image 2i + 1 the reversed one. They pass the shared blocks separately, then one branch each. The head maps the
+    concatenated features 2 (a f_u, (1 - a) f_r), and the loss is a l(y_u) + (1 - a) l(y_r), where a = 1 - (e / E)^2 in
+    epoch e (from 0) of E. In an evaluation both branches get the same image and a is 1/2.
 
-    The running measures have one answer per pair, counted against the label of the larger share: that of the set as it
-    is for the first 70 % of the run, that of the reversed set afterwards.
+    The running measures have one prediction per pair. It is counted against the label of the larger share: the original
+    one in the first 70 % of training, the reversed one afterwards.
 
     Args:
         backbone: the plain network; `Bilateral` doubles its last block.
         counts: training images per class; the command line takes them from the data.
-        mix: must be None: a pair is a blend already.
+        mix: must be None, because a pair is blended already.
         **others: the arguments of `Method`.
 
     Reference:
@@ -45,10 +45,10 @@ class BBN(Method):
         **others: Any,
     ) -> None:
         if mix is not None:
-            raise InputError("BBN blends the features of a pair already: drop the mix.")
+            raise InputError("BBN blends the features of a pair already: leave out the mix.")
         super().__init__(Bilateral(backbone), counts, **others)
         if not self.loss.mixable:
-            raise InputError(f"{type(self.loss).__name__} has no meaning for a pair with two labels: take another.")
+            raise InputError(f"{type(self.loss).__name__} has no meaning for a pair with two labels: use another loss.")
         self.share = 1.0
 
     @classmethod
@@ -58,24 +58,22 @@ class BBN(Method):
         return {"class_path": "ltr.backbones.Bilateral", "init_args": {"backbone": backbone}}, head
 
     def on_fit_start(self) -> None:
-        """Refuse batches that are not made of pairs."""
+        """Refuse batches that do not consist of pairs."""
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             if data.sampler.streams != 2:
-                raise InputError("BBN needs two streams of images in turns: pass `--data.sampler Bilateral`.")
+                raise InputError("BBN needs pairs of images: pass `--data.sampler Bilateral`.")
             if data.batch_size % 2:
-                raise InputError(
-                    f"a batch of {data.batch_size} images cuts a pair in two: take an even `--data.batch_size`."
-                )
+                raise InputError(f"BBN needs pairs of images: pass an even `--data.batch_size`, not {data.batch_size}.")
         super().on_fit_start()
 
     def check_views(self, views: int) -> None:
-        """Raise `InputError` where there are several views of an image."""
+        """Raise `InputError` if there are several views of an image."""
         if views > 1:
-            raise InputError("BBN pairs single images: take an augmentation without MultiView.")
+            raise InputError("BBN pairs single images: use an augmentation without MultiView.")
 
     def on_train_epoch_start(self) -> None:
-        """Move on from the original set towards the reversed one."""
+        """Set the share a of the original distribution."""
         super().on_train_epoch_start()
         self.share = 1 - (self.current_epoch / self.epochs) ** 2
 

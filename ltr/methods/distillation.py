@@ -1,4 +1,4 @@
-"""Learn from the labels and from what a trained network makes of the images."""
+"""Distillation: training on the labels and on the predictions of a trained network."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.methods.method import Method
 from ltr.methods.teacher import Teacher
+from ltr.ranges import NonNegative, Positive
 from ltr.run.training_record import TrainingRecord
 
 
 class Distillation(Method):
-    """Train a network on a loss and on the answers of a frozen teacher to the same augmented images.
+    """Train a network on a loss and on the predictions of a frozen teacher for the same augmented images.
 
-    With logits z of the student and t of the teacher, a sample counts as a loss(z, y) + b T^2 KL(softmax(p t / T) ||
-    softmax(z / T)). With p = 1 this is Hinton's distillation; with p < 1 it is DiVE, which raises the teacher's
-    distribution at temperature T to the power p and normalises it again. Both terms are of every sample, so that means
-    are over the samples of all processes. The teacher sees what the student sees: the images after a mix, and of
-    several views the first.
+    With logits z of the student and t of the teacher, the value of a sample is a loss(z, y) + b T^2 KL(softmax(p t / T)
+    || softmax(z / T)). With p = 1 this is Hinton's distillation. With p < 1 it is DiVE, which raises the teacher's
+    distribution at temperature T to the power p and normalises it again. The teacher gets the images of the student:
+    after a mix, and the first of several views.
 
-    The student's logits are the mean of its experts, where it has several. They are compared with the teacher's once:
-    frank-xwang/RIDE-LongTailRecognition does so once per expert, but counts the loss of all experts as often, too, so
-    that its whole objective is this one times their number. That is a matter of the learning rate.
+    The logits of a student with experts are their mean, and the divergence is counted once. In
+    frank-xwang/RIDE-LongTailRecognition both the divergence and the loss are counted once per expert, so its objective
+    is this one times the number of experts, which amounts to a larger learning rate.
 
-    The teacher's file is read when a fresh training starts. From then on the teacher lies in the checkpoint, beside the
-    student and not within it: a resumed training needs no file of it, and a student is a run like any other.
+    The teacher's file is read when a new training starts. From then on the checkpoint has the teacher, separate from
+    the student: a resumed training does not need the file, and the student is a run like any other.
 
     Args:
         backbone: images to features.
         counts: training images per class; the command line takes them from the data.
         teacher: a `Pretrained` backbone, from a run or a public file.
-        teacher_head: the kind of the classifier in the teacher's file.
+        teacher_head: the head class of the classifier in the teacher's file.
         label_weight: a, weight of the loss.
-        teacher_weight: b, weight of the divergence from the teacher.
+        teacher_weight: b, weight of the divergence.
         temperature: T.
         power: p.
         **others: the arguments of `Method`.
@@ -56,54 +56,52 @@ class Distillation(Method):
         *,
         teacher: Backbone,
         teacher_head: HeadFactory = Linear,
-        label_weight: float = 1.0,
-        teacher_weight: float = 1.0,
-        temperature: float = 2.0,
-        power: float = 1.0,
+        label_weight: NonNegative = 1.0,
+        teacher_weight: NonNegative = 1.0,
+        temperature: Positive = 2.0,
+        power: Positive = 1.0,
         **others: Any,
     ) -> None:
         super().__init__(backbone, counts, **others)
-        if temperature <= 0:
-            raise InputError(f"a temperature is positive, such as 2; it cannot be {temperature:g}.")
         if self.mix is not None and self.mix.hidden:
             raise InputError(
-                f"{type(self.mix).__name__} blends within the student, where no teacher can follow: take a mix of "
-                "images, such as Mixup."
+                f"{type(self.mix).__name__} blends features of the student, which the teacher does not have: use a mix "
+                "of images, such as Mixup."
             )
         self.teacher = Teacher(teacher, teacher_head(teacher.dim, len(counts)))
         self.label_weight, self.teacher_weight = label_weight, teacher_weight
         self.temperature, self.power = temperature, power
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
-        """Read the teacher's file, too."""
+        """Read the file of the teacher."""
         super().start(classifier)
         self.teacher.load()
 
     def inherited_record(self) -> TrainingRecord:
-        """Return the images that the student's weights were trained on, and those of the teacher."""
+        """Return the training images of the student's weights and of the teacher."""
         return super().inherited_record() | self.teacher.backbone.training_record
 
     def on_fit_start(self) -> None:
-        """Bring the teacher to where the student is."""
+        """Move the teacher to the device of the student."""
         super().on_fit_start()
         self.teacher.to(self.device, next(self.parameters()).dtype)
 
     def values(self, output: Output, target: Target, batch: Batch) -> Tensor:
         """Return (B,) the loss and the divergence from the teacher, weighted."""
         images = batch.images if batch.images.dim() == 4 else batch.images[:, 0]
-        apart = divergence(output.logits, self.teacher(images), temperature=self.temperature, power=self.power)
-        return self.label_weight * super().values(output, target, batch) + self.teacher_weight * apart
+        distance = divergence(output.logits, self.teacher(images), temperature=self.temperature, power=self.power)
+        return self.label_weight * super().values(output, target, batch) + self.teacher_weight * distance
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the teacher beside the student."""
+        """Store the teacher, separate from the student."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["teacher"] = self.teacher.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the teacher from the checkpoint, whatever has become of its file."""
+        """Restore the teacher from the checkpoint."""
         super().on_load_checkpoint(checkpoint)
         if "teacher" not in checkpoint:
-            raise InputError("this checkpoint is of no distillation: start from it with `--model.backbone Pretrained`.")
+            raise InputError("the checkpoint has no teacher: start from it with `--model.backbone Pretrained`.")
         self.teacher.restore(checkpoint["teacher"])
 
 

@@ -1,4 +1,4 @@
-"""The one training loop."""
+"""The training loop of all methods."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from ltr.contracts import (
     Schedule,
     Target,
 )
+from ltr.counts import known
 from ltr.data import LongTailed
 from ltr.data.base import FeatureBank
 from ltr.errors import InputError, advice
@@ -34,6 +35,7 @@ from ltr.heads import Linear
 from ltr.losses import CrossEntropy
 from ltr.methods.base import BaseMethod
 from ltr.methods.rates import EpochRates, scaled
+from ltr.ranges import Checked, NonNegative, check
 from ltr.run import weights
 from ltr.run.training_record import TrainingRecord
 from ltr.schedules import Steps
@@ -59,6 +61,7 @@ class Method(BaseMethod):
         compile: whether the backbone is compiled with `torch.compile`.
 
     Attributes:
+        fixed_options: the options of its bases that a subclass sets itself.
         preprocessing: from uint8 images to its input, as in its training; None before the first training.
         classes: the names of the classes; empty before the first training.
         adjustments: the adjustments of its outputs, in order. A test, a validation or a prediction takes those among
@@ -71,6 +74,8 @@ class Method(BaseMethod):
         training_record: the images of this training and of those it started from; unknown before the first training.
     """
 
+    fixed_options: tuple[str, ...] = ()
+
     def __init__(
         self,
         backbone: Backbone,
@@ -81,7 +86,7 @@ class Method(BaseMethod):
         mix: MixFactory | None = None,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
         schedule: Schedule | None = None,
-        rates: dict[str, float] | None = None,
+        rates: dict[str, NonNegative] | None = None,
         compile: bool = False,
     ) -> None:
         super().__init__(counts)
@@ -89,7 +94,7 @@ class Method(BaseMethod):
         self.head = head(backbone.dim, len(counts))
         if self.head.experts not in (1, backbone.experts):
             raise InputError(
-                f"the head is of {self.head.experts} experts, the backbone has {backbone.experts}: give the same "
+                f"the head has {self.head.experts} experts, the backbone {backbone.experts}: pass the same "
                 "`--model.backbone.experts` and `--model.head.experts`."
             )
         self.loss = loss(self.counts)
@@ -110,7 +115,7 @@ class Method(BaseMethod):
         self.pre_augment_hooks: list[Callable[[Batch], Batch]] = []
         if self.mix is not None:
             if not self.loss.mixable:
-                raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: drop the mix.")
+                raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: leave out the mix.")
             self.mix.attach(self.backbone)
 
     # ---- the network
@@ -139,14 +144,14 @@ class Method(BaseMethod):
         """Return the size P of the embeddings of the head.
 
         Raises:
-            InputError: if the head makes none.
+            InputError: if the head makes no embeddings.
         """
         embeddings = self.head.eval()(torch.zeros(1, self.head.dim)).embeddings
         self.head.train()
         if embeddings is None:
             raise InputError(
-                f"{type(self).__name__} contrasts embeddings, and a {type(self.head).__name__} head has none: pass "
-                "`--model.head Projection`."
+                f"{type(self).__name__} contrasts embeddings, which a {type(self.head).__name__} head does not make: "
+                "pass `--model.head Projection`."
             )
         return int(embeddings.shape[-1])
 
@@ -209,20 +214,20 @@ class Method(BaseMethod):
     # ---- evaluation
 
     def on_test_start(self) -> None:
-        """Prepare the adjustments, in their order, now that the weights are loaded."""
+        """Prepare the adjustments, in their order, once the weights are loaded."""
         for adjustment in self.adjustments:
             adjustment.prepare(self, self.data)
 
     on_validation_start = on_predict_start = on_test_start
 
     def teardown(self, stage: str) -> None:
-        """Forget the data, and what the callbacks of this trainer have added."""
+        """Remove the data, and what the callbacks of this trainer have added."""
         self.adjustments, self.pre_augment_hooks, self.evaluated = [], [], None
 
     # ---- training
 
     def setup(self, stage: str) -> None:
-        """Start anew: read the seed, take the adjustments and the preprocessing, and prepare the backbone."""
+        """Read the seed, take the adjustments and the preprocessing, and prepare the backbone."""
         self.seed, self.bank, self.pre_augment_hooks = seeds.seed(), FeatureBank(), []
         self.fitting = stage == "fit"
         callbacks = [] if self.fitting else getattr(self.trainer, "callbacks", [])
@@ -252,7 +257,7 @@ class Method(BaseMethod):
             classifier: its tensors, empty if the file has none.
         """
         if self.backbone.freeze == "all":
-            with advice("Name its kind with `--model.head`.", on=weights.ClassifierError):
+            with advice("Pass its class with `--model.head`.", on=weights.ClassifierError):
                 weights.load_head(self.head, classifier)
 
     def configure_optimizers(self) -> Any:
@@ -274,15 +279,17 @@ class Method(BaseMethod):
 
     @property
     def epoch_aware(self) -> list[EpochAware]:
-        """The parts that are told the current epoch: loss, mix and data, if there are any."""
+        """The parts that depend on the epoch: loss, mix and data, if there are any."""
         parts = (self.loss, self.mix, getattr(self.trainer, "datamodule", None))
         return [part for part in parts if part is not None]
 
     def on_fit_start(self) -> None:
         """Load the weights that a new training starts from, and note what it is too short for."""
+        check("`--trainer.gradient_clip_val`", self.trainer.gradient_clip_val, NonNegative)
         self.validation_interval = self.trainer.check_val_every_n_epoch
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
+            self.loss.name_classes(data.classes)
             self.check_views(data.augment.views)
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
             self.start(self.backbone.load())
@@ -305,8 +312,8 @@ class Method(BaseMethod):
             return
         if not self.trainer.optimizers:
             raise InputError(
-                "there is nothing to train, since everything is frozen: pass `--trainer.max_epochs 0` to keep the file "
-                "as a run, or `--model.backbone.freeze features`."
+                "there is nothing to train, because all weights are frozen: pass `--trainer.max_epochs 0` to keep the "
+                "file as a run, or `--model.backbone.freeze features`."
             )
         if (self.trainer.max_epochs or 0) < 0:
             raise InputError(
@@ -316,7 +323,7 @@ class Method(BaseMethod):
             parts = (self.schedule, *self.epoch_aware)
             self.notes = [note for part in parts for note in part.notes(self.epochs)]
             if self.notes:
-                rank_zero_warn(f"this run is short: {' '.join(self.notes)}")
+                rank_zero_warn(f"this run is short: {'; '.join(self.notes)}.")
         if self.loss.batch_level and self.trainer.accumulate_grad_batches > 1:
             rank_zero_warn(
                 f"{type(self.loss).__name__} depends on the whole batch: accumulated over "
@@ -330,15 +337,15 @@ class Method(BaseMethod):
     def check_views(self, views: int) -> None:
         """Raise `InputError` if several views of an image have no meaning."""
         if views > 1 and self.mix is not None:
-            raise InputError(f"{type(self.mix).__name__} blends single images: drop it, or the views of the data.")
+            raise InputError(f"{type(self.mix).__name__} blends single images: leave out the mix, or the views.")
 
     def on_train_epoch_start(self) -> None:
-        """Seed the random generators for this epoch, and tell every part the epoch."""
+        """Seed the random generators for this epoch, and set the epoch of every part."""
         self.clock = time.perf_counter()
         self.begin_epoch()
         seeds.reseed(self.seed, self.current_epoch)
         if self.current_epoch == self.epochs - 1:
-            # A run is always measured at its end. Lightning has no other lever for that; `on_train_end` puts it back.
+            # Measure every run at its end: Lightning has no option for that. `on_train_end` restores the interval.
             self.trainer.check_val_every_n_epoch = 1
         for part in self.epoch_aware:
             part.set_epoch(self.current_epoch, self.epochs)
@@ -380,13 +387,13 @@ class Method(BaseMethod):
         self.seconds += time.perf_counter() - self.clock
 
     def on_train_end(self) -> None:
-        """Leave the trainer as it was."""
+        """Restore the validation interval."""
         self.trainer.check_val_every_n_epoch = self.validation_interval
 
     # ---- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store training record, preprocessing and the cost so far: seconds, evaluations included, and images."""
+        """Store the training record, the preprocessing, and the cost so far: seconds with evaluations, and images."""
         checkpoint["seconds"], checkpoint["images"] = self.seconds, self.images
         self.training_record.write(checkpoint)
         if self.preprocessing is not None:
@@ -394,18 +401,22 @@ class Method(BaseMethod):
         checkpoint["classes"] = self.classes
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that the checkpoint fits, and read what `on_save_checkpoint` stored."""
+        """Check that the checkpoint fits, and read what `on_save_checkpoint` stored.
+
+        Raises:
+            InputError: if it does not fit, or holds numbers that are not finite.
+        """
         state = checkpoint["state_dict"]
         if "counts" not in state:
-            raise InputError("this is no checkpoint of `ltr`: start from it with `--model.backbone Pretrained`.")
+            raise InputError("this is not a checkpoint of `ltr`: start from it with `--model.backbone Pretrained`.")
         if len(state["counts"]) != len(self.counts):
             raise InputError(
                 f"the checkpoint was trained on {len(state['counts'])} classes, the data have {len(self.counts)}."
             )
         if self.fitting and "optimizer_states" not in checkpoint:
             raise InputError(
-                "the checkpoint has no state of an optimizer, so its training cannot go on: start another from it with "
-                "`--model.backbone Pretrained --model.backbone.checkpoint`."
+                "the checkpoint has no optimizer state, so its training cannot be resumed: start another training from "
+                "it with `--model.backbone Pretrained --model.backbone.checkpoint`."
             )
         done = checkpoint.get("epoch", -1) + 1
         if self.fitting and -1 < (self.trainer.max_epochs or 0) < done:
@@ -413,6 +424,8 @@ class Method(BaseMethod):
         problems = weights.misfits(state, self.state_dict())
         if problems:
             raise InputError(f"the checkpoint is of another model ({'; '.join(problems)}).")
+        weights.check_finite(state, "the checkpoint")
+        known(state["counts"])
         self.seconds, self.images = checkpoint.get("seconds", 0.0), checkpoint.get("images", 0)
         self.training_record = TrainingRecord.read(checkpoint)
         self.preprocessing = Preprocessing.read(checkpoint) or self.preprocessing
@@ -424,8 +437,25 @@ class Method(BaseMethod):
             self.evaluated.match(classes, state["counts"].tolist(), state["synthetic"].tolist())
 
 
-class Adjustment(Callback, ABC):
-    """A change of the outputs of a network wherever it is evaluated: validation, test, prediction; never in training.
+class MethodCallback(Checked, Callback):
+    """A callback of a `Method`, which it knows as `method` from the setup on."""
+
+    method: Method
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take the method.
+
+        Raises:
+            InputError: if the trainer works on another module.
+        """
+        if not isinstance(pl_module, Method):
+            raise InputError(f"{type(self).__name__} needs a method of `ltr`, not a {type(pl_module).__name__}.")
+        self.method = pl_module
+        super().setup(trainer, pl_module, stage)
+
+
+class Adjustment(Checked, Callback, ABC):
+    """A change of the outputs of a network in validation, test and prediction, never in training.
 
     Several adjustments act in the order of the list of callbacks.
     """
@@ -437,7 +467,7 @@ class Adjustment(Callback, ABC):
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What a result must say of the adjustment."""
+        """What a result reports about the adjustment."""
 
     def prepare(self, method: Method, data: LongTailed) -> None:
         """Compute what the adjustment needs, once the weights are loaded.

@@ -1,4 +1,4 @@
-"""Parametric contrastive learning, with a momentum encoder or without one."""
+"""PaCo and GPaCo: parametric contrastive learning with and without a momentum encoder."""
 
 from __future__ import annotations
 
@@ -17,30 +17,29 @@ from ltr.errors import InputError
 from ltr.heads import Projection
 from ltr.losses.paco import Memory
 from ltr.methods.method import Method
+from ltr.ranges import BelowOne, Count
 
 
 class PaCo(Method):
     """Contrast two views of every image with class centres, with each other and with a queue of earlier keys.
 
-    The first view is the query, which the classifier learns from. The second one is the key. It is embedded by a
-    network that follows the trained one and gets no gradient (PaCo), or by the trained network itself, in which case
-    both views are queries (GPaCo). After a step the keys go into the queue, which the next steps contrast with. The
-    class centres are the rows of the classifier. An evaluation runs the trained network alone and adds no prior: its
-    logits are those of a balanced classifier.
+    The first view is the query, on which the classifier is trained. The second one is the key. It is embedded by a
+    moving average of the network without gradient (PaCo), or by the network itself, in which case both views are
+    queries (GPaCo). After a step the keys enter the queue, with which the next steps contrast. The class centres are
+    the rows of the classifier. An evaluation runs the network alone and adds no prior.
 
-    In a distributed run every process contrasts with the views of all others and holds the same queue, so that value,
-    gradients and queue are those of one process for the same embeddings. Batch norm sees the images of its own process
-    only, unless `--trainer.sync_batchnorm true` (on GPUs). Keys are not shuffled between the processes before they are
-    normalised: within one process, which the official CIFAR recipe is for, that changes nothing, and between several
-    all images would have to travel.
+    In distributed training every process contrasts with the views of all others and holds the same queue, so value,
+    gradients and queue equal those of one process for the same embeddings. Batch norm normalises over the images of its
+    own process, unless `--trainer.sync_batchnorm true` is passed (on GPUs). Keys are not shuffled between processes
+    before they are normalised, as MoCo does; the official CIFAR recipe uses one process, where this changes nothing.
 
     Args:
         backbone: images to features.
         counts: training images per class; the command line takes them from the data.
-        head: builds the classifier, one that makes embeddings, from (dim, classes).
+        head: builds a classifier with embeddings, such as `Projection`, from (dim, classes).
         loss: builds the loss from the counts (C,).
-        momentum: m of the network that embeds the keys; None for GPaCo.
-        queue: K, how many keys are kept; any number, whatever the batch size.
+        momentum: m of the average that embeds the keys; None for GPaCo.
+        queue: K, number of keys in the queue; independent of the batch size.
         optimizer: builds the optimizer from the trainable parameters.
         **others: the arguments of `Method`.
 
@@ -59,36 +58,34 @@ class PaCo(Method):
         *,
         head: HeadFactory = Projection,
         loss: Callable[[Tensor], losses.PaCo] = losses.PaCo,
-        momentum: float | None = 0.999,
-        queue: int = 1024,
+        momentum: BelowOne | None = 0.999,
+        queue: Count = 1024,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.05, momentum=0.9, weight_decay=5e-4),
         **others: Any,
     ) -> None:
         super().__init__(backbone, counts, head=head, loss=loss, optimizer=optimizer, **others)
-        if momentum is not None and not 0 <= momentum < 1:
-            raise InputError(f"the keys follow with a momentum in [0, 1), or with null for GPaCo, not {momentum:g}.")
         self.momentum = momentum
         self.momentum_encoder = None if momentum is None else MomentumEncoder(self.backbone, self.head)
         self.queue = KeyQueue(queue, self.embedding_size())
         self.keys: Tensor | None = None
 
     def setup(self, stage: str) -> None:
-        """Lay out both networks for the device."""
+        """Prepare both networks."""
         super().setup(stage)
         if self.momentum_encoder is not None:
             self.prepare_network(self.momentum_encoder.backbone)
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
-        """Let the keys start where the queries do."""
+        """Load the weights, and copy them to the momentum encoder."""
         super().start(classifier)
         self.follow(0.0)
 
     def check_views(self, views: int) -> None:
-        """Raise `InputError` where there are no two views."""
+        """Raise `InputError` unless there are two views."""
         if views != 2:
             raise InputError(
-                f"PaCo contrasts two views of every image, and `data.augment` makes {views}: give it "
-                "`ltr.data.MultiView` of two transforms, as paco.yaml does."
+                f"PaCo contrasts two views of every image, and `data.augment` makes {views}: use `ltr.data.MultiView` "
+                "of two transforms, as paco.yaml does."
             )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -101,7 +98,7 @@ class PaCo(Method):
             both = torch.stack([output.embeddings[:, 0], self.keys], 1)
             values = self.loss(output._replace(embeddings=both), batch.labels, self.queue.memory)
         else:
-            other: Output = self(key)  # apart, so that batch norm does not mix the views
+            other: Output = self(key)  # separately, so that batch norm does not mix the views
             assert other.embeddings is not None
             self.keys = other.embeddings[:, 0].detach()
             pairs = zip(output[:3], other[:3], strict=True)
@@ -110,29 +107,27 @@ class PaCo(Method):
         return self.reduce(values, output, batch.labels)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Queue the keys once nothing looks at the batch any more: the second look of `SAM` contrasts as the first."""
+        """Put the keys into the queue after the step, so that both passes of `SAM` contrast with the same queue."""
         assert self.keys is not None
         self.queue.push(distributed.concatenate(self.keys), distributed.concatenate(batch.labels))
         self.keys = None
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, and let the key encoder follow."""
+        """Step, and update the momentum encoder."""
         super().optimizer_step(*args, **kwargs)
         self.follow(self.momentum)
 
     def follow(self, momentum: float | None) -> None:
-        """Move the key encoder towards the network, where there is one."""
+        """Move the momentum encoder, if there is one, towards the network."""
         if self.momentum_encoder is not None and momentum is not None:
             self.momentum_encoder.follow(self.backbone, self.head, momentum)
 
 
 class KeyQueue(nn.Module):
-    """Keep the latest keys and their labels, first in, first out; all of it is in checkpoints.
-
-    Batches of any size go in. Places that were never filled have the label -1.
+    """The latest keys and their labels, first in, first out. Checkpoints contain it.
 
     Args:
-        size: K, how many keys are kept.
+        size: K, number of keys.
         dim: P, size of a key.
     """
 
@@ -142,15 +137,13 @@ class KeyQueue(nn.Module):
 
     def __init__(self, size: int, dim: int) -> None:
         super().__init__()
-        if size < 1:
-            raise InputError(f"a queue of {size} keys keeps none: give it at least one place.")
         self.register_buffer("embeddings", torch.zeros(size, dim))
         self.register_buffer("labels", torch.full((size,), -1))
         self.register_buffer("pushed", torch.tensor(0))
 
     @property
     def memory(self) -> Memory:
-        """The keys as they lie, in no order of time."""
+        """The keys, in no particular order; empty entries have the label -1."""
         return Memory(self.embeddings, self.labels)
 
     @torch.no_grad()
@@ -158,26 +151,25 @@ class KeyQueue(nn.Module):
         """Replace the oldest keys.
 
         Args:
-            keys: (N, P), the oldest first; of more than the queue holds, the last ones stay.
+            keys: (N, P), the oldest first; if there are more than K, the last K are kept.
             labels: (N,) class indices.
         """
         size, new = len(self.labels), len(labels)
         kept = min(size, new)
-        places = (self.pushed + torch.arange(new - kept, new, device=labels.device)) % size
-        self.embeddings[places] = keys[new - kept :].to(self.embeddings)
-        self.labels[places] = labels[new - kept :]
+        entries = (self.pushed + torch.arange(new - kept, new, device=labels.device)) % size
+        self.embeddings[entries] = keys[new - kept :].to(self.embeddings)
+        self.labels[entries] = labels[new - kept :]
         self.pushed += new
 
 
 class MomentumEncoder(nn.Module):
     """Embed images with a moving average of a network, without gradient.
 
-    Batch norm normalises with the statistics of the batch, as in the network that is followed; the running statistics
-    are not averaged, since nothing uses them.
+    Batch norm uses the statistics of the batch, so running statistics are not averaged.
 
     Args:
-        backbone: the backbone to follow; it is copied.
-        head: the head to follow, which makes embeddings; it is copied.
+        backbone: the backbone of the network; it is copied.
+        head: its head, which makes embeddings; it is copied.
 
     Reference:
         He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR 2020,
@@ -200,11 +192,10 @@ class MomentumEncoder(nn.Module):
         """Move every weight: k <- m k + (1 - m) q.
 
         Args:
-            backbone: what is followed.
-            head: likewise.
-            momentum: m; 0 takes the weights over as they are.
+            backbone: the backbone of the network.
+            head: its head.
+            momentum: m; 0 copies the weights.
         """
-        pairs = ((self.backbone, backbone), (self.head, head))
-        for mine, other in pairs:
-            for key, query in zip(mine.parameters(), other.parameters(), strict=True):
+        for average, network in ((self.backbone, backbone), (self.head, head)):
+            for key, query in zip(average.parameters(), network.parameters(), strict=True):
                 key.lerp_(query, 1 - momentum)

@@ -1,4 +1,4 @@
-"""Contrast an image with every class at once, as if with infinitely many others."""
+"""ProCo: probabilistic contrastive learning."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ltr.heads import Projection
 from ltr.losses import BalancedSoftmax
 from ltr.losses.von_mises_fisher import log_expectation
 from ltr.methods.method import Method
+from ltr.ranges import NonNegative, Positive
 
 START = 0.9
 
@@ -25,10 +26,10 @@ START = 0.9
 class ProCo(Method):
     """Train the classifier on the first view of an image, and contrast the others with a distribution per class.
 
-    The embeddings z of class c are taken to follow a von Mises-Fisher distribution on the sphere, estimated from their
-    mean. For an embedding f of another view, m_c = log E_c exp(f z / T) has a closed form, and the contrastive loss is
-    cross-entropy on m_c + log pi_c: a supervised contrastive loss with infinitely many samples of every class, which
-    depends on no other sample of the batch but through the estimates. It is averaged over the views after the first.
+    The embeddings z of class c are modelled by a von Mises-Fisher distribution, estimated from their mean. For an
+    embedding f of another view, m_c = log E_c exp(f z / T) has a closed form, and the contrastive loss is the
+    cross-entropy of m_c + log pi_c: a supervised contrastive loss with infinitely many samples of every class. It is
+    averaged over the views after the first, and depends on other samples only through the estimates.
 
     Args:
         backbone: images to features.
@@ -43,8 +44,7 @@ class ProCo(Method):
     Reference:
         Du, Wang, Song and Huang, "Probabilistic Contrastive Learning for Long-Tailed Visual Recognition", TPAMI 2024,
         https://arxiv.org/abs/2403.06726; official code LeapLabTHU/ProCo, ProCo_cifar/main.py and
-        ProCo_cifar/loss/proco.py. There, a view enters the estimates after the views before it are contrasted; here all
-        enter first.
+        ProCo_cifar/loss/proco.py. The official code updates the estimates view by view; here all views enter first.
     """
 
     prior: Tensor
@@ -56,25 +56,23 @@ class ProCo(Method):
         *,
         head: HeadFactory = Projection,
         loss: LossFactory = BalancedSoftmax,
-        weight: float = 1.0,
-        temperature: float = 0.1,
+        weight: NonNegative = 1.0,
+        temperature: Positive = 0.1,
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.3, momentum=0.9, weight_decay=2e-4),
         **others: Any,
     ) -> None:
         super().__init__(backbone, counts, head=head, loss=loss, optimizer=optimizer, **others)
-        if temperature <= 0:
-            raise InputError(f"a temperature is positive, such as 0.1; it cannot be {temperature:g}.")
         self.weight, self.temperature = weight, temperature
         self.directions = ClassDirections(len(counts), self.embedding_size())
         self.register_buffer("prior", log_prior(self.counts), persistent=False)
 
     def check_views(self, views: int) -> None:
-        """Raise `InputError` where there is no view to contrast."""
+        """Raise `InputError` if there is only one view."""
         if views < 2:
             raise InputError("ProCo contrasts the views after the first: augment with `ltr.data.MultiView`.")
 
     def on_train_epoch_start(self) -> None:
-        """Start the epoch's estimates."""
+        """Start new estimates."""
         super().on_train_epoch_start()
         self.directions.begin_epoch()
 
@@ -96,18 +94,17 @@ class ProCo(Method):
 
 
 class ClassDirections(nn.Module):
-    """Average the embeddings of every class over this epoch so far and the whole epoch before.
+    """The mean embedding of every class over the previous epoch and the current one so far.
 
-    Sums and numbers are what is kept, so that the order of the samples does not matter, and those of all processes are
-    added. Until a class is seen, its mean is a random one of length 0.9. All is in the checkpoint.
+    It keeps sums and numbers over all processes, so the order of the samples does not matter. Until a class occurs, its
+    mean is a random vector of length 0.9. Checkpoints contain it.
 
     Args:
         classes: C.
         size: size P of an embedding.
 
     Reference:
-        `EstimatorCV` of LeapLabTHU/ProCo, ProCo_cifar/loss/proco.py, and the two of them that take turns in its
-        `ProCoLoss`.
+        `EstimatorCV` of LeapLabTHU/ProCo, ProCo_cifar/loss/proco.py, of which its `ProCoLoss` alternates two.
     """
 
     start: Tensor
@@ -121,7 +118,7 @@ class ClassDirections(nn.Module):
         self.register_buffer("seen", torch.zeros(2, classes))
 
     def begin_epoch(self) -> None:
-        """Let this epoch be the one before, and forget that."""
+        """Make the current epoch the previous one."""
         for kept in (self.sums, self.seen):
             kept[0].copy_(kept[1])
             kept[1].zero_()

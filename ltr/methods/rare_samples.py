@@ -1,4 +1,4 @@
-"""The rare-sample generator: feature maps of rare classes out of those of frequent ones."""
+"""The rare-sample generator: feature maps of rare classes from those of frequent classes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ precise = Loss.precise
 
 
 class Generated(NamedTuple):
-    """What the generator makes of a batch, and what it is trained by.
+    """The generated maps of a batch, and the losses of the generator.
 
     Attributes:
-        maps: (G, D, h, w) feature maps of rare classes, G being 0 until the generation starts.
+        maps: (G, D, h, w) feature maps of rare classes; G is 0 until generation starts.
         labels: (G,) their class indices.
-        centre: (), how far maps lie from the centres of their class, in the mean over the batch.
-        contrast: (), the cross-entropy of "of one class?", in the mean over the pairs; 0 once maps are generated.
-        pairs: how many pairs those are.
-        transfer: (), the loss of what is carried over, in the mean over the generated maps; 0 where there are none.
+        centre: () mean over the batch of the distance from the centres.
+        contrast: () mean over the pairs of the cross-entropy of "same class"; 0 once maps are generated.
+        pairs: number of these pairs.
+        transfer: () mean over the generated maps of the transfer loss; 0 if there are none.
     """
 
     maps: Tensor
@@ -37,27 +37,26 @@ class Generated(NamedTuple):
 
 
 class RareSamples(EpochAware, nn.Module):
-    """Carry what makes a head sample differ from its centre over to a tail sample: F' = F_t + T(F_h - mu_h).
+    """Transfer the displacement of a head sample from its centre to a tail sample: F' = F_t + T(F_h - mu_h).
 
-    Every class has K centres mu in the space of channels, and a gate g = softmax(A' GAP(F) + b) over them. The centres
-    follow the maps (`centre`). A contrastive net learns to tell whether two maps are of one class (`contrast`). From
-    the fraction `start` of the run on, that network is fixed, every head sample of the batch is paired with a tail
-    sample, or every tail sample with a head one where those are fewer, and the transformation T learns (`transfer`) to
-    keep the class of the head sample out of u = T(v), the length of v in u at every position, and u in the direction
-    of F_t - mu_t. No gradient reaches the network below: all maps are detached.
+    Every class has K centres mu of D channels and a gate g = softmax(A' GAP(F) + b) over them. The centres follow the
+    maps (`centre`). A contrastive network learns whether two maps are of the same class (`contrast`). From the fraction
+    `start` of training on, this network is fixed, and every sample of the larger group of the batch (head or tail) is
+    paired with one of the smaller group. The transformation T then learns (`transfer`): u = T(v) should not be
+    recognised as the class of the head sample, should have the length of v at every position, and should point in the
+    direction of F_t - mu_t. All maps are detached, so no gradient reaches the network below.
 
-    The direction is |cos - 1| at every position. The official code sums |a_d b_d - 1| over the channels of the unit
-    vectors, which is the same but for a constant; it takes them, however, from a reshaped (n, D, h, w) tensor, whose
-    rows are no positions, and that is not repeated here. Nor are the empty slices that it pairs for a strength above 1:
-    the larger group is gone through again.
+    The direction term is |cos - 1| at every position. The official code sums |a_d b_d - 1| over the channels of unit
+    vectors, which differs by a constant, but takes them from a reshaped (n, D, h, w) tensor whose rows are not
+    positions. For a strength above 1 it pairs empty slices; here the larger group is used again.
 
     Args:
-        counts: (C,) training images per class; the head classes are those with most.
+        counts: (C,) training images per class; the head classes are those with the most.
         channels: D.
         centres: K of each class.
-        head_share: the part of the classes that is called head.
-        start: the fraction of the run at which the generation starts; 0.8 is epoch 160 (from 0) of 200.
-        strength: how many times the larger group is gone through, at least one slice as long as the smaller group.
+        head_share: the share of the classes that are head classes.
+        start: the fraction of training at which generation starts; 0.8 is epoch 160 (from 0) of 200.
+        strength: how many times the larger group is used, in whole multiples of the smaller group and at least one.
 
     Reference:
         Wang et al., "RSG: A Simple but Effective Module for Learning Imbalanced Datasets", CVPR 2021,
@@ -73,9 +72,7 @@ class RareSamples(EpochAware, nn.Module):
         classes = len(counts)
         heads = int(round(head_share * classes, 6))
         if not 0 < heads < classes:
-            raise InputError(f"a share of {head_share:g} makes heads of {heads} of {classes} classes: name another.")
-        if centres < 1 or strength <= 0:
-            raise InputError("RSG needs at least one centre per class and a positive strength.")
+            raise InputError(f"`head_share` {head_share:g} makes {heads} of {classes} head classes: choose another.")
         self.start, self.strength, self.generating = start, strength, False
         is_head = torch.zeros(classes, dtype=torch.bool)
         is_head[counts.argsort(descending=True, stable=True)[:heads]] = True
@@ -101,7 +98,7 @@ class RareSamples(EpochAware, nn.Module):
         return milestones.notes(self.start, epochs, "the generation of rare samples")
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Start to generate when it is time, and hold the contrastive net from then on."""
+        """Start epoch `epoch` (from 0) of `epochs`; the contrastive network is fixed once generation starts."""
         self.generating = milestones.passed(self.start, epoch, epochs)
         self.contrast.requires_grad_(not self.generating)
 
@@ -128,7 +125,7 @@ class RareSamples(EpochAware, nn.Module):
         return Generated(generated, rare, centre, contrast, pairs, transfer)
 
     def gate(self, maps: Tensor, labels: Tensor) -> Tensor:
-        """Return (B, K), how much each sample belongs to each centre of its class."""
+        """Return (B, K) the gate of each sample over the centres of its class."""
         with torch.autocast(maps.device.type, enabled=False):
             pooled = precise(maps).mean((2, 3))
             return (torch.einsum("bd,bdk->bk", pooled, self.gates[labels]) + self.gate_bias[labels]).softmax(1)
@@ -137,14 +134,14 @@ class RareSamples(EpochAware, nn.Module):
         """Return (), the mean over the batch of sum_k g_k ||F - mu_k||^2."""
         with torch.autocast(maps.device.type, enabled=False):
             flat, centres = precise(maps).flatten(2), self.centres[labels]
-            # Multiplied out, since K copies of the maps would be large.
+            # Multiplied out, because K copies of the maps would be large.
             squares = flat.square().sum((1, 2))[:, None]
             products = torch.einsum("bd,bkd->bk", flat.sum(2), centres)
             distances = squares - 2 * products + flat.shape[2] * centres.square().sum(2)
             return (gates * distances).sum(1).mean()
 
     def nearest(self, gates: Tensor, labels: Tensor) -> Tensor:
-        """Return (G, D, 1, 1), the centre of its class that each sample belongs to most, without gradient."""
+        """Return (G, D, 1, 1) the centre with the largest gate of each sample, without gradient."""
         return self.centres.detach()[labels, gates.argmax(1)][:, :, None, None]
 
     def pair(self, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,12 +154,12 @@ class RareSamples(EpochAware, nn.Module):
         return head[turns % len(head)], tail[turns % len(tail)]
 
     def tell(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return (G, 2) in at least float32, the logits of "of different classes" and "of one class"."""
+        """Return (G, 2) the logits of "different classes" and "same class", in at least float32."""
         logits: Tensor = self.contrast(torch.cat([first, second], 1))
         return precise(logits)
 
     def transfer_loss(self, head: Tensor, difference: Tensor, carried: Tensor, towards: Tensor) -> Tensor:
-        """Return (), the mean over the generated maps of what `carried` does wrong; all are (G, D, h, w)."""
+        """Return () the mean transfer loss of the transformed displacements `carried`; all are (G, D, h, w)."""
         different = torch.zeros(len(head), dtype=torch.int64, device=head.device)
         foreign = F.cross_entropy(self.tell(head, carried), different)
         carried, difference, towards = precise(carried), precise(difference), precise(towards)
@@ -173,10 +170,10 @@ class RareSamples(EpochAware, nn.Module):
 
 
 class PooledConv(nn.Conv2d):
-    """A 3 x 3 convolution with padding 1 and the average over all positions, without computing the positions.
+    """A 3 x 3 convolution with padding 1, averaged over all positions, which are not computed.
 
-    Both are linear, so the average of the convolution is the kernel times the averages of the nine shifted maps, each
-    of which is that of the map without a row, a column or both.
+    Both are linear, so the result is the kernel times the averages of the nine shifted maps: averages of the map
+    without a row, a column or both.
 
     Args:
         channels: D, before and after.

@@ -18,32 +18,30 @@ def scaled(
 ) -> Optimizer:
     """Build an optimizer that trains some parameters at a multiple of its learning rate.
 
-    Every factor has a group of its own. The parameters that none is for form the first group, where there are some.
+    Each factor has a parameter group; parameters without a factor form the first group.
 
     Args:
         optimizer: builds the optimizer.
-        parameters: what is trained, by name.
-        rates: factors by the beginning of names (`head.fc`, not `head.f`); the longest one that fits counts.
+        parameters: the trained parameters by name.
+        rates: factors by prefix of the names, in whole parts (`head.fc`, not `head.f`); the longest prefix counts.
 
     Raises:
-        InputError: for a negative factor, or one that acts on no parameter.
+        InputError: for a prefix of no trained parameter.
     """
     if not rates:
         return optimizer(list(parameters.values()))
-    parts: dict[str, list[nn.Parameter]] = {"": [], **{beginning: [] for beginning in rates}}
+    groups: dict[str, list[nn.Parameter]] = {"": [], **{prefix: [] for prefix in rates}}
     for name, parameter in parameters.items():
-        fitting = (beginning for beginning in rates if f"{name}.".startswith(f"{beginning}."))
-        parts[max(fitting, key=len, default="")].append(parameter)
-    for beginning, factor in rates.items():
-        if not factor >= 0:
-            raise InputError(f"a factor of the learning rate is 0 or more; that of {beginning} cannot be {factor:g}.")
-        if not parts[beginning]:
-            raise InputError(f"the learning rate of {beginning} acts on nothing that is trained: correct the name.")
-    filled = {beginning: part for beginning, part in parts.items() if part}
-    built = optimizer([{"params": part} for part in filled.values()])
-    for beginning, group in zip(filled, built.param_groups, strict=True):
-        group["lr"] *= rates.get(beginning, 1.0)
-    return built
+        fitting = (prefix for prefix in rates if f"{name}.".startswith(f"{prefix}."))
+        groups[max(fitting, key=len, default="")].append(parameter)
+    for prefix in rates:
+        if not groups[prefix]:
+            raise InputError(f"`--model.rates` names {prefix}, but no trained parameter begins so: correct the name.")
+    filled = {prefix: group for prefix, group in groups.items() if group}
+    scaled_optimizer = optimizer([{"params": group} for group in filled.values()])
+    for prefix, options in zip(filled, scaled_optimizer.param_groups, strict=True):
+        options["lr"] *= rates.get(prefix, 1.0)
+    return scaled_optimizer
 
 
 class EpochRates(LambdaLR):

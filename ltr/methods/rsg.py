@@ -1,4 +1,4 @@
-"""Rare samples generated before the last stage of the network, around any loss."""
+"""RSG: rare-sample generation, around any loss."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from ltr.contracts import Backbone, Batch, EpochAware, MixFactory, Output
 from ltr.errors import InputError
 from ltr.methods.method import Method
 from ltr.methods.rare_samples import RareSamples
+from ltr.ranges import Count, InnerFraction, NonNegative, Positive
 
 
 class RSG(Method):
-    """Add feature maps of rare classes, generated from frequent ones, to every batch of the last part of the run.
+    """Add feature maps of rare classes, generated from those of frequent classes, in the last part of training.
 
-    The images pass the stages before `stage`; `RareSamples` makes maps out of theirs; the rest of the network, the head
-    and the loss see the originals followed by the generated samples, as one larger batch. The objective is
-    l(larger batch) + `centre_weight` (centre + contrast) + `transfer_weight` transfer. An evaluation is that of the
-    plain network, and a training that starts from the run's weights gets those of the plain network. The running
-    measures count the originals alone, `train/loss` too: the centre term is a sum over a whole map and would drown
-    the others.
+    `RareSamples` generates maps from those before `stage`. The rest of the network, the head and the loss get the
+    original and the generated maps as one larger batch. The objective is l(larger batch) + `centre_weight` (centre +
+    contrast) + `transfer_weight` transfer. Evaluations, and trainings that start from the weights, use the plain
+    network. The running measures, `train/loss` included, are of the original images alone: the centre term is a sum
+    over a whole map and would dominate the loss.
 
-    In a distributed run every process pairs and generates within its own part of the batch; every mean is one over
-    all processes. It needs `--trainer.strategy ddp_find_unused_parameters_true`, since the parts of the generator are
-    trained at different times. `compile` reaches the evaluations only.
+    In distributed training every process pairs and generates within its own part of the batch; means are over all
+    processes. It needs `--trainer.strategy ddp_find_unused_parameters_true`, because the parts of the generator are
+    trained at different times. `compile` affects evaluations only.
 
     Args:
         backbone: a network with named stages.
         counts: training images per class; the command line takes them from the data.
-        mix: must be None: a blended image belongs to no class.
-        stage: before which stage the generator sits; None for the last.
-        centres: K of each class.
-        head_share: the part of the classes, those with most images, whose samples are drawn from.
-        start: the fraction of the run at which the generation starts; 0.8 is epoch 160 (from 0) of 200.
-        strength: how many times the larger of the two groups of a batch is gone through.
+        mix: must be None, because a blended image has no single class.
+        stage: the stage before which maps are generated; None for the last.
+        centres: number K of centres of each class.
+        head_share: the share of the classes, those with the most images, that are head classes.
+        start: the fraction of training at which generation starts; 0.8 is epoch 160 (from 0) of 200.
+        strength: how many times the larger of the two groups of a batch is used.
         centre_weight: of the centre and contrast terms.
         transfer_weight: of the transfer term.
         **others: the arguments of `Method`.
@@ -53,22 +53,22 @@ class RSG(Method):
         *,
         mix: MixFactory | None = None,
         stage: str | None = None,
-        centres: int = 15,
-        head_share: float = 0.2,
-        start: float = 0.8,
-        strength: float = 1.0,
-        centre_weight: float = 0.1,
-        transfer_weight: float = 0.01,
+        centres: Count = 15,
+        head_share: InnerFraction = 0.2,
+        start: InnerFraction = 0.8,
+        strength: Positive = 1.0,
+        centre_weight: NonNegative = 0.1,
+        transfer_weight: NonNegative = 0.01,
         **others: Any,
     ) -> None:
         if mix is not None:
-            raise InputError("RSG generates samples of a class, and a blended image belongs to none: drop the mix.")
+            raise InputError("RSG generates samples of a class, and a blended image has two: leave out the mix.")
         super().__init__(backbone, counts, **others)
         stage = stage or (backbone.stages or ("",))[-1]
         if stage not in backbone.stages[1:]:
-            places = f"there are {', '.join(backbone.stages[1:])}" if backbone.stages else "it names none"
-            raise InputError(f"{type(backbone).__name__} has no stage {stage} to generate before: {places}.")
-        self.place = backbone.stages.index(stage)
+            known = f"choose one of {', '.join(backbone.stages[1:])}" if backbone.stages else "it names no stages"
+            raise InputError(f"{type(backbone).__name__} has no stage {stage} to generate before: {known}.")
+        self.position = backbone.stages.index(stage)
         self.centre_weight, self.transfer_weight = centre_weight, transfer_weight
         self.generator = RareSamples(
             self.counts, self.channels(), centres=centres, head_share=head_share, start=start, strength=strength
@@ -76,19 +76,19 @@ class RSG(Method):
 
     @property
     def epoch_aware(self) -> list[EpochAware]:
-        """The parts that are told the current epoch, the generator among them."""
+        """The parts that depend on the epoch, the generator included."""
         return [*super().epoch_aware, self.generator]
 
     def check_views(self, views: int) -> None:
-        """Raise `InputError` where there are several views of an image."""
+        """Raise `InputError` if there are several views of an image."""
         if views > 1:
-            raise InputError("RSG generates from single images: take an augmentation without MultiView.")
+            raise InputError("RSG generates from single images: use an augmentation without MultiView.")
 
     @torch.no_grad()
     def channels(self) -> int:
-        """Return how many channels the maps have where the generator sits."""
-        self.backbone.eval()  # so that the running statistics do not see the blank image
-        maps = self.run(torch.zeros(1, 3, 32, 32), slice(self.place))
+        """Return the number of channels of the maps before the stage."""
+        self.backbone.eval()  # so that the blank image does not change the running statistics
+        maps = self.run(torch.zeros(1, 3, 32, 32), slice(self.position))
         self.backbone.train()
         return maps.shape[1]
 
@@ -99,10 +99,10 @@ class RSG(Method):
         return maps
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of the batch and what was generated from it, and the terms of the generator."""
-        maps, size = self.run(batch.images, slice(self.place)), len(batch.labels)
+        """Return the objective of the batch with the generated maps."""
+        maps, size = self.run(batch.images, slice(self.position)), len(batch.labels)
         rare = self.generator(maps, batch.labels)
-        maps = self.run(torch.cat([maps, rare.maps]), slice(self.place, None))
+        maps = self.run(torch.cat([maps, rare.maps]), slice(self.position, None))
         output: Output = self.head(self.backbone.pool(maps))
         values = self.loss(output, torch.cat([batch.labels, rare.labels]))
         terms = (

@@ -1,4 +1,4 @@
-"""A trained network that says what it thinks of a batch."""
+"""A frozen, trained network."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ltr.run import weights
 
 
 class Teacher:
-    """A backbone and its classifier, frozen for good.
+    """A trained backbone and its classifier, frozen.
 
-    It is no module, so that it is no part of the network that learns from it: neither its parameters nor its tensors
-    appear there, and no optimizer, average or other process touches them.
+    It is not a module, so its parameters are not among those of the student: no optimizer, average or other process
+    changes them.
 
     Args:
         backbone: a `Pretrained` one.
-        head: of the kind of the classifier in the file.
+        head: of the class of the classifier in the file.
     """
 
     def __init__(self, backbone: Backbone, head: Head) -> None:
@@ -33,17 +33,17 @@ class Teacher:
         """Read the file.
 
         Raises:
-            InputError: where it does not fit, for another number of classes or another kind of classifier, too.
+            InputError: if it does not fit, or has another number of classes or another kind of classifier.
         """
         classifier = self.backbone.load()
         with (
-            advice("It is the file of the teacher."),
-            advice("Name the kind of its classifier with `--model.teacher_head`.", on=weights.ClassifierError),
+            advice("This is the file of the teacher."),
+            advice("Pass the head class of its classifier with `--model.teacher_head`.", on=weights.ClassifierError),
         ):
             weights.load_head(self.head, classifier)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> None:
-        """Move to where the batches are and to their precision, and lay the backbone out for the images."""
+        """Move to a device and a precision; the backbone is stored channels last."""
         self.backbone.to(device, dtype).to(memory_format=torch.channels_last)
         self.head.to(device, dtype)
 
@@ -52,7 +52,7 @@ class Teacher:
         return {"backbone": self.backbone.state_dict(), "head": self.head.state_dict()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over the tensors of a checkpoint."""
+        """Load the tensors of a checkpoint."""
         self.backbone.load_state_dict(state["backbone"])
         self.head.load_state_dict(state["head"])
 

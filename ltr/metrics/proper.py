@@ -23,8 +23,8 @@ def log_loss(probabilities: Tensor, labels: Tensor) -> Tensor:
         probabilities: (B, C).
         labels: (B,) class indices, y.
     """
-    own = probabilities.gather(1, labels[:, None]).squeeze(1)
-    wide = own.to(torch.promote_types(own.dtype, torch.float32)).nan_to_num()
+    true = probabilities.gather(1, labels[:, None]).squeeze(1)
+    wide = true.to(torch.promote_types(true.dtype, torch.float32)).nan_to_num()
     return (-wide.clamp(min=torch.finfo(torch.float32).tiny).log() * LOG_UNIT).round().long()
 
 

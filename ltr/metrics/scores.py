@@ -81,9 +81,9 @@ class Scores(Recall):
         self.briers = self.briers + brier(probabilities, labels).sum()
 
         confidences = in_units(confidences)
-        own = labels * self.bins + bin_of(confidences, self.bins)
-        self.own_hits = self._added(self.own_hits, own, answered * (predictions == labels))
-        self.own_confidences = self._added(self.own_confidences, own, confidences)
+        cells = labels * self.bins + bin_of(confidences, self.bins)
+        self.own_hits = self._added(self.own_hits, cells, answered * (predictions == labels))
+        self.own_confidences = self._added(self.own_confidences, cells, confidences)
 
         units = in_units(probabilities)
         cells = bin_of(units, self.bins) + self.bins * torch.arange(self.classes, device=units.device)

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from ltr.contracts import Backbone
+from ltr.counts import Counts
 from ltr.errors import InputError
 from ltr.mixes.pairwise import Pairwise
+from ltr.ranges import Positive
 
 
 class ManifoldMixup(Pairwise):
@@ -30,17 +32,17 @@ class ManifoldMixup(Pairwise):
 
     hidden = True
 
-    def __init__(self, counts: Tensor, *, alpha: float = 1.0, stage: str = "pool") -> None:
+    def __init__(self, counts: Counts, *, alpha: Positive = 1.0, stage: str = "pool") -> None:
         super().__init__(counts, alpha=alpha)
         self.stage = stage
         self.due: tuple[Tensor, Tensor] | None = None
 
     def attach(self, backbone: Backbone) -> None:
         """Register the hook on the stage."""
-        places = {name: getattr(backbone, name) for name in backbone.stages} | {"pool": backbone}
-        if self.stage not in places:
-            raise InputError(f"{type(backbone).__name__} has no stage {self.stage}: choose one of {', '.join(places)}.")
-        places[self.stage].register_forward_hook(self.mix_maps)
+        stages = {name: getattr(backbone, name) for name in backbone.stages} | {"pool": backbone}
+        if self.stage not in stages:
+            raise InputError(f"{type(backbone).__name__} has no stage {self.stage}: choose one of {', '.join(stages)}.")
+        stages[self.stage].register_forward_hook(self.mix_maps)
 
     def blend(self, images: Tensor, partners: Tensor, share: float) -> tuple[Tensor, float]:
         """Keep partners and share for the hook; the images are unchanged."""

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.distributions import Beta
 
 from ltr.contracts import Mix, Target
-from ltr.errors import InputError
+from ltr.counts import Counts
+from ltr.ranges import Positive
 
 
 class Pairwise(Mix):
@@ -20,10 +21,8 @@ class Pairwise(Mix):
         alpha: of the Beta distribution; 1 is uniform, smaller values stay closer to the original images.
     """
 
-    def __init__(self, counts: Tensor, *, alpha: float = 1.0) -> None:
+    def __init__(self, counts: Counts, *, alpha: Positive = 1.0) -> None:
         super().__init__(counts)
-        if alpha <= 0:
-            raise InputError(f"alpha of a mix must be positive, not {alpha:g}.")
         self.alpha = alpha
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:

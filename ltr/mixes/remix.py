@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from ltr.counts import Counts
 from ltr.mixes.mixup import Mixup
+from ltr.ranges import AtLeastOne, Fraction, Positive
 
 
 class Remix(Mixup):
@@ -27,9 +30,16 @@ class Remix(Mixup):
 
     counts: Tensor
 
-    def __init__(self, counts: Tensor, *, alpha: float = 1.0, kappa: float = 3.0, tau: float = 0.5) -> None:
+    def __init__(
+        self,
+        counts: Counts,
+        *,
+        alpha: Positive = 1.0,
+        kappa: AtLeastOne = 3.0,
+        tau: Fraction = 0.5,
+    ) -> None:
         super().__init__(counts, alpha=alpha)
-        self.register_buffer("counts", counts, persistent=False)
+        self.register_buffer("counts", torch.as_tensor(counts), persistent=False)
         self.kappa, self.tau = kappa, tau
 
     def weigh(self, labels: Tensor, others: Tensor, share: float) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ltr import milestones
 from ltr.contracts import Backbone, Mix, MixFactory, Target
+from ltr.counts import Counts
 from ltr.mixes.mixup import Mixup
+from ltr.ranges import InnerFraction
 
 
 class StopAt(Mix):
@@ -22,9 +25,9 @@ class StopAt(Mix):
         Networks", AAAI 2021, https://github.com/zhangyongshun/BagofTricks-LT.
     """
 
-    def __init__(self, counts: Tensor, *, mix: MixFactory = Mixup, end: float = 0.9) -> None:
+    def __init__(self, counts: Counts, *, mix: MixFactory = Mixup, end: InnerFraction = 0.9) -> None:
         super().__init__(counts)
-        self.mix, self.end, self.over = mix(counts), end, False
+        self.mix, self.end, self.over = mix(torch.as_tensor(counts)), end, False
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:
         """Mix images (B, 3, H, W), or return them unchanged."""

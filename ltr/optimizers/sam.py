@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.optim import SGD, Optimizer
 
 from ltr.errors import InputError
+from ltr.ranges import Checked, NonNegative
 
 TINY = 1e-12
 
 
-class SAM(Optimizer):
+class SAM(Checked, Optimizer):
     """Step along the gradient at w + rho g / ||g||, where g is the gradient at w.
 
     Every step takes two passes over its batch, with the same random draws in both. State and parameter groups are those
@@ -40,7 +41,7 @@ class SAM(Optimizer):
         params: Iterable[Any],
         base: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
         *,
-        rho: float = 0.05,
+        rho: NonNegative = 0.05,
     ) -> None:
         self.base, self.rho = base(params), rho
         super().__init__(self.base.param_groups, self.base.defaults)
@@ -72,12 +73,12 @@ class SAM(Optimizer):
         devices = {parameter.device.index for parameter in self._parameters() if parameter.is_cuda}
         with torch.random.fork_rng(devices):
             loss = evaluate()
-        here = [(at, at.clone(), at.grad) for at in self._parameters() if at.grad is not None]
-        length = torch.stack([gradient.norm() for _, _, gradient in here]).norm()
-        for parameter, _, gradient in here:
+        saved = [(item, item.clone(), item.grad) for item in self._parameters() if item.grad is not None]
+        length = torch.stack([gradient.norm() for _, _, gradient in saved]).norm()
+        for parameter, _, gradient in saved:
             parameter.add_(gradient * (self.rho / (length + TINY)))
         evaluate()
-        for parameter, value, _ in here:
+        for parameter, value, _ in saved:
             parameter.copy_(value)
         self.base.step()
         return loss

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -13,12 +13,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ltr.data.file_list import images_below
 from ltr.data.images import KINDS, decode, fitted
-from ltr.data.table import IMAGE, TABLES, read_table
+from ltr.data.locate import find, locate
+from ltr.data.table import IMAGE, TABLES, named, read_table, text
 from ltr.errors import InputError
 from ltr.machine import cores
 
-NAMES = (*IMAGE, "id", "name", "images", "file_id")  # usual titles of the column that names the images
+NAMES = (*IMAGE, "name", "images", "file_id")  # usual titles of the column that names the images
 Unreadable = Literal["refuse", "skip"]
 Given = str | os.PathLike[str] | Image.Image | Tensor
 
@@ -27,12 +29,12 @@ class Images(NamedTuple):
     """Images and their names.
 
     Attributes:
-        sources: the path of each image, a PIL image, or a tensor (3, H, W).
+        sources: the path of each image, the bytes of its file, a PIL image, or a tensor (3, H, W).
         names: a name for each of them.
         column: the title of the column of the table that named them; "image" without a table.
     """
 
-    sources: Sequence[Given]
+    sources: Sequence[Given | bytes]
     names: Sequence[str]
     column: str = "image"
 
@@ -54,7 +56,9 @@ class Images(NamedTuple):
             several = list(given) if given.dim() == 4 else several
         elif isinstance(given, Iterable) and not isinstance(given, str) and not _is_array(given):
             several = list(given)
-        found = cls([], [])
+        sources: list[Given | bytes] = []
+        names: list[str] = []
+        title = "image"
         for position, item in enumerate(several):
             if isinstance(item, Tensor) and item.dim() != 3:
                 raise InputError(f"tensors have the shape (B, 3, H, W) or (3, H, W); this one has {tuple(item.shape)}.")
@@ -67,8 +71,10 @@ class Images(NamedTuple):
                     f"images are given as paths, PIL images or uint8 tensors; image {position} is a "
                     f"{type(item).__name__}" + (": pass `PIL.Image.fromarray` of it." if _is_array(item) else ".")
                 )
-            found = cls([*found.sources, *part.sources], [*found.names, *part.names], part.column)
-        return found
+            sources += part.sources
+            names += part.names
+            title = part.column
+        return cls(sources, names, title)
 
     def read(self, size: int, batch: int) -> Iterator[tuple[range, list[Tensor | str]]]:
         """Yield the images batch by batch; files are decoded in threads.
@@ -91,7 +97,7 @@ def _is_array(item: object) -> bool:
     return hasattr(item, "__array_interface__")
 
 
-def _read(source: Given, size: int) -> Tensor | str:
+def _read(source: Given | bytes, size: int) -> Tensor | str:
     """Return an image as (3, size, size) uint8, or the reason why it cannot be read.
 
     Raises:
@@ -100,15 +106,16 @@ def _read(source: Given, size: int) -> Tensor | str:
     if isinstance(source, Tensor):
         check(source[None], size)
         return source
-    if isinstance(source, Image.Image):
-        return fitted(source, size)
-    if not os.path.exists(source):
-        return "does not exist"
-    if not os.path.isfile(source):  # reading a pipe would never end
-        return "is not a regular file"
+    if isinstance(source, str | os.PathLike):
+        if not os.path.exists(source):
+            return "does not exist"
+        if not os.path.isfile(source):  # reading a pipe would never end
+            return "is not a regular file"
     try:
-        return decode(os.fspath(source), size)
-    except InputError:
+        if isinstance(source, Image.Image):
+            return fitted(source, size)
+        return decode(source if isinstance(source, bytes) else os.fspath(source), size)
+    except (InputError, OSError, ValueError):
         return "is damaged or not an image"
 
 
@@ -134,60 +141,34 @@ def check(images: Tensor, size: int) -> None:
 def _below(path: Path, column: str | None, folder: str | None) -> Images:
     """Return the images of a path: all below a folder, those that a table names, or the file."""
     if path.is_dir():
-        found = [os.path.join(place, name) for place, name in _walk(path)]
-        if not found:
+        files = sorted(images_below(path))
+        if not files:
             raise InputError(f"{path} holds no image ({', '.join(sorted(KINDS))}): name another folder.")
-        return Images(found, [Path(file).relative_to(path).as_posix() for file in found])
+        return Images(files, [Path(file).relative_to(path).as_posix() for file in files])
     if path.suffix.lower() in TABLES:
         return _listed(path, column, folder)
     return Images([str(path)], [str(path)])
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the folder and the name of each image below a folder, in the order of their paths; hidden ones are not."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name[0] != ".")
-        for name in sorted(names):
-            if os.path.splitext(name)[1].lower() in KINDS and name[0] != ".":
-                yield place, name
-
-
 def _listed(table: Path, column: str | None, folder: str | None) -> Images:
-    """Return the images that a table names, whose names may lack their endings.
+    """Return the images that a table names, whose names may lack their endings, or that a Parquet file contains.
 
     Raises:
-        InputError: if the column is missing, or a name stands for several files.
+        InputError: if the column is missing, or there is no file of any of the names.
     """
-    rows = read_table(table)
-    title = next((name for name in ([column] if column else NAMES) if name in rows), None)
+    columns = read_table(table)
+    title = column if column in columns else None if column else named(columns, NAMES)
     if title is None:
         missing = f"no column {column}" if column else f"none of the columns {', '.join(NAMES)}"
-        raise InputError(f"{table} has {missing}, but {', '.join(rows)}: name one of these with `--column`.")
-    home = Path(folder) if folder else table.parent
-    return Images(_resolved(home, rows[title]), rows[title], title)
-
-
-def _resolved(home: Path, names: Sequence[str]) -> list[str]:
-    """Return the path of each file; a name without an ending stands for the one image of that name."""
-    known: dict[Path, Mapping[str, list[str]]] = {}
-    found = []
-    for name in names:
-        path = home / name
-        if path.parent not in known:
-            known[path.parent] = _by_stem(path.parent)
-        files = known[path.parent].get(path.name, [])
-        if len(files) > 1:
-            raise InputError(f"{path} may be {' or '.join(sorted(files))}: give the ending in the table.")
-        found.append(str(path.parent / files[0]) if files else str(path))
-    return found
-
-
-def _by_stem(folder: Path) -> Mapping[str, list[str]]:
-    """Return the images of a folder by their whole name, and by their name without its ending."""
-    found: dict[str, list[str]] = defaultdict(list)
-    names = os.listdir(folder) if folder.is_dir() else []
-    for name in names:
-        stem, ending = os.path.splitext(name)
-        if ending.lower() in KINDS:
-            found[stem].append(name)
-    return {**found, **{name: [name] for name in names}}
+        raise InputError(f"{table} has {missing}, but {', '.join(columns)}: name one of these with `--column`.")
+    cells = columns[title]
+    if any(isinstance(cell, bytes) for cell in cells):
+        return Images(cells, [str(row) for row in range(len(cells))], title)
+    names, home = [text(cell) for cell in cells], Path(folder) if folder else table.parent
+    paths = find(names, home)
+    if None in paths and folder is None:
+        with suppress(InputError):  # a folder beside the table has them all
+            paths = [*locate(names, home, table, split="test")]
+    if not any(paths):
+        raise InputError(f"{home} has none of the images that {table} names: pass their folder with `--folder`.")
+    return Images([path or str(home / name) for path, name in zip(paths, names, strict=True)], names, title)

@@ -97,10 +97,10 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
 
 
 def unusable(measures: Mapping[str, Any]) -> list[str]:
-    """Return the classes that have too few readable images to train, and to test where the split is drawn of them."""
+    """Return the classes that have too few readable images to train, and to test if the split is drawn from them."""
     counts, drawn = measures["counts"], measures["drawn"]
-    there = [sum(each) for each in zip(*counts.values(), strict=True)] if drawn else counts["train"]
-    return [name for name, count in zip(measures["classes"], there, strict=True) if count < 1 + drawn]
+    images = [sum(splits) for splits in zip(*counts.values(), strict=True)] if drawn else counts["train"]
+    return [name for name, count in zip(measures["classes"], images, strict=True) if count < 1 + drawn]
 
 
 def chosen(option: str, words: Iterable[str]) -> bool:
@@ -188,8 +188,8 @@ def batched(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str])
 
 def network(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str, str]) -> tuple[str | None, Hint]:
     """Choose the backbone for what it sees of an image: its name, or None for that of base.yaml."""
-    own = data.crop or (data.size if isinstance(data, FileDataset) else measures["side"][1])
-    seen = int(options.get("--data.crop") or options.get("--data.size") or own)
+    size = data.crop or (data.size if isinstance(data, FileDataset) else measures["side"][1])
+    seen = int(options.get("--data.crop") or options.get("--data.size") or size)
     sight = f"The network sees {seen} x {seen} pixels"
     if seen <= RESNET32_SIDE:
         return None, Hint(f"{sight}, which the ResNet-32 of base.yaml is made for.")
@@ -200,8 +200,8 @@ def network(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str,
 def crowded(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str, str]) -> list[Hint]:
     """Warn of more classes than a batch of GML holds images."""
     classes = len(measures["classes"])
-    own = GML_BATCH if data.batch_size == USUAL_BATCH else data.batch_size
-    batch = int(options.get("--data.batch_size", own))
+    usual = GML_BATCH if data.batch_size == USUAL_BATCH else data.batch_size
+    batch = int(options.get("--data.batch_size", usual))
     if classes <= batch:
         return []
     return [

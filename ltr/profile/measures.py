@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -15,7 +13,7 @@ from torch import Tensor
 from ltr.counts import gini, head_share, shot_groups
 from ltr.data import LongTailed
 from ltr.data.file_dataset import FileDataset
-from ltr.data.images import ImageFiles, Source, decode, each
+from ltr.data.images import ImageFiles, Source, decode, each, open_file
 from ltr.errors import InputError
 
 
@@ -35,7 +33,7 @@ class Facts(NamedTuple):
     kind: str
 
 
-class Seen(NamedTuple):
+class Examined(NamedTuple):
     """An image of the set.
 
     Attributes:
@@ -58,19 +56,19 @@ def measure(data: LongTailed) -> dict[str, Any]:
     """
     splits = data.choose()
     counts = {split: [0] * len(data.classes) for split in [*splits, *(["synthetic"] if any(data.synthetic) else [])]}
-    sound: list[Seen] = []
+    sound: list[Examined] = []
     unreadable: list[str] = []
     for split, part in splits.items():
-        found = examine(part.images, f"{split} images")
+        examined = examine(part.images, f"{split} images")
         real = len(part.labels) - part.synthetic
         kinds = [split] * real + ["synthetic"] * part.synthetic
-        images = zip(data.names(split, part), kinds, part.labels.tolist(), found, strict=True)
+        images = zip(data.names(split, part), kinds, part.labels.tolist(), examined, strict=True)
         for name, kind, label, facts in sorted(images, key=lambda image: image[0]):
             if facts is None:
                 unreadable.append(name)
             else:
                 counts[kind][label] += 1
-                sound.append(Seen(split, label, name, facts))
+                sound.append(Examined(split, label, name, facts))
     return {
         "name": data.name,
         "classes": data.classes,
@@ -120,7 +118,7 @@ def alike(classes: Sequence[str]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def duplicates(sound: Sequence[Seen], classes: Sequence[str]) -> dict[str, list[list[str]]]:
+def duplicates(sound: Sequence[Examined], classes: Sequence[str]) -> dict[str, list[list[str]]]:
     """Return the groups of equal images: the same bytes in a file, or the same pixels in memory.
 
     Args:
@@ -131,19 +129,19 @@ def duplicates(sound: Sequence[Seen], classes: Sequence[str]) -> dict[str, list[
         `conflicting`, those with more than one label; `leaked`, those in training and in another split; `repeated`,
         those that occur more than once with one label in one split. A group may be in several of them.
     """
-    groups: dict[bytes, list[Seen]] = defaultdict(list)
+    groups: dict[bytes, list[Examined]] = defaultdict(list)
     for one in sound:
         groups[one.facts.digest].append(one)
-    found: dict[str, list[list[str]]] = {"conflicting": [], "leaked": [], "repeated": []}
+    kinds: dict[str, list[list[str]]] = {"conflicting": [], "leaked": [], "repeated": []}
     for group in groups.values():
         names, splits = [one.name for one in group], {one.split for one in group}
         if len({one.label for one in group}) > 1:
-            found["conflicting"].append([f"{one.name} ({classes[one.label]})" for one in group])
+            kinds["conflicting"].append([f"{one.name} ({classes[one.label]})" for one in group])
         if "train" in splits and len(splits) > 1:
-            found["leaked"].append(names)
+            kinds["leaked"].append(names)
         if len({(one.split, one.label) for one in group}) < len(group):
-            found["repeated"].append(names)
-    return found
+            kinds["repeated"].append(names)
+    return kinds
 
 
 def shapes(facts: Sequence[Facts]) -> dict[str, Any]:
@@ -170,8 +168,8 @@ def examine(images: Tensor | ImageFiles, what: str) -> list[Facts | None]:
         what: label of the progress bar.
     """
     if isinstance(images, Tensor):
-        held = images
-        return each(lambda position: of_pixels(held[position]), len(held), what)
+        pixels = images
+        return each(lambda position: of_pixels(pixels[position]), len(pixels), what)
     files = images
     return each(lambda position: of_file(files.source(position)), len(files), what)
 
@@ -181,10 +179,11 @@ def of_file(source: Source) -> Facts | None:
     from PIL import Image
 
     try:
-        content = source if isinstance(source, bytes) else Path(source).read_bytes()
-        decode(content, 8)
-        with Image.open(io.BytesIO(content)) as file:
-            return Facts(hashlib.sha256(content).digest(), *file.size, f"{file.format} {file.mode}")
+        decode(source, 8)
+        with open_file(source) as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+            with Image.open(file) as image:
+                return Facts(digest, *image.size, f"{image.format} {image.mode}")
     except (OSError, InputError):
         return None
 

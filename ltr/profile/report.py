@@ -62,63 +62,62 @@ def markdown(result: Mapping[str, Any]) -> str:
 
 def problems(result: Mapping[str, Any]) -> list[str]:
     """Return a sentence for every kind of problem, with the first names."""
-    found = []
+    sentences = []
     if names := result["unreadable"]:
-        found.append(f"{plural(len(names), 'file')} cannot be read to the end: {first(names)}. Repair or remove them.")
+        sentences.append(
+            f"{plural(len(names), 'file')} cannot be read to the end: {first(names)}. Repair or remove them."
+        )
     if groups := result["conflicting"]:
-        found.append(
+        sentences.append(
             f"{plural(len(groups), 'image')} under more than one class: {_equal(groups)}. A network cannot learn both; "
             "keep the one whose label is right."
         )
     if groups := result["leaked"]:
-        found.append(
+        sentences.append(
             f"{plural(len(groups), 'image')} in training and in another split, which makes results too good: "
             f"{_equal(groups)}. Remove them from training."
         )
     if groups := result["repeated"]:
-        found.append(
+        sentences.append(
             f"{plural(len(groups), 'image')} more than once in a class, which makes it look larger: "
             f"{_equal(groups)}. Keep one of each."
         )
-    if found and not result["files"]:
-        found.append(PUBLIC)
+    if sentences and not result["files"]:
+        sentences.append(PUBLIC)
     if names := result["untested"]:
-        found.append(
+        sentences.append(
             f"{plural(len(names), 'class', 'classes')} without a test image, so their recall cannot be measured: "
             f"{first(names)}."
         )
     if deep := sum(count for kind, count in result["kinds"].items() if kind.split()[-1][0] in "IF"):
-        found.append(
+        sentences.append(
             f"{plural(deep, 'grey image')} with more than 8 bits per value: in each, white is taken to be the smallest "
             "of 1 (floats), 255, 4095 and 65535 that no value exceeds. Convert them to 8 bits if that is wrong."
         )
     if pairs := result["alike"]:
-        found.append(
+        sentences.append(
             f"{plural(len(pairs), 'pair')} of classes whose names differ in upper and lower case or in blanks only: "
             f"{_equal(pairs)}. Merge them if they are one class."
         )
     if names := result["unused_files"]:
         endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
-        told = ", ".join(f"{ending} ({count:,})" for ending, count in endings.most_common())
-        found.append(
-            f"{plural(len(names), 'file')} in these folders not read because of their type or location: {told}; the "
+        kinds = ", ".join(f"{ending} ({count:,})" for ending, count in endings.most_common())
+        sentences.append(
+            f"{plural(len(names), 'file')} in these folders not read because of their type or location: {kinds}; the "
             f"first is {names[0]}."
         )
-    return found
+    return sentences
 
 
 def _equal(groups: Sequence[Sequence[str]]) -> str:
-    """Return the first groups of equal images."""
     return first([" = ".join(group) for group in groups])
 
 
 def _items(sentences: Sequence[str]) -> str:
-    """Return a list."""
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def _classes(result: Mapping[str, Any]) -> str:
-    """Return the table of the classes."""
     train, test = result["counts"]["train"], result["counts"]["test"]
     ranked = sorted(zip(train, result["classes"], strict=True), key=lambda pair: -pair[0])
     called = [f"{name} ({count:,})" for count, name in ranked]
@@ -137,16 +136,14 @@ def _classes(result: Mapping[str, Any]) -> str:
 
 
 def _groups(result: Mapping[str, Any]) -> str:
-    """Return the table of the shot groups."""
     rows = [
-        (f"{group}: {RANGES[group]} train images", f"{found['classes']:,}", f"{found['images']:,}")
-        for group, found in result["groups"].items()
+        (f"{group}: {RANGES[group]} train images", f"{sizes['classes']:,}", f"{sizes['images']:,}")
+        for group, sizes in result["groups"].items()
     ]
     return markdown_table(("shot group", "classes", "train images"), rows)
 
 
 def _images(result: Mapping[str, Any]) -> str:
-    """Return the table of the sizes, and the kinds."""
     rows = [(side, *map(str, result[side] or "---")) for side in ("width", "height")]
     kinds = ", ".join(f"{kind} ({count:,})" for kind, count in result["kinds"].items())
     return markdown_table(("pixels", "smallest", "median", "largest"), rows) + f"\nKinds: {kinds or 'none'}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -23,6 +24,13 @@ def check_fields(content: Mapping[str, Any], path: object) -> None:
     for name, is_sound in FIELDS.items():
         if name in content and not is_sound(content[name]):
             raise InputError(f"{path} is refused: its `{name}` is not that of a checkpoint of `ltr`.")
+    counts = content.get("state_dict", {}).get("counts")
+    if counts is None:
+        return
+    if counts.dim() != 1 or counts.dtype != torch.int64:
+        raise InputError(f"{path} is refused: its counts are not one whole number per class.")
+    if content.get("classes") and len(content["classes"]) != len(counts):
+        raise InputError(f"{path} is refused: it has {len(counts)} counts for {len(content['classes'])} classes.")
 
 
 def _is_version(value: Any) -> bool:
@@ -34,6 +42,14 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
     return isinstance(value, dict)
 
 
@@ -91,6 +107,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "classes": _is_names,
     "curves": _is_curves,
     "preprocessing": _is_mapping,
+    "provenance": _is_plain,
     "state_dict": _is_state,
     "optimizer_states": _is_optimizers,
     "lr_schedulers": _is_schedules,

@@ -311,21 +311,14 @@ def config_text(checkpoint: Path) -> str:
     from ltr.run import weights  # torch, which the page must not wait for
 
     beside = checkpoint.with_name(CONFIG)
-    alone = checkpoint.name != CHECKPOINT or not beside.is_file()
-    try:
-        content = weights.read(str(checkpoint)).get("config")
-    except InputError:
-        if alone:
-            raise
-        content = None  # whoever reads the weights gets the error
-    kept = content if isinstance(content, str) else ""
-    if alone:
-        return kept
-    text = beside.read_text(encoding="utf-8", errors="replace")
+    if checkpoint.name != CHECKPOINT or not beside.is_file():
+        text = weights.read(str(checkpoint)).get("config")
+        return text if isinstance(text, str) else ""
+    text, kept = beside.read_text(encoding="utf-8", errors="replace"), weights.config_in(checkpoint)
     if not _sections(text) >= _sections(kept):
         warnings.warn(f"{beside} is damaged: the config in {checkpoint} is used.", stacklevel=2)
         return kept
-    if kept not in ("", text):
+    if kept and _without_comments(text) != _without_comments(kept):
         warnings.warn(f"{beside} is not the config that {checkpoint} was written with; it is used.", stacklevel=2)
     return text
 
@@ -333,6 +326,11 @@ def config_text(checkpoint: Path) -> str:
 def _sections(text: str) -> set[str]:
     """Return the top-level keys of a config; a file from outside is not parsed before it is checked."""
     return set(re.findall(r"(?m)^(\w+):", text))
+
+
+def _without_comments(text: str) -> list[str]:
+    """Return the lines of a config that are not comments."""
+    return [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def own_config(checkpoint: Path) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ltr import files
@@ -75,12 +74,13 @@ class Predictions:
             "classes": list(self.classes),
             **more,
         }
-        files.replace(folder / PREDICTIONS, lambda temporary: torch.save(content, temporary))
         ranks = range(1, min(top, len(self.classes)) + 1)
         head = ["image", *(["label"] if self.labels is not None else [])]
         head += [f"{what}_{rank}" for rank in ranks for what in ("class", "probability")]
         head += ["set"] if self.sets is not None else []
-        write_table(folder / PREDICTIONS_TABLE, head, (map(harmless, row) for row in self._rows(top)))
+        with files.together():
+            files.save(folder / PREDICTIONS, content)
+            write_table(folder / PREDICTIONS_TABLE, head, (map(harmless, row) for row in self._rows(top)))
 
     def _rows(self, top: int) -> Iterable[list[str]]:
         """Yield the cells of each image."""

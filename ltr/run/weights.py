@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
+import re
 import struct
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +41,24 @@ class ClassifierError(InputError):
 
 # The part of a head that makes embeddings and no logits: a classifier is whole without it.
 BESIDE = "projection."
+
+# Values beside the weights in checkpoints of public code: numbers of numpy, whose modules numpy 2 has renamed, and the
+# arguments of a script. Building them runs no code of the file.
+HARMLESS: list[Any] = [
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
+    argparse.Namespace,
+]
+
+# The keys under which public code keeps the weights of a network, the preferred ones first, and those of its classifier
+# where it is apart.
+NETWORKS = (
+    *("state_dict", "state_dict_model", "model_state_dict", "model", "net", "network"),
+    *("state_dict_best", "feat_model", "state_dict_ema", "model_ema", "ema"),
+)
+CLASSIFIERS = ("state_dict_classifier", "classifier")
+DEEPEST = 3  # dictionaries within each other
 
 
 def read(name: str) -> dict[str, Any]:
@@ -69,13 +90,14 @@ def read_file(path: Path) -> dict[str, Any]:
         return safetensors_files.read(path)
     check_archive(path)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
             warnings.simplefilter("ignore")  # torch remarks on the pickle protocol of what it then refuses
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        kind = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it holds a {kind[1]}, which" if kind else "it is not a file of weights, or holds an object that"
         raise InputError(
-            f"{path} is refused: it is no file of weights, or holds objects that would run code when read. Save a "
-            "plain state_dict of tensors instead."
+            f"{path} is refused: {reason} could run code when it is read. Save a plain state_dict of tensors instead."
         ) from error
     except UNREADABLE as error:
         why = (str(error).splitlines() or ["it ends too early"])[0][:100]
@@ -85,31 +107,47 @@ def read_file(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
+def config_in(path: Path) -> str:
+    """Return the config in a checkpoint without reading its tensors; empty if there is none, or it cannot be read."""
+    try:
+        check_archive(path)
+        config = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("config")
+    except (InputError, pickle.UnpicklingError, *UNREADABLE):  # reading the weights will raise the error
+        return ""
+    return config if isinstance(config, str) else ""
+
+
 def first_line(error: BaseException) -> str:
     """Return the beginning of what an error says, or its name where it says nothing."""
     return next(iter(str(error).splitlines()), "")[:100] or type(error).__name__
 
 
 def tensors(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
-    """Return the tensors of a run of ours, a `{"state_dict": ...}` file, a bare state_dict or a safetensors file.
+    """Return the tensors of a run of `ltr`, a bare state_dict, a safetensors file or a checkpoint of public code.
 
     Args:
-        content: what `read` returned.
+        content: the content of the file.
         name: of the file, for the error.
 
     Raises:
         InputError: if there are no tensors.
     """
-    content = content.get("state_dict", content)
-    if not isinstance(content, Mapping):
-        raise InputError(f"{name} holds a {type(content).__name__} as its state_dict, not a dictionary of tensors.")
-    given = {key: value for key, value in content.items() if isinstance(value, Tensor)}
-    for key, value in given.items():
+    classifier: dict[str, Any] = {}
+    for _ in range(DEEPEST):
+        if (key := next((key for key in NETWORKS if isinstance(content.get(key), Mapping)), None)) is None:
+            break
+        for part in CLASSIFIERS:
+            classifier |= content[part] if isinstance(content.get(part), Mapping) else {}
+        content = content[key]
+    if wrong := next((key for key in NETWORKS if key in content and not isinstance(content[key], Tensor)), None):
+        raise InputError(f"{name} holds a {type(content[wrong]).__name__} as its {wrong}, not a dictionary of tensors.")
+    state = {key: value for key, value in {**content, **classifier}.items() if isinstance(value, Tensor)}
+    for key, value in state.items():
         if not has_values(value):
             raise InputError(f"{name} holds no plain values for {key}, which is sparse, quantised or empty (`meta`).")
-    if not given:
+    if not state:
         raise InputError(f"{name} holds no tensors: a state_dict is expected, bare or under the key `state_dict`.")
-    return given
+    return state
 
 
 def listing(keys: list[str], most: int = 4) -> str:
@@ -135,6 +173,20 @@ def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
     return [f"{what}: {listing(keys)}" for what, keys in named.items() if keys]
 
 
+def check_finite(state: Mapping[str, Tensor], name: str) -> None:
+    """Raise `InputError` if a tensor holds NaN or infinite numbers.
+
+    Args:
+        state: tensors by name.
+        name: of their file, for the error.
+    """
+    wrong = [key for key, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())]
+    if wrong:
+        raise InputError(
+            f"{name} has NaN or infinite numbers in {listing(wrong)}: its training diverged, or the file is damaged."
+        )
+
+
 def load_head(
     head: nn.Module,
     classifier: Mapping[str, Tensor],
@@ -155,17 +207,37 @@ def load_head(
         InputError: if the numbers of classes differ.
         ClassifierError: if there is no classifier, or one of another kind.
     """
-    own = head.state_dict()
+    wanted = head.state_dict()
     if not classifier:
         raise ClassifierError("the file has no classifier (none is named fc, linear or classifier).")
+    classifier = without_bias(classifier, wanted)
     for key, value in classifier.items():
-        if key in own and not key.startswith(BESIDE) and value.shape[:1] != own[key].shape[:1]:
-            raise InputError(f"the file's classifier has {value.shape[0]} classes, the data have {own[key].shape[0]}.")
-    starts = {key: value for key, value in own.items() if key in added or key.startswith(BESIDE)}
-    classifier = starts | {key: value for key, value in classifier.items() if key in own or not key.startswith(BESIDE)}
-    problems = misfits(classifier, own)
+        if key in wanted and not key.startswith(BESIDE) and value.shape[:1] != wanted[key].shape[:1]:
+            raise InputError(
+                f"the file's classifier has {value.shape[0]} classes, the data have {wanted[key].shape[0]}."
+            )
+    initial = {key: value for key, value in wanted.items() if key in added or key.startswith(BESIDE)}
+    given = {key: value for key, value in classifier.items() if key in wanted or not key.startswith(BESIDE)}
+    classifier = initial | given
+    check_finite(classifier, "the file's classifier")
+    problems = misfits(classifier, wanted)
     if problems:
         raise ClassifierError(
             f"the file's classifier does not fit a {type(head).__name__} head ({'; '.join(problems)})."
         )
     head.load_state_dict(classifier)
+
+
+def without_bias(classifier: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a classifier, a linear layer without a bias as the head names it: with a bias of 0, or as cosines.
+
+    Args:
+        classifier: tensors by the names of a head.
+        wanted: the tensors of the head.
+    """
+    weight = classifier.get("fc.weight")
+    if weight is None or "fc.bias" in classifier:
+        return dict(classifier)
+    if "weight" in wanted and "fc.weight" not in wanted:
+        return {key.removeprefix("fc."): value for key, value in classifier.items()}
+    return {**classifier, "fc.bias": weight.new_zeros(len(weight))} if "fc.bias" in wanted else dict(classifier)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Sampler
+from ltr.ranges import Count
 from ltr.samplers.resampling import cycle, members
 
 
@@ -26,7 +27,7 @@ class ClassAware(Sampler):
         and train_stage2.py.
     """
 
-    def __init__(self, labels: Tensor, *, images: int = 4, whole: bool = True) -> None:
+    def __init__(self, labels: Tensor, *, images: Count = 4, whole: bool = True) -> None:
         super().__init__(labels)
         self.images, self.members = images, members(labels)
         if whole:

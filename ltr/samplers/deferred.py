@@ -8,6 +8,7 @@ from torch import Tensor
 from ltr import milestones
 from ltr.contracts import Sampler, SamplerFactory
 from ltr.errors import InputError
+from ltr.ranges import InnerFraction
 from ltr.samplers.power import Power
 
 
@@ -31,7 +32,7 @@ class Deferred(Sampler):
         *,
         before: SamplerFactory = Power,
         after: SamplerFactory | None = None,
-        start: float = 0.8,
+        start: InnerFraction = 0.8,
     ) -> None:
         super().__init__(labels)
         self.before = before(labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ltr.counts import inverse_effective_number
+from ltr.ranges import BelowOne
 from ltr.samplers.weighted import Weighted
 
 
@@ -24,7 +25,7 @@ class EffectiveNumber(Weighted):
         the loader before the sampler and so never uses it.
     """
 
-    def __init__(self, labels: Tensor, *, beta: float = 0.9999) -> None:
+    def __init__(self, labels: Tensor, *, beta: BelowOne = 0.9999) -> None:
         super().__init__(labels)
         self.beta = beta
 

@@ -39,8 +39,8 @@ class Diffusion:
             import transformers  # noqa: F401 - of which diffusers would miss a part only later
         except ImportError as error:
             raise InputError(f'`ltr synthesise` needs more libraries ({error}): pip install "ltr[synth]"') from error
-        place = find(device)
-        half = place.type == "cuda" and torch.cuda.is_bf16_supported()
+        target = find(device)
+        half = target.type == "cuda" and torch.cuda.is_bf16_supported()
         self.model, self.options, self.version = model, options, diffusers.__version__
         self.revision = revision or newest(model)
         try:
@@ -53,7 +53,7 @@ class Diffusion:
             )
         except (ImportError, OSError, RuntimeError, SafetensorError, ValueError) as error:
             raise InputError(f"{model} is no text-to-image pipeline with safe weights: {line(error)}") from error
-        self.pipeline = pipeline.to(place)
+        self.pipeline = pipeline.to(target)
         self.pipeline.set_progress_bar_config(disable=True)
 
     def __call__(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image]:
@@ -64,14 +64,14 @@ class Diffusion:
         """
         noise = [torch.Generator().manual_seed(seed) for seed in seeds]
         try:
-            made = self.pipeline(prompt=list(prompts), generator=noise, **self.options)
+            output = self.pipeline(prompt=list(prompts), generator=noise, **self.options)
         except (TypeError, ValueError) as error:
             raise InputError(f"{self.model} refuses these settings: {line(error)}") from error
-        return [image.convert("RGB") for image in made.images]
+        return [image.convert("RGB") for image in output.images]
 
 
 def find(device: str) -> torch.device:
-    """Return the device of that name; for `auto` a GPU where there is one."""
+    """Return the device of that name; for `auto` a GPU if there is one."""
     name = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return torch.empty(0, device=name).device
@@ -90,10 +90,10 @@ def newest(model: str) -> str | None:
         return str(resolve_revision(model))
     except (RevisionResolutionError, OSError, ValueError) as error:
         raise InputError(
-            f"{model} is neither a folder nor to be had from the Hugging Face Hub: {line(error)}"
+            f"{model} is neither a folder nor a model that the Hugging Face Hub gives: {line(error)}"
         ) from error
 
 
 def line(error: Exception) -> str:
-    """Return the first line of what an error says."""
+    """Return the first line of a message."""
     return str(error).strip().partition("\n")[0]

@@ -69,15 +69,17 @@ def wording(names: list[str], template: str, file: str | None) -> dict[str, str]
     words = {name: template.replace("{}", name.replace("_", " ")) for name in names}
     if file is None:
         return words
+    if not Path(file).is_file():  # reading a pipe would never end
+        raise InputError(f"there is no file {file} with prompts: correct `--prompts`.")
     try:
-        own = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        changed = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeError, yaml.YAMLError) as error:
         raise InputError(f"the prompts in {file} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(own, dict) or not all(isinstance(text, str) for pair in own.items() for text in pair):
+    if not isinstance(changed, dict) or not all(isinstance(text, str) for pair in changed.items() for text in pair):
         raise InputError(f"{file} has a line per class with its name and its prompt, such as `tench: a tench, a fish`.")
-    for name in own:
+    for name in changed:
         if name not in words:
             raise InputError(
                 f"{file} has a prompt for {name}, which is not a class of the data{did_you_mean(name, names)}"
             )
-    return words | own
+    return words | changed

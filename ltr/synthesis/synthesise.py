@@ -66,9 +66,9 @@ def synthesise(
         raise InputError(f"{home} is within your own images, where it could be taken for a class: name another folder.")
     counts = dict(zip(data.classes, data.real, strict=True))
     wanted, words = plan(counts, below, to), wording(list(counts), prompt, prompts)
-    told = {image.name: words[image.name] for image in wanted}
+    used = {image.name: words[image.name] for image in wanted}
     settings = {"model": model, "steps": steps, "guidance": guidance, "size": size, "seed": seed}
-    before = read_record(home, settings, told)
+    before = read_record(home, settings, used)
     missing = [image for image in wanted if not (home / image.path).is_file()]
     if missing:
         options = {"num_inference_steps": steps, "guidance_scale": guidance, "height": size, "width": size}
@@ -77,10 +77,10 @@ def synthesise(
             **settings,
             "revision": diffusion.revision,
             "diffusers": sorted({*before.get("diffusers", []), diffusion.version}),
-            "prompts": {**before.get("prompts", {}), **told},
+            "prompts": {**before.get("prompts", {}), **used},
         }
         fill(home, now, missing, diffusion, batch)
-    print(f"{home}: {len(wanted)} synthetic images of {len(told)} classes, {len(missing)} of them new")
+    print(f"{home}: {len(wanted)} synthetic images of {len(used)} classes, {len(missing)} of them new")
 
 
 def fill(home: Path, now: dict[str, Any], missing: list[Wanted], diffusion: Diffusion, batch: int) -> None:
@@ -101,9 +101,9 @@ def fill(home: Path, now: dict[str, Any], missing: list[Wanted], diffusion: Diff
         while waiting:
             some = [waiting.popleft() for _ in range(min(batch, len(waiting)))]
             seeds = [image.seed(now["seed"]) for image in some]
-            made = diffusion([now["prompts"][image.name] for image in some], seeds)
+            pictures = diffusion([now["prompts"][image.name] for image in some], seeds)
             write_record(home, now)  # before the images, which are nowhere without it
-            for image, pixels in zip(some, made, strict=True):
+            for image, pixels in zip(some, pictures, strict=True):
                 if pixels.getbbox():
                     files.replace(home / image.path, pixels.save)
                     bar.update()
@@ -116,7 +116,7 @@ def fill(home: Path, now: dict[str, Any], missing: list[Wanted], diffusion: Diff
         raise InputError(
             f"{len(black)} of {len(missing)} images, the first of them of {black[0].name}, came out black from "
             f"{ATTEMPTS} seeds each, which is how a safety checker leaves them: describe their classes otherwise with "
-            "`--prompts`. The others are there."
+            "`--prompts`. The others were made."
         )
 
 
@@ -134,7 +134,7 @@ def read_record(home: Path, settings: Mapping[str, Any], prompts: Mapping[str, s
     path, advice = home / RECORD, "or choose another folder with `--output`."
     if not path.is_file():
         if home.exists() and (not home.is_dir() or any(home.iterdir())):
-            raise InputError(f"{home} is there and has no {RECORD}: choose a new folder with `--output`.")
+            raise InputError(f"{home} exists and has no {RECORD}: choose a new folder with `--output`.")
         return {}
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -92,7 +92,7 @@ def test_heads_divide_what_the_backbone_laid_side_by_side() -> None:
 
 
 def test_heads_and_backbone_have_equally_many_experts() -> None:
-    with pytest.raises(InputError, match="the head is of 2 experts, the backbone has 3"):
+    with pytest.raises(InputError, match="the head has 2 experts, the backbone 3"):
         Method(small(), [9, 5, 1], head=partial(ExpertHeads, experts=2))
     with pytest.raises(InputError, match="36 numbers cannot be divided between 5 experts"):
         Method(small(), [9, 5, 1], head=partial(ExpertHeads, experts=5))

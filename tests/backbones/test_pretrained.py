@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import pickle
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision import models
 
 from ltr.backbones import Pretrained, ResNet10, ResNet20, ResNet32, ResNet44
 from ltr.errors import InputError
-from ltr.heads import Linear
+from ltr.heads import Cosine, Linear
 from ltr.methods import Method, Tuning
+from ltr.run import weights
 
 COUNTS = [9, 4, 2]
 FILE = "weights.pt"
@@ -60,7 +67,11 @@ def check(checkpoint: str = FILE) -> None:
 
 @pytest.mark.parametrize("name", ["fc", "linear", "classifier"])
 @pytest.mark.parametrize(
-    "prefix", ["", "module.", "model.", "backbone.", "module.encoder_q.", "model.backbone.", "module.model."]
+    "prefix",
+    [
+        *("", "module.", "model.", "backbone.", "module.encoder_q.", "model.backbone.", "module.model."),
+        *("_orig_mod.", "module._orig_mod.", "model._orig_mod.", "net.", "encoder."),
+    ],
 )
 def test_prefixes_and_names_of_classifiers(prefix: str, name: str) -> None:
     torch.save(bare(name, prefix), FILE)
@@ -70,6 +81,84 @@ def test_prefixes_and_names_of_classifiers(prefix: str, name: str) -> None:
 def test_a_file_with_a_state_dict_inside() -> None:
     torch.save({"epoch": 200, "state_dict": bare(prefix="module."), "best": 0.4}, FILE)
     check()
+
+
+def parts(prefix: str = "module.") -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the states of a network and of its classifier."""
+    fc = {f"{prefix}fc.{key.removeprefix('fc.')}": value for key, value in classifier().items()}
+    return {prefix + key: value.clone() for key, value in network().state_dict().items()}, fc
+
+
+LAYOUTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "a number of numpy beside it": lambda: {"state_dict": bare("fc"), "best_acc1": np.float64(38.0), "n": np.int64(3)},
+    "the arguments of a script": lambda: {"state_dict": bare("fc", "module."), "args": argparse.Namespace(lr=0.1)},
+    "MiSLAS": lambda: dict(zip(("state_dict_model", "state_dict_classifier"), parts(), strict=True)),
+    "Decoupling": lambda: {"state_dict_best": dict(zip(("feat_model", "classifier"), parts(), strict=True))},
+    "DeiT": lambda: {"model": bare("fc"), "optimizer": {"state": {0: torch.ones(3)}}, "epoch": 3},
+    "tutorials": lambda: {"model_state_dict": bare("fc")},
+    "kuangliu": lambda: {"net": bare("linear", "module."), "acc": 93.1},
+    "timm, with an average": lambda: {"state_dict": bare("fc"), "state_dict_ema": {}},
+    "an average alone": lambda: {"model_ema": bare("fc")},
+    "AveragedModel": lambda: bare("fc", "module.") | {"n_averaged": torch.tensor(7)},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_of_public_code(layout: str) -> None:
+    torch.save(LAYOUTS[layout](), FILE)
+    check()
+
+
+def test_numbers_of_numpy_1_are_read() -> None:
+    torch.save({"state_dict": bare("fc"), "best": np.float64(1.5)}, FILE)
+    with zipfile.ZipFile(FILE) as new:
+        entries = {name: new.read(name) for name in new.namelist()}
+    (pickled,) = (name for name in entries if name.endswith("data.pkl"))
+    entries[pickled] = entries[pickled].replace(b"numpy._core.", b"numpy.core.")
+    assert b"numpy.core.multiarray" in entries[pickled]
+    with zipfile.ZipFile(FILE, "w") as file:
+        for name, data in entries.items():
+            file.writestr(name, data)
+    check()
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_normalised_classifier_of_ldam() -> None:
+    directions = F.normalize(torch.randn(8, 3), dim=0)  # of NormedLinear(8, 3), columns of length 1
+    torch.save({"state_dict": network().state_dict() | {"linear.weight": directions}}, FILE)
+    pretrained = Pretrained(FILE, ResNet20(width=2))
+    with pytest.warns(UserWarning, match="a Cosine head is the same"):
+        found = pretrained.load()
+    features = torch.randn(5, 8)
+    cosines = F.normalize(features) @ directions
+    for head, scale in ((Cosine(8, 3), 30.0), (Linear(8, 3), features.norm(dim=1, keepdim=True))):
+        weights.load_head(head, found)
+        torch.testing.assert_close(head(features).logits, scale * cosines)
+
+
+def test_a_linear_classifier_without_a_bias() -> None:
+    weight = torch.randn(3, 8)
+    torch.save(network().state_dict() | {"fc.weight": weight}, FILE)
+    found = Pretrained(FILE, ResNet20(width=2)).load()
+    for head in (Linear(8, 3), Linear(8, 3, bias=False)):
+        weights.load_head(head, found)
+        torch.testing.assert_close(head(torch.eye(8)).logits, weight.T)
+
+
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_are_refused(number: float) -> None:
+    for name in ("conv1.weight", "fc.bias"):
+        state = bare("fc")
+        state[name].view(-1)[0] = number
+        torch.save(state, FILE)
+        with pytest.raises(InputError, match=rf"NaN or infinite numbers in {name}: its training diverged"):
+            weights.load_head(Linear(8, 3), Pretrained(FILE, ResNet20(width=2)).load())
+
+
+def test_an_object_of_other_code_is_named() -> None:
+    torch.save({"state_dict": bare(), "when": datetime.timedelta(1)}, FILE)
+    with pytest.raises(InputError, match=r"is refused: it holds a datetime\.timedelta"):
+        Pretrained(FILE).load()
 
 
 def test_safetensors() -> None:
@@ -183,7 +272,7 @@ def test_what_does_not_fit_is_listed() -> None:
     assert "missing: layer1.0.conv1.weight" in message
     assert "unexpected: layer4.weight" in message
     assert "of another shape: conv1.weight (2, 3, 5, 5) instead of (2, 3, 3, 3)" in message
-    assert "name its architecture with `--model.backbone.backbone`" in message
+    assert "pass its architecture with `--model.backbone.backbone`" in message
 
 
 @pytest.mark.parametrize("zipped", [True, False])

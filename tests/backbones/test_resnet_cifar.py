@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ltr.backbones import Pretrained, ResNet20, ResNet32, ResNet44, ResNet56, ResNetCIFAR
 from ltr.backbones.resnet_cifar import Shortcut
+from ltr.errors import InputError
 from ltr.heads import Linear
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "references" / "resnet32_ce_pt.json").read_text())
@@ -116,7 +117,7 @@ def test_any_size_of_image(size: int) -> None:
 
 @pytest.mark.parametrize("depth", [18, 31, 34])
 def test_a_depth_that_is_none(depth: int) -> None:
-    with pytest.raises(ValueError, match=f"6n \\+ 2 layers, not {depth}"):
+    with pytest.raises(InputError, match=f"6n \\+ 2 layers, not {depth}"):
         ResNetCIFAR(depth)
 
 

@@ -219,18 +219,6 @@ def test_a_given_temperature_needs_no_images(trainer: Make) -> None:
         fitted(trainer, network(data), data, TemperatureScaling([1, 2, 3]))
 
 
-@pytest.mark.parametrize("make", [lambda: TemperatureScaling(0.0), lambda: TemperatureScaling([1.0, -1.0])])
-def test_temperatures_are_above_nothing(make: Callable[[], TemperatureScaling]) -> None:
-    with pytest.raises(InputError, match="temperatures are above 0"):
-        make()
-
-
-@pytest.mark.parametrize("make", [lambda: TemperatureScaling(spread=0), lambda: VectorScaling(0.0)])
-def test_a_spread_is_above_nothing(make: Callable[[], Any]) -> None:
-    with pytest.raises(InputError, match="spread"):
-        make()
-
-
 def test_the_command_line_fits_and_says_so(tiny, ltr) -> None:
     assert tiny("--name a --trainer.max_epochs 1 --trainer.check_val_every_n_epoch 1 --data.val_per_class 2") == 0
     for name, words in {

@@ -182,7 +182,7 @@ def test_masks_of_any_size_survive_a_checkpoint() -> None:
 def test_other_heads_are_refused(trainer: Make) -> None:
     data = Synthetic()
     method = Method(ResNet20(width=2), data.counts, head=Cosine, schedule=CosineSchedule())
-    with pytest.raises(InputError, match=r"needed, and this head is Cosine\. Leave out `CAMSampling`"):
+    with pytest.raises(InputError, match=r"must be a Linear head, and this one is Cosine\. Leave out `CAMSampling`"):
         trainer(1, callbacks=[CAMSampling()]).fit(method, datamodule=data)
 
 
@@ -197,7 +197,7 @@ def test_a_backbone_without_maps_is_refused(trainer: Make) -> None:
 def test_cached_features_are_refused(run_file: Path, trainer: Make) -> None:
     data = Synthetic()
     model = Tuning(Pretrained(str(run_file), ResNet20(width=2)), data.counts)
-    with pytest.raises(InputError, match=r"cached features are none: pass `--model\.cache false`"):
+    with pytest.raises(InputError, match=r"not cached features: pass `--model\.cache false`"):
         trainer(1, callbacks=[CAMSampling()]).fit(model, datamodule=data)
 
 

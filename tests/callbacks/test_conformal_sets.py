@@ -98,12 +98,6 @@ def test_images_that_the_network_has_seen_are_refused(trainer: Make, tmp_path: P
         trainer(callbacks=[Conformal()]).test(method, datamodule=Synthetic(val_per_class=2), verbose=False)
 
 
-@pytest.mark.parametrize("words", [{"alpha": 0.0}, {"alpha": 1.0}, {"share": 1.5}])
-def test_what_no_share_is(words: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="alpha of prediction sets lies between 0 and 1"):
-        Conformal(**words)  # type: ignore[arg-type]
-
-
 def test_two_processes_find_what_one_does(trainer: Make, tmp_path: Path, in_two_processes) -> None:
     data = Synthetic(largest=60, imbalance=2, test_per_class=9, val_per_class=19)
     expected = measured(trainer, data, tmp_path, Conformal())

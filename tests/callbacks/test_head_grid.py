@@ -20,7 +20,7 @@ from ltr.callbacks import HeadGrid, TemperatureEnsemble
 from ltr.data import CropFlip, Synthetic
 from ltr.errors import InputError
 from ltr.heads import LWS, Cosine, Linear
-from ltr.losses import GML, LDAM, BalancedSoftmax, CrossEntropy, Deferred, SoftmaxEqualization
+from ltr.losses import CDT, GML, BalancedSoftmax, CrossEntropy, Deferred, SoftmaxEqualization
 from ltr.methods import Method, Tuning
 from ltr.samplers import Power
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Found .* module.* in eval mode")
 LOSSES: dict[str, Any] = {
     "GML": GML,
     "LA": BalancedSoftmax,
-    "late": partial(Deferred, before=CrossEntropy, after=LDAM, start=0.5),
+    "late": partial(Deferred, before=CrossEntropy, after=CDT, start=0.5),
 }
 DRAWN = {"drawn": partial(SoftmaxEqualization, threshold=0.2)}
 LRS = [0.05, 0.4]
@@ -133,16 +133,14 @@ def test_a_loss_that_draws_is_drawn_for_all_heads_alike(run_file: Path, trainer:
 def test_what_cannot_be_a_grid_is_said(run_file: Path, trainer: Make) -> None:
     with pytest.raises(InputError, match="at least one loss"):
         HeadGrid({}, [0.1])
-    with pytest.raises(InputError, match="above 0"):
-        HeadGrid(LOSSES, [0.1, 0.0])
-    for wrong in ([], [0, -1], [3, 3]):
-        with pytest.raises(InputError, match="at least one and each of them once"):
+    for wrong in ([], [3, 3]):
+        with pytest.raises(InputError, match="at least one seed, and each of them once"):
             HeadGrid(LOSSES, LRS, seeds=wrong)
-    with pytest.raises(InputError, match="has the seed of its run"):
+    with pytest.raises(InputError, match="a grid of such heads has one seed"):
         tuned(run_file, trainer, GML, 0.1, HeadGrid(LOSSES, LRS, seeds=[5, 6]), reset=True)
     with pytest.raises(InputError, match="needs cached features"):
         tuned(run_file, trainer, GML, 0.1, HeadGrid(LOSSES, LRS), cache=False)
-    with pytest.raises(InputError, match="learning rates of their own"):
+    with pytest.raises(InputError, match="has its own learning rates"):
         tuned(run_file, trainer, GML, 0.1, HeadGrid(LOSSES, LRS), rates={"head.fc": 0.5})
     data = Synthetic()
     with pytest.raises(InputError, match="needs cached features"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -25,10 +26,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop")  #
 class Everything(Linear):
     """A head whose output has all that a loss may ask for."""
 
+    scale: Any = 1.0
+
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to logits, and to experts and embeddings made of them."""
         logits, features = super().forward(features)[:2]
-        return Output(logits, features, F.normalize(logits)[:, None], torch.stack([logits, logits / 2]))
+        return Output(logits, features, F.normalize(logits)[:, None], torch.stack([logits, logits / 2]), self.scale)
 
 
 class ByLabels(Loss):
@@ -51,6 +54,7 @@ class ByLogits(Loss):
 def parts(kind: Callable[[Tensor], Loss]) -> tuple[Everything, dict[str, Tensor], Loss, Batch]:
     """Return a head, the weights (seeds, rates, ...) of many, a loss late in its run, and a batch of each seed."""
     head, loss = Everything(DIM, len(COUNTS)), kind(COUNTS)
+    head.scale = "norm" if "norm" in loss.needs else 1.0
     heads = {
         name: torch.randn(SEEDS, RATES, *value.shape, requires_grad=True) for name, value in head.named_parameters()
     }

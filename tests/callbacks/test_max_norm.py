@@ -68,5 +68,5 @@ def test_a_resumed_run_keeps_its_radius(trainer) -> None:
 def test_other_heads_are_refused(trainer) -> None:
     data = Synthetic()
     method = Method(ResNet20(width=2), data.counts, head=Cosine, schedule=CosineSchedule())
-    with pytest.raises(InputError, match=r"a Linear head are needed, and this head is Cosine\. Leave out `MaxNorm`"):
+    with pytest.raises(InputError, match=r"must be a Linear head, and this one is Cosine\. Leave out `MaxNorm`"):
         trainer(1, callbacks=[MaxNorm()]).fit(method, datamodule=data)

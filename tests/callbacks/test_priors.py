@@ -154,11 +154,11 @@ def test_what_is_assumed() -> None:
 
 @pytest.mark.parametrize("numbers", [[1.0, -0.1], [0.0, 0.0], [math.nan, 1.0], [math.inf, 1.0]])
 def test_numbers_that_are_no_prior(numbers: list[float]) -> None:
-    with pytest.raises(InputError, match="shares or counts that are finite, not negative"):
+    with pytest.raises(InputError, match="finite shares or counts of at least 0"):
         normalised(numbers, 2)
 
 
 def test_a_prior_of_other_classes() -> None:
     assert normalised([3, 1], 2).tolist() == [0.75, 0.25]
-    with pytest.raises(InputError, match="each of the 3 classes, and this one has 2"):
+    with pytest.raises(InputError, match="needs 3 numbers, one for each class; this one has 2"):
         normalised([3, 1], 3)

@@ -126,7 +126,7 @@ def test_what_a_file_was_trained_on_is_not_known(trainer: Make, run_file: Path) 
     data = Synthetic(val_per_class=2)
     method = Method(Pretrained(str(run_file), ResNet20(width=2)), data.counts, schedule=Cosine())
     trainer(1).fit(method, datamodule=data)
-    with pytest.raises(InputError, match="not known whether the network was trained on images of the validation"):
+    with pytest.raises(InputError, match="not known whether the network was trained on the validation"):
         measure(trainer, method, data, Retarget("bbse"))
 
 

@@ -149,7 +149,7 @@ def test_what_cannot_be_drawn_is_said_before_anything_is_evaluated(trainer: Make
 
 @pytest.mark.parametrize("factors", [[], [2.0, 2.0]])
 def test_factors_differ(factors: list[float]) -> None:
-    with pytest.raises(InputError, match="no two are the same"):
+    with pytest.raises(InputError, match="no two equal ones"):
         Shifts(factors)
 
 

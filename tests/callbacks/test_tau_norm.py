@@ -74,12 +74,12 @@ def test_a_linear_classifier_beside_a_projection_is_one() -> None:
     found = TauNorm(1.0, bias=False).adjust(method, method.head(features)).logits
     torch.testing.assert_close(found, features @ weight.T)
     cosine = Method(ResNet20(width=2), [9, 5, 1], head=partial(Projection, classifier=Cosine))
-    with pytest.raises(InputError, match="this head is Cosine"):
+    with pytest.raises(InputError, match="this one is Cosine"):
         linear_classifier(cosine)
 
 
 @pytest.mark.parametrize("head", [Cosine, LWS])
 def test_other_heads_are_refused(trainer, head) -> None:
     data = Synthetic()
-    with pytest.raises(InputError, match=rf"needed, and this head is {head.__name__}\. Leave out `TauNorm`"):
+    with pytest.raises(InputError, match=rf"and this one is {head.__name__}\. Leave out `TauNorm`"):
         trainer(callbacks=[TauNorm()]).test(Method(ResNet20(width=2), data.counts, head=head), datamodule=data)

@@ -15,7 +15,7 @@ from ltr.backbones import Pretrained, ResNet20
 from ltr.callbacks import TemperatureScaling
 from ltr.callbacks.unseen import NotUnseenError
 from ltr.data import LongTailed, Synthetic
-from ltr.data.base import Split
+from ltr.data.splits import Split
 from ltr.methods import Distillation, Method, Tuning
 from ltr.schedules import Cosine
 

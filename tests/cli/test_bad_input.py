@@ -111,7 +111,7 @@ def test_a_class_of_another_package_is_taken(tiny, monkeypatch: pytest.MonkeyPat
 
 def test_a_yaml_file_is_a_value(tiny) -> None:
     Path("parts").mkdir()
-    Path("parts/loss.yaml").write_text("class_path: LDAM\ninit_args: {margin: 0.3}\n")
+    Path("parts/loss.yaml").write_text("class_path: LDAM\ninit_args: {margin: 0.3, scale: 1.0}\n")
     assert tiny("--name a --model.loss parts/loss.yaml --trainer.max_epochs 1") == 0
     loss = yaml.safe_load((RUN / "config.yaml").read_text())["model"]["init_args"]["loss"]
     assert loss["init_args"]["margin"] == 0.3
@@ -209,7 +209,7 @@ def test_an_ensemble_needs_an_old_head(tiny, ltr, capsys) -> None:
     assert tiny("--name a") == 0
     capsys.readouterr()
     assert ltr("test --ckpt_path a --config ensemble.yaml") == 2
-    assert "TemperatureEnsemble needs a tuned run" in capsys.readouterr().err
+    assert "TemperatureEnsemble needs an old head" in capsys.readouterr().err
 
 
 def test_a_run_is_replaced_only_by_another(tiny) -> None:

@@ -49,6 +49,6 @@ def test_a_cosine_classifier_beside_a_projection_is_named(ltr, capsys) -> None:
     assert ltr(f"fit --config ldam_supcon.yaml {FIRST}") == 0
     assert {"head.weight", "head.projection.0.weight"} <= set(state("a"))
     assert ltr(f"fit {SECOND} --name b") == 2
-    assert "Name its kind with `--model.old_head`" in capsys.readouterr().err
+    assert "Pass its head class with `--model.old_head`" in capsys.readouterr().err
     assert ltr(f"fit {SECOND} --name b --model.old_head Cosine") == 0
     assert torch.equal(state("b")["old_head.weight"], state("a")["head.weight"])

@@ -75,3 +75,31 @@ def test_a_teacher_is_built_like_its_run(ltr) -> None:
     assert config("b")["teacher_head"]["class_path"] == "ltr.heads.Cosine"
     assert config("b")["head"]["class_path"] == "ltr.heads.Linear"
     assert config("b")["teacher"]["init_args"]["backbone"]["init_args"]["width"] == 4
+
+
+def data(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(Path(f"checkpoints/{name}/config.yaml").read_text())["data"]
+    return found
+
+
+def test_the_data_set_of_the_run_is_the_one_that_it_is_tuned_on(ltr) -> None:
+    words = SMALL.replace("--data Synthetic ", "")
+    first = f"{words} --data Synthetic --data.val_per_class 2 --data.sampler ClassAware {NARROW} {COSINE} --name run"
+    assert ltr(f"fit --config ce.yaml {first} --trainer.max_epochs 0") == 0
+    words = words.replace("--data.imbalance 4 --data.batch_size 16", "")
+    tuned = f"fit --config gml.yaml {words} --model.backbone.checkpoint run --data.subset_seed 3 --name tuned"
+    assert ltr(tuned) == 0
+    assert data("tuned")["class_path"] == "ltr.data.Synthetic"
+    options = data("run")["init_args"]
+    training = {"sampler": data("tuned")["init_args"]["sampler"], "batch_size": 512, "subset_seed": 3}
+    assert "ClassAware" not in str(training["sampler"])
+    assert data("tuned")["init_args"] == {**options, **training}
+    Path("checkpoints/run").rename("away")
+    assert ltr(f"{tuned} --ckpt_path last --trainer.max_epochs 2") == 0
+    assert data("tuned")["init_args"] == {**options, **training}
+
+
+def test_a_given_data_set_counts(ltr) -> None:
+    assert ltr(f"fit --config ce.yaml {SMALL} --data.val_per_class 2 --trainer.max_epochs 0 {NARROW} --name run") == 0
+    assert ltr(f"fit --config gml.yaml {SMALL} --model.backbone.checkpoint run --name tuned") == 0
+    assert data("tuned")["init_args"]["val_per_class"] == 0

@@ -14,12 +14,12 @@ EARLY = "--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor"
 
 def test_what_a_run_is_too_short_for_is_noted_and_kept(tiny, ltr) -> None:
     short = "--trainer.max_epochs 1 --model.schedule Steps --model.schedule.warmup 5 --model.loss Deferred --name a"
-    with pytest.warns(UserWarning, match=r"this run is short: the warm-up of 5 epochs takes 0 of 1\."):
+    with pytest.warns(UserWarning, match=r"this run is short: the warm-up of 5 epochs takes 0 of 1;"):
         assert tiny(short) == 0
     assert ltr("test --ckpt_path a") == 0
     notes = torch.load("checkpoints/a/last.ckpt")["provenance"]["notes"]
     assert len(notes) == 4
-    assert "the switch of the loss at 0.8 of the run does not take place in a single epoch." in notes
+    assert "the switch of the loss at 0.8 of the run does not take place in a single epoch" in notes
     assert json.loads(Path("checkpoints/a/test/metrics.json").read_text())["provenance"]["notes"] == notes
 
 

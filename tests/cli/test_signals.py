@@ -94,7 +94,7 @@ def test_two_processes_end_with_one_signal(number: int, tmp_path: Path) -> None:
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.1)
         process.send_signal(number)
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=120)
     finally:
         process.kill()
     assert process.returncode == status

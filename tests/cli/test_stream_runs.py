@@ -74,7 +74,8 @@ def test_the_study_of_mixtures_runs_on_image_folders(folder: Path, ltr) -> None:
 @pytest.mark.parametrize("head", ["Linear", "Cosine"])
 @pytest.mark.parametrize("weights", ["CostSensitive", "ClassBalanced", "none"])
 def test_the_core_of_the_study_in_all_its_forms(head: str, weights: str, folder: Path, ltr, tmp_path: Path) -> None:
-    ldam = {"class_path": "ltr.losses.LDAM", "init_args": {"margin": 0.3}}
+    scale = {"scale": 1.0} if head == "Linear" else {}
+    ldam = {"class_path": "ltr.losses.LDAM", "init_args": {"margin": 0.3, **scale}}
     settings = {"CostSensitive": {"power": 1.0}, "ClassBalanced": {"beta": 0.999}}
     first = ldam
     if weights != "none":

@@ -63,4 +63,4 @@ def test_a_run_is_tested_and_tuned_like_any_other(tiny, ltr, way: str) -> None:
 def test_a_checkpoint_without_a_teacher_is_refused(tiny, ltr, capsys) -> None:
     assert tiny("--name start") == 0
     assert ltr(words("a teacher"), "--name b --ckpt_path checkpoints/start/last.ckpt") == 2
-    assert "this checkpoint is of no distillation" in capsys.readouterr().err
+    assert "the checkpoint has no teacher" in capsys.readouterr().err

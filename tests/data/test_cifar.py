@@ -15,7 +15,7 @@ import torch
 from torchvision import datasets
 
 from ltr.data import CIFAR10LT, CIFAR100LT
-from ltr.data.base import Split
+from ltr.data.splits import Split
 from ltr.errors import InputError
 from ltr.run.lookup import PACKAGE
 

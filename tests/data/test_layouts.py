@@ -18,6 +18,7 @@ from PIL import Image
 from ltr.data import FolderLT, TableLT
 from ltr.data.file_list import class_order, split_of
 from ltr.data.locate import identities, locate
+from ltr.data.splits import class_positions
 from ltr.errors import InputError
 
 Run = Callable[..., int]
@@ -208,6 +209,17 @@ def test_a_test_set_alone_is_for_evaluations(tmp_path: Path) -> None:
     assert data.splits["test"].labels.bincount().tolist() == [3, 2]
 
 
+def test_classes_are_matched_by_name_or_by_number() -> None:
+    assert class_positions(["a", "b"], ["a", "b"], "set") == []
+    assert class_positions(["a", "b"], [], "set") == [], "a network that does not know its classes"
+    assert class_positions(["b", "c", "a"], ["a", "b", "c"], "set") == [1, 2, 0]
+    assert class_positions(["0", "1", "2"], ["0", "2", "1"], "set") == [0, 2, 1]
+    with pytest.warns(UserWarning, match="matched by their numbers: 0 of set is cat of the network"):
+        assert class_positions(["0", "1"], ["cat", "dog"], "set") == []
+    with pytest.raises(InputError, match="the classes of set are not those of the network: these have cow, the"):
+        class_positions(["cat", "cow"], ["cat", "dog"], "set")
+
+
 def test_a_new_class_gets_test_images_and_is_told(tmp_path: Path) -> None:
     draw(tmp_path, {"a": 10, "b": 10})
     first = FolderLT(str(tmp_path))
@@ -266,7 +278,7 @@ def test_a_run_is_tested_with_its_own_numbers_of_classes(tmp_path: Path, ltr: Ru
     (tmp_path / "set/t.csv").write_text("\n".join(["image,label,split", *(f"{row},test" for row in rows)]))
     assert test("--data TableLT --data.root set/t.csv")[0] == 0
     alone = json.loads(Path("checkpoints/run/other/metrics.json").read_text())
-    assert alone["recall"] == permuted["recall"]
+    assert alone["recall"] == permuted["recall"], "every image keeps its class, so there is nothing to tell"
     assert alone["counts"] == [5, 6, 9], "those of the training"
 
     (tmp_path / "set/t.csv").write_text((tmp_path / "set/t.csv").read_text().replace(",b,", ",owl,"))

@@ -235,3 +235,16 @@ def epoch_of(data: LongTailed, epoch: int) -> InMemoryLoader:
     """Return the training loader of an epoch."""
     data.set_epoch(epoch, 60)
     return data.train_dataloader()
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"), [(41, [42]), (20, [20, 20, 2]), (14, [14, 14, 14]), (42, [42]), (1, [1] * 42)]
+)
+def test_a_single_last_image_joins_the_batch_before_it(batch_size: int, sizes: list[int]) -> None:
+    data = Synthetic(batch_size=batch_size)
+    data.setup()
+    loader = data.train_dataloader()
+    batches = [*loader]
+    assert [len(batch.labels) for batch in batches] == sizes
+    assert len(loader) == len(sizes)
+    assert sorted(torch.cat([batch.indices for batch in batches]).tolist()) == list(range(42))

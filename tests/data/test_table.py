@@ -173,7 +173,7 @@ def test_a_column_that_is_no_split_is_asked_about(home: Path) -> None:
 
 
 def test_a_row_that_is_there_twice_is_left_out_and_two_labels_are_refused(home: Path) -> None:
-    with pytest.warns(UserWarning, match=r"1 row of .* repeat an image and are left out: \./pictures/im 0\.png"):
+    with pytest.warns(UserWarning, match=r"1 row of .* left out, which repeat an image: \./pictures/im 0\.png"):
         data = TableLT(write(home, "image,label", *rows(), "./pictures/im 0.png,rose"))
     assert data.counts == [1, 3]
     with pytest.raises(InputError, match=r"lists pictures/im 0\.png as rose and as oak: keep one of these rows"):

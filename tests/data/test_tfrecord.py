@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +65,9 @@ def test_records_of_another_kind(file: Path, message: bytes) -> None:
         RecordWriter(opened).write(message)
     with pytest.raises(InputError, match=r"holds records that are no `tf\.train\.Example`: it is another file\.$"):
         examples(file)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train.tfrecords")
+    with pytest.raises(InputError, match=r"train\.tfrecords is not a file, but a folder, a pipe or a device"):
+        examples(tmp_path / "train.tfrecords")

@@ -10,7 +10,16 @@ from torch import Tensor
 from torchvision.transforms import functional as reference
 
 from ltr.contracts import normalise
-from ltr.data.transforms import CropFlip, Plain
+from ltr.data.transforms import (
+    Compose,
+    CropFlip,
+    Cutout,
+    MultiView,
+    Plain,
+    ResizedCrop,
+    SADEView,
+    SimCLRView,
+)
 
 
 def images(size: int, height: int = 8, width: int = 6) -> Tensor:
@@ -61,3 +70,16 @@ def test_normalise_as_torchvision_does() -> None:
     torch.testing.assert_close(found, reference.normalize(batch.float() / 255, mean, std), rtol=1e-5, atol=2e-6)
     assert found.dtype == torch.float32
     assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_what_mirrors_says_so(flip: bool) -> None:
+    batch = images(20).repeat_interleave(2, 3)  # wide enough for the blur
+    for transform in (CropFlip(0, flip), ResizedCrop(scale=1.0, flip=flip), SimCLRView(1.0, blur=0.0, flip=flip)):
+        assert transform.mirrors == flip
+        for whole in (Compose([Cutout(), transform]), MultiView([Plain(), transform])):
+            assert whole.mirrors == flip
+    changed = CropFlip(0, flip)(batch)
+    assert any(torch.equal(image, other.flip(2)) for image, other in zip(batch, changed, strict=True)) == flip
+    assert SADEView().mirrors
+    assert not Plain().mirrors

@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltr.contracts import Loss, Output
-from ltr.heads import Cosine
-from ltr.losses import ArcFace, CosFace, CrossEntropy, SphereFace
+from ltr.contracts import Head, Loss, Output
+from ltr.errors import InputError
+from ltr.heads import Cosine, Linear
+from ltr.losses import LDAM, ArcFace, CosFace, CrossEntropy, SphereFace
 
 REFERENCES = Path(__file__).parents[1] / "references"
 COUNTS = torch.tensor([100, 10, 1])
@@ -102,6 +103,26 @@ WAYS: list[tuple[Loss, Callable[[float], float]]] = [
 ]
 
 
+def scale_of(loss: Loss) -> Any:
+    """Return the scale of the logits that a loss takes."""
+    return "norm" if "norm" in loss.needs else 30.0
+
+
+def test_ldam_takes_other_logits_with_a_scale() -> None:
+    logits, labels = torch.randn(5, 3), torch.arange(5) % 3
+    expected = LDAM(COUNTS)(Output(logits, scale=2.0), labels)
+    assert torch.equal(LDAM(COUNTS, scale=2.0)(logits, labels), expected)
+
+
+@pytest.mark.parametrize("kind", [ArcFace, CosFace, LDAM, SphereFace])
+def test_logits_that_are_no_such_cosines_are_refused(kind: type[Loss]) -> None:
+    features, labels = torch.ones(2, 5), torch.tensor([0, 1])
+    wrong: list[Head] = [Linear(5, 6), Cosine(5, 6, scale=30.0 if kind is SphereFace else None)]
+    for head in wrong:
+        with pytest.raises(InputError, match=rf"{kind.__name__} needs .*--model\.head Cosine"):
+            kind(COUNTS)(head(features), labels)
+
+
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(("loss", "logit"), WAYS)
 def test_the_formula_as_a_loop(loss: Loss, logit: Callable[[float], float]) -> None:
@@ -112,13 +133,13 @@ def test_the_formula_as_a_loop(loss: Loss, logit: Callable[[float], float]) -> N
     for row, label in zip(cosines.tolist(), labels.tolist(), strict=True):
         logits = [30 * (logit(cosine) if c == label else cosine) for c, cosine in enumerate(row)]
         expected.append(math.log(sum(math.exp(other - logits[label]) for other in logits)))
-    found = loss(Output(30 * cosines, features, scale=30.0), labels)
+    found = loss(Output(30 * cosines, features, scale=scale_of(loss)), labels)
     assert found.tolist() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("loss", [CosFace(COUNTS, margin=0), ArcFace(COUNTS, margin=0), SphereFace(COUNTS, margin=1)])
 def test_without_a_margin_it_is_cross_entropy(loss: Loss) -> None:
-    output = Output(30 * (2 * torch.rand(50, 6) - 1), torch.full((50, 1), 30.0), scale=30.0)
+    output = Output(30 * (2 * torch.rand(50, 6) - 1), torch.full((50, 1), 30.0), scale=scale_of(loss))
     labels = torch.arange(50) % 6
     torch.testing.assert_close(loss(output, labels), CrossEntropy(COUNTS)(output, labels), rtol=1e-4, atol=1e-5)
 
@@ -129,7 +150,8 @@ def test_the_loss_never_falls_where_the_angle_grows(kind: type[Loss]) -> None:
     loss = kind(COUNTS)
     loss.set_epoch(99, 100)
     angles = torch.linspace(0, math.pi, 1001)
-    output = Output(30 * torch.stack([angles.cos(), torch.zeros(1001)], 1), torch.full((1001, 1), 30.0), scale=30.0)
+    logits = 30 * torch.stack([angles.cos(), torch.zeros(1001)], 1)
+    output = Output(logits, torch.full((1001, 1), 30.0), scale=scale_of(loss))
     values = loss(output, torch.zeros(1001, dtype=torch.int64))
     assert (values.diff() > -1e-12).all()
 

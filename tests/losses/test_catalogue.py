@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from torch.nn import functional as F
 
 import ltr.losses
 from ltr.contracts import Loss, Output
+from ltr.errors import InputError
 from ltr.losses import (
     CDT,
     BalancedSoftmax,
@@ -41,11 +44,13 @@ LOSSES = sorted(set(concrete(Loss)), key=lambda kind: kind.__name__)
 every_loss = pytest.mark.parametrize("kind", LOSSES, ids=lambda kind: kind.__name__)
 
 
-def batch(size: int, classes: int = CLASSES, scale: float = 3.0) -> tuple[Output, Tensor]:
+def batch(kind: type[Loss], size: int, classes: int = CLASSES, scale: float = 3.0) -> tuple[Output, Tensor]:
     """Draw an output, every field of it filled, and labels of which the first cover all classes."""
     generator = torch.Generator().manual_seed(size)
     logits = (scale * torch.randn(size, classes, generator=generator)).requires_grad_()
-    return with_logits(Output(logits, torch.randn(size, 5, generator=generator)), logits), torch.arange(size) % classes
+    scale: Any = "norm" if "norm" in kind.needs else 1.0
+    output = Output(logits, torch.randn(size, 5, generator=generator), scale=scale)
+    return with_logits(output, logits), torch.arange(size) % classes
 
 
 def with_logits(output: Output, logits: Tensor) -> Output:
@@ -66,7 +71,7 @@ def test_there_are_losses() -> None:
 
 @every_loss
 def test_shape_and_type(kind: type[Loss]) -> None:
-    output, labels = batch(13)
+    output, labels = batch(kind, 13)
     values = kind(COUNTS)(output, labels)
     assert values.shape == (13,)
     assert values.dtype == torch.float32
@@ -74,7 +79,7 @@ def test_shape_and_type(kind: type[Loss]) -> None:
 
 @every_loss
 def test_half_precision_is_computed_in_float32(kind: type[Loss]) -> None:
-    output, labels = batch(13)
+    output, labels = batch(kind, 13)
     halved = output.logits.detach().bfloat16()
     values = kind(COUNTS)(with_logits(output, halved), labels)
     assert values.dtype == torch.float32
@@ -85,14 +90,14 @@ def test_half_precision_is_computed_in_float32(kind: type[Loss]) -> None:
 
 @every_loss
 def test_float64_stays_float64(kind: type[Loss]) -> None:
-    output, labels = batch(13)
+    output, labels = batch(kind, 13)
     assert kind(COUNTS)(with_logits(output, output.logits.double()), labels).dtype == torch.float64
 
 
 @every_loss
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_finite_for_extreme_logits(kind: type[Loss], dtype: torch.dtype) -> None:
-    output, labels = batch(13, scale=1e4)
+    output, labels = batch(kind, 13, scale=1e4)
     logits = output.logits.detach().to(dtype).requires_grad_()
     values = kind(COUNTS)(with_logits(output, logits), labels)
     values.mean().backward()
@@ -104,7 +109,7 @@ def test_finite_for_extreme_logits(kind: type[Loss], dtype: torch.dtype) -> None
 @every_loss
 def test_as_many_classes_as_in_inaturalist(kind: type[Loss]) -> None:
     counts = (1000 / torch.arange(1, 8143)).long().clamp(min=1)
-    output, labels = batch(13, classes=len(counts))
+    output, labels = batch(kind, 13, classes=len(counts))
     values = kind(counts)(output, labels * 678)
     values.mean().backward()
     assert values.isfinite().all()
@@ -114,7 +119,7 @@ def test_as_many_classes_as_in_inaturalist(kind: type[Loss]) -> None:
 
 @every_loss
 def test_the_gradient_reaches_every_sample(kind: type[Loss]) -> None:
-    output, labels = batch(13)
+    output, labels = batch(kind, 13)
     kind(COUNTS)(output, labels).mean().backward()
     gradient = output.logits.grad
     assert gradient is not None
@@ -123,7 +128,7 @@ def test_the_gradient_reaches_every_sample(kind: type[Loss]) -> None:
 
 @every_loss
 def test_a_step_along_the_gradient_lowers_the_loss(kind: type[Loss]) -> None:
-    output, labels = batch(13)
+    output, labels = batch(kind, 13)
     loss = kind(COUNTS)
     before = loss(output, labels).mean()
     (gradient,) = torch.autograd.grad(before, output.logits)
@@ -133,7 +138,7 @@ def test_a_step_along_the_gradient_lowers_the_loss(kind: type[Loss]) -> None:
 @every_loss
 @pytest.mark.parametrize("label", [0, CLASSES - 1])
 def test_a_batch_of_one(kind: type[Loss], label: int) -> None:
-    output, _ = batch(1)
+    output, _ = batch(kind, 1)
     values = kind(COUNTS)(output, torch.tensor([label]))
     values.mean().backward()
     assert values.shape == (1,)
@@ -144,7 +149,7 @@ def test_a_batch_of_one(kind: type[Loss], label: int) -> None:
 
 @every_loss
 def test_classes_may_be_absent(kind: type[Loss]) -> None:
-    output, _ = batch(8)
+    output, _ = batch(kind, 8)
     values = kind(COUNTS)(output, torch.tensor([1, 4, 4, 1, 4, 4, 4, 4]))
     values.mean().backward()
     assert values.isfinite().all()
@@ -154,7 +159,7 @@ def test_classes_may_be_absent(kind: type[Loss]) -> None:
 
 @every_loss
 def test_the_names_of_the_classes_do_not_matter(kind: type[Loss]) -> None:
-    output, labels = batch(13)
+    output, labels = batch(kind, 13)
     order = torch.tensor([4, 0, 5, 2, 1, 3])  # class `order[c]` becomes class c
     values = kind(COUNTS)(output, labels)
     permuted = kind(COUNTS[order])(with_logits(output, output.logits[:, order]), order.argsort()[labels])
@@ -163,8 +168,8 @@ def test_the_names_of_the_classes_do_not_matter(kind: type[Loss]) -> None:
 
 @every_loss
 def test_only_a_batch_level_loss_looks_at_the_other_samples(kind: type[Loss]) -> None:
-    output, labels = batch(13)
-    part = Output(*(field[4:9] for field in output[:3]), experts=output.logits[4:9].expand(2, 5, CLASSES))
+    output, labels = batch(kind, 13)
+    part = Output(*(field[4:9] for field in output[:3]), output.logits[4:9].expand(2, 5, CLASSES), output.scale)
     loss = kind(COUNTS)
     alike = []
     for epoch in (0, 9):  # a deferred loss may look at them from some epoch on
@@ -182,7 +187,7 @@ def test_a_checkpoint_never_depends_on_the_loss(kind: type[Loss]) -> None:
 
 @every_loss
 def test_eight_thousand_classes_with_one_image_each(kind: type[Loss]) -> None:
-    output, labels = batch(16, classes=8142)
+    output, labels = batch(kind, 16, classes=8142)
     values = kind(torch.ones(8142, dtype=torch.int64))(output, labels * 500)
     values.mean().backward()
     assert values.isfinite().all()
@@ -192,7 +197,7 @@ def test_eight_thousand_classes_with_one_image_each(kind: type[Loss]) -> None:
 
 @every_loss
 def test_hears_the_time(kind: type[Loss]) -> None:
-    output, labels = batch(13)
+    output, labels = batch(kind, 13)
     loss = kind(COUNTS)
     for epoch in (0, 1, 9):
         loss.set_epoch(epoch, 10)
@@ -216,14 +221,32 @@ def test_a_recipe_uses_it(kind: type[Loss]) -> None:
 @pytest.mark.parametrize("tau", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("kind", [BalancedSoftmax])
 def test_uniform_counts_give_cross_entropy(kind: type[BalancedSoftmax], tau: float) -> None:
-    output, labels = batch(13)
+    output, labels = batch(kind, 13)
     values = kind(torch.full((CLASSES,), 7), tau=tau)(output, labels)
     torch.testing.assert_close(values, F.cross_entropy(output.logits, labels, reduction="none"))
 
 
 @pytest.mark.parametrize("kind", [CDT, ClassBalanced, CostSensitive, Deferred, FeatureBalanced, VectorScaling])
 def test_equal_counts_give_cross_entropy(kind: type[Loss]) -> None:
-    output, labels = batch(13)
+    output, labels = batch(kind, 13)
     loss = kind(torch.full((CLASSES,), 7))
     loss.set_epoch(9, 10)
     torch.testing.assert_close(loss(output, labels), F.cross_entropy(output.logits, labels, reduction="none"))
+
+
+@every_loss
+def test_plain_logits_and_lists_are_enough_or_it_says_what_is_missing(kind: type[Loss]) -> None:
+    output, labels = batch(kind, 13)
+    loss = kind(COUNTS.tolist())
+    if loss.needs:
+        with pytest.raises(InputError, match=rf"^{kind.__name__} needs .*pass `"):
+            loss(output.logits, labels)
+    else:
+        assert torch.equal(loss(output.logits, labels.tolist()), kind(COUNTS)(output, labels))
+
+
+@every_loss
+@pytest.mark.parametrize("counts", [[], [[3, 1]], [3, math.nan], [3, math.inf], [3, -1]], ids=str)
+def test_counts_that_are_none_are_refused(kind: type[Loss], counts: list[float]) -> None:
+    with pytest.raises(InputError, match="counts are the numbers of training images"):
+        kind(torch.tensor(counts))

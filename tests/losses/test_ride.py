@@ -149,5 +149,5 @@ def test_the_switch_takes_place_in_the_last_epoch_of_a_short_run() -> None:
 
 
 def test_a_head_without_experts_is_refused() -> None:
-    with pytest.raises(InputError, match=r"the loss needs several experts: pass .*MultiExpert.*ExpertHeads"):
+    with pytest.raises(InputError, match=r"RIDE needs several experts: pass .*MultiExpert.*ExpertHeads"):
         RIDE(TOY)(Output(torch.zeros(4, 3), torch.zeros(4, 3)), LABELS)

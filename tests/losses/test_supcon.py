@@ -88,5 +88,5 @@ def test_where_nothing_has_a_positive_there_is_nothing_to_learn(labels: list[int
 
 
 def test_a_head_without_embeddings_is_named() -> None:
-    with pytest.raises(InputError, match=r"SupCon contrasts embeddings.*--model\.head Projection"):
+    with pytest.raises(InputError, match=r"SupCon needs embeddings.*--model\.head Projection"):
         SupCon(COUNTS)(Output(torch.zeros(2, 3), torch.zeros(2, 3)), torch.tensor([0, 1]))

@@ -103,13 +103,13 @@ def test_the_share_falls_with_the_square_of_the_time(trainer: Make) -> None:
 
 
 def test_what_holds_no_pairs_is_refused(trainer: Make) -> None:
-    with pytest.raises(InputError, match=r"needs two streams of images in turns: pass `--data.sampler Bilateral`"):
+    with pytest.raises(InputError, match=r"needs pairs of images: pass `--data.sampler Bilateral`"):
         trainer(1).fit(method(), datamodule=Synthetic())
-    with pytest.raises(InputError, match="a batch of 15 images cuts a pair in two"):
+    with pytest.raises(InputError, match=r"an even `--data.batch_size`, not 15"):
         trainer(1).fit(method(), datamodule=data(batch_size=15))
     with pytest.raises(InputError, match="BBN pairs single images"):
         trainer(1).fit(method(), datamodule=data(augment=MultiView([CropFlip(), CropFlip()])))
-    with pytest.raises(InputError, match="drop the mix"):
+    with pytest.raises(InputError, match="leave out the mix"):
         method(mix=Mixup)
     with pytest.raises(InputError, match="GML has no meaning for a pair with two labels"):
         method(loss=GML)

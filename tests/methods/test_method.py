@@ -264,7 +264,7 @@ def test_a_mix_blends_images_and_losses() -> None:
 
 def test_checkpoints_that_do_not_fit_say_why() -> None:
     model = Method(ResNet20(width=2), [3, 2, 2, 1])
-    with pytest.raises(InputError, match="no checkpoint of `ltr`: start from it"):
+    with pytest.raises(InputError, match="not a checkpoint of `ltr`: start from it"):
         model.on_load_checkpoint({"state_dict": {"fc.weight": torch.zeros(2)}})
     five = Method(ResNet20(width=2), [3, 2, 2, 1, 1])
     with pytest.raises(InputError, match="trained on 5 classes, the data have 4"):

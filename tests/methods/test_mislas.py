@@ -114,9 +114,7 @@ def test_a_step_is_the_one_by_hand(run_file: Path, trainer: Make) -> None:
 
 def test_shifted_features_are_not_cached(run_file: Path, trainer: Make) -> None:
     data = Synthetic()
-    with pytest.raises(
-        InputError, match=r"pass `--model\.cache false`, or freeze the backbone, its batch norm included"
-    ):
+    with pytest.raises(InputError, match=r"pass `--model\.cache false`, or freeze the backbone with its batch norm"):
         trainer(1).fit(second_stage(run_file, data, cache=True), datamodule=data)
 
 

@@ -106,11 +106,11 @@ def test_it_works_with_sam(trainer: Make) -> None:
 @pytest.mark.parametrize(
     ("rates", "why"),
     [
-        ({"head.f": 0.2}, r"the learning rate of head\.f acts on nothing that is trained"),
-        ({"old_head": 0.2}, "of old_head acts on nothing"),
-        ({"head": 0.2, "head.fc": 0.1}, "of head acts on nothing"),
-        ({"head": -1.0}, "a factor of the learning rate is 0 or more; that of head cannot be -1"),
-        ({"head": float("nan")}, "cannot be nan"),
+        ({"head.f": 0.2}, r"names head\.f, but no trained parameter begins so"),
+        ({"old_head": 0.2}, "names old_head"),
+        ({"head": 0.2, "head.fc": 0.1}, "names head, "),
+        ({"head": -1.0}, "`rates` of Method must be at least 0, not -1"),
+        ({"head": float("nan")}, "must be at least 0, not nan"),
     ],
 )
 def test_a_rate_of_nothing_is_refused(trainer: Make, rates: dict[str, float], why: str) -> None:
@@ -123,4 +123,4 @@ def test_the_command_line_takes_them(ltr, tiny, capsys) -> None:
     assert ltr("fit --print_config --model.rates", '{"head.fc":0.2,"backbone":0.1}') == 0
     assert yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["rates"] == {"head.fc": 0.2, "backbone": 0.1}
     assert tiny('--name a --model.rates {"head.fd":0.2}') == 2
-    assert "the learning rate of head.fd acts on nothing that is trained" in capsys.readouterr().err
+    assert "names head.fd, but no trained parameter begins so" in capsys.readouterr().err

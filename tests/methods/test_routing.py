@@ -202,7 +202,7 @@ def test_flops_by_hand(file: Path, trainer: Make) -> None:
 
 
 def test_a_single_expert_cannot_be_routed() -> None:
-    with pytest.raises(InputError, match="nothing to route with a single expert"):
+    with pytest.raises(InputError, match="Routing needs several experts"):
         Routing(Pretrained("none", ResNet20(width=2)), [3, 2, 1])
 
 

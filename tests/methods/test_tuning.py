@@ -17,7 +17,7 @@ from ltr.callbacks import EMA
 from ltr.data import CropFlip, Plain, Synthetic
 from ltr.errors import InputError
 from ltr.heads import LWS
-from ltr.losses import LDAM, CrossEntropy
+from ltr.losses import CDT, CrossEntropy
 from ltr.methods import Method, Tuning
 from ltr.optimizers import SAM
 from ltr.schedules import Cosine
@@ -225,14 +225,14 @@ def test_lws_starts_from_the_old_classifier_and_learns_scales_only(run_file: Pat
 
 
 def test_a_head_that_adds_to_a_classifier_is_not_reset(run_file: Path) -> None:
-    with pytest.raises(InputError, match="LWS adds to a trained classifier, so there is nothing to reset"):
+    with pytest.raises(InputError, match="LWS adds to a trained classifier, which cannot be reset"):
         tuning(run_file, Synthetic(), head=LWS, reset=True)
 
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"views": 3}, {"optimizer": SAM}, {"optimizer": AdamW, "loss": LDAM}],
-    ids=["plain", "views", "SAM", "AdamW, LDAM"],
+    [{}, {"views": 3}, {"optimizer": SAM}, {"optimizer": AdamW, "loss": CDT}],
+    ids=["plain", "views", "SAM", "AdamW, CDT"],
 )
 def test_steps_in_a_row_are_those_taken_one_by_one(run_file: Path, trainer: Make, options: dict[str, Any]) -> None:
     ends = []
@@ -273,5 +273,11 @@ def test_what_is_about_single_steps_is_refused_in_a_row(
     run_file: Path, trainer: Make, settings: dict[str, Any], options: dict[str, Any], what: str
 ) -> None:
     data = Synthetic()
-    with pytest.raises(InputError, match=f"{what}.* is about every single step"):
+    with pytest.raises(InputError, match=f"{what}.* acts on every single step"):
         trainer(1, **settings).fit(tuning(run_file, data, steps_per_execution=2, **options), datamodule=data)
+
+
+@pytest.mark.parametrize(("recipe", "option", "value"), [("gml", "mix", "Mixup"), ("ride_routing", "loss", "GML")])
+def test_an_option_that_a_method_fixes_is_none_of_its_own(recipe: str, option: str, value: str, ltr, capsys) -> None:
+    assert ltr(f"fit --config {recipe}.yaml --model.{option} {value}") == 2
+    assert f"has no option {option}" in capsys.readouterr().err

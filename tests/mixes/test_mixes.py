@@ -159,7 +159,7 @@ def test_a_mix_until() -> None:
         assert (target.partners is not None) == on
         assert torch.equal(backbone(images), plain) != on
     assert mix.notes(200) == []
-    assert mix.notes(5) == ["the end of the mix at 0.9 of the run takes place in the last of 5 epochs."]
+    assert mix.notes(5) == ["the end of the mix at 0.9 of the run takes place in the last of 5 epochs"]
 
 
 def test_the_running_measures_count_the_larger_share() -> None:

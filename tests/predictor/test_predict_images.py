@@ -201,27 +201,43 @@ def test_unreadable_images_are_named_and_skipped_on_request(tmp_path: Path, caps
 
 
 def test_a_table_without_labels_becomes_a_submission(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "test_images"
-    folder.mkdir()
+    folder = tmp_path / "elsewhere" / "test_images"
+    folder.mkdir(parents=True)
     for number in range(3):
         picture(number).save(folder / f"img_{number}.{'jpg' if number else 'PNG'}")
     (tmp_path / "test.csv").write_text("id\nimg_2\nimg_0\nimg_1\n")
     words = ["--images", f"{tmp_path}/test.csv", "--submission", "--evaluation", "kaggle"]
     assert predict(*words) == 2
-    assert "img_2 does not exist, and 2 other images cannot be read" in capsys.readouterr().err
+    assert "has none of the images that" in capsys.readouterr().err
     assert predict(*words, "--folder", str(folder)) == 0
     rows = table("kaggle", "submission.csv")
     assert [row["id"] for row in rows] == ["img_2", "img_0", "img_1"]
     wanted = package.load("run").predict([folder / "img_2.jpg", folder / "img_0.PNG", folder / "img_1.jpg"])
     assert [row["label"] for row in rows] == [best[0][0] for best in wanted.top()]
     assert Path("checkpoints/run/kaggle/submission.csv").read_text().startswith("id,label\nimg_2,class ")
-    (tmp_path / "other.csv").write_text("picture,owner\ntest_images/img_1.jpg,me\n")
+    (tmp_path / "other.csv").write_text("picture,owner\nelsewhere/test_images/img_1.jpg,me\n")
     assert predict("--images", f"{tmp_path}/other.csv") == 2
     assert "but picture, owner: name one of these with `--column`" in capsys.readouterr().err
     assert predict("--images", f"{tmp_path}/other.csv", "--column", "picture") == 0
+    (folder.parent / "test.csv").write_text("Id;note\nIMG_1;\nimg_9;\n")  # the folder beside it has one of them
+    assert predict("--images", f"{folder.parent}/test.csv", "--folder", str(folder)) == 2
+    assert "img_9 does not exist" in capsys.readouterr().err
+    (folder.parent / "test.csv").write_text("Id;note\nIMG_1;\nimg_0;\n")
+    assert predict("--images", f"{folder.parent}/test.csv", "--submission", "--evaluation", "beside") == 0
+    assert [row["Id"] for row in table("beside", "submission.csv")] == ["IMG_1", "img_0"]
     picture(9).save(folder / "img_1.png")
     assert predict(*words, "--folder", str(folder)) == 2
-    assert "img_1.jpg or img_1.png: give the ending in the table" in capsys.readouterr().err
+    assert "img_1.jpg or img_1.png in " in capsys.readouterr().err
+
+
+def test_a_parquet_file_may_contain_the_images(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    files = sorted(Path("new").rglob("*.png"))
+    cells = [{"bytes": path.read_bytes(), "path": path.name} for path in files]
+    parquet.write_table(arrow.table({"image": cells}), tmp_path / "images.parquet")
+    found = Predictor.load("run").predict(tmp_path / "images.parquet")
+    assert torch.equal(found.probabilities, probabilities("split"))
+    assert found.names[:2] == ["0", "1"]
 
 
 @pytest.mark.parametrize(
@@ -232,11 +248,11 @@ def test_a_table_without_labels_becomes_a_submission(tmp_path: Path, capsys: pyt
         ([b"bytes"], r"image 0 is a bytes\."),
         (7, r"image 0 is a int\."),
         ([], "there is no image to classify"),
-        (torch.rand(2, 3, 8, 8), "these are torch.float32: do not normalise them"),
+        (torch.zeros(2, 3, 8, 8), "these are torch.float32: do not normalise them"),
         ("nowhere.png", "nowhere.png does not exist"),
         ("empty", "empty holds no image"),
     ],
-    ids=str,
+    ids=("array", "arrays", "bytes", "number", "nothing", "floats", "missing", "empty folder"),
 )
 def test_what_is_no_image_is_refused_in_a_sentence(given: object, said: str) -> None:
     Path("empty").mkdir(exist_ok=True)

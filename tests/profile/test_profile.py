@@ -402,3 +402,17 @@ def test_a_set_without_training_images_is_not_profiled(home: Path) -> None:
 
 def test_classes_of_nearly_the_same_name_are_told() -> None:
     assert alike(["Cat", "cat ", "c-at", "dog", "+", "-", "1", "10"]) == [["Cat", "cat ", "c-at"]]
+
+
+def test_a_path_and_the_data_set_that_reads_it(ltr, capsys) -> None:
+    Path("set").mkdir()
+    names = [f"{name}{number}" for name in ("cat", "dog") for number in range(8)]
+    for number, name in enumerate(names):
+        Image.new("RGB", (32, 32), (number, 0, 0)).save(f"set/{name}.png")
+    Path("set/train.csv").write_text("id,label\n" + "".join(f"{name},{name[:3]}\n" for name in names))
+    assert ltr("profile set --data TableLT --output out") == 0
+    commands = [
+        line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("    ltr fit --config ce")
+    ]
+    assert [command.count("--data") for command in commands] == [1]
+    assert "FolderLT" not in commands[0]

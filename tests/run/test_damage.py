@@ -143,6 +143,8 @@ FIELDS: list[tuple[str, Any]] = [
     ("curves", [{"epoch": 0}]),
     ("curves", "0"),
     ("preprocessing", [8]),
+    ("provenance", {"epochs": torch.ones(2)}),
+    ("provenance", ["epochs"]),
     ("state_dict", None),
     ("state_dict", [1]),
     ("state_dict", WEIGHT | {"w": "text"}),
@@ -163,6 +165,20 @@ FIELDS: list[tuple[str, Any]] = [
 def test_a_field_of_another_type_is_refused_by_its_name(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"`{name}` is not that of a checkpoint of `ltr`"):
         check_fields({name: value}, "x.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("counts", "classes", "message"),
+    [
+        (torch.tensor([3, 1]), ["a"], "2 counts for 1 classes"),
+        (torch.tensor([[3, 1]]), ["a", "b"], "not one whole number per class"),
+        (torch.tensor(3), [], "not one whole number per class"),
+        (torch.tensor([3.5, 1]), [], "not one whole number per class"),
+    ],
+)
+def test_counts_and_classes_have_to_fit(counts: torch.Tensor, classes: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_fields({"state_dict": {"counts": counts}, "classes": classes}, "x.ckpt")
 
 
 @pytest.mark.parametrize(

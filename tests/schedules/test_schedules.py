@@ -54,7 +54,7 @@ def test_a_run_without_notes_has_the_whole_warm_up_and_every_drop_of_its_own(war
     silent = {epochs for epochs in range(1, 80) if not steps.notes(epochs)}
     assert silent == set(range(10, 80))
     assert len(steps.notes(1)) == 2 + (warmup > 0)
-    assert steps.notes(9) == ["the drop of the rate at 0.9 of the run takes place in the last of 9 epochs."]
+    assert steps.notes(9) == ["the drop of the rate at 0.9 of the run takes place in the last of 9 epochs"]
 
 
 def test_the_cosine_falls_from_one_to_nothing() -> None:
@@ -77,7 +77,7 @@ def test_the_cosine_warms_up() -> None:
 def test_the_warm_up_of_the_cosine_fits_into_a_short_run(warmup: int, epochs: int, factors: list[float]) -> None:
     cosine = Cosine(warmup)
     assert [cosine(epoch, epochs) for epoch in range(epochs)] == pytest.approx(factors)
-    assert cosine.notes(epochs) == [f"the warm-up of {warmup} epochs takes {(epochs - 1) // 2} of {epochs}."]
+    assert cosine.notes(epochs) == [f"the warm-up of {warmup} epochs takes {(epochs - 1) // 2} of {epochs}"]
 
 
 @pytest.mark.parametrize("schedule", [Cosine(), Cosine(2), Steps(warmup=0)])
@@ -98,5 +98,5 @@ def test_the_exponential_schedule_is_that_of_torch() -> None:
         assert Exponential(0.9)(epoch, 20) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
         optimizer.step()
         reference.step()
-    with pytest.raises(InputError, match="it cannot be 0"):
+    with pytest.raises(InputError, match="must be above 0 and at most 1, not 0"):
         Exponential(0.0)

@@ -169,7 +169,7 @@ def test_a_model_that_cannot_be_had(make, capsys) -> None:
     for name in ("nobody/nothing", "no/such/folder"):
         assert make(f"--model {name}") == 2
         assert (
-            f"ltr: error: {name} is neither a folder nor to be had from the Hugging Face Hub: "
+            f"ltr: error: {name} is neither a folder nor a model that the Hugging Face Hub gives: "
             in capsys.readouterr().err
         )
 
