@@ -40,6 +40,22 @@ def test_json_has_a_line_per_key_and_no_nan(tmp_path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8")) == content
 
 
+def test_a_spreadsheet_runs_no_text_from_data(tmp_path: Path) -> None:
+    """A cell that begins with one of these characters is a formula to spreadsheets (OWASP, CSV injection)."""
+    rows = [
+        {"class": "=cmd|' /C calc'!A0", "x": "-1.5", "y": -2},
+        {"class": "@SUM(1)", "x": "+1e-3", "y": None},
+        {"class": "-cat", "x": "-inf", "y": "\tcat"},
+        {"class": "cat=dog", "x": "nan", "y": "+49"},
+    ]
+    files.write_csv(tmp_path / "table.csv", rows)
+    with (tmp_path / "table.csv").open(newline="") as lines:
+        read = list(csv.DictReader(lines))
+    assert [row["class"] for row in read] == ["'=cmd|' /C calc'!A0", "'@SUM(1)", "'-cat", "cat=dog"]
+    assert [row["x"] for row in read] == ["-1.5", "+1e-3", "-inf", "nan"], "numbers stay numbers"
+    assert [row["y"] for row in read] == ["-2", "", "'\tcat", "+49"]
+
+
 def test_files_written_together_appear_together_or_not_at_all(tmp_path: Path) -> None:
     first, second = tmp_path / "predictions.pt", tmp_path / "metrics.json"
     files.save(first, {"a": torch.ones(1)})
@@ -71,19 +87,3 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(InputError, match=r"sets\.pt could not be written \(the disk is full, or fails\): make room"):
         files.save(tmp_path / "sets.pt", {})
     assert not [*tmp_path.iterdir()]
-
-
-def test_a_spreadsheet_runs_no_text_from_data(tmp_path: Path) -> None:
-    """A cell that begins with one of these characters is a formula to spreadsheets (OWASP, CSV injection)."""
-    rows = [
-        {"class": "=cmd|' /C calc'!A0", "x": "-1.5", "y": -2},
-        {"class": "@SUM(1)", "x": "+1e-3", "y": None},
-        {"class": "-cat", "x": "-inf", "y": "\tcat"},
-        {"class": "cat=dog", "x": "nan", "y": "+49"},
-    ]
-    files.write_csv(tmp_path / "table.csv", rows)
-    with (tmp_path / "table.csv").open(newline="") as lines:
-        read = list(csv.DictReader(lines))
-    assert [row["class"] for row in read] == ["'=cmd|' /C calc'!A0", "'@SUM(1)", "'-cat", "cat=dog"]
-    assert [row["x"] for row in read] == ["-1.5", "+1e-3", "-inf", "nan"], "numbers stay numbers"
-    assert [row["y"] for row in read] == ["-2", "", "'\tcat", "+49"]

@@ -80,7 +80,7 @@ class Predictions:
         head += ["set"] if self.sets is not None else []
         with files.together():
             files.save(folder / PREDICTIONS, content)
-            write_table(folder / PREDICTIONS_TABLE, head, (map(harmless, row) for row in self._rows(top)))
+            write_table(folder / PREDICTIONS_TABLE, head, (map(files.cell, row) for row in self._rows(top)))
 
     def _rows(self, top: int) -> Iterable[list[str]]:
         """Yield the cells of each image."""
@@ -109,12 +109,3 @@ def write_table(path: Path, head: Iterable[str], rows: Iterable[Iterable[str]]) 
     table.writerow(head)
     table.writerows(rows)
     files.write_text(path, os.fsencode(text.getvalue()).decode(errors="backslashreplace"))
-
-
-def harmless(cell: str) -> str:
-    """Return the text of a cell with `'` before what a spreadsheet would take for a formula; numbers stay."""
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
-    return cell
