@@ -120,7 +120,7 @@ def test_shifted_features_are_not_cached(run_file: Path, trainer: Make) -> None:
 
 @pytest.mark.parametrize("freeze", ["all", "none"])
 def test_only_frozen_features_are_shifted(run_file: Path, freeze: Any) -> None:
-    with pytest.raises(InputError, match=r"shift_bn moves the statistics .*`--model\.backbone\.freeze features`"):
+    with pytest.raises(InputError, match=r"shift_bn updates the statistics .*`--model\.backbone\.freeze features`"):
         Pretrained(str(run_file), ResNet20(width=2), freeze, shift_bn=True)
 
 
