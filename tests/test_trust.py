@@ -26,6 +26,8 @@ from ltr.process_state import isolated
 from ltr.run import lookup, safetensors_files, weights
 from tests.tiny import TINY
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* is not the config that")  # a hostile one lies beside it
+
 SHIPPED = lookup.folder("checkpoints")
 NAMES = ("os.system", "ltr.files.os.system", "evil.function", "evil.Thing")
 RAN: list[str] = []

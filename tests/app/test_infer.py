@@ -306,7 +306,7 @@ def test_a_strangers_config_names_nothing_of_the_machine(paths: AllowedPaths, sh
             from_file(paths, None, str((uploads / "damaged.ckpt").resolve()), None, None)
     state = content["state_dict"] | {"head.fc.bias": torch.full((10,), torch.nan)}
     torch.save({**content, "state_dict": state}, uploads / "nan.ckpt")
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match="has NaN or infinite numbers in head"):
         QueryResult.of(from_file(paths, None, str((uploads / "nan.ckpt").resolve()), None, None), shown)
 
 

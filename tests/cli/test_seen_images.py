@@ -51,8 +51,10 @@ def test_the_test_split_of_a_run_is_new_to_it(ltr) -> None:
     assert seen("a") == 0
 
 
+@pytest.mark.filterwarnings("ignore:.* were drawn for it")
 def test_a_split_that_was_drawn_again_is_not(ltr) -> None:
     assert ltr(PLAIN, "--name a") == 0
+    assert ltr(PLAIN, "--name b --data.subset_seed 1") == 0  # which keeps the split that it draws, a test does not
     again = "--ckpt_path a --data.subset_seed 1 --evaluation again"
     with pytest.warns(UserWarning, match="was trained on .* of the 6 images of the test split"):
         assert ltr("test", again) == 0
@@ -100,6 +102,7 @@ def test_what_is_not_known_is_not_called_nothing(ltr, stranger: bool) -> None:
     assert seen(run) is None
 
 
+@pytest.mark.filterwarnings("ignore:.* has no test image of 1 class")
 def test_copies_of_images_under_other_names_are_found(ltr) -> None:
     assert ltr(PLAIN, "--name a") == 0
     for at, name in enumerate(sorted(split(0)["train"])[:3]):

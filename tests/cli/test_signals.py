@@ -23,6 +23,14 @@ SIGNALS = {signal.SIGINT: (130, "Ctrl+C"), signal.SIGTERM: (143, "SIGTERM")}
 each_signal = pytest.mark.parametrize("number", SIGNALS)
 
 
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """Take Ctrl+C as a terminal's process does; one in the background of a shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextmanager
 def strike(kind: type, name: str, number: int) -> Iterator[None]:
     """Send this process a signal whenever a method of a class was called."""

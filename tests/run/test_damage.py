@@ -189,6 +189,7 @@ def test_a_malformed_training_record_is_refused(value: Any) -> None:
         TrainingRecord.read({"training_record": value})
 
 
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")
 def test_a_malformed_checkpoint_is_a_sentence_for_every_verb(tiny, ltr, capsys) -> None:
     assert tiny("--name a") == 0
     sound = torch.load(LAST, weights_only=True)
