@@ -39,7 +39,11 @@ default_role = "code"  # docstrings write code in single backticks
 
 DOCS = Path(__file__).parent
 # Pages that are files of other folders, where their readers look for them. The pages here only name these files.
-ELSEWHERE = {"recipes": "../configs/README.md", "benchmarks": "../tests/benchmarks/README.md"}
+ELSEWHERE = {
+    "recipes": "../configs/README.md",
+    "benchmarks": "../tests/benchmarks/README.md",
+    "security": "../SECURITY.md",
+}
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s]+)(?=\))")
 CODE = re.compile(r"(`+.*?`+)")
 
