@@ -67,7 +67,7 @@ SOURCES = ("checkpoint", "run folder", "safetensors", "hub", "export", "push", "
 
 def whole() -> dict[str, Any]:
     """Return the config of a shipped run with nested parts, callbacks included."""
-    config: dict[str, Any] = yaml.safe_load((SHIPPED / "ldam_drw_resnet32_cifar100_lt100_30ep/config.yaml").read_text())
+    config: dict[str, Any] = yaml.safe_load((SHIPPED / "ldam_drw_resnet32_cifar100_lt100/config.yaml").read_text())
     flip = {"class_path": "ltr.data.CropFlip", "init_args": {}}
     config["data"]["init_args"]["augment"] = {
         "class_path": "ltr.data.Compose",
@@ -114,7 +114,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def content() -> dict[str, Any]:
     """Return a checkpoint."""
-    return weights.read(str(SHIPPED / "ldam_drw_resnet32_cifar100_lt100_30ep"))
+    return weights.read(str(SHIPPED / "ldam_drw_resnet32_cifar100_lt100"))
 
 
 def opened(source: str, text: str, content: dict[str, Any], home: Path) -> None:
@@ -192,7 +192,7 @@ def test_no_verb_runs_what_a_config_names(
 
 
 def test_a_report_shows_a_config_as_text(tmp_path: Path) -> None:
-    home = SHIPPED / "ldam_drw_resnet32_cifar100_lt100_30ep"
+    home = SHIPPED / "ldam_drw_resnet32_cifar100_lt100"
     shutil.copytree(home, tmp_path / "run", ignore=shutil.ignore_patterns("*.ckpt"))
     way = PLACES["loss"]
     (tmp_path / "run/config.yaml").write_text(put(way, {"class_path": "os.system", "init_args": {"command": "x"}}))
