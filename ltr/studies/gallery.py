@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -22,6 +23,7 @@ from ltr.studies.plan import Plan
 from ltr.studies.render import markdown
 from ltr.studies.runs import COMMITTED
 from ltr.studies.study import collect
+from ltr.studies.table import Section
 
 INTRODUCTION = """\
 # The recipes
@@ -105,12 +107,18 @@ def write(results: Iterable[Path]) -> Gallery:
             parts.append(_table(group, COLUMNS, rows))
     axis = [(f"[{Path(recipe.name).name}]({recipe.name})", recipe.title) for recipe in Recipe.all("recipes")]
     parts.append(_table(ALWAYS, ("config", "what it is"), axis))
-    tables = [
-        markdown(plan, in_studies[plan.name], command=f"ltr study {plan.name}.yaml", level=2)
-        for plan in studies
-        if in_studies[plan.name]
-    ]
+    tables = [_study(plan, in_studies[plan.name]) for plan in studies if in_studies[plan.name]]
     return Gallery("\n".join(parts), "\n".join([RESULTS, *tables]))
+
+
+def _study(plan: Plan, sections: Sequence[Section]) -> str:
+    """Return the tables of a study, and how many of its rows have no result yet."""
+    begun = [
+        replace(section, cells=[cell for cell in section.cells if cell.results or cell.failure]) for section in sections
+    ]
+    text = markdown(plan, begun, command=f"ltr study {plan.name}.yaml", level=2)
+    waiting = sum(len(section.cells) for section in sections) - sum(len(section.cells) for section in begun)
+    return f"{text}\n{waiting} further rows of this study have not been run yet.\n" if waiting else text
 
 
 def _read(path: Path) -> dict[str, Any]:

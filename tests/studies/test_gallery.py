@@ -13,10 +13,12 @@ from ltr.errors import InputError
 from ltr.run import lookup
 from ltr.run.recipe import GROUPS, Recipe
 from ltr.studies.gallery import Gallery, write
+from ltr.studies.plan import Plan
 from ltr.studies.runs import COMMITTED
 
 HOME = lookup.folder("configs")
 BASE = HOME / "base.yaml"
+PLAN = Plan.read("second_stage.yaml")
 
 
 def recipe(tmp_path: Path, text: str) -> Recipe:
@@ -190,3 +192,14 @@ def test_the_command_writes_two_files(ltr, tmp_path: Path, capsys: pytest.Captur
     capsys.readouterr()
     assert ltr("gallery") == 0
     assert capsys.readouterr().out == f"{written.recipes}\n{written.studies}"
+
+
+def test_a_row_that_was_not_run_is_counted_and_not_shown(tmp_path: Path) -> None:
+    (ce, *_), others = PLAN.entries, len(PLAN.entries) - 1
+    done = result(
+        tmp_path / PLAN.name / f"{ce.name}-{ce.seeds[0]}" / "test", ce.seeds[0], 0.5, fit=" ".join(ce.fit or ())
+    )
+    (text,) = [part for part in write([done]).studies.split("\n## ") if part.startswith(PLAN.name)]
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(rows) == 2, "the head and the row that was run"
+    assert text.rstrip().endswith(f"{others} further rows of this study have not been run yet.")
