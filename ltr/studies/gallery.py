@@ -20,7 +20,7 @@ from ltr.run.recipe import GROUPS, Recipe
 from ltr.studies.cell import Cell
 from ltr.studies.job import Entry, Job
 from ltr.studies.plan import Plan
-from ltr.studies.render import markdown
+from ltr.studies.render import markdown, provenance_markdown
 from ltr.studies.runs import COMMITTED
 from ltr.studies.study import collect
 from ltr.studies.table import Section
@@ -112,13 +112,16 @@ def write(results: Iterable[Path]) -> Gallery:
 
 
 def _study(plan: Plan, sections: Sequence[Section]) -> str:
-    """Return the tables of a study, and how many of its rows have no result yet."""
+    """Return the tables of a study, how many of its rows have no result yet, and what papers report, if it says so."""
     begun = [
         replace(section, cells=[cell for cell in section.cells if cell.results or cell.failure]) for section in sections
     ]
     text = markdown(plan, begun, command=f"ltr study {plan.name}.yaml", level=2)
     waiting = sum(len(section.cells) for section in sections) - sum(len(section.cells) for section in begun)
-    return f"{text}\n{waiting} further rows of this study have not been run yet.\n" if waiting else text
+    text += f"\n{waiting} further rows of this study have not been run yet.\n" if waiting else ""
+    if any(cell.entry.reported for section in begun for cell in section.cells):
+        text += f"\n{provenance_markdown(plan, begun, level=3)}"
+    return text
 
 
 def _read(path: Path) -> dict[str, Any]:

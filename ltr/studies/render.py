@@ -65,12 +65,18 @@ def _seeds(plan: Plan) -> str:
     return f"seeds {', '.join(seeds) or 'of the arguments'}"
 
 
-def provenance_markdown(plan: Plan, sections: Sequence[Section]) -> str:
-    """Return cost and provenance of every row as Markdown."""
-    lines = [f"# How {plan.name} was made"]
+def provenance_markdown(plan: Plan, sections: Sequence[Section], *, level: int = 1) -> str:
+    """Return cost and provenance of every row as Markdown.
+
+    Args:
+        plan: the study.
+        sections: its results.
+        level: of the top heading.
+    """
+    lines = ["#" * level + f" How {plan.name} was made"]
     for section in sections:
         table = provenance(section)
-        title = [f"## {section.setting.title}"] if section.setting.title else []
+        title = ["#" * (level + 1) + f" {section.setting.title}"] if section.setting.title else []
         lines += [*title, table.note, _markdown_table(table)]
     return "\n\n".join(lines) + "\n"
 
