@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -280,6 +281,7 @@ def test_a_network_is_trained_on_a_small_mini_imagenet(tmp_path: Path, ltr: Run)
 
 
 @pytest.mark.filterwarnings("ignore:the network was trained on")  # of one colour, so equal in both splits
+@pytest.mark.filterwarnings("ignore:.* has no test image of 7,124 classes")
 @pytest.mark.slow
 def test_thousands_of_classes_of_one_to_a_thousand_images(
     tmp_path: Path, ltr: Run, monkeypatch: pytest.MonkeyPatch
@@ -295,7 +297,7 @@ def test_thousands_of_classes_of_one_to_a_thousand_images(
         (tmp_path / f"iNaturalist18_{split}.txt").write_text("\n".join(names))
         (tmp_path / split).mkdir()
         for name in names:
-            (tmp_path / name.split()[0]).hardlink_to(image)
+            shutil.copy(image, tmp_path / name.split()[0])
     words = f"--config balanced_softmax.yaml --config data/inaturalist2018.yaml --data.root {tmp_path} --name many"
     assert ltr("fit", words, WORDS, "--data.size 8 --data.crop null --data.batch_size 512") == 0
     assert ltr("test --ckpt_path many --config logit_adjustment.yaml") == 0

@@ -32,9 +32,13 @@ def step(loss: str, labels: Tensor, features: Tensor) -> tuple[Tensor, list[Tens
     torch.manual_seed(0)
     backbone = Backbone()
     backbone.dim = backbone.experts = features.shape[1]
-    parts = {name: [getattr(losses, part) for part in kinds] for name, kinds in EXPERTS.get(loss, {}).items()}
+    parts: dict[str, Any] = {
+        name: [getattr(losses, part) for part in kinds] for name, kinds in EXPERTS.get(loss, {}).items()
+    }
     many = partial(heads.ExpertHeads, experts=backbone.experts, head=heads.Linear)
     head = many if loss in EXPERTS else heads.Projection if loss in ("PaCo", "SupCon") else heads.Linear
+    if loss == "RIDE":
+        parts = {"loss": partial(losses.LDAM, scale=1.0)}  # which needs the scale of a linear head
     method = Method(backbone, COUNTS, head=head, loss=partial(getattr(losses, loss), **parts))
     method.loss.set_epoch(9, 10)
     value = method.training_step(Batch(features[:0], labels, labels, features), 0)

@@ -66,7 +66,7 @@ def test_a_failure_in_a_process_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_told_and_loses_nothing(one_by_one: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="was killed, perhaps for want of memory"):
+    with pytest.raises(InputError, match="was killed, perhaps for lack of memory"):
         study(["mine.yaml", "--processes", "2"], Logged(tmp_path, deadly=("gml-1",)))
     study(["mine.yaml", "--processes", "2"], Logged(tmp_path))
     assert body(TABLE.read_text()) == body(one_by_one)
