@@ -93,12 +93,13 @@ def inherited(check: Check, resumed: Path | None, trust: Sequence[str]) -> Itera
     for place, heads in STARTS.items():
         given = check.given
         run = resumed or started_from(given.get(f"{place}.checkpoint"))
-        is_open = check.chosen.get(place) is Pretrained and given.get(f"{place}.backbone") is None
-        if not is_open or run is None or method is Any:
+        if check.chosen.get(place) is not Pretrained or run is None or method is Any:
             continue
         config = yaml.safe_load(own_config(run, trust))
         if place == "model.backbone" and "data" not in check.named:
-            yield from data_set(check, config.get("data") or {})
+            yield from data_set(check, config.get("data"))
+        if given.get(f"{place}.backbone") is not None:
+            continue
         model = config.get("model") or {}
         options = settings(model)
         heads = tuple(head for head in heads if head.removeprefix("model.") in arguments_of(method))
@@ -129,10 +130,12 @@ def brief(part: Any) -> Any:
     return {**part, "init_args": options}
 
 
-def data_set(check: Check, data: dict[str, Any]) -> Iterator[str]:
-    """Yield the options of the data set of a run that are not given."""
+def data_set(check: Check, data: Any) -> Iterator[str]:
+    """Yield the options of the data set of a run that are not given; none if its config names no data set."""
+    if not isinstance(data, Mapping) or "class_path" not in data:
+        return
     yield f"--data={data['class_path']}"
-    for name, value in settings(data).items():
+    for name, value in settings(brief(data)).items():
         if name not in OF_A_TRAINING and f"data.{name}" not in check.given:
             yield f"--data.{name}={arguments.text(value)}"
 

@@ -103,3 +103,22 @@ def test_a_given_data_set_counts(ltr) -> None:
     assert ltr(f"fit --config ce.yaml {SMALL} --data.val_per_class 2 --trainer.max_epochs 0 {NARROW} --name run") == 0
     assert ltr(f"fit --config gml.yaml {SMALL} --model.backbone.checkpoint run --name tuned") == 0
     assert data("tuned")["init_args"]["val_per_class"] == 0
+
+
+def test_a_named_architecture_leaves_the_data_set_to_the_run(ltr) -> None:
+    words = SMALL.replace("--data Synthetic --data.imbalance 4 --data.batch_size 16", "")
+    assert ltr(f"fit --config ce.yaml {SMALL} --trainer.max_epochs 0 {NARROW} {COSINE} --name run") == 0
+    assert ltr(f"fit --config gml.yaml {words} --model.backbone.checkpoint run {WITHIN} --name tuned") == 0
+    assert data("tuned")["class_path"] == "ltr.data.Synthetic"
+
+
+def test_options_of_a_folder_of_images_that_are_none_stay_none(ltr) -> None:
+    assert ltr("convert --data DigitsLT --data.imbalance 20 --output images") == 0
+    words = SMALL.replace("--data Synthetic --data.imbalance 4 --data.batch_size 16", "")
+    first = f"{words} --data FolderLT --data.root images {NARROW} {COSINE} --name run"
+    assert ltr(f"fit --config ce.yaml {first} --trainer.max_epochs 0") == 0
+    assert ltr(f"fit --config gml.yaml {words} --model.backbone.checkpoint run --name tuned") == 0
+    none = {name for name, value in data("run")["init_args"].items() if value is None}
+    assert none
+    assert {name for name in none if data("tuned")["init_args"][name] is None} == none
+    assert not Path("null").exists()
