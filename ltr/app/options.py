@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import types
+import pkgutil
 import typing
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from typing import Any, Literal
 
-import docstring_parser
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
+from ltr import signatures
 from ltr.app import catalogue
 from ltr.app.field import NONE, Field
 from ltr.cli.catalogue import ROOMS
@@ -72,7 +71,7 @@ def fields(config: Namespace) -> list[Field]:
 def below_part(option: str, config: Namespace, group: str) -> Iterator[Field]:
     """Return the fields of a part and of the parts within it."""
     values = config.get("init_args")
-    hints = parameters(kind_of(config.class_path))
+    hints = parameters(pkgutil.resolve_name(config.class_path))
     for name in values.as_dict() if isinstance(values, Namespace) else ():
         if name in SKIPPED or name not in hints:
             continue
@@ -80,7 +79,7 @@ def below_part(option: str, config: Namespace, group: str) -> Iterator[Field]:
         value, inner = values[name], f"{option}.{name}"
         inner_group = name if group == "method" and base_of(hint) else group
         if (base := base_of(hint)) and not isinstance(value, list):
-            yield part(inner, value, base, inner_group, optional=is_optional(hint), about=about)
+            yield part(inner, value, base, inner_group, optional=signatures.is_optional(hint), about=about)
             if isinstance(value, Namespace):
                 yield from below_part(inner, value, inner_group)
         else:
@@ -95,9 +94,8 @@ def blanks(option: str, name: str) -> list[str]:
         name: of the class.
     """
     kind = catalogue.part(name)
-    signature = inspect.signature(kind).parameters.values() if kind else ()
-    hints = parameters(kind) if kind else {}
-    texts = [item.name for item in signature if item.default is item.empty and hints.get(item.name, ("",))[0] is str]
+    given = signatures.options(kind).items() if kind else ()
+    texts = [text for text, item in given if item.default is inspect.Parameter.empty and item.hint is str]
     return [f"--{option}.{text}=" for text in texts]
 
 
@@ -113,11 +111,11 @@ def part(
 
 def field(option: str, value: Any, hint: Any, about: str, group: str) -> Field:
     """Return the field of an option that is not a part."""
-    kinds = [kind for kind in (typing.get_args(hint) if is_union(hint) else (hint,)) if kind is not type(None)]
+    kinds = [kind for kind in signatures.alternatives(hint) if kind is not type(None)]
     if bool in kinds and (value is None or isinstance(value, bool)):
         return Field(option, group, bool(value), "switch", (), about)
     if len(kinds) == 1 and typing.get_origin(kinds[0]) is Literal:
-        names = [NONE] * is_optional(hint) + [str(name) for name in typing.get_args(kinds[0])]
+        names = [NONE] * signatures.is_optional(hint) + [str(name) for name in typing.get_args(kinds[0])]
         return Field(option, group, NONE if value is None else str(value), "choice", tuple(names), about)
     numbers = {int, float} & set(kinds)
     if (isinstance(value, int | float) and numbers) or (value is None and numbers == set(kinds)):
@@ -127,54 +125,17 @@ def field(option: str, value: Any, hint: Any, about: str, group: str) -> Field:
 
 def parameters(kind: type[Any]) -> dict[str, tuple[Any, str]]:
     """Return type hint and help line of each argument of a class, including those it passes on to its bases."""
-    arguments: dict[str, tuple[Any, str]] = {}
-    about: dict[str, str] = {}
-    for base in kind.__mro__:
-        if base.__doc__ and base.__module__.startswith(("ltr.", "torch.optim")):
-            about = {
-                item.arg_name: first(item.description) for item in docstring_parser.parse(base.__doc__).params
-            } | about
-    for base in kind.__mro__:
-        if (constructor := vars(base).get("__init__")) is None:
-            continue
-        hints, signature = typing.get_type_hints(constructor), inspect.signature(constructor).parameters
-        for name in signature:
-            if name in hints:
-                arguments.setdefault(name, (hints[name], about.get(name, "")))
-        if not any(item.kind is inspect.Parameter.VAR_KEYWORD for item in signature.values()):
-            break
-    return arguments
-
-
-def first(text: str | None) -> str:
-    """Return the first sentence of a text."""
-    return " ".join((text or "").split()).partition(". ")[0].partition("; ")[0].removesuffix(".")
-
-
-def is_union(hint: Any) -> bool:
-    """Tell whether a type hint is a union."""
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)
-
-
-def is_optional(hint: Any) -> bool:
-    """Tell whether a type hint allows None."""
-    return is_union(hint) and type(None) in typing.get_args(hint)
+    about = signatures.texts(kind)
+    return {name: (option.hint, about.get(name, "")) for name, option in signatures.options(kind).items()}
 
 
 def base_of(hint: Any) -> type[Any] | None:
     """Return the base class of the parts that a type hint accepts, as instance or factory; None for other hints."""
-    for kind in typing.get_args(hint) if is_union(hint) else (hint,):
+    for kind in signatures.alternatives(hint):
         built = typing.get_args(kind)[-1] if typing.get_args(kind) and callable(kind) else kind
         if inspect.isclass(built) and issubclass(built, tuple(ROOMS)):
             return built
     return None
-
-
-def kind_of(path: str) -> type[Any]:
-    """Return the class at a dotted path."""
-    module, _, name = path.rpartition(".")
-    kind: type[Any] = getattr(import_module(module), name)
-    return kind
 
 
 def plain(value: Any) -> Any:

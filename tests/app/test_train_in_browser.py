@@ -36,8 +36,6 @@ def begin(page: Page, name: str, epochs: int) -> None:
 
 def test_a_training_runs_to_its_end(page: Page, site: Any) -> None:
     begin(page, "whole", 3)
-    expect(page.locator("#status")).to_contain_text("running")
-    expect(page.locator("#status")).to_contain_text(re.compile("epoch [123] of 3"))
     page.reload()  # which loses nothing
     expect(page.locator("#status")).to_contain_text("whole")
     expect(page.locator("#status .state")).to_have_text("tested")
@@ -49,6 +47,14 @@ def test_a_training_runs_to_its_end(page: Page, site: Any) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3
     assert all(rows[-1][f"{split}/{measure}"] for split in ("train", "test") for measure in MEASURES)
+
+
+def test_the_progress_of_a_training_is_shown(page: Page) -> None:
+    begin(page, "watched", 2000)  # more than end while the page looks
+    expect(page.locator("#status")).to_contain_text("running")
+    expect(page.locator("#status")).to_contain_text(re.compile(r"epoch \d+ of 2000"))
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#status .state")).to_have_text(re.compile(r"stopped at \d+/2000"))
 
 
 def test_a_training_is_stopped_and_goes_on(page: Page, site: Any) -> None:
