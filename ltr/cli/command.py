@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ltr.callbacks import Evaluation, Progress, Run
+from ltr.callbacks.foreign import check_callbacks
 from ltr.cli import catalogue
 from ltr.cli.arguments import split, values, without
 from ltr.cli.call import call
@@ -28,7 +28,6 @@ from ltr.cli.help import help_of
 from ltr.data import LongTailed
 from ltr.errors import InputError, Stopped
 from ltr.library_errors import library_errors
-from ltr.measures import MEASURES, shown
 from ltr.methods import Method
 from ltr.predictor import precision, predict
 from ltr.process_state import isolated, stop_on_sigterm
@@ -305,41 +304,6 @@ class Command(LightningCLI):
         """Print a result, once over all processes."""
         if self.tell and self.trainer.is_global_zero:
             print(sentence)
-
-
-def check_callbacks(callbacks: Sequence[Callback], data: LongTailed, *, logged: bool) -> None:
-    """Refuse callbacks of a training that cannot do what they are for.
-
-    Args:
-        callbacks: those of the config.
-        data: which splits are measured.
-        logged: whether the training has a logger.
-
-    Raises:
-        InputError: if one waits for what is never measured, selects by the test split, or needs a logger.
-    """
-    validated = "val" in data.monitored
-    measures = [f"val/{measure.key}" for measure in shown("main")] if validated else ["train/loss"]
-    remedy = f"monitor {', '.join(measures)}"
-    if not validated:
-        remedy = "hold images out with `--data.val_per_class 5` and monitor val/top1"
-    for callback in callbacks:
-        name, monitor = type(callback).__name__, getattr(callback, "monitor", None)
-        if isinstance(callback, LearningRateMonitor) and not logged:
-            raise InputError(
-                "LearningRateMonitor needs a logger: pass `--trainer.logger CSVLogger --trainer.logger.save_dir logs`, "
-                "or read train/lr in metrics.csv."
-            )
-        if monitor is None:
-            continue
-        split, _, key = monitor.partition("/")
-        if split == "test":
-            raise InputError(f"{name} would select by the test split ({monitor}), which is for the result: {remedy}.")
-        if split not in ("train", *data.monitored):
-            raise InputError(f"{name} monitors {monitor}, which is not measured: {remedy}.")
-        better = {"higher": "max", "lower": "min"}[MEASURES[key].better] if key in MEASURES else None
-        if better not in (None, getattr(callback, "mode", None)):
-            raise InputError(f"{name} must seek the {better} of {monitor}: pass `--trainer.callbacks.mode {better}`.")
 
 
 def several(value: Any) -> list[Any]:
