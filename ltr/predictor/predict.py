@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+from ltr import files
 from ltr.errors import InputError
 from ltr.markdown import first, plural
 from ltr.predictor.images import Images, Unreadable
@@ -51,10 +52,11 @@ def predict(
     if found.unreadable:
         left_out = first([f"{name} {reason}" for name, reason in found.unreadable], 3)
         warnings.warn(f"{plural(len(found.unreadable), 'image')} left out: {left_out}.", stacklevel=2)
-    found.write(home, top=top)
     written = [PREDICTIONS_TABLE, PREDICTIONS]
-    if submission:
-        options = (predictor.config.get("data") or {}).get("init_args") or {}
-        found.write_submission(home, (asked.column, options.get("label") or "label"))
-        written.append(SUBMISSION)
+    with files.together():
+        found.write(home, top=top)
+        if submission:
+            options = (predictor.config.get("data") or {}).get("init_args") or {}
+            found.write_submission(home, (asked.column, options.get("label") or "label"))
+            written.append(SUBMISSION)
     print(f"{home}: {', '.join(written)} of {plural(len(found), 'image')}")
