@@ -16,11 +16,48 @@ from torch import Tensor
 from ltr.errors import InputError
 
 Tail = Literal["exp", "step", "pareto", "balanced", "none"]
-Counts = Tensor | Sequence[int]  # (C,) images per class
+CountsLike = Tensor | Sequence[int]  # (C,) images per class
 
 MANY, FEW = 100, 20
 ROUNDING = 1e-9  # of the arithmetic: the last class has N_max / IF images, not one less
 PARETO = 6.0  # the power with which ImageNet-LT was drawn
+
+
+class Counts(tuple[int, ...]):
+    """The training images of each class: a tuple of C numbers, which also knows how many of them are synthetic.
+
+    Args:
+        real: (C,) images that are not synthetic.
+        synthetic: (C,) synthetic images; none by default.
+
+    Attributes:
+        real: (C,) the same; shot groups and results per class go by these.
+        synthetic: (C,) the same.
+
+    Example:
+        >>> counts = Counts([9, 5, 3], [0, 0, 4])
+        >>> counts, counts.real
+        ((9, 5, 7), (9, 5, 3))
+    """
+
+    real: tuple[int, ...]
+    synthetic: tuple[int, ...]
+
+    def __new__(cls, real: Sequence[int], synthetic: Sequence[int] | None = None) -> Counts:
+        """Add them up."""
+        synthetic = [0] * len(real) if synthetic is None else synthetic
+        counts = super().__new__(cls, map(sum, zip(real, synthetic, strict=True)))
+        counts.real, counts.synthetic = tuple(real), tuple(synthetic)
+        return counts
+
+    @classmethod
+    def of(cls, total: Tensor, synthetic: Tensor) -> Counts:
+        """Return the counts that a checkpoint keeps as the numbers (C,) of all and of the synthetic images."""
+        return cls((total - synthetic).tolist(), synthetic.tolist())
+
+    def reordered(self, labels: Sequence[int]) -> Counts:
+        """Return the counts of these classes, in this order."""
+        return Counts([self.real[label] for label in labels], [self.synthetic[label] for label in labels])
 
 
 def imbalance_factor(imbalance: float) -> float:
@@ -88,7 +125,7 @@ def long_tailed(largest: float, classes: int, imbalance: float, tail: Tail = "ex
     return counts
 
 
-def known(counts: Counts) -> Tensor:
+def known(counts: CountsLike) -> Tensor:
     """Return the counts (C,) in float64.
 
     Raises:
@@ -100,7 +137,7 @@ def known(counts: Counts) -> Tensor:
     return numbers
 
 
-def populated(counts: Counts) -> Tensor:
+def populated(counts: CountsLike) -> Tensor:
     """Return the counts (C,) in float64.
 
     Raises:
@@ -112,24 +149,24 @@ def populated(counts: Counts) -> Tensor:
     return numbers
 
 
-def shares(counts: Counts) -> Tensor:
+def shares(counts: CountsLike) -> Tensor:
     """Return (C,) N_c / N in float64."""
     numbers = populated(counts)
     return numbers / numbers.sum()
 
 
-def log_prior(counts: Counts) -> Tensor:
+def log_prior(counts: CountsLike) -> Tensor:
     """Return (C,) log(N_c / N), computed in float64 and given in the default precision."""
     return shares(counts).log().to(torch.get_default_dtype())
 
 
-def inverse_frequency(counts: Counts, power: float = 1.0) -> Tensor:
+def inverse_frequency(counts: CountsLike, power: float = 1.0) -> Tensor:
     """Return (C,) (N_min / N_c) ** power in the default precision: 1 for the smallest class, less for the others."""
     numbers = populated(counts)
     return (numbers.min() / numbers).pow(power).to(torch.get_default_dtype())
 
 
-def inverse_effective_number(counts: Counts, beta: float) -> Tensor:
+def inverse_effective_number(counts: CountsLike, beta: float) -> Tensor:
     """Return (C,) (1 - beta) / (1 - beta ** N_c), scaled to sum to C, in the default precision.
 
     Args:

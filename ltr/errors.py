@@ -51,6 +51,11 @@ def advice(sentence: str, on: type[InputError] = InputError) -> Iterator[None]:
         raise type(error)(f"{error} {sentence}") from error
 
 
+def first_line(error: BaseException) -> str:
+    """Return the beginning of the message of an error, or its class if it has none."""
+    return next(iter(str(error).splitlines()), "")[:100] or type(error).__name__
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of an error sentence: the nearest known name, or the names there are."""
     known = sorted(set(known))

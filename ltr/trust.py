@@ -42,7 +42,7 @@ from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.library_errors import owner, sentence
 from ltr.methods import Method
-from ltr.run import folder, hub
+from ltr.run import checkpoint_config, hub
 from ltr.signatures import options
 
 NETWORK = ("seed_everything", "model", "data", "name")  # what describes a network, its data and its run
@@ -111,7 +111,7 @@ def own_config(path: Path, packages: Collection[str] = ()) -> str:
         InputError: if there is no config, or it names what may not be built.
     """
     keys = NETWORK if hub.repository(path) else WHOLE
-    return checked(folder.own_config(path), path, packages, keys)
+    return checked(checkpoint_config.own_config(path), path, packages, keys)
 
 
 def value(content: Any, hint: Any, place: str, packages: Collection[str] = ()) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import pickle
 import struct
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from scipy.stats import pareto
 
 from ltr.counts import (
+    Counts,
     fingerprint,
     gini,
     head_share,
@@ -159,6 +161,22 @@ def test_log_prior() -> None:
     assert prior.tolist() == pytest.approx([math.log(0.9), math.log(0.09), math.log(0.01)], rel=1e-6)
     with pytest.raises(InputError, match="class 2 has no training image"):
         log_prior(torch.tensor([90, 9, 0]))
+
+
+def test_counts_know_the_real_and_the_synthetic_images() -> None:
+    counts = Counts([9, 5, 3], [0, 0, 4])
+    assert (counts, counts.real, counts.synthetic) == ((9, 5, 7), (9, 5, 3), (0, 0, 4))
+    assert Counts([9, 5]).synthetic == (0, 0)
+    with pytest.raises(ValueError, match="shorter"):
+        Counts([9, 5], [1])
+    for copied in (
+        counts.reordered([2, 0, 1]).reordered([1, 2, 0]),
+        Counts.of(torch.tensor(counts), torch.tensor(counts.synthetic)),
+        pickle.loads(pickle.dumps(counts)),  # as a data module that is sent to another process is
+    ):
+        assert (copied, copied.real, copied.synthetic) == (counts, counts.real, counts.synthetic)
+    assert counts.reordered([2, 0]).real == (3, 9)
+    assert json.dumps(counts) == "[9, 5, 7]"
 
 
 def test_per_class_counts_absent_classes_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -37,7 +38,7 @@ class Heads(NamedTuple):
     old: Tensor
     labels: Tensor
     classes: list[str]
-    counts: list[int]
+    counts: Sequence[int]
 
     def at(self, t_new: float, t_old: float) -> dict[str, Any]:
         """Return the measures of the ensemble, as `ltr test --config ensemble.yaml` writes them to `metrics.json`."""
@@ -101,8 +102,7 @@ def _heads(checkpoint: Path, written: int) -> Heads:  # noqa: ARG001, a key of t
             output = model.answer(model.prepared(batch))
             both.append((output.logits.float().cpu(), model.old_head(output.features).logits.float().cpu()))
     new, old = (torch.cat(parts) for parts in zip(*both, strict=True))
-    counts = model.real
-    return Heads(new, old, data.splits["test"].labels.cpu(), data.classes, counts)
+    return Heads(new, old, data.splits["test"].labels.cpu(), data.classes, model.training_counts.real)
 
 
 @lru_cache(maxsize=8 * KEPT)

@@ -18,14 +18,15 @@ from ltr.app.catalogue import architectures, published_data
 from ltr.backbones import Pretrained
 from ltr.callbacks import TemperatureEnsemble
 from ltr.callbacks.temperature_ensemble import averaged
-from ltr.contracts import Preprocessing
 from ltr.data import LongTailed
-from ltr.errors import InputError
+from ltr.errors import InputError, first_line
 from ltr.methods import Method, Tuning
 from ltr.predictor import Predictor, adjustments_of, build, trained
+from ltr.preprocessing import Preprocessing
 from ltr.process_state import isolated
-from ltr.run import weights
-from ltr.run.folder import CHECKPOINT, config_text
+from ltr.run import torch_files, weights
+from ltr.run.checkpoint_config import config_text
+from ltr.run.folder import CHECKPOINT
 from ltr.trust import own_config
 
 KEPT = 4  # networks in memory
@@ -165,8 +166,8 @@ def _read(source: Source) -> Network:
             if "counts" in state and config_text(path):
                 return Network(_run(source, {**content, "state_dict": state}))
             return Network(_foreign(path, source.architecture, source.data_set))
-    except weights.UNREADABLE as error:
-        raise InputError(f"{path} is of no network that `ltr` can build ({weights.first_line(error)}).") from error
+    except torch_files.UNREADABLE as error:
+        raise InputError(f"{path} is of no network that `ltr` can build ({first_line(error)}).") from error
 
 
 def _run(source: Source, content: dict[str, Any]) -> Predictor:

@@ -23,7 +23,8 @@ from ltr.counts import imbalance_factor
 from ltr.errors import InputError
 from ltr.heads import ExpertHeads
 from ltr.run import description
-from ltr.run.folder import BEFORE, RunFolder, config_text
+from ltr.run.checkpoint_config import config_text
+from ltr.run.folder import BEFORE, RunFolder
 from ltr.runs import word
 
 CONTROL = "logit_adjustment"

@@ -18,7 +18,7 @@ from ltr.callbacks.tau_norm import TauNorm
 from ltr.callbacks.temperature_ensemble import TemperatureEnsemble
 from ltr.callbacks.temperature_scaling import TemperatureScaling
 from ltr.callbacks.vector_scaling import VectorScaling
-from ltr.methods.method import Adjustment
+from ltr.methods.base import Adjustment
 
 __all__ = [
     "EMA",

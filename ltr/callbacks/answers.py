@@ -12,8 +12,8 @@ from torch import Tensor
 from ltr import distributed, files
 from ltr.contracts import Answer
 from ltr.data import LongTailed
-from ltr.methods.base import check_defined
-from ltr.methods.method import Adjustment, Method, MethodCallback
+from ltr.methods.base import Adjustment, BaseMethod, check_defined
+from ltr.methods.method import Method, MethodCallback
 
 
 class Answers:
@@ -127,7 +127,7 @@ def in_order(batches: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def logits_of(method: Method, data: LongTailed, name: str, adjustments: Sequence[Adjustment]) -> Tensor:
+def logits_of(method: BaseMethod, data: LongTailed, name: str, adjustments: Sequence[Adjustment]) -> Tensor:
     """Run a network on a split outside of its evaluation; each process works on a part of it.
 
     Args:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ltr.contracts import Output
 from ltr.data import LongTailed
 from ltr.losses.class_weights import class_weights
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import Adjustment, BaseMethod
 from ltr.ranges import Positive
 
 
@@ -38,12 +38,12 @@ class ClassWeights(Adjustment):
         """What a result reports about the adjustment."""
         return {"weights": {str(key): weight for key, weight in self.weights.items()}}
 
-    def prepare(self, method: Method, data: LongTailed) -> None:
+    def prepare(self, method: BaseMethod, data: LongTailed) -> None:
         """Look up the classes by their names."""
         classes = method.classes or [str(label) for label in range(len(method.counts))]
         self.shifts = class_weights(self.weights, classes).log()
 
-    def adjust(self, method: Method, output: Output) -> Output:
+    def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with shifted logits (B, C)."""
         logits = output.logits.float()
         return output._replace(logits=logits + self.shifts.to(logits))

@@ -6,10 +6,10 @@ from torch import nn
 
 from ltr.errors import InputError
 from ltr.heads import Linear
-from ltr.methods import Method
+from ltr.methods.base import BaseMethod
 
 
-def linear_classifier(method: Method) -> nn.Linear:
+def linear_classifier(method: BaseMethod) -> nn.Linear:
     """Return the linear classifier of a method.
 
     Raises:

@@ -93,7 +93,7 @@ class Conformal(AnswersCallback):
             "alpha": self.alpha,
             "score": self.score,
             "share": self.share,
-            **set_measures(sets, labels, method.real),
+            **set_measures(sets, labels, method.training_counts.real),
             "always": int((self.thresholds >= split_conformal.EVERYTHING).sum()),
             "class_coverage": coverage_of(sets, labels).tolist(),
             "thresholds": self.thresholds.tolist(),

@@ -89,7 +89,7 @@ class Evaluation(AnswersCallback):
         data, report = method.data, method.reports["test"]
         predictions = answers["probabilities"].argmax(1)
         answers |= examples(data, labels, predictions, indices=indices, recall=report.recall)
-        write_predictions(self.folder / PREDICTIONS, answers, data)
+        write_predictions(self.folder / PREDICTIONS, answers, data, report.counts)
         self._draw(answers, data, report.recall, report.counts)
         files.write_json(
             self.folder / METRICS,
@@ -136,7 +136,7 @@ class Evaluation(AnswersCallback):
         known = data.names("test", split._replace(images=data.files.get("test", split.images)))
         names = [known[position] for position in indices.tolist()]
         predictions = Predictions(names, data.classes, logits, labels)
-        predictions.write(self.folder, indices=indices, counts=data.counts, data=data.description)
+        predictions.write(self.folder, indices=indices, counts=[*method.training_counts.real], data=data.description)
 
 
 def old_recall(answers: dict[str, Tensor], classes: int) -> dict[str, list[float | None]]:
@@ -149,15 +149,16 @@ def old_recall(answers: dict[str, Tensor], classes: int) -> dict[str, list[float
     return {"old_recall": [hit / there if there else None for hit, there in zip(hits, images, strict=True)]}
 
 
-def write_predictions(path: Path, answers: dict[str, Tensor], data: LongTailed) -> None:
+def write_predictions(path: Path, answers: dict[str, Tensor], data: LongTailed, counts: list[int]) -> None:
     """Write probabilities (N, C), labels (N,) and positions (N,) with names and counts; readable with `weights_only`.
 
     Args:
         path: the file.
         answers: these tensors, and for a test what `FigureData.gathered` and `examples` return.
         data: what they were measured on.
+        counts: (C,) training images per class, as in `metrics.json`.
     """
-    content = {**answers, "classes": data.classes, "counts": data.counts, "data": data.description}
+    content = {**answers, "classes": data.classes, "counts": counts, "data": data.description}
     files.save(path, content)
 
 

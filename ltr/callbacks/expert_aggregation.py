@@ -13,7 +13,7 @@ from ltr import seeds
 from ltr.contracts import Output, Transform
 from ltr.data import LongTailed, SADEView
 from ltr.errors import InputError
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import Adjustment, BaseMethod
 from ltr.ranges import Count, Fraction, Positive
 
 
@@ -58,13 +58,13 @@ class ExpertAggregation(Adjustment):
         """What a result reports about the adjustment."""
         return {"weights": self.weights, "epochs": self.epochs, "images": "test, without labels"}
 
-    def adjust(self, method: Method, output: Output) -> Output:
+    def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with the weighted logits (B, C)."""
         experts = experts_of(output)
         weights = torch.tensor(self.weights, device=experts.device)
         return output._replace(logits=weighted(weights, experts))
 
-    def prepare(self, method: Method, data: LongTailed) -> None:
+    def prepare(self, method: BaseMethod, data: LongTailed) -> None:
         """Learn the weights."""
         images, device = data.splits["test"].images, method.device
         # An evaluation runs in inference mode, whose tensors have no gradient.
@@ -88,7 +88,7 @@ class ExpertAggregation(Adjustment):
                     break
 
     @torch.no_grad()
-    def output_of(self, method: Method, data: LongTailed, images: Tensor, *, augment: bool = False) -> Output:
+    def output_of(self, method: BaseMethod, data: LongTailed, images: Tensor, *, augment: bool = False) -> Output:
         """Return the output for uint8 images, or for a view of them."""
         with method.trainer.precision_plugin.forward_context():
             output: Output = method(method.ready(self.augment(images.to(method.device)) if augment else images))

@@ -13,13 +13,13 @@ from ltr.callbacks.unseen import check_unseen
 from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.errors import InputError
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import Adjustment, BaseMethod
 
 Weighting = Literal["classes", "images"]
 
 
 @torch.inference_mode(False)  # an evaluation runs in it, and its tensors have no gradient
-def unseen_answers(method: Method, data: LongTailed, adjustments: Sequence[Adjustment]) -> tuple[Tensor, Tensor]:
+def unseen_answers(method: BaseMethod, data: LongTailed, adjustments: Sequence[Adjustment]) -> tuple[Tensor, Tensor]:
     """Return the logits (N, C) in float64 and labels (N,) of a validation split that no training has used.
 
     Args:

@@ -184,7 +184,7 @@ class HeadGrid(MethodCallback):
         def measures(logits: Tensor, labels: Tensor) -> dict[str, object]:
             recall = Recall(logits.shape[1]).to(logits.device)
             recall.update(logits.softmax(1), labels)
-            report = Report.of(recall, method.real).to_json()
+            report = Report.of(recall, method.training_counts.real).to_json()
             return {measure.key: report[measure.key] for measure in shown("main")}
 
         rows: list[dict[str, Any]] = []

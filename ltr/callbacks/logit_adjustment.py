@@ -6,7 +6,7 @@ from typing import Any
 
 from ltr.contracts import Output
 from ltr.counts import log_prior
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import Adjustment, BaseMethod
 from ltr.ranges import NonNegative
 
 
@@ -29,7 +29,7 @@ class LogitAdjustment(Adjustment):
         """What a result reports about the adjustment."""
         return {"tau": self.tau}
 
-    def adjust(self, method: Method, output: Output) -> Output:
+    def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with logits (B, C) adjusted."""
         prior = log_prior(method.counts.cpu()).to(output.logits.device)
         return output._replace(logits=output.logits.float() - self.tau * prior)

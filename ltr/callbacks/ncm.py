@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ltr.contracts import Output
 from ltr.counts import per_class
 from ltr.data import LongTailed
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import Adjustment, BaseMethod
 
 
 class NCM(Adjustment):
@@ -42,7 +42,7 @@ class NCM(Adjustment):
         """What a result reports about the adjustment."""
         return {"features": self.features}
 
-    def prepare(self, method: Method, data: LongTailed) -> None:
+    def prepare(self, method: BaseMethod, data: LongTailed) -> None:
         """Compute the means of the training split."""
         self.learn(method.extract_features(data, "train"), data.splits["train"].labels, len(data.counts))
 
@@ -59,7 +59,7 @@ class NCM(Adjustment):
             features = features - self.centre
         return features if self.features == "plain" else F.normalize(features)
 
-    def adjust(self, method: Method, output: Output) -> Output:
+    def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with negative squared distances (B, C) for logits."""
         distances = torch.cdist(self.transformed(output.features.float()), self.means)
         return output._replace(logits=-distances.square())

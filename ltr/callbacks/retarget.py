@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import Tensor
 
 from ltr.callbacks import priors
 from ltr.callbacks.answers import logits_of
-from ltr.callbacks.unseen import NotUnseenError, check_unseen
+from ltr.callbacks.fitting import unseen_answers
+from ltr.callbacks.unseen import NotUnseenError
 from ltr.contracts import Output
 from ltr.data import LongTailed, Shift
 from ltr.errors import advice
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import Adjustment, BaseMethod
 from ltr.ranges import AtLeastOne, NonNegative
 
 FINE = 10**9  # images per class, so many that rounding to whole images has no effect
@@ -58,7 +58,7 @@ class Retarget(Adjustment):
             settings["images"] = "test, without labels"
         return settings
 
-    def prepare(self, method: Method, data: LongTailed) -> None:
+    def prepare(self, method: BaseMethod, data: LongTailed) -> None:
         """Compute or estimate the target.
 
         Raises:
@@ -71,7 +71,8 @@ class Retarget(Adjustment):
             self.target = priors.em(logits.double().softmax(1), self.source)
         elif self.prior == "bbse":
             with advice("Or use `prior: em`.", on=NotUnseenError):
-                confusion = unseen_confusion(method, data, self.before(method))
+                logits, labels = unseen_answers(method, data, self.before(method))
+            confusion = priors.confusion_matrix(logits.argmax(1), labels, len(counts))
             predictions = logits_of(method, data, "test", self.before(method)).argmax(1)
             self.target = priors.bbse(confusion, predictions, self.source)
         elif isinstance(self.prior, str):
@@ -80,23 +81,6 @@ class Retarget(Adjustment):
         else:
             self.target = priors.normalised(self.prior, len(counts))
 
-    def adjust(self, method: Method, output: Output) -> Output:
+    def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with log-probabilities (B, C) under the target for logits."""
         return output._replace(logits=priors.retarget(output.logits.float(), self.source, self.target))
-
-
-def unseen_confusion(method: Method, data: LongTailed, adjustments: Sequence[Adjustment]) -> Tensor:
-    """Return (C, C) the confusion matrix of a validation split that no training has used, for BBSE.
-
-    Args:
-        method: the network.
-        data: its data.
-        adjustments: the adjustments to apply.
-
-    Raises:
-        NotUnseenError: if there is no such split.
-        InputError: if it has no images of a class.
-    """
-    check_unseen(method, data)
-    predictions = logits_of(method, data, "val", adjustments).argmax(1)
-    return priors.confusion_matrix(predictions, data.splits["val"].labels.cpu(), len(method.counts))

@@ -12,7 +12,7 @@ from ltr.callbacks.classifier import linear_classifier
 from ltr.contracts import Output
 from ltr.data import LongTailed
 from ltr.errors import advice
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import Adjustment, BaseMethod
 from ltr.ranges import NonNegative
 
 
@@ -39,12 +39,12 @@ class TauNorm(Adjustment):
         """What a result reports about the adjustment."""
         return {"tau": self.tau, "bias": self.bias}
 
-    def prepare(self, method: Method, data: LongTailed) -> None:
+    def prepare(self, method: BaseMethod, data: LongTailed) -> None:
         """Refuse other heads before the evaluation."""
         with advice("Leave out `TauNorm`."):
             linear_classifier(method)
 
-    def adjust(self, method: Method, output: Output) -> Output:
+    def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with the logits (B, C) of the normalised weights."""
         classifier = linear_classifier(method)
         weight = tau_normalised(classifier.weight, self.tau)

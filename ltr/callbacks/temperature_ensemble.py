@@ -17,7 +17,7 @@ from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
 from ltr.methods import Tuning
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import Adjustment, BaseMethod
 from ltr.ranges import Positive
 
 RANGE = (0.05, 20.0)
@@ -54,20 +54,20 @@ class TemperatureEnsemble(Adjustment):
         """What a result reports about the adjustment."""
         return {"t_new": self.t_new, "t_old": self.t_old, "temperatures": self.temperatures}
 
-    def adjust(self, method: Method, output: Output) -> Output:
+    def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with the logarithm of the mean probabilities (B, C) for logits."""
         new = output.logits.float() / self.t_new
         old = self.old_logits(method, output.features) / self.t_old
         return output._replace(logits=averaged(new, old))
 
     @staticmethod
-    def old_logits(method: Method, features: Tensor) -> Tensor:
+    def old_logits(method: BaseMethod, features: Tensor) -> Tensor:
         """Return the logits (B, C) of the old head."""
         assert isinstance(method, Tuning)
         logits: Tensor = method.old_head(features).logits.float()
         return logits
 
-    def prepare(self, method: Method, data: LongTailed) -> None:
+    def prepare(self, method: BaseMethod, data: LongTailed) -> None:
         """Choose the temperatures."""
         if not isinstance(method, Tuning) or not bool(method.old_known):
             raise InputError(

@@ -14,7 +14,7 @@ from ltr.callbacks.unseen import NotUnseenError
 from ltr.contracts import Output
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import Adjustment, BaseMethod
 from ltr.ranges import Positive
 
 RANGE = (0.05, 20.0)
@@ -66,7 +66,7 @@ class TemperatureScaling(Adjustment):
             settings |= {"spread": self.spread} if self.per_class else {}
         return settings
 
-    def prepare(self, method: Method, data: LongTailed) -> None:
+    def prepare(self, method: BaseMethod, data: LongTailed) -> None:
         """Fit the temperatures that are not given.
 
         Raises:
@@ -106,7 +106,7 @@ class TemperatureScaling(Adjustment):
 
         return _clamped(minimise(posterior, common.repeat(logits.shape[1]))).exp()
 
-    def adjust(self, method: Method, output: Output) -> Output:
+    def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with the logits (B, C) divided."""
         logits = output.logits.float()
         temperatures = self.temperatures.to(logits).expand(logits.shape[1])

@@ -8,14 +8,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.markdown import plural
-from ltr.methods import Method
+from ltr.methods.base import BaseMethod
 
 
 class NotUnseenError(InputError):
     """There is no validation split that the network is known not to have been trained on."""
 
 
-def check_unseen(method: Method, data: LongTailed) -> None:
+def check_unseen(method: BaseMethod, data: LongTailed) -> None:
     """Raise unless there is a validation split that no training of the network has used.
 
     The trainings of the backbone, of the head, of a teacher and of earlier stages count. A validation image with a copy
@@ -43,7 +43,7 @@ def check_unseen(method: Method, data: LongTailed) -> None:
         )
 
 
-def count_seen(method: Method, data: LongTailed, name: str) -> int | None:
+def count_seen(method: BaseMethod, data: LongTailed, name: str) -> int | None:
     """Count the images of a split that the network was trained on, and warn if there are some.
 
     It finds equal files, and equal pixels of images in memory, but not resized, recoded or similar images.

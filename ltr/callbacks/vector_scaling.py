@@ -13,7 +13,7 @@ from ltr.callbacks.unseen import NotUnseenError
 from ltr.contracts import Output
 from ltr.data import LongTailed
 from ltr.errors import advice
-from ltr.methods.method import Adjustment, Method
+from ltr.methods.base import Adjustment, BaseMethod
 from ltr.ranges import Positive
 
 
@@ -55,7 +55,7 @@ class VectorScaling(Adjustment):
             "bias": self.bias.tolist(),
         }
 
-    def prepare(self, method: Method, data: LongTailed) -> None:
+    def prepare(self, method: BaseMethod, data: LongTailed) -> None:
         """Fit scales and biases."""
         with advice("Or use `LogitAdjustment` instead of `VectorScaling`.", on=NotUnseenError):
             logits, labels = unseen_answers(method, data, self.before(method))
@@ -79,7 +79,7 @@ class VectorScaling(Adjustment):
         log_scale, self.bias = minimise(posterior, logits.new_zeros(2, logits.shape[1]))
         self.scale = log_scale.exp()
 
-    def adjust(self, method: Method, output: Output) -> Output:
+    def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with the logits (B, C) scaled and shifted."""
         logits = output.logits.float()
         return output._replace(logits=self.scale.to(logits) * logits + self.bias.to(logits))

@@ -16,7 +16,8 @@ from ltr.cli.check import Check
 from ltr.errors import InputError
 from ltr.heads import Projection
 from ltr.methods import Method
-from ltr.run import folder, lookup
+from ltr.run import lookup
+from ltr.run.checkpoint_config import config_text
 from ltr.run.checkpoint_io import resumable
 from ltr.run.description import class_name, settings
 from ltr.run.folder import RunFolder
@@ -146,7 +147,7 @@ def started_from(checkpoint: Any) -> Path | None:
         return None
     try:
         path = lookup.checkpoint(checkpoint)
-        return path if folder.config_text(path) else None
+        return path if config_text(path) else None
     except InputError:  # the training raises it when it reads the file
         return None
 

@@ -12,8 +12,8 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from ltr import distributed, seeds
-from ltr.contracts import Batch, EpochAware, Preprocessing, Sampler, SamplerFactory, Transform
-from ltr.counts import Tail, fingerprint, imbalance_factor, long_tailed, long_tailed_indices, shot_groups
+from ltr.contracts import Batch, EpochAware, Sampler, SamplerFactory, Transform
+from ltr.counts import Counts, Tail, fingerprint, imbalance_factor, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
 from ltr.data.loaders import Indices, InMemoryLoader, StreamingLoader
@@ -21,6 +21,7 @@ from ltr.data.splits import Split, Splits, class_positions
 from ltr.data.transforms import CropFlip, Plain
 from ltr.errors import InputError
 from ltr.markdown import first
+from ltr.preprocessing import Preprocessing
 from ltr.ranges import Checked
 from ltr.samplers import Power
 
@@ -48,10 +49,9 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         augment: the augmentation of training batches, or `none`; null for the usual one of the set.
 
     Attributes:
-        counts: training images per class, synthetic ones included. Data that are for evaluations only have those of the
-            test images until `match` takes the counts of a network.
+        counts: training images per class. Data that are for evaluations only have those of the test images until
+            `match` takes the counts of a network.
         imbalance: N_max / N_min of the real training images; the one asked for if the set could give it.
-        synthetic: synthetic training images per class.
         follows: whether the set has a validation split of its own.
         trainable: whether the set has images to train on.
         size: height and width of its images.
@@ -100,10 +100,9 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         wanted = long_tailed(max(sizes), len(sizes), imbalance, tail)
         kept = [min(size, count) for size, count in zip(sizes, wanted, strict=True)]
         self.val_counts = [min(val_per_class, count - 1) for count in kept]
-        self.counts: list[int] = [count - held_out for count, held_out in zip(kept, self.val_counts, strict=True)]
-        as_asked = tail not in ("none", "balanced") and self.counts == wanted
+        self.counts = Counts([count - held_out for count, held_out in zip(kept, self.val_counts, strict=True)])
+        as_asked = tail not in ("none", "balanced") and [*self.counts] == wanted
         self.imbalance = imbalance if as_asked else max(self.counts) / min(self.counts)
-        self.synthetic = [0] * len(kept)
         self.splits = Splits()
         self.files: dict[str, ImageFiles] = {}
 
@@ -129,14 +128,9 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         return Preprocessing(self.size, self.crop, self.mean, self.std)
 
     @property
-    def real(self) -> list[int]:
-        """Training images per class that are not synthetic."""
-        return [count - added for count, added in zip(self.counts, self.synthetic, strict=True)]
-
-    @property
     def groups(self) -> dict[str, list[int]]:
         """Classes with many, medium and few real training images."""
-        return shot_groups(self.real)
+        return shot_groups(self.counts.real)
 
     @property
     def monitored(self) -> list[str]:
@@ -162,7 +156,7 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
             "subset_seed": self.subset_seed,
             "official": not any(self.val_counts),
             "fingerprints": self.fingerprints,
-            **({"synthetic": self.synthetic} if any(self.synthetic) else {}),
+            **({"synthetic": [*self.counts.synthetic]} if any(self.counts.synthetic) else {}),
         }
 
     def setup(self, stage: str | None = None) -> None:
@@ -188,7 +182,7 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
             for name, split in splits.items()
         )
 
-    def match(self, classes: Sequence[str], counts: Sequence[int], synthetic: Sequence[int]) -> None:
+    def match(self, classes: Sequence[str], counts: Counts) -> None:
         """Number the classes as a trained network does, before an evaluation.
 
         Classes that are only numbered, 0 to C - 1, keep their numbers. Data without training images take over the
@@ -197,7 +191,6 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         Args:
             classes: the names that the network has; empty if they are unknown.
             counts: its training images per class.
-            synthetic: the synthetic ones among them.
 
         Raises:
             InputError: if the names are others.
@@ -205,12 +198,11 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         if positions := class_positions(self.classes, list(classes), self.name):
             self.splits = self.splits.relabelled(positions)
             order = sorted(range(len(positions)), key=positions.__getitem__)
-            self.counts = [self.counts[label] for label in order]
-            self.synthetic = [self.synthetic[label] for label in order]
+            self.counts = self.counts.reordered(order)
             self.val_counts = [self.val_counts[label] for label in order]
             self.classes = list(classes)
         if not self.trainable:
-            self.counts, self.synthetic = list(counts), list(synthetic)
+            self.counts = counts
 
     def check_order(self, classes: Sequence[str]) -> None:
         """Raise `InputError` if a network that a training starts from has these classes in another order."""
@@ -232,12 +224,13 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         if not self.trainable:
             return splits
         whole = splits["train"]
-        sizes = [count + held_out for count, held_out in zip(self.real, self.val_counts, strict=True)]
+        real = self.counts.real
+        sizes = [count + held_out for count, held_out in zip(real, self.val_counts, strict=True)]
         kept = long_tailed_indices(whole.labels.numpy(), sizes, self.subset_seed)
-        train = whole.take([part[:count] for part, count in zip(kept, self.real, strict=True)])
+        train = whole.take([part[:count] for part, count in zip(kept, real, strict=True)])
         chosen = {"train": self.extended(train)}
         if any(self.val_counts):
-            chosen["val"] = whole.take([part[count:] for part, count in zip(kept, self.real, strict=True)])
+            chosen["val"] = whole.take([part[count:] for part, count in zip(kept, real, strict=True)])
         return splits | chosen
 
     def names(self, name: str, split: Split) -> list[str]:

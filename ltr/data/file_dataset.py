@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Transform
-from ltr.counts import Tail
+from ltr.counts import Counts, Tail
 from ltr.data.base import LongTailed
 from ltr.data.file_list import FileList, class_folders, divided, keep, listed
 from ltr.data.images import ImageFiles, unreadable
@@ -111,8 +111,7 @@ class FileDataset(LongTailed):
         self.synthetic_files: FileList | None = None
         if synthetic is not None:
             self.synthetic_files = synthetic_images(Path(synthetic).expanduser(), self.classes)
-            self.synthetic = self.synthetic_files.counts(len(self.classes))
-            self.counts = [count + added for count, added in zip(self.counts, self.synthetic, strict=True)]
+            self.counts = Counts(self.counts, self.synthetic_files.counts(len(self.classes)))
 
     @abstractmethod
     def find(self) -> tuple[dict[str, FileList], list[str]]:

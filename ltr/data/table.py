@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 import warnings
@@ -17,23 +15,15 @@ from ltr.data.file_dataset import FileDataset
 from ltr.data.file_list import SPLITS, FileList, class_order, readable_name, split_of
 from ltr.data.images import Source
 from ltr.data.locate import locate
+from ltr.data.table_files import IMAGE, TABLES, column, named, read_table, text
 from ltr.errors import InputError
 from ltr.markdown import first, plural
 
-IMAGE = (
-    *("image", "path", "file", "filename", "file_name", "filepath", "file_path", "fpath", "image_path", "image_id"),
-    *("image_name", "imageid", "img", "id"),
-)
 LABEL = ("label", "class", "category", "target", "category_id", "class_name", "species", "label_name", "class_id")
 SPLIT = ("split", "set", "subset", "fold")
 NO_COLUMN = ("", "none")  # what `--data.split` says of a table without splits
-PARQUET = (".parquet", ".pq")
-TABLES = (".csv", ".tsv", *PARQUET)
 MISSING = {"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "-nan"}  # as pandas and R write a missing value
 KEPT_SPLIT = re.compile(r"_split_[\d.]+_\d+$")  # the end of the name of a `split_file`
-LARGEST = 2**24  # rows
-UNPACKED = 2**30  # bytes of a Parquet file beyond which its compression has to be plausible
-RATIO = 1000  # of such a file, unpacked to packed
 
 Unlabelled = Literal["refuse", "skip", "keep"]
 
@@ -223,100 +213,3 @@ def tables_of(root: Path) -> dict[str, Path]:
         return {"": paths[0]}
     names = f" but {first([path.name for path in paths])}" if paths else ""
     raise InputError(f"{root} has no `train.csv`{',' if names else ''}{names}: name a table with `--data.root`.")
-
-
-def read_table(path: Path, encoding: str = "utf-8") -> dict[str, list[Any]]:
-    """Return the columns of a CSV or Parquet file: text of a CSV file, any values of a Parquet file.
-
-    Cells of images in a Parquet file are the bytes of the files.
-
-    Args:
-        path: the file. The cells of a line are separated by commas, semicolons or tabs.
-        encoding: of a CSV file; one that begins with a byte order mark is read as that says.
-
-    Raises:
-        InputError: if it cannot be read, or has no rows.
-    """
-    if not path.is_file():
-        raise InputError(f"there is no table {path}: name the CSV or Parquet file with `--data.root`.")
-    columns = read_parquet(path) if path.suffix.lower() in PARQUET else read_csv(path, encoding)
-    if not columns or not next(iter(columns.values())):
-        raise InputError(f"{path} has no rows: a table has a line of titles and a row per image.")
-    return columns
-
-
-def read_csv(path: Path, encoding: str) -> dict[str, list[Any]]:
-    """Return the columns of a CSV file."""
-    try:
-        content = path.read_bytes()
-        marked = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-        lines = content.decode("utf-16" if marked else "utf-8-sig" if encoding == "utf-8" else encoding)
-        delimiter = max(",;\t", key=lines.lstrip().partition("\n")[0].count)
-        reader = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter)
-        rows = [[cell.strip() for cell in row] for row in reader if row]
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not in {encoding.upper()} ({error.reason} at byte {error.start}): save it as UTF-8, or pass "
-            "its encoding, such as `--data.encoding cp1252` for a file from Windows."
-        ) from error
-    except LookupError as error:
-        raise InputError(f"there is no encoding {encoding}: pass another `--data.encoding`, such as cp1252.") from error
-    except (OSError, csv.Error) as error:
-        raise InputError(f"{path} is not a CSV file that can be read ({error}): save it as one in UTF-8.") from error
-    head, *body = rows or [[]]
-    ragged = next((number for number, row in enumerate(body, 2) if len(row) != len(head)), None)
-    if ragged:
-        raise InputError(f"line {ragged} of {path} has other columns than its first line, {', '.join(head)}.")
-    return {name: [row[at] for row in body] for at, name in enumerate(head)}
-
-
-def read_parquet(path: Path) -> dict[str, list[Any]]:
-    """Return the columns of a Parquet file, of structures of images the bytes."""
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise InputError('a Parquet file needs pyarrow: pip install "ltr[hub]".') from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            summary = file.metadata
-            unpacked = sum(summary.row_group(group).total_byte_size for group in range(summary.num_row_groups))
-            if summary.num_rows > LARGEST or unpacked > max(UNPACKED, RATIO * path.stat().st_size):
-                raise InputError(
-                    f"{path} unpacks to {summary.num_rows:,} rows and {unpacked:,} bytes: divide it, or remove what is "
-                    "not needed."
-                )
-            rows = file.read()
-        columns = {name: rows[name].to_pylist() for name in rows.column_names}
-    except (ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is damaged or no Parquet file: {reason}") from error
-    return {
-        name: [cell.get("bytes") or cell.get("path") if isinstance(cell, dict) else cell for cell in cells]
-        for name, cells in columns.items()
-    }
-
-
-def text(cell: Any) -> str:
-    """Return a cell as text: none for a missing value."""
-    return "" if cell is None or cell != cell else readable_name(str(cell).strip())
-
-
-def named(columns: dict[str, list[Any]], usual: Sequence[str]) -> str | None:
-    """Return the first of the usual names that a column has, in upper or lower case."""
-    known = {name.strip().lower(): name for name in reversed(columns)}
-    return next((known[name] for name in usual if name in known), None)
-
-
-def column(
-    columns: dict[str, list[Any]], name: str | None, usual: Sequence[str], *, option: str, table: Path
-) -> list[Any]:
-    """Return a column, by its name or the first of its usual names.
-
-    Raises:
-        InputError: if there is none.
-    """
-    title = named(columns, usual) if name is None else name
-    if title in columns:
-        return columns[title]
-    wanted = f"no column {name}" if name else f"none of the columns {', '.join(usual)}"
-    raise InputError(f"{table} has {wanted}, but {first([*columns])}: name one of these with `--data.{option}`.")

@@ -14,8 +14,9 @@ from ltr.export import formats
 from ltr.export.formats import Format, Source
 from ltr.export.traced import Traced, images_to_compare, largest_difference
 from ltr.predictor import Predictor
+from ltr.run.checkpoint_config import own_config
 from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION
-from ltr.run.folder import CURVES, RunFolder, own_config
+from ltr.run.folder import CURVES, RunFolder
 
 WRITERS: dict[Format, tuple[Callable[[Source, Path], formats.Answer], str]] = {
     "safetensors": (formats.safetensors, ".safetensors"),

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from ltr.errors import InputError
+from ltr.errors import InputError, first_line
 from ltr.export.traced import Traced
 from ltr.predictor import Predictor, trained
 from ltr.run import description, safetensors_files, training_record, weights
@@ -154,7 +154,7 @@ def exported(source: Source) -> torch.export.ExportedProgram:
     except Exception as error:  # torch raises many kinds
         raise InputError(
             f"this {type(source.predictor.method).__name__} cannot be written as one computation "
-            f"({weights.first_line(error)}): pass `--to safetensors`, which works for every network."
+            f"({first_line(error)}): pass `--to safetensors`, which works for every network."
         ) from error
 
 

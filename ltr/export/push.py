@@ -10,12 +10,13 @@ from typing import Any
 import yaml
 
 from ltr import files
-from ltr.errors import InputError
+from ltr.errors import InputError, first_line
 from ltr.export.card import card
 from ltr.export.export import write
 from ltr.predictor import Predictor
+from ltr.run.checkpoint_config import own_config
 from ltr.run.evaluation import METRICS
-from ltr.run.folder import CONFIG, RunFolder, own_config
+from ltr.run.folder import CONFIG, RunFolder
 from ltr.run.hub import MISSING, WEIGHTS
 
 
@@ -112,7 +113,6 @@ def upload(home: Path, repository: str, *, private: bool) -> str:
         api.create_repo(repository, private=private, exist_ok=True)
         return str(api.upload_folder(repo_id=repository, folder_path=home, commit_message="Weights, figures and card"))
     except (HfHubHTTPError, OSError, ValueError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{repository} could not be written ({why}): log in with `hf auth login`, or pass `--folder`."
+            f"{repository} could not be written ({first_line(error)}): log in with `hf auth login`, or pass `--folder`."
         ) from error

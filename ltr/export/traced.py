@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ltr.contracts import normalise
 from ltr.errors import InputError
 from ltr.library_errors import library_errors
 from ltr.methods import Method
 from ltr.predictor import Predictor
+from ltr.preprocessing import normalise
 
 # Relative to the largest logit: other programs fuse and reorder sums, and every layer rounds by 1e-7 of its values.
 TOLERANCE = 1e-4

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.ranges import Range
 
 TINY = 1e-12
@@ -43,7 +43,7 @@ class ArcFace(Loss):
     needs = ("scale",)
 
     def __init__(
-        self, counts: Counts, *, margin: Annotated[float, Range(least=0, most=math.pi)] = 0.5, easy: bool = False
+        self, counts: CountsLike, *, margin: Annotated[float, Range(least=0, most=math.pi)] = 0.5, easy: bool = False
     ) -> None:
         super().__init__(counts)
         self.margin, self.easy = margin, easy

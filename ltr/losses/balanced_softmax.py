@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, log_prior
+from ltr.counts import CountsLike, log_prior
 from ltr.ranges import NonNegative
 
 
@@ -38,7 +38,7 @@ class BalancedSoftmax(Loss):
 
     prior: Tensor
 
-    def __init__(self, counts: Counts, *, tau: NonNegative = 1.0) -> None:
+    def __init__(self, counts: CountsLike, *, tau: NonNegative = 1.0) -> None:
         super().__init__(counts)
         self.register_buffer("prior", tau * log_prior(counts), persistent=False)
 

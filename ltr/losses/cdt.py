@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.losses.vector_scaling import VectorScaling
 from ltr.ranges import NonNegative
 
@@ -30,5 +30,5 @@ class CDT(VectorScaling):
         tensor([1.0000, 1.5849, 2.5119])
     """
 
-    def __init__(self, counts: Counts, *, gamma: NonNegative = 0.2) -> None:
+    def __init__(self, counts: CountsLike, *, gamma: NonNegative = 0.2) -> None:
         super().__init__(counts, gamma=gamma, tau=0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ltr.contracts import LossFactory
-from ltr.counts import Counts, inverse_effective_number
+from ltr.counts import CountsLike, inverse_effective_number
 from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.weighted import Weighted
 from ltr.ranges import BelowOne
@@ -37,6 +37,11 @@ class ClassBalanced(Weighted):
     """
 
     def __init__(
-        self, counts: Counts, *, loss: LossFactory = CrossEntropy, beta: BelowOne = 0.9999, weighted_mean: bool = True
+        self,
+        counts: CountsLike,
+        *,
+        loss: LossFactory = CrossEntropy,
+        beta: BelowOne = 0.9999,
+        weighted_mean: bool = True,
     ) -> None:
         super().__init__(counts, loss, inverse_effective_number(counts, beta), weighted_mean=weighted_mean)

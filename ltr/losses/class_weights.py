@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import LossFactory, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.errors import InputError, did_you_mean
 from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.weighted import Weighted
@@ -47,7 +47,7 @@ class ClassWeights(Weighted):
 
     def __init__(
         self,
-        counts: Counts,
+        counts: CountsLike,
         *,
         weights: Mapping[str | int, Positive] | None = None,
         loss: LossFactory = CrossEntropy,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ltr.contracts import LossFactory, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.errors import InputError
 from ltr.losses.balanced_softmax import BalancedSoftmax
 from ltr.losses.composite import Composite
@@ -40,7 +40,7 @@ class Combined(Composite):
 
     def __init__(
         self,
-        counts: Counts,
+        counts: CountsLike,
         *,
         losses: Sequence[LossFactory] = (CrossEntropy, BalancedSoftmax),
         weights: Sequence[float] | None = None,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ltr.contracts import Loss, LossFactory
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 
 
 class Composite(Loss):
@@ -21,7 +21,7 @@ class Composite(Loss):
 
     parts: Sequence[Loss]
 
-    def __init__(self, counts: Counts, parts: Iterable[LossFactory]) -> None:
+    def __init__(self, counts: CountsLike, parts: Iterable[LossFactory]) -> None:
         super().__init__(counts)
         losses = [part(torch.as_tensor(counts)) for part in parts]
         self.batch_level = any(loss.batch_level for loss in losses)

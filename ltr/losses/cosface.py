@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.ranges import NonNegative
 
 
@@ -39,7 +39,7 @@ class CosFace(Loss):
 
     needs = ("scale",)
 
-    def __init__(self, counts: Counts, *, margin: NonNegative = 0.35) -> None:
+    def __init__(self, counts: CountsLike, *, margin: NonNegative = 0.35) -> None:
         super().__init__(counts)
         self.margin = margin
 

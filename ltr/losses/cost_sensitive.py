@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ltr.contracts import LossFactory
-from ltr.counts import Counts, inverse_frequency
+from ltr.counts import CountsLike, inverse_frequency
 from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.weighted import Weighted
 from ltr.ranges import NonNegative
@@ -34,6 +34,11 @@ class CostSensitive(Weighted):
     """
 
     def __init__(
-        self, counts: Counts, *, loss: LossFactory = CrossEntropy, power: NonNegative = 1.0, weighted_mean: bool = True
+        self,
+        counts: CountsLike,
+        *,
+        loss: LossFactory = CrossEntropy,
+        power: NonNegative = 1.0,
+        weighted_mean: bool = True,
     ) -> None:
         super().__init__(counts, loss, inverse_frequency(counts, power), weighted_mean=weighted_mean)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ltr import milestones
 from ltr.contracts import LossFactory, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.composite import Composite
 from ltr.losses.cross_entropy import CrossEntropy
@@ -43,7 +43,7 @@ class Deferred(Composite):
 
     def __init__(
         self,
-        counts: Counts,
+        counts: CountsLike,
         *,
         before: LossFactory = CrossEntropy,
         after: LossFactory = ClassBalanced,

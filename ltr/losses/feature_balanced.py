@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, populated
+from ltr.counts import CountsLike, populated
 from ltr.ranges import NonNegative, PositiveFraction
 
 
@@ -42,7 +42,7 @@ class FeatureBalanced(Loss):
     needs = ("features",)
     handicaps: Tensor
 
-    def __init__(self, counts: Counts, *, strength: NonNegative = 60.0, full: PositiveFraction = 0.95) -> None:
+    def __init__(self, counts: CountsLike, *, strength: NonNegative = 60.0, full: PositiveFraction = 0.95) -> None:
         super().__init__(counts)
         self.full, self.curriculum = full, 0.0
         numbers = populated(counts)

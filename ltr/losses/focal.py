@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.ranges import NonNegative
 
 
@@ -37,7 +37,7 @@ class Focal(Loss):
         0.0041...
     """
 
-    def __init__(self, counts: Counts, *, gamma: NonNegative = 1.0, detach: bool = False) -> None:
+    def __init__(self, counts: CountsLike, *, gamma: NonNegative = 1.0, detach: bool = False) -> None:
         super().__init__(counts)
         self.gamma, self.detach = gamma, detach
 

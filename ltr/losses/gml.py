@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from ltr import distributed
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, log_prior, per_class
+from ltr.counts import CountsLike, log_prior, per_class
 from ltr.ranges import AtLeastOne, InnerFraction
 
 
@@ -48,7 +48,7 @@ class GML(Loss):
     mixable = False
     prior: Tensor
 
-    def __init__(self, counts: Counts, *, clamp: InnerFraction | None = None, power: AtLeastOne = 1.0) -> None:
+    def __init__(self, counts: CountsLike, *, clamp: InnerFraction | None = None, power: AtLeastOne = 1.0) -> None:
         super().__init__(counts)
         self.power = power
         self.register_buffer("prior", log_prior(counts), persistent=False)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, inverse_frequency
+from ltr.counts import CountsLike, inverse_frequency
 from ltr.ranges import Positive
 
 
@@ -41,7 +41,7 @@ class InfluenceBalanced(Loss):
     weights: Tensor
 
     def __init__(
-        self, counts: Counts, *, alpha: Positive = 1000.0, epsilon: Positive = 1e-3, detach: bool = False
+        self, counts: CountsLike, *, alpha: Positive = 1000.0, epsilon: Positive = 1e-3, detach: bool = False
     ) -> None:
         super().__init__(counts)
         self.alpha, self.epsilon, self.detach = alpha, epsilon, detach

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, shares
+from ltr.counts import CountsLike, shares
 from ltr.ranges import NonNegative
 
 
@@ -39,7 +39,7 @@ class InverseSoftmax(Loss):
 
     offsets: Tensor
 
-    def __init__(self, counts: Counts, *, tau: NonNegative = 2.0) -> None:
+    def __init__(self, counts: CountsLike, *, tau: NonNegative = 2.0) -> None:
         super().__init__(counts)
         prior = shares(counts)
         offsets = prior.log() - tau * inverse(prior).log()

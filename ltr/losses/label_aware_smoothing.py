@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, populated
+from ltr.counts import CountsLike, populated
 from ltr.ranges import Fraction, Positive
 
 
@@ -45,7 +45,7 @@ class LabelAwareSmoothing(Loss):
 
     def __init__(
         self,
-        counts: Counts,
+        counts: CountsLike,
         *,
         head: Fraction = 0.4,
         tail: Fraction = 0.1,

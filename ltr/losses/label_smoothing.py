@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.ranges import Fraction
 
 
@@ -32,7 +32,7 @@ class LabelSmoothing(Loss):
         0.3365...
     """
 
-    def __init__(self, counts: Counts, *, epsilon: Fraction = 0.1) -> None:
+    def __init__(self, counts: CountsLike, *, epsilon: Fraction = 0.1) -> None:
         super().__init__(counts)
         self.epsilon = epsilon
 

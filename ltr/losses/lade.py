@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ltr import distributed
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, log_prior, per_class
+from ltr.counts import CountsLike, log_prior, per_class
 from ltr.ranges import NonNegative
 
 
@@ -49,7 +49,7 @@ class LADE(Loss):
     mixable = False
     prior: Tensor
 
-    def __init__(self, counts: Counts, *, alpha: NonNegative = 0.1, remine: NonNegative = 0.01) -> None:
+    def __init__(self, counts: CountsLike, *, alpha: NonNegative = 0.1, remine: NonNegative = 0.01) -> None:
         super().__init__(counts)
         self.alpha, self.remine = alpha, remine
         self.register_buffer("prior", log_prior(counts), persistent=False)

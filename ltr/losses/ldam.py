@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, inverse_frequency
+from ltr.counts import CountsLike, inverse_frequency
 from ltr.ranges import NonNegative, Positive
 
 
@@ -41,7 +41,7 @@ class LDAM(Loss):
 
     margins: Tensor
 
-    def __init__(self, counts: Counts, *, margin: NonNegative = 0.5, scale: Positive | None = None) -> None:
+    def __init__(self, counts: CountsLike, *, margin: NonNegative = 0.5, scale: Positive | None = None) -> None:
         super().__init__(counts)
         self.scale = scale
         self.needs = () if scale else ("scale",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.losses.label_smoothing import LabelSmoothing
 from ltr.ranges import Fraction
 
@@ -31,5 +31,5 @@ class LOS(LabelSmoothing):
         1.8031...
     """
 
-    def __init__(self, counts: Counts, *, epsilon: Fraction = 0.98) -> None:
+    def __init__(self, counts: CountsLike, *, epsilon: Fraction = 0.98) -> None:
         super().__init__(counts, epsilon=epsilon)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ltr import distributed
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, log_prior
+from ltr.counts import CountsLike, log_prior
 from ltr.ranges import BelowOne, NonNegative, Positive
 
 
@@ -71,7 +71,7 @@ class PaCo(Loss):
 
     def __init__(
         self,
-        counts: Counts,
+        counts: CountsLike,
         *,
         alpha: NonNegative = 0.01,
         beta: Positive = 1.0,

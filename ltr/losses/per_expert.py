@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import LossFactory, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.errors import InputError
 from ltr.losses.composite import Composite
 from ltr.losses.cross_entropy import CrossEntropy
@@ -44,7 +44,7 @@ class PerExpert(Composite):
 
     needs = ("experts",)
 
-    def __init__(self, counts: Counts, *, losses: Sequence[LossFactory] = (CrossEntropy,)) -> None:
+    def __init__(self, counts: CountsLike, *, losses: Sequence[LossFactory] = (CrossEntropy,)) -> None:
         super().__init__(counts, losses)
         if not losses:
             raise InputError("PerExpert needs at least one loss: give one for all experts, or one for each.")

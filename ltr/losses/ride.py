@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ltr import milestones
 from ltr.contracts import LossFactory, Output
-from ltr.counts import Counts, populated
+from ltr.counts import CountsLike, populated
 from ltr.losses.class_balanced import ClassBalanced
 from ltr.losses.composite import Composite
 from ltr.losses.deferred import Deferred
@@ -62,7 +62,7 @@ class RIDE(Composite):
 
     def __init__(
         self,
-        counts: Counts,
+        counts: CountsLike,
         *,
         loss: LossFactory = LDAM,
         diversity: float = -0.45,

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.ranges import NonNegative
 
 
@@ -35,7 +35,7 @@ class SigmoidFocal(Loss):
         0.1977...
     """
 
-    def __init__(self, counts: Counts, *, gamma: NonNegative = 2.0) -> None:
+    def __init__(self, counts: CountsLike, *, gamma: NonNegative = 2.0) -> None:
         super().__init__(counts)
         self.gamma = gamma
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, shares
+from ltr.counts import CountsLike, shares
 from ltr.ranges import Fraction
 
 
@@ -40,7 +40,7 @@ class SoftmaxEqualization(Loss):
 
     rare: Tensor
 
-    def __init__(self, counts: Counts, *, gamma: Fraction = 0.9, threshold: Fraction = 0.005) -> None:
+    def __init__(self, counts: CountsLike, *, gamma: Fraction = 0.9, threshold: Fraction = 0.005) -> None:
         super().__init__(counts)
         self.gamma = gamma
         self.register_buffer("rare", shares(counts) < threshold, persistent=False)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.ranges import Count, WholeNumber
 
 # lambda = max(LEAST, BASE / (1 + GAMMA * iteration)), as in the network of the official code.
@@ -48,7 +48,7 @@ class SphereFace(Loss):
 
     needs = ("features", "norm")
 
-    def __init__(self, counts: Counts, *, margin: Count = 4, iterations: WholeNumber = 28_000) -> None:
+    def __init__(self, counts: CountsLike, *, margin: Count = 4, iterations: WholeNumber = 28_000) -> None:
         super().__init__(counts)
         self.margin, self.iterations = margin, iterations
         self.set_epoch(0, 1)

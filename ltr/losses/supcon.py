@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ltr import distributed
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.ranges import Positive
 
 
@@ -45,7 +45,7 @@ class SupCon(Loss):
     mixable = False
     needs = ("embeddings",)
 
-    def __init__(self, counts: Counts, *, temperature: Positive = 0.1, base_temperature: Positive = 0.07) -> None:
+    def __init__(self, counts: CountsLike, *, temperature: Positive = 0.1, base_temperature: Positive = 0.07) -> None:
         super().__init__(counts)
         self.temperature, self.base_temperature = temperature, base_temperature
 

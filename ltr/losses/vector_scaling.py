@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Loss, Output
-from ltr.counts import Counts, log_prior, populated
+from ltr.counts import CountsLike, log_prior, populated
 from ltr.ranges import NonNegative
 
 
@@ -40,7 +40,7 @@ class VectorScaling(Loss):
     scales: Tensor
     shifts: Tensor
 
-    def __init__(self, counts: Counts, *, gamma: NonNegative = 0.05, tau: NonNegative = 1.0) -> None:
+    def __init__(self, counts: CountsLike, *, gamma: NonNegative = 0.05, tau: NonNegative = 1.0) -> None:
         super().__init__(counts)
         numbers = populated(counts)
         scales = (numbers / numbers.max()).pow(gamma).to(torch.get_default_dtype())

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ltr import distributed
 from ltr.contracts import LossFactory, Output
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.errors import InputError
 from ltr.losses.composite import Composite
 
@@ -29,7 +29,7 @@ class Weighted(Composite):
     weights: Tensor
 
     @abstractmethod
-    def __init__(self, counts: Counts, loss: LossFactory, weights: Tensor, *, weighted_mean: bool) -> None:
+    def __init__(self, counts: CountsLike, loss: LossFactory, weights: Tensor, *, weighted_mean: bool) -> None:
         super().__init__(counts, [loss])
         if self.batch_level:
             raise InputError(

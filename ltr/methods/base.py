@@ -1,48 +1,60 @@
-"""Measures during training, and the one evaluation path."""
+"""The network of a method, the adjustments of its outputs, and its evaluation."""
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
-from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor
-from torch.optim import Optimizer
+from lightning.pytorch import Callback, LightningModule
+from torch import Tensor, nn
 
-from ltr import distributed
-from ltr.contracts import Answer, Batch, Output
+from ltr import distributed, seeds
+from ltr.contracts import Answer, Backbone, Batch, HeadFactory, Output
+from ltr.counts import Counts
 from ltr.data import LongTailed
 from ltr.errors import InputError
+from ltr.heads import Linear
 from ltr.metrics import Recalls, Report
+from ltr.preprocessing import Preprocessing
 from ltr.ranges import Checked, WholeNumber
+from ltr.run.training_record import TrainingRecord
 
-CHECK_EVERY = 50
 
-
-class BaseMethod(Checked, LightningModule, ABC):
-    """Measure the outputs on every split and report them per epoch.
+class BaseMethod(Checked, LightningModule):
+    """A network, and the one path of its evaluation: `preprocessing -> backbone -> head -> adjustments -> report`.
 
     Args:
+        backbone: images to features.
         counts: training images per class.
+        head: builds the classifier from (dim, classes).
+        compile: whether the backbone is compiled with `torch.compile`.
 
     Attributes:
         counts: (C,) the same, stored in checkpoints.
         synthetic: (C,) number of synthetic images among them, stored in checkpoints.
+        preprocessing: from uint8 images to its input, as in its training; None before the first training.
+        classes: the names of the classes; empty before the first training.
+        training_record: the images of its training and of those it started from; unknown before the first training.
+        adjustments: the adjustments of its outputs, in order. A test, a validation or a prediction takes those among
+            the callbacks of its trainer and prepares them; without a trainer, set the list and call `prepare` of each.
+        seed: the seed of its draws. It is read when the method is built and when a training or an evaluation starts.
         reports: the last report of each split.
         measures: the numbers of this epoch by `split/measure`.
-        images: number of images that went through the network in training, over all processes; every view counts, and
-            so does every further evaluation of a batch by an optimizer such as `SAM`.
     """
 
     counts: Tensor
     synthetic: Tensor
 
-    def __init__(self, counts: list[WholeNumber]) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        counts: Sequence[WholeNumber],
+        *,
+        head: HeadFactory = Linear,
+        compile: bool = False,
+    ) -> None:
         super().__init__()
         self.register_buffer("counts", torch.tensor(counts))
         self.register_buffer("synthetic", torch.zeros_like(self.counts))
@@ -50,9 +62,21 @@ class BaseMethod(Checked, LightningModule, ABC):
         self.measures: dict[str, float] = {}
         self.undefined: dict[str, Tensor] = {}
         self.recalls = Recalls(len(counts))
-        self.epoch_loss = EpochLoss()
-        self.counting = True
-        self.images = 0
+        self.backbone = backbone
+        self.head = head(backbone.dim, len(counts))
+        if self.head.experts not in (1, backbone.experts):
+            raise InputError(
+                f"the head has {self.head.experts} experts, the backbone {backbone.experts}: pass the same "
+                "`--model.backbone.experts` and `--model.head.experts`."
+            )
+        self.compile_backbone = compile
+        self.preprocessing: Preprocessing | None = None
+        self.classes: list[str] = []
+        self.training_record = TrainingRecord()
+        self.adjustments: list[Adjustment] = []
+        self.seed = seeds.seed()
+        self.fitting = False
+        self.evaluated: LongTailed | None = None  # the data of an evaluation
 
     @property
     def data(self) -> LongTailed:
@@ -62,91 +86,135 @@ class BaseMethod(Checked, LightningModule, ABC):
         return data
 
     @property
-    def real(self) -> list[int]:
-        """Training images per class without the synthetic ones; the shot groups of a report follow from them."""
-        counts: list[int] = (self.counts - self.synthetic).tolist()
-        return counts
+    def training_counts(self) -> Counts:
+        """The training images per class; the shot groups of a report follow from the real ones."""
+        return Counts.of(self.counts, self.synthetic)
 
     @property
     def fast_dev_run(self) -> bool:
         """Whether Lightning only tries a few batches and writes nothing."""
         return bool(getattr(self.trainer, "fast_dev_run", False))
 
-    @abstractmethod
-    def answer(self, batch: Batch) -> Output:
-        """Run a batch."""
+    # ---- the network
 
-    @abstractmethod
-    def adjusted(self, output: Output) -> Output:
-        """Change an output as the adjustments of the evaluation do."""
-
-    # ---- training
-
-    def begin_epoch(self) -> None:
-        """Reset the running measures."""
-        self.epoch_loss = EpochLoss()
-        self.recalls["train"].reset()
-        self.measures = {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Count the images of a batch; cached features do not count."""
-        views = 0 if batch.features is not None else batch.images.shape[:-3].numel()
-        self.batch_images = views * distributed.world()
-        self.images += self.batch_images
-
-    def count(self, value: Tensor, output: Output, labels: Tensor) -> None:
-        """Add a batch to the running measures of the epoch.
+    @classmethod
+    def network_config(cls, options: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the backbone and the head of a trained network as configs, for a training that starts from it.
 
         Args:
-            value: (), its mean loss in this process.
-            output: the output of the network.
-            labels: (B,) class indices.
+            options: of this class, as a config has them.
         """
-        if self.counting:
-            self.epoch_loss.add(value, len(labels), epoch=self.current_epoch)
-            self.recalls["train"].update(output.logits.detach().float().softmax(1), labels)
+        return options.get("backbone"), options.get("head")
 
-    @contextmanager
-    def uncounted(self) -> Iterator[None]:
-        """Run a batch without changing the measures or the running statistics."""
-        kept = [(buffer, buffer.clone()) for buffer in self.buffers()]
-        self.counting = False
-        yield
-        self.counting = True
-        for buffer, value in kept:
-            buffer.copy_(value)
+    def setup(self, stage: str) -> None:
+        """Read the seed, take the adjustments and the preprocessing, and prepare the backbone."""
+        self.seed, self.fitting = seeds.seed(), stage == "fit"
+        callbacks = [] if self.fitting else getattr(self.trainer, "callbacks", [])
+        self.adjustments = [callback for callback in callbacks if isinstance(callback, Adjustment)]
+        data = getattr(self.trainer, "datamodule", None)
+        self.evaluated = None if self.fitting else data
+        if data is not None and (self.fitting or self.preprocessing is None):
+            self.preprocessing, self.classes = data.preprocessing, list(data.classes)
+        if self.backbone.freeze == "all":
+            self.head.requires_grad_(False)
+        self.prepare_network(self.backbone)
 
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Optimizer | LightningOptimizer,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
-        """Step as `once_counted`."""
-        assert optimizer_closure is not None
-        super().optimizer_step(epoch, batch_idx, optimizer, self.once_counted(optimizer_closure))
+    def prepare_network(self, network: nn.Module) -> None:
+        """Store a network channels last, and compile it if `compile` is set.
 
-    def once_counted(self, closure: Callable[[], Any]) -> Callable[[], Any]:
-        """Count a batch once, even if the optimizer evaluates it several times, as `SAM` does."""
-        calls = itertools.count()
+        Every batch size is compiled on its own: a program for all sizes, which torch makes when it meets the smaller
+        last batch of an epoch, was slower than no compilation.
+        """
+        network.to(memory_format=torch.channels_last)
+        if self.compile_backbone:
+            network.compile(dynamic=False)
 
-        def counting_once() -> Any:
-            if next(calls) == 0:
-                return closure()
-            self.images += self.batch_images
-            with self.uncounted():
-                return closure()
+    def teardown(self, stage: str) -> None:
+        """Remove the data and the adjustments of this trainer."""
+        self.adjustments, self.evaluated = [], None
 
-        return counting_once
+    def forward(self, images: Tensor) -> Output:
+        """Map images (B, 3, H, W), or views of them (B, V, 3, H, W), to an `Output`."""
+        output: Output = self.head(self.backbone(images.flatten(0, -4)))
+        return output.grouped(images.shape[1]) if images.dim() == 5 else output
 
-    def end_epoch(self) -> None:
-        """Log the running measures of the epoch."""
-        self.epoch_loss.check(epoch=self.current_epoch)
-        self.log_measures({"train/loss": self.epoch_loss.mean()})
-        self.report("train")
+    def answer(self, batch: Batch) -> Output:
+        """Run a batch of images, or the head alone on a batch of cached features."""
+        output: Output = self.head(batch.features) if batch.features is not None else self(batch.images)
+        return output
+
+    @torch.no_grad()
+    def embedding_size(self) -> int:
+        """Return the size P of the embeddings of the head.
+
+        Raises:
+            InputError: if the head makes no embeddings.
+        """
+        embeddings = self.head.eval()(torch.zeros(1, self.head.dim)).embeddings
+        self.head.train()
+        if embeddings is None:
+            raise InputError(
+                f"{type(self).__name__} contrasts embeddings, which a {type(self.head).__name__} head does not make: "
+                "pass `--model.head Projection`."
+            )
+        return int(embeddings.shape[-1])
+
+    @torch.no_grad()
+    def extract_features(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
+        """Compute the features of a split in float32; each process computes a part of them.
+
+        Args:
+            data: the data module.
+            name: the split.
+            augment: whether the images are augmented first.
+
+        Returns:
+            (N, D) features in the order of the split.
+        """
+        loader = data.plain(name)
+        features = torch.zeros(len(loader.labels), self.backbone.dim, device=self.device)
+        self.backbone.eval()
+        with self.trainer.precision_plugin.forward_context():
+            for batch in loader:
+                images = self.augmented(data, batch.images) if augment else self.ready(batch.images)
+                features[batch.indices] = self.backbone(images).float()
+        return distributed.total(features)
+
+    def ready(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (B, 3, H, W) on any device into the network's input, on its device and in its precision."""
+        assert self.preprocessing is not None, "train the network or load its checkpoint first"
+        return self.preprocessing(images.to(self.device)).to(self.dtype)
+
+    def augmented(self, data: LongTailed, images: Tensor) -> Tensor:
+        """Augment uint8 training images (B, 3, H, W) and turn them into the network's input, possibly in views."""
+        return data.prepare(images.to(self.device), augment=True).to(self.dtype)
+
+    def prepared(self, batch: Batch) -> Batch:
+        """Preprocess the images of a batch; return cached features unchanged."""
+        return batch if batch.features is not None else batch._replace(images=self.ready(batch.images))
+
+    def predict(self, images: Tensor) -> Output:
+        """Preprocess images, run the network and adjust the output, as in every evaluation.
+
+        Args:
+            images: (B, 3, H, W) uint8, on any device.
+        """
+        return self.adjusted(self(self.ready(images)))
+
+    def adjusted(self, output: Output) -> Output:
+        """Apply the adjustments in their order."""
+        for adjustment in self.adjustments:
+            output = adjustment.adjust(self, output)
+        return output
 
     # ---- evaluation
+
+    def on_test_start(self) -> None:
+        """Prepare the adjustments, in their order, once the weights are loaded."""
+        for adjustment in self.adjustments:
+            adjustment.prepare(self, self.data)
+
+    on_validation_start = on_predict_start = on_test_start
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Update the measures of a monitored split."""
@@ -195,7 +263,7 @@ class BaseMethod(Checked, LightningModule, ABC):
         """
         if name in self.undefined:
             check_defined(distributed.total(self.undefined.pop(name)), f"the {name} split")
-        self.reports[name] = Report.of(self.recalls[name], self.real, extras=self.extras(name))
+        self.reports[name] = Report.of(self.recalls[name], self.training_counts.real, extras=self.extras(name))
         self.recalls[name].reset()
         self.log_measures({f"{name}/{key}": value for key, value in self.reports[name].scalars().items()})
 
@@ -203,6 +271,33 @@ class BaseMethod(Checked, LightningModule, ABC):
         """Log measures, and keep them in full precision for the curves of the run."""
         self.measures |= measures
         self.log_dict(measures)
+
+
+class Adjustment(Checked, Callback, ABC):
+    """A change of the outputs of a network in validation, test and prediction, never in training.
+
+    Several adjustments act in the order of the list of callbacks.
+    """
+
+    @abstractmethod
+    def adjust(self, method: BaseMethod, output: Output) -> Output:
+        """Return the output with adjusted logits (B, C); a pure function once the adjustment is prepared."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What a result reports about the adjustment."""
+
+    def prepare(self, method: BaseMethod, data: LongTailed) -> None:
+        """Compute what the adjustment needs, once the weights are loaded.
+
+        Raises:
+            InputError: if the adjustment has no meaning for the method or the data.
+        """
+
+    def before(self, method: BaseMethod) -> list[Adjustment]:
+        """Return the adjustments that act before this one."""
+        return method.adjustments[: method.adjustments.index(self)]
 
 
 def check_defined(images: Tensor | int, where: str) -> None:
@@ -217,58 +312,3 @@ def check_defined(images: Tensor | int, where: str) -> None:
             f"the network gives NaN for {int(images)} images of {where}: its training diverged, its weights are "
             "damaged, or an adjustment has too large a value."
         )
-
-
-class EpochLoss:
-    """The mean loss of an epoch; stops the training if a batch has a loss that is not finite.
-
-    The losses stay on their device until they are needed, since reading one waits for a GPU.
-    """
-
-    def __init__(self) -> None:
-        self.values: list[Tensor] = []
-        self.sizes: list[int] = []
-        self.checked = 0
-
-    def add(self, value: Tensor, size: int, *, epoch: int) -> None:
-        """Add the mean loss of a batch.
-
-        Args:
-            value: (), the mean.
-            size: samples in the batch.
-            epoch: for the error.
-
-        Raises:
-            InputError: as `check` does.
-        """
-        self.values.append(value.detach())
-        self.sizes.append(size)
-        # Reading a value waits for a GPU, and costs nothing on a CPU.
-        if value.device.type == "cpu" or len(self.values) % CHECK_EVERY == 0:
-            self.check(epoch=epoch)
-
-    def check(self, *, epoch: int) -> None:
-        """Check the values since the last check.
-
-        Raises:
-            InputError: naming the first batch whose loss is not finite.
-        """
-        fresh = self.values[self.checked :]
-        if fresh:
-            finite = torch.stack(fresh).isfinite()
-            if not finite.all():
-                first = int(finite.logical_not().nonzero()[0])
-                raise InputError(
-                    f"the loss became {fresh[first].item()} in batch {self.checked + first} of epoch {epoch}: lower "
-                    "the learning rate, or look at the data. The checkpoint of the last whole epoch is kept."
-                )
-        self.checked = len(self.values)
-
-    def mean(self) -> float:
-        """Return the mean over the samples of all processes."""
-        sizes = torch.tensor(self.sizes, dtype=torch.float64)
-        values = torch.stack(self.values).cpu().double()
-        sums = torch.stack([(values * sizes).sum(), sizes.sum()])
-        if distributed.active():
-            sums = distributed.total(sums.to(self.values[0].device))
-        return float(sums[0] / sums[1])

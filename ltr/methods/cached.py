@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -43,7 +44,7 @@ class Cached(Method):
     def __init__(
         self,
         backbone: Backbone,
-        counts: list[int],
+        counts: Sequence[int],
         *,
         cache: bool = True,
         views: WholeNumber = 0,

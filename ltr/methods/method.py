@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor, nn
-from torch.optim import SGD
+from torch import Tensor
+from torch.optim import SGD, Optimizer
 
 from ltr import distributed, seeds
-from ltr.contracts import (
-    Backbone,
-    Batch,
-    EpochAware,
-    HeadFactory,
-    LossFactory,
-    MixFactory,
-    Output,
-    Preprocessing,
-    Schedule,
-    Target,
-)
-from ltr.counts import known
+from ltr.contracts import Backbone, Batch, EpochAware, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target
+from ltr.counts import Counts, known
 from ltr.data import LongTailed
 from ltr.data.base import FeatureBank
 from ltr.errors import InputError, advice
 from ltr.heads import Linear
 from ltr.losses import CrossEntropy
 from ltr.methods.base import BaseMethod
+from ltr.methods.epoch_loss import EpochLoss
 from ltr.methods.rates import EpochRates, scaled
+from ltr.preprocessing import Preprocessing
 from ltr.ranges import Checked, NonNegative, check
 from ltr.run import weights
 from ltr.run.training_record import TrainingRecord
@@ -62,16 +55,13 @@ class Method(BaseMethod):
 
     Attributes:
         fixed_options: the options of its bases that a subclass sets itself.
-        preprocessing: from uint8 images to its input, as in its training; None before the first training.
-        classes: the names of the classes; empty before the first training.
-        adjustments: the adjustments of its outputs, in order. A test, a validation or a prediction takes those among
-            the callbacks of its trainer and prepares them; without a trainer, set the list and call `prepare` of each.
         notes: what a training is too short for, a sentence each.
         bank: the cached features of a training, empty if there are none.
-        seed: the seed of its draws. It is read when the method is built and when a training or an evaluation starts.
         pre_augment_hooks: functions that change a training batch of uint8 images before it is augmented, in order.
             Callbacks append them when a training starts.
-        training_record: the images of this training and of those it started from; unknown before the first training.
+        images: number of images that went through the network in training, over all processes; every view counts, and
+            so does every further evaluation of a batch by an optimizer such as `SAM`.
+        seconds: how long the training has taken, with the evaluations during it.
     """
 
     fixed_options: tuple[str, ...] = ()
@@ -79,7 +69,7 @@ class Method(BaseMethod):
     def __init__(
         self,
         backbone: Backbone,
-        counts: list[int],
+        counts: Sequence[int],
         *,
         head: HeadFactory = Linear,
         loss: LossFactory = CrossEntropy,
@@ -89,26 +79,12 @@ class Method(BaseMethod):
         rates: dict[str, NonNegative] | None = None,
         compile: bool = False,
     ) -> None:
-        super().__init__(counts)
-        self.backbone = backbone
-        self.head = head(backbone.dim, len(counts))
-        if self.head.experts not in (1, backbone.experts):
-            raise InputError(
-                f"the head has {self.head.experts} experts, the backbone {backbone.experts}: pass the same "
-                "`--model.backbone.experts` and `--model.head.experts`."
-            )
+        super().__init__(backbone, counts, head=head, compile=compile)
         self.loss = loss(self.counts)
         self.mix = mix(self.counts) if mix else None
         self.optimizer, self.schedule, self.rates = optimizer, schedule or Steps(), rates or {}
-        self.compile_backbone = compile
-        self.seconds = 0.0
-        self.training_record = TrainingRecord()
-        self.preprocessing: Preprocessing | None = None
-        self.classes: list[str] = []
-        self.fitting = False
-        self.evaluated: LongTailed | None = None  # the data of an evaluation
-        self.adjustments: list[Adjustment] = []
-        self.seed = seeds.seed()
+        self.epoch_loss, self.counting = EpochLoss(), True
+        self.seconds, self.images = 0.0, 0
         self.notes: list[str] = []
         self.bank = FeatureBank()
         self.validation_interval: int | None = None
@@ -118,137 +94,17 @@ class Method(BaseMethod):
                 raise InputError(f"{type(self.loss).__name__} has no meaning for blended labels: leave out the mix.")
             self.mix.attach(self.backbone)
 
-    # ---- the network
+    # ---- the start of a training
 
-    @classmethod
-    def network_config(cls, options: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Return the backbone and the head of a trained network as configs, for a training that starts from it.
-
-        Args:
-            options: of this class, as a config has them.
-        """
-        return options.get("backbone"), options.get("head")
-
-    def forward(self, images: Tensor) -> Output:
-        """Map images (B, 3, H, W), or views of them (B, V, 3, H, W), to an `Output`."""
-        output: Output = self.head(self.backbone(images.flatten(0, -4)))
-        return output.grouped(images.shape[1]) if images.dim() == 5 else output
-
-    def answer(self, batch: Batch) -> Output:
-        """Run a batch of images, or the head alone on a batch of cached features."""
-        output: Output = self.head(batch.features) if batch.features is not None else self(batch.images)
-        return output
-
-    @torch.no_grad()
-    def embedding_size(self) -> int:
-        """Return the size P of the embeddings of the head.
-
-        Raises:
-            InputError: if the head makes no embeddings.
-        """
-        embeddings = self.head.eval()(torch.zeros(1, self.head.dim)).embeddings
-        self.head.train()
-        if embeddings is None:
-            raise InputError(
-                f"{type(self).__name__} contrasts embeddings, which a {type(self.head).__name__} head does not make: "
-                "pass `--model.head Projection`."
-            )
-        return int(embeddings.shape[-1])
-
-    @torch.no_grad()
-    def extract_features(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
-        """Compute the features of a split in float32; each process computes a part of them.
-
-        Args:
-            data: the data module.
-            name: the split.
-            augment: whether the images are augmented first.
-
-        Returns:
-            (N, D) features in the order of the split.
-        """
-        loader = data.plain(name)
-        features = torch.zeros(len(loader.labels), self.backbone.dim, device=self.device)
-        self.backbone.eval()
-        with self.trainer.precision_plugin.forward_context():
-            for batch in loader:
-                images = (
-                    data.prepare(batch.images, augment=True).to(self.dtype) if augment else self.ready(batch.images)
-                )
-                features[batch.indices] = self.backbone(images).float()
-        return distributed.total(features)
-
-    def ready(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, 3, H, W) on any device into the network's input, on its device and in its precision."""
-        assert self.preprocessing is not None, "train the network or load its checkpoint first"
-        return self.preprocessing(images.to(self.device)).to(self.dtype)
-
-    def augmented(self, data: LongTailed, images: Tensor) -> Tensor:
-        """Augment uint8 training images (B, 3, H, W) and turn them into the network's input, possibly in views."""
-        return data.prepare(images.to(self.device), augment=True).to(self.dtype)
-
-    def prepared(self, batch: Batch) -> Batch:
-        """Augment a training batch; preprocess the images of any other; return cached features unchanged."""
-        if batch.features is not None:
-            return batch
-        if not self.trainer.training:
-            return batch._replace(images=self.ready(batch.images))
-        for hook in self.pre_augment_hooks:
-            batch = hook(batch)
-        return batch._replace(images=self.augmented(self.data, batch.images))
-
-    def predict(self, images: Tensor) -> Output:
-        """Preprocess images, run the network and adjust the output, as in every evaluation.
-
-        Args:
-            images: (B, 3, H, W) uint8, on any device.
-        """
-        return self.adjusted(self(self.ready(images)))
-
-    def adjusted(self, output: Output) -> Output:
-        """Apply the adjustments in their order."""
-        for adjustment in self.adjustments:
-            output = adjustment.adjust(self, output)
-        return output
-
-    # ---- evaluation
-
-    def on_test_start(self) -> None:
-        """Prepare the adjustments, in their order, once the weights are loaded."""
-        for adjustment in self.adjustments:
-            adjustment.prepare(self, self.data)
-
-    on_validation_start = on_predict_start = on_test_start
+    def setup(self, stage: str) -> None:
+        """Prepare the network, and forget what an earlier training has added."""
+        super().setup(stage)
+        self.bank, self.pre_augment_hooks = FeatureBank(), []
 
     def teardown(self, stage: str) -> None:
         """Remove the data, and what the callbacks of this trainer have added."""
-        self.adjustments, self.pre_augment_hooks, self.evaluated = [], [], None
-
-    # ---- training
-
-    def setup(self, stage: str) -> None:
-        """Read the seed, take the adjustments and the preprocessing, and prepare the backbone."""
-        self.seed, self.bank, self.pre_augment_hooks = seeds.seed(), FeatureBank(), []
-        self.fitting = stage == "fit"
-        callbacks = [] if self.fitting else getattr(self.trainer, "callbacks", [])
-        self.adjustments = [callback for callback in callbacks if isinstance(callback, Adjustment)]
-        data = getattr(self.trainer, "datamodule", None)
-        self.evaluated = None if self.fitting else data
-        if data is not None and (self.fitting or self.preprocessing is None):
-            self.preprocessing, self.classes = data.preprocessing, list(data.classes)
-        if self.backbone.freeze == "all":
-            self.head.requires_grad_(False)
-        self.prepare_network(self.backbone)
-
-    def prepare_network(self, network: nn.Module) -> None:
-        """Store a network channels last, and compile it if `compile` is set.
-
-        Every batch size is compiled on its own: a program for all sizes, which torch makes when it meets the smaller
-        last batch of an epoch, was slower than no compilation.
-        """
-        network.to(memory_format=torch.channels_last)
-        if self.compile_backbone:
-            network.compile(dynamic=False)
+        super().teardown(stage)
+        self.pre_augment_hooks = []
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
         """Load the classifier in the file of the backbone if the whole network is frozen.
@@ -298,16 +154,9 @@ class Method(BaseMethod):
             self.training_record = self.inherited_record()
         if data is not None:
             self.counts.copy_(torch.tensor(data.counts))
-            self.synthetic.copy_(torch.tensor(data.synthetic))
+            self.synthetic.copy_(torch.tensor(data.counts.synthetic))
         if self.trainer.max_epochs != 0 and not self.fast_dev_run:
-            here = TrainingRecord() if data is None else TrainingRecord(data.contents("train"), complete=True)
-            begun = self.trainer.ckpt_path is not None and len(self.training_record.images)
-            if begun and (new := here.missing_in(self.training_record)):
-                rank_zero_warn(
-                    f"{new:,} of the {len(here.images):,} training images are new to this run: the data have changed "
-                    "since it was begun. The checkpoint keeps a record of both."
-                )
-            self.training_record |= here
+            self.record(data)
         if self.trainer.max_epochs == 0:
             return
         if not self.trainer.optimizers:
@@ -330,6 +179,17 @@ class Method(BaseMethod):
                 f"{self.trainer.accumulate_grad_batches} batches the objective differs from that of one large batch."
             )
 
+    def record(self, data: LongTailed | None) -> None:
+        """Add the training images to the record; warn if a resumed training has new ones."""
+        here = TrainingRecord() if data is None else TrainingRecord(data.contents("train"), complete=True)
+        begun = self.trainer.ckpt_path is not None and len(self.training_record.images)
+        if begun and (new := here.missing_in(self.training_record)):
+            rank_zero_warn(
+                f"{new:,} of the {len(here.images):,} training images are new to this run: the data have changed "
+                "since it was begun. The checkpoint keeps a record of both."
+            )
+        self.training_record |= here
+
     def inherited_record(self) -> TrainingRecord:
         """Return the images of the trainings that this one starts from."""
         return self.backbone.training_record
@@ -339,16 +199,34 @@ class Method(BaseMethod):
         if views > 1 and self.mix is not None:
             raise InputError(f"{type(self.mix).__name__} blends single images: leave out the mix, or the views.")
 
+    # ---- an epoch
+
     def on_train_epoch_start(self) -> None:
         """Seed the random generators for this epoch, and set the epoch of every part."""
         self.clock = time.perf_counter()
-        self.begin_epoch()
+        self.epoch_loss = EpochLoss()
+        self.recalls["train"].reset()
+        self.measures = {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
         seeds.reseed(self.seed, self.current_epoch)
         if self.current_epoch == self.epochs - 1:
             # Measure every run at its end: Lightning has no option for that. `on_train_end` restores the interval.
             self.trainer.check_val_every_n_epoch = 1
         for part in self.epoch_aware:
             part.set_epoch(self.current_epoch, self.epochs)
+
+    def prepared(self, batch: Batch) -> Batch:
+        """Augment a training batch; preprocess the images of any other; return cached features unchanged."""
+        if batch.features is not None or not self.trainer.training:
+            return super().prepared(batch)
+        for hook in self.pre_augment_hooks:
+            batch = hook(batch)
+        return batch._replace(images=self.augmented(self.data, batch.images))
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Count the images of a batch; cached features do not count."""
+        views = 0 if batch.features is not None else batch.images.shape[:-3].numel()
+        self.batch_images = views * distributed.world()
+        self.images += self.batch_images
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of the batch."""
@@ -381,9 +259,57 @@ class Method(BaseMethod):
         self.count(value, output, labels)
         return distributed.ddp_weighted(value, len(labels))
 
+    def count(self, value: Tensor, output: Output, labels: Tensor) -> None:
+        """Add a batch to the running measures of the epoch.
+
+        Args:
+            value: (), its mean loss in this process.
+            output: the output of the network.
+            labels: (B,) class indices.
+        """
+        if self.counting:
+            self.epoch_loss.add(value, len(labels), epoch=self.current_epoch)
+            self.recalls["train"].update(output.logits.detach().float().softmax(1), labels)
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Run a batch without changing the measures or the running statistics."""
+        kept = [(buffer, buffer.clone()) for buffer in self.buffers()]
+        self.counting = False
+        yield
+        self.counting = True
+        for buffer, value in kept:
+            buffer.copy_(value)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Step as `once_counted`."""
+        assert optimizer_closure is not None
+        super().optimizer_step(epoch, batch_idx, optimizer, self.once_counted(optimizer_closure))
+
+    def once_counted(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+        """Count a batch once, even if the optimizer evaluates it several times, as `SAM` does."""
+        calls = itertools.count()
+
+        def counting_once() -> Any:
+            if next(calls) == 0:
+                return closure()
+            self.images += self.batch_images
+            with self.uncounted():
+                return closure()
+
+        return counting_once
+
     def on_train_epoch_end(self) -> None:
         """Log the measures of the epoch."""
-        self.end_epoch()
+        self.epoch_loss.check(epoch=self.current_epoch)
+        self.log_measures({"train/loss": self.epoch_loss.mean()})
+        self.report("train")
         self.seconds += time.perf_counter() - self.clock
 
     def on_train_end(self) -> None:
@@ -434,7 +360,7 @@ class Method(BaseMethod):
             raise InputError("the training was begun with other classes, or in another order: go on with its own data.")
         self.classes = classes
         if self.evaluated is not None:
-            self.evaluated.match(classes, state["counts"].tolist(), state["synthetic"].tolist())
+            self.evaluated.match(classes, Counts.of(state["counts"], state["synthetic"]))
 
 
 class MethodCallback(Checked, Callback):
@@ -452,30 +378,3 @@ class MethodCallback(Checked, Callback):
             raise InputError(f"{type(self).__name__} needs a method of `ltr`, not a {type(pl_module).__name__}.")
         self.method = pl_module
         super().setup(trainer, pl_module, stage)
-
-
-class Adjustment(Checked, Callback, ABC):
-    """A change of the outputs of a network in validation, test and prediction, never in training.
-
-    Several adjustments act in the order of the list of callbacks.
-    """
-
-    @abstractmethod
-    def adjust(self, method: Method, output: Output) -> Output:
-        """Return the output with adjusted logits (B, C); a pure function once the adjustment is prepared."""
-
-    @property
-    @abstractmethod
-    def settings(self) -> dict[str, Any]:
-        """What a result reports about the adjustment."""
-
-    def prepare(self, method: Method, data: LongTailed) -> None:
-        """Compute what the adjustment needs, once the weights are loaded.
-
-        Raises:
-            InputError: if the adjustment has no meaning for the method or the data.
-        """
-
-    def before(self, method: Method) -> list[Adjustment]:
-        """Return the adjustments that act before this one."""
-        return method.adjustments[: method.adjustments.index(self)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -54,7 +54,7 @@ class PaCo(Method):
     def __init__(
         self,
         backbone: Backbone,
-        counts: list[int],
+        counts: Sequence[int],
         *,
         head: HeadFactory = Projection,
         loss: Callable[[Tensor], losses.PaCo] = losses.PaCo,

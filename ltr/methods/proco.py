@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ class ProCo(Method):
     def __init__(
         self,
         backbone: Backbone,
-        counts: list[int],
+        counts: Sequence[int],
         *,
         head: HeadFactory = Projection,
         loss: LossFactory = BalancedSoftmax,

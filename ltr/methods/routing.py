@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -61,7 +61,7 @@ class Routing(Cached):
     def __init__(
         self,
         backbone: Backbone,
-        counts: list[int],
+        counts: Sequence[int],
         *,
         head: HeadFactory = Cosine,
         top: Count = 30,

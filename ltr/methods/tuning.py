@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -45,7 +45,7 @@ class Tuning(Cached):
     def __init__(
         self,
         backbone: Backbone,
-        counts: list[int],
+        counts: Sequence[int],
         *,
         old_head: HeadFactory = Linear,
         reset: bool = False,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import Target
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.mixes.pairwise import Pairwise
 from ltr.ranges import Fraction, Positive
 
@@ -27,7 +27,7 @@ class CutMix(Pairwise):
         https://arxiv.org/abs/1905.04899; official code clovaai/CutMix-PyTorch, train.py.
     """
 
-    def __init__(self, counts: Counts, *, alpha: Positive = 1.0, probability: Fraction = 0.5) -> None:
+    def __init__(self, counts: CountsLike, *, alpha: Positive = 1.0, probability: Fraction = 0.5) -> None:
         super().__init__(counts, alpha=alpha)
         self.probability = probability
 

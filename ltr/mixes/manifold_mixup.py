@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ltr.contracts import Backbone
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.errors import InputError
 from ltr.mixes.pairwise import Pairwise
 from ltr.ranges import Positive
@@ -32,7 +32,7 @@ class ManifoldMixup(Pairwise):
 
     hidden = True
 
-    def __init__(self, counts: Counts, *, alpha: Positive = 1.0, stage: str = "pool") -> None:
+    def __init__(self, counts: CountsLike, *, alpha: Positive = 1.0, stage: str = "pool") -> None:
         super().__init__(counts, alpha=alpha)
         self.stage = stage
         self.due: tuple[Tensor, Tensor] | None = None

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Beta
 
 from ltr.contracts import Mix, Target
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.ranges import Positive
 
 
@@ -21,7 +21,7 @@ class Pairwise(Mix):
         alpha: of the Beta distribution; 1 is uniform, smaller values stay closer to the original images.
     """
 
-    def __init__(self, counts: Counts, *, alpha: Positive = 1.0) -> None:
+    def __init__(self, counts: CountsLike, *, alpha: Positive = 1.0) -> None:
         super().__init__(counts)
         self.alpha = alpha
 

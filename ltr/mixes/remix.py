@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.mixes.mixup import Mixup
 from ltr.ranges import AtLeastOne, Fraction, Positive
 
@@ -32,7 +32,7 @@ class Remix(Mixup):
 
     def __init__(
         self,
-        counts: Counts,
+        counts: CountsLike,
         *,
         alpha: Positive = 1.0,
         kappa: AtLeastOne = 3.0,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ltr import milestones
 from ltr.contracts import Backbone, Mix, MixFactory, Target
-from ltr.counts import Counts
+from ltr.counts import CountsLike
 from ltr.mixes.mixup import Mixup
 from ltr.ranges import InnerFraction
 
@@ -25,7 +25,7 @@ class StopAt(Mix):
         Networks", AAAI 2021, https://github.com/zhangyongshun/BagofTricks-LT.
     """
 
-    def __init__(self, counts: Counts, *, mix: MixFactory = Mixup, end: InnerFraction = 0.9) -> None:
+    def __init__(self, counts: CountsLike, *, mix: MixFactory = Mixup, end: InnerFraction = 0.9) -> None:
         super().__init__(counts)
         self.mix, self.end, self.over = mix(torch.as_tensor(counts)), end, False
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ltr.data.file_list import images_below
 from ltr.data.images import KINDS, decode, fitted
 from ltr.data.locate import find, locate
-from ltr.data.table import IMAGE, TABLES, named, read_table, text
+from ltr.data.table_files import IMAGE, TABLES, named, read_table, text
 from ltr.errors import InputError
 from ltr.machine import cores
 

@@ -12,7 +12,8 @@ from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor
 
 from ltr.callbacks import Adjustment, Conformal
-from ltr.contracts import Output, Preprocessing
+from ltr.contracts import Output
+from ltr.counts import Counts
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
 from ltr.library_errors import library_errors
@@ -20,6 +21,7 @@ from ltr.markdown import first, plural
 from ltr.methods import Method
 from ltr.predictor.images import Given, Images, Unreadable, check
 from ltr.predictor.network import adjustments_of, build, callbacks_of, config_parser, device_settings, trained
+from ltr.preprocessing import Preprocessing
 from ltr.process_state import isolated
 from ltr.run import hub, lookup, weights
 from ltr.run.folder import CHECKPOINT
@@ -163,9 +165,9 @@ class Predictor:
         return self.method.classes or list(map(str, range(len(self.method.counts))))
 
     @property
-    def counts(self) -> list[int]:
+    def counts(self) -> Counts:
         """The training images of each class."""
-        return list(self.method.counts.tolist())
+        return self.method.training_counts
 
     @cached_property
     def conformal(self) -> Conformal | None:

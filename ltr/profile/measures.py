@@ -55,7 +55,9 @@ def measure(data: LongTailed) -> dict[str, Any]:
     Images that cannot be read are named, and counted nowhere else.
     """
     splits = data.choose()
-    counts = {split: [0] * len(data.classes) for split in [*splits, *(["synthetic"] if any(data.synthetic) else [])]}
+    counts = {split: [0] * len(data.classes) for split in splits}
+    if any(data.counts.synthetic):
+        counts["synthetic"] = [0] * len(data.classes)
     sound: list[Examined] = []
     unreadable: list[str] = []
     for split, part in splits.items():

@@ -11,11 +11,10 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_warn
 
 from ltr import files
-from ltr.errors import InputError
-from ltr.run.archive import check_archive
+from ltr.errors import InputError, first_line
+from ltr.run import torch_files, weights
 from ltr.run.checkpoint_fields import check_fields
 from ltr.run.folder import CHECKPOINT, PREVIOUS, RunFolder
-from ltr.run.weights import first_line, read, read_file
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -27,7 +26,7 @@ class WholeFiles(TorchCheckpointIO):
         Raises:
             InputError: if it cannot be read, or is not a checkpoint of Lightning.
         """
-        content = read(str(path))
+        content = weights.read(str(path))
         if "pytorch-lightning_version" not in content:
             raise InputError(
                 f"{path} is not the checkpoint of a training: start a new one from its weights with `--model.backbone "
@@ -58,7 +57,7 @@ class WholeFiles(TorchCheckpointIO):
 def keep(last: Path) -> None:
     """Make the last checkpoint of a run the one before the last, unless it is damaged."""
     try:
-        check_archive(last)
+        torch_files.check_archive(last)
     except (InputError, OSError):  # damaged, or there is none
         return
     second_name = last.with_name(f".{PREVIOUS}")
@@ -80,11 +79,11 @@ def resumable(run: RunFolder) -> Path:
     if not last.is_file() and not previous.is_file():
         raise InputError(f"there is nothing to resume: {last} does not exist. Leave out `--ckpt_path` to start anew.")
     try:
-        read_file(last)
+        torch_files.read(last)
     except (InputError, OSError) as error:
         if not previous.is_file():
             raise
-        read_file(previous)
+        torch_files.read(previous)
         reason = str(error) if isinstance(error, InputError) else f"{last} is missing."
         rank_zero_warn(f"{reason} The training goes on from the checkpoint before it, {previous}.")
         return previous

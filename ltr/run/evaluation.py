@@ -88,10 +88,10 @@ class EvaluationResult:
         Raises:
             InputError: if it is damaged.
         """
-        from ltr.run import weights  # torch, which the page must not wait for
+        from ltr.run import torch_files  # torch, which the page must not wait for
 
         path = self.folder / PREDICTIONS
-        return weights.read(str(path)) if path.is_file() else {}
+        return torch_files.read(path) if path.is_file() else {}
 
     @property
     def arguments(self) -> Mapping[str, Any]:

@@ -6,7 +6,6 @@ import csv
 import io
 import re
 import shlex
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,8 +133,11 @@ class RunFolder:
         """
         if self.config_file.is_file():
             return self.config_file.read_text(encoding="utf-8")
-        if self.checkpoint.is_file() and (text := config_text(self.checkpoint)):
-            return text
+        if self.checkpoint.is_file():
+            from ltr.run import torch_files  # torch, which the page must not wait for
+
+            if text := torch_files.config_in(self.checkpoint):
+                return text
         config = self.main.metrics["config"] if self.main else None
         return yaml.safe_dump(config, sort_keys=False) if config else ""
 
@@ -297,54 +299,6 @@ class RunFolder:
         for folder in sorted({path.parent for path in written} | {self.path}, reverse=True):  # evaluations first
             if not folder.is_symlink() and not any(folder.iterdir()):
                 folder.rmdir()
-
-
-def config_text(checkpoint: Path) -> str:
-    """Return the config that belongs to a checkpoint as YAML, empty if there is none.
-
-    That of the last checkpoint of a run is the file beside it, which a user may have edited: a note says so. If that
-    file is damaged or missing, and for any other checkpoint, it is the config in the checkpoint.
-
-    Raises:
-        InputError: if the checkpoint cannot be read.
-    """
-    from ltr.run import weights  # torch, which the page must not wait for
-
-    beside = checkpoint.with_name(CONFIG)
-    if checkpoint.name != CHECKPOINT or not beside.is_file():
-        text = weights.read(str(checkpoint)).get("config")
-        return text if isinstance(text, str) else ""
-    text, kept = beside.read_text(encoding="utf-8", errors="replace"), weights.config_in(checkpoint)
-    if not _sections(text) >= _sections(kept):
-        warnings.warn(f"{beside} is damaged: the config in {checkpoint} is used.", stacklevel=2)
-        return kept
-    if kept and _without_comments(text) != _without_comments(kept):
-        warnings.warn(f"{beside} is not the config that {checkpoint} was written with; it is used.", stacklevel=2)
-    return text
-
-
-def _sections(text: str) -> set[str]:
-    """Return the top-level keys of a config; a file from outside is not parsed before it is checked."""
-    return set(re.findall(r"(?m)^(\w+):", text))
-
-
-def _without_comments(text: str) -> list[str]:
-    """Return the lines of a config that are not comments."""
-    return [line for line in text.splitlines() if not line.startswith("#")]
-
-
-def own_config(checkpoint: Path) -> str:
-    """Return the config that belongs to a checkpoint as YAML.
-
-    Raises:
-        InputError: if there is none, or the checkpoint cannot be read.
-    """
-    if not (text := config_text(checkpoint)):
-        raise InputError(
-            f"{checkpoint} is no run of `ltr`: there is no config in it or beside it. Start from its weights with "
-            "`ltr fit --config pretrained.yaml --model.backbone.checkpoint`."
-        )
-    return text
 
 
 def _command(*words: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ltr.errors import InputError
+from ltr.errors import InputError, first_line
 
 PREFIX = "hf://"
 WEIGHTS = "model.safetensors"
@@ -28,10 +28,9 @@ def download(name: str) -> Path:
     try:
         return Path(hf_hub_download(repository, WEIGHTS, revision=revision or None))
     except (HfHubHTTPError, OSError, ValueError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{name} could not be fetched ({why}): the repository must have a {WEIGHTS}, as `ltr push` makes it, and "
-            "one that is private needs `hf auth login`."
+            f"{name} could not be fetched ({first_line(error)}): the repository must have a {WEIGHTS}, as `ltr push` "
+            "makes it, and one that is private needs `hf auth login`."
         ) from error
 
 

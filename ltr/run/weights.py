@@ -1,38 +1,16 @@
-"""Read weights as data: never as code."""
+"""The weights of a network: in which file they are, under which names, and whether they fit."""
 
 from __future__ import annotations
 
-import argparse
-import pickle
-import re
-import struct
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from ltr.errors import InputError
-from ltr.run import lookup, safetensors_files
-from ltr.run.archive import check_archive
+from ltr.run import lookup, safetensors_files, torch_files
 from ltr.run.checkpoint_fields import has_values
 from ltr.run.folder import CHECKPOINT, PREVIOUS
-
-# What the reader raises, depending on where a file breaks off.
-UNREADABLE = (
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    AssertionError,
-    AttributeError,
-    TypeError,
-    struct.error,
-)
 
 
 class ClassifierError(InputError):
@@ -41,15 +19,6 @@ class ClassifierError(InputError):
 
 # The part of a head that makes embeddings and no logits: a classifier is whole without it.
 BESIDE = "projection."
-
-# Values beside the weights in checkpoints of public code: numbers of numpy, whose modules numpy 2 has renamed, and the
-# arguments of a script. Building them runs no code of the file.
-HARMLESS: list[Any] = [
-    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in "?bhilqBHILQefd"),
-    argparse.Namespace,
-]
 
 # The keys under which public code keeps the weights of a network, the preferred ones first, and those of its classifier
 # where it is apart.
@@ -68,58 +37,17 @@ def read(name: str) -> dict[str, Any]:
         name: path of a file (torch or safetensors), the name of a run, or `hf://user/name`.
 
     Raises:
-        InputError: as `read_file` does, or if there is no such file.
+        InputError: if there is no such file, or it is damaged, is not a file of weights, or would run code when read;
+            the error of the last checkpoint of a run names the one before.
     """
     path = lookup.checkpoint(name)
     try:
-        return read_file(path)
+        return safetensors_files.read(path) if path.suffix == ".safetensors" else torch_files.read(path)
     except InputError as error:
         previous = path.with_name(PREVIOUS)
         if path.name != CHECKPOINT or not previous.is_file():
             raise
         raise InputError(f"{error} The checkpoint before it is {previous}: pass it to `--ckpt_path`.") from error
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Read a file of torch or of safetensors onto the CPU.
-
-    Raises:
-        InputError: if it is damaged, no file of weights, or one that would run code when read.
-    """
-    if path.suffix == ".safetensors":
-        return safetensors_files.read(path)
-    check_archive(path)
-    try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
-            warnings.simplefilter("ignore")  # torch remarks on the pickle protocol of what it then refuses
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        kind = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it holds a {kind[1]}, which" if kind else "it is not a file of weights, or holds an object that"
-        raise InputError(
-            f"{path} is refused: {reason} could run code when it is read. Save a plain state_dict of tensors instead."
-        ) from error
-    except UNREADABLE as error:
-        why = (str(error).splitlines() or ["it ends too early"])[0][:100]
-        raise InputError(f"{path} is truncated or no checkpoint ({why}).") from error
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path} holds a {type(content).__name__}, not a dictionary of weights.")
-    return dict(content)
-
-
-def config_in(path: Path) -> str:
-    """Return the config in a checkpoint without reading its tensors; empty if there is none, or it cannot be read."""
-    try:
-        check_archive(path)
-        config = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("config")
-    except (InputError, pickle.UnpicklingError, *UNREADABLE):  # reading the weights will raise the error
-        return ""
-    return config if isinstance(config, str) else ""
-
-
-def first_line(error: BaseException) -> str:
-    """Return the beginning of what an error says, or its name where it says nothing."""
-    return next(iter(str(error).splitlines()), "")[:100] or type(error).__name__
 
 
 def tensors(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:

@@ -64,7 +64,7 @@ def synthesise(
         raise InputError("`--below`, `--to`, `--steps` and `--batch` are at least 1, and `--seed` at least 0.")
     if home.resolve().is_relative_to(Path(data.root).resolve()):
         raise InputError(f"{home} is within your own images, where it could be taken for a class: name another folder.")
-    counts = dict(zip(data.classes, data.real, strict=True))
+    counts = dict(zip(data.classes, data.counts.real, strict=True))
     wanted, words = plan(counts, below, to), wording(list(counts), prompt, prompts)
     used = {image.name: words[image.name] for image in wanted}
     settings = {"model": model, "steps": steps, "guidance": guidance, "size": size, "seed": seed}

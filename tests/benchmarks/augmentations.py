@@ -15,8 +15,9 @@ from torch import Tensor
 from torchvision import transforms
 from torchvision.transforms import AutoAugmentPolicy, InterpolationMode
 
-from ltr.contracts import Transform, normalise
+from ltr.contracts import Transform
 from ltr.data import LongTailed
+from ltr.preprocessing import normalise
 from ltr.run import lookup
 
 NORMALISED: list[Any] = [transforms.ToTensor(), transforms.Normalize(LongTailed.mean, LongTailed.std)]

@@ -9,9 +9,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from loops import Usual, resident
 
 from ltr import files
-from ltr.contracts import normalise
 from ltr.data import LongTailed
 from ltr.methods import Method
+from ltr.preprocessing import normalise
 
 
 class Curves(Callback):

@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from ltr.backbones import ResNet32
-from ltr.contracts import normalise
 from ltr.data import CropFlip, LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.machine import cores
+from ltr.preprocessing import normalise
 
 Loop = Callable[[int], int]
 

@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Path:
 def test_converted_data_work_as_they_are(home: Path) -> None:
     data = AnnotatedLT(str(home), size=4)
     assert data.classes == ["0", "1", "2"]
-    assert data.counts == [3, 2, 1]
+    assert data.counts == (3, 2, 1)
     assert data.monitored == ["test"], "what the original calls val is what it tests on"
     data.setup()
     assert [int(image.max()) // 110 for image in data.splits["test"].images] == [2, 1, 0]

@@ -66,7 +66,7 @@ def test_images_labels_and_classes_are_those_of_the_files(cifar100: type[CIFAR10
     data = cifar100(str(tmp_path), imbalance=4)
     data.prepare_data()
     data.setup("fit")
-    assert data.counts == [8, 4, 2]
+    assert data.counts == (8, 4, 2)
     assert data.classes == ["apple", "bear", "cup"]
     train, test = data.splits["train"], data.splits["test"]
     assert train.labels.tolist() == [0] * 8 + [1] * 4 + [2] * 2

@@ -111,7 +111,7 @@ def test_packed_images_are_read_again(home: Path, tmp_path: Path, monkeypatch: p
 
 def test_what_is_in_the_files_is_read_only_where_it_is_kept(home: Path) -> None:
     data = FolderLT(str(home), tail="exp", imbalance=9)
-    assert data.counts == [9, 3, 1]
+    assert data.counts == (9, 3, 1)
     data.setup()
     assert len(data.splits["train"].images) == 13
 
@@ -164,7 +164,7 @@ def test_unreadable_files_are_all_counted_and_left_out_only_when_asked(home: Pat
         "2 files are not images and are left out: train/class 0/train 1.png, train/class 0/train 2.png.",
         "1 files are not images and are left out: test/class 2/test 0.jpg.",
     ]
-    assert data.counts == [7, 5, 3]
+    assert data.counts == (7, 5, 3)
     data.setup()
 
 
@@ -234,7 +234,8 @@ def test_synthetic_images_are_trained_on_and_told_apart(home: Path, tmp_path: Pa
     for number in range(4):
         Image.new("RGB", (20, 20), (7, 7, 7)).save(made / f"{number}.png")
     data = FolderLT(str(home), size=8, synthetic=str(tmp_path / "made"))
-    assert (data.counts, data.synthetic, data.real) == ([9, 5, 7], [0, 0, 4], [9, 5, 3])
+    assert data.counts == (9, 5, 7)
+    assert (data.counts.real, data.counts.synthetic) == ((9, 5, 3), (0, 0, 4))
     assert data.groups["few"] == [0, 1, 2]
     data.setup()
     split = data.splits["train"]
@@ -255,6 +256,7 @@ def test_synthetic_images_are_trained_on_and_told_apart(home: Path, tmp_path: Pa
     found = json.loads(Path("checkpoints/more/test/metrics.json").read_text())
     assert found["counts"] == [9, 5, 3], "what results are sorted and grouped by are real images"
     assert found["data"]["synthetic"] == [0, 0, 4]
+    assert torch.load("checkpoints/more/test/predictions.pt", weights_only=True)["counts"] == found["counts"]
     state = torch.load("checkpoints/more/last.ckpt", weights_only=True)["state_dict"]
     assert state["counts"].tolist() == [9, 5, 7], "what losses are made from are all images"
 
@@ -288,7 +290,7 @@ def test_what_is_no_file_is_named_and_not_waited_for(home: Path) -> None:
     with pytest.raises(InputError, match=r"pipe\.png is not a file, but a folder, a pipe or a device"):
         FolderLT(str(home)).setup()
     with pytest.warns(UserWarning, match="1 files are not images and are left out: train/class 0/pipe"):
-        assert FolderLT(str(home), unreadable="skip").counts == [9, 5, 3]
+        assert FolderLT(str(home), unreadable="skip").counts == (9, 5, 3)
     with pytest.raises(InputError, match="/dev/zero is not a file"):
         decode("/dev/zero", 8)
 

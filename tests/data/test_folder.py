@@ -34,7 +34,7 @@ def home(tmp_path: Path) -> Path:
 
 def test_a_folder_is_as_long_tailed_as_it_is(home: Path) -> None:
     data = FolderLT(str(home), size=8)
-    assert data.counts == [12, 6, 2]  # known before any image is read
+    assert data.counts == (12, 6, 2)  # known before any image is read
     data.setup()
     assert data.classes == ["apple", "berry", "cherry"]
     assert data.splits["train"].images.shape == (20, 3, 8, 8)
@@ -47,9 +47,9 @@ def test_a_folder_is_as_long_tailed_as_it_is(home: Path) -> None:
 
 def test_a_folder_can_be_made_long_tailed(home: Path) -> None:
     data = FolderLT(str(home), tail="exp", imbalance=12)
-    assert data.counts == [12, 3, 1]
+    assert data.counts == (12, 3, 1)
     data = FolderLT(str(home), tail="exp", imbalance=2)
-    assert data.counts == [12, 6, 2], "a class has no more images than there are"
+    assert data.counts == (12, 6, 2), "a class has no more images than there are"
 
 
 def test_val_stands_in_for_test(home: Path) -> None:
@@ -62,7 +62,7 @@ def test_val_stands_in_for_test(home: Path) -> None:
 def test_a_folder_without_splits_keeps_a_part_of_every_class(tmp_path: Path) -> None:
     draw(tmp_path, {"apple": 20, "berry": 9, "cherry": 2})
     first, again, other = (FolderLT(str(tmp_path), subset_seed=seed) for seed in (0, 0, 1))
-    assert first.counts == [16, 7, 1]
+    assert first.counts == (16, 7, 1)
     for data in (first, again, other):
         data.setup()
     assert np.bincount(first.listings["test"].labels).tolist() == [4, 2, 1]

@@ -40,7 +40,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_columns_are_found_by_their_kinds(home: Path) -> None:
     data = HubLT(str(home), size=4)
     assert data.classes == ["black", "grey", "white"]
-    assert data.counts == [4, 2, 1]
+    assert data.counts == (4, 2, 1)
     data.setup()
     for split in data.splits.values():
         assert split.images[:, 0, 0, 0].tolist() == [100 * label for label in split.labels.tolist()]
@@ -57,7 +57,7 @@ def test_files_are_decoded_by_workers(home: Path) -> None:
 def test_columns_can_be_named(home: Path) -> None:
     data = HubLT(str(home), label="word")
     assert data.classes == ["w0", "w1", "w2"]
-    assert data.counts == [4, 2, 1]
+    assert data.counts == (4, 2, 1)
 
 
 def test_a_split_is_drawn_and_nothing_is_written(home: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_split_is_drawn_and_nothing_is_written(home: Path) -> None:
     rows.select([0, 1, 2, 4, 5, 6, 6]).to_parquet(home / "train-00000-of-00001.parquet")
     data = HubLT(str(home), size=4)
     data.setup()
-    assert data.counts == [2, 1, 1]
+    assert data.counts == (2, 1, 1)
     assert [path.name for path in home.iterdir()] == ["train-00000-of-00001.parquet"]
 
 

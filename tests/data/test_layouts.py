@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ltr.counts import Counts
 from ltr.data import FolderLT, TableLT
 from ltr.data.file_list import class_order, split_of
 from ltr.data.locate import identities, locate
@@ -52,7 +53,7 @@ def test_the_usual_names_of_splits_are_known_in_any_case(
         draw(tmp_path / name, {"cat": 3 + number, "dog": 3 + number})
     data = FolderLT(str(tmp_path))
     assert data.classes == ["cat", "dog"]
-    assert data.counts == [3, 3]
+    assert data.counts == (3, 3)
     assert sorted(data.listings) == sorted(splits)
 
 
@@ -95,7 +96,7 @@ def test_a_competition_is_read_as_it_is_meant(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"test\.csv has no labels and is not used: pass it to `ltr predict --images`"):
         data = TableLT(str(home))
     assert data.classes == ["left turn", "stop"]
-    assert data.counts == [6, 3]
+    assert data.counts == (6, 3)
     assert {Path(str(source)).parent.name for source in data.listings["train"].sources} == {"train_images"}
     assert all(len(name) == 2 for name in data.listings["test"].names), "named as in the table"
 
@@ -105,7 +106,7 @@ def test_images_in_several_folders_are_asked_about(tmp_path: Path) -> None:
     (home / "labels.csv").write_text((home / "train.csv").read_text())
     with pytest.raises(InputError, match=r"may be those in .*test_images, .*train_images: name their folder with"):
         TableLT(str(home / "labels.csv"))
-    assert TableLT(str(home / "labels.csv"), images=str(home / "train_images")).counts == [6, 3]
+    assert TableLT(str(home / "labels.csv"), images=str(home / "train_images")).counts == (6, 3)
 
 
 def test_names_are_found_with_backslashes_and_in_other_cases(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_a_folder_with_one_table_is_that_table(tmp_path: Path) -> None:
     rows = [f"{number:02},{number % 2}" for number in range(8)]
     (tmp_path / "annotations.csv").write_text("\n".join(["image;label", *rows]).replace(",", ";"))
     data = TableLT(str(tmp_path))
-    assert data.counts == [3, 3]
+    assert data.counts == (3, 3)
     data.setup()
     assert TableLT(str(tmp_path)).listings["test"].names == data.listings["test"].names, "with the kept split beside it"
 
@@ -135,7 +136,7 @@ def test_linked_folders_are_followed_and_loops_end(tmp_path: Path) -> None:
     (tmp_path / "set/cat/again").symlink_to(tmp_path / "more")
     (tmp_path / "set/cat/loop").symlink_to(tmp_path / "set/cat")
     data = FolderLT(str(tmp_path / "set"), test_share=1)
-    assert data.counts == [5, 3]
+    assert data.counts == (5, 3)
 
 
 def test_one_file_under_two_names_is_noticed(tmp_path: Path) -> None:
@@ -191,7 +192,7 @@ def test_the_home_folder_is_written_as_a_tilde(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("HOME", str(tmp_path))
     draw(tmp_path / "mine", {"a": 4, "b": 4})
     assert FolderLT("~/mine").root == str(tmp_path / "mine")
-    assert FolderLT("~/mine").counts == [3, 3]
+    assert FolderLT("~/mine").counts == (3, 3)
 
 
 def test_a_test_set_alone_is_for_evaluations(tmp_path: Path) -> None:
@@ -204,8 +205,8 @@ def test_a_test_set_alone_is_for_evaluations(tmp_path: Path) -> None:
         FolderLT(str(tmp_path)).setup("fit")
     with pytest.raises(InputError, match="the data have no train split, but test"):
         data.plain("train")
-    data.match(["b", "a"], [40, 9], [0, 1])
-    assert (data.classes, data.counts, data.real) == (["b", "a"], [40, 9], [40, 8])
+    data.match(["b", "a"], Counts([40, 8], [0, 1]))
+    assert (data.classes, data.counts, data.counts.real) == (["b", "a"], (40, 9), (40, 8))
     assert data.splits["test"].labels.bincount().tolist() == [3, 2]
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ltr.data import TableLT
-from ltr.data.table import read_table
+from ltr.data.table_files import read_table
 from ltr.errors import InputError
 
 LABELS = ["rose", "oak", "rose", "rose", "oak", "rose"]
@@ -38,7 +38,7 @@ def rows(more: str = "") -> list[str]:
 def test_the_usual_columns_are_found_and_a_test_split_is_drawn(home: Path) -> None:
     data = TableLT(write(home, "path,species", *rows()), size=4)
     assert data.classes == ["oak", "rose"]
-    assert data.counts == [1, 3]
+    assert data.counts == (1, 3)
     assert data.name == "labels"
     data.setup()
     for split in data.splits.values():
@@ -51,7 +51,7 @@ def test_splits_are_those_of_the_table(home: Path) -> None:
     said = ["Train", "train", "training", "validation", "test", "test"]
     lines = [f"{line},{split}" for line, split in zip(rows(), said, strict=True)]
     data = TableLT(write(home, "what,is,where", *lines), size=4, image="what", label="is", split="where")
-    assert data.counts == [1, 2]
+    assert data.counts == (1, 2)
     assert data.monitored == ["val", "test"]
     data.setup()
     assert {name: len(split.labels) for name, split in data.splits.items()} == {"train": 3, "val": 1, "test": 2}
@@ -64,7 +64,7 @@ def test_a_table_per_split(home: Path) -> None:
         (tables / f"{split}.csv").write_text("\n".join(["filename,label", *chosen]) + "\n")
     data = TableLT(str(tables), size=4, images=str(home))
     assert data.name == "tables"
-    assert data.counts == [1, 2]
+    assert data.counts == (1, 2)
     assert {name: len(listing.names) for name, listing in data.listings.items()} == {"train": 3, "val": 1, "test": 2}
     with pytest.raises(InputError, match=r"has no `train\.csv`"):
         TableLT(str(home / "pictures"))
@@ -77,7 +77,7 @@ def test_tables_of_new_classes_in_testing_are_refused(home: Path) -> None:
     with pytest.raises(InputError, match="few-shot learning"):
         TableLT(table)
     joined = write(home, "filename,label", *rows())
-    assert TableLT(joined).counts == [1, 3]
+    assert TableLT(joined).counts == (1, 3)
 
 
 def test_labels_that_are_numbers_are_ordered_as_such(home: Path) -> None:
@@ -88,10 +88,10 @@ def test_labels_that_are_numbers_are_ordered_as_such(home: Path) -> None:
 def test_paths_may_be_relative_to_another_folder(home: Path, tmp_path: Path) -> None:
     lines = [line.removeprefix("pictures/") for line in rows()]
     table = write(home, "image,label", *lines)
-    assert TableLT(table, images=str(home / "pictures")).counts == [1, 3]
+    assert TableLT(table, images=str(home / "pictures")).counts == (1, 3)
     absolute = [f"{home}/{line}" for line in rows()]
     (tmp_path / "elsewhere").mkdir()
-    assert TableLT(write(tmp_path / "elsewhere", "image,label", *absolute)).counts == [1, 3]
+    assert TableLT(write(tmp_path / "elsewhere", "image,label", *absolute)).counts == (1, 3)
 
 
 def test_a_parquet_file(home: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_parquet_file(home: Path) -> None:
     parquet.write_table(arrow.table({"file_name": paths, "label": np.arange(6) % 2}), home / "labels.parquet")
     data = TableLT(str(home / "labels.parquet"))
     assert data.classes == ["0", "1"]
-    assert data.counts == [2, 2]
+    assert data.counts == (2, 2)
     (home / "broken.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(InputError, match=r"broken\.parquet is damaged or no Parquet file"):
         TableLT(str(home / "broken.parquet"))
@@ -169,13 +169,13 @@ def test_a_column_that_is_no_split_is_asked_about(home: Path) -> None:
     with pytest.raises(InputError, match=r"column fold of .* has '0', .* or pass `--data\.split none` to hold out"):
         TableLT(table)
     for no_column in ("none", ""):
-        assert TableLT(table, split=no_column).counts == [1, 3]
+        assert TableLT(table, split=no_column).counts == (1, 3)
 
 
 def test_a_row_that_is_there_twice_is_left_out_and_two_labels_are_refused(home: Path) -> None:
     with pytest.warns(UserWarning, match=r"1 row of .* left out, which repeat an image: \./pictures/im 0\.png"):
         data = TableLT(write(home, "image,label", *rows(), "./pictures/im 0.png,rose"))
-    assert data.counts == [1, 3]
+    assert data.counts == (1, 3)
     with pytest.raises(InputError, match=r"lists pictures/im 0\.png as rose and as oak: keep one of these rows"):
         TableLT(write(home, "image,label", *rows(), "pictures/im 0.png,oak"))
 
@@ -209,7 +209,7 @@ def test_a_parquet_file_with_the_images_inside(home: Path) -> None:
         TableLT(str(home / "hub.parquet"), unlabelled="skip")
     parquet.write_table(arrow.table({"image": cells, "label": LABELS}), home / "hub.parquet")
     data = TableLT(str(home / "hub.parquet"), size=4)
-    assert data.counts == [1, 3]
+    assert data.counts == (1, 3)
     data.setup()
     for split in data.splits.values():
         for image, label in zip(split.images, split.labels, strict=True):

@@ -105,7 +105,7 @@ def imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_imagenet_is_what_its_lists_say(imagenet: Path) -> None:
     data = ImageNetLT(str(imagenet), size=16, crop=12)
-    assert data.counts == [3, 2, 1]
+    assert data.counts == (3, 2, 1)
     assert data.classes == ["n01440764", "n01443537", "n01484850"]
     assert data.monitored == ["val", "test"]
     assert data.description["official"]
@@ -142,7 +142,7 @@ def test_places_are_called_by_their_folders(tmp_path: Path) -> None:
         data = PlacesLT(str(home), size=16, crop=None)
     assert data.classes == ["a/airfield", "b/bakery/shop"]
     data.setup()
-    assert data.counts == [2, 1]
+    assert data.counts == (2, 1)
     for split, text in PLACES.items():
         easy = re.sub("data_256/./", "train/", text).replace("bakery/shop", "bakery-shop")
         (home / f"Places_LT_{split}.txt").write_text(easy)
@@ -159,7 +159,7 @@ def test_inaturalist_is_the_same_from_lists_and_from_json(tmp_path: Path) -> Non
         path.unlink()
     listed = INaturalist2018(str(home), size=16, crop=12)
     for data in (annotated, listed):
-        assert data.counts == [1, 2]
+        assert data.counts == (1, 2)
         assert data.monitored == ["test"]
         data.setup()
         assert dict(zip(data.listings["test"].names, data.splits["test"].labels.tolist(), strict=True)) == {
@@ -217,7 +217,7 @@ def test_a_bad_line_is_refused(line: str, sentence: str, imagenet: Path) -> None
 def test_empty_lines_do_not_count_and_empty_lists_are_refused(imagenet: Path) -> None:
     path = imagenet / "ImageNet_LT_train.txt"
     path.write_text(f"\n{IMAGENET['train']}\n")
-    assert ImageNetLT(str(imagenet)).counts == [3, 2, 1]
+    assert ImageNetLT(str(imagenet)).counts == (3, 2, 1)
     path.write_text(re.sub(".* 1\n", "", IMAGENET["train"]))
     with pytest.raises(InputError, match="no image to train on of class 1"):
         ImageNetLT(str(imagenet))

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torchvision.transforms import functional as reference
 
-from ltr.contracts import normalise
 from ltr.data.transforms import (
     Compose,
     CropFlip,
@@ -20,6 +19,7 @@ from ltr.data.transforms import (
     SADEView,
     SimCLRView,
 )
+from ltr.preprocessing import normalise
 
 
 def images(size: int, height: int = 8, width: int = 6) -> Tensor:

@@ -11,10 +11,10 @@ import torch
 from lightning.pytorch import Trainer
 
 from ltr.backbones import ResNet20
-from ltr.contracts import Preprocessing
 from ltr.data import Synthetic
 from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.preprocessing import Preprocessing
 from ltr.schedules import Cosine
 
 Make = Callable[..., Trainer]

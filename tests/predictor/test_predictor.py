@@ -85,7 +85,7 @@ def test_it_answers_as_the_command_line_bit_for_bit(run: str) -> None:
     assert torch.equal(predictor.predict(images()).probabilities, predicted(run))
     assert not predictor.method.training
     assert (predictor.name, predictor.classes) == (run, ["class 0", "class 1", "class 2"])
-    assert (predictor.counts, predictor.preprocessing.size) == ([8, 4, 2], 8)
+    assert (predictor.counts, predictor.preprocessing.size) == ((8, 4, 2), 8)
 
 
 def test_precision_can_be_chosen() -> None:

@@ -20,9 +20,9 @@ from ltr import files
 from ltr.callbacks import Run
 from ltr.errors import InputError
 from ltr.run import safetensors_files, weights
-from ltr.run.archive import check_archive
 from ltr.run.checkpoint_fields import check_fields
 from ltr.run.folder import RunFolder
+from ltr.run.torch_files import check_archive
 from ltr.run.training_record import TrainingRecord
 
 RUN = Path("checkpoints/a")

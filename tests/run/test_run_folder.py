@@ -12,8 +12,9 @@ import torch
 from pages import make_metrics, make_run
 
 from ltr.errors import InputError
+from ltr.run.checkpoint_config import own_config
 from ltr.run.evaluation import made_with, write_arguments
-from ltr.run.folder import RunFolder, own_config, plain_name
+from ltr.run.folder import RunFolder, plain_name
 
 
 def write(home: Path, *names: str) -> None:
