@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import Tensor
@@ -71,8 +72,7 @@ class Retarget(Adjustment):
             self.target = priors.em(logits.double().softmax(1), self.source)
         elif self.prior == "bbse":
             with advice("Or use `prior: em`.", on=NotUnseenError):
-                logits, labels = unseen_answers(method, data, self.before(method))
-            confusion = priors.confusion_matrix(logits.argmax(1), labels, len(counts))
+                confusion = unseen_confusion(method, data, self.before(method))
             predictions = logits_of(method, data, "test", self.before(method)).argmax(1)
             self.target = priors.bbse(confusion, predictions, self.source)
         elif isinstance(self.prior, str):
@@ -84,3 +84,19 @@ class Retarget(Adjustment):
     def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with log-probabilities (B, C) under the target for logits."""
         return output._replace(logits=priors.retarget(output.logits.float(), self.source, self.target))
+
+
+def unseen_confusion(method: BaseMethod, data: LongTailed, adjustments: Sequence[Adjustment]) -> Tensor:
+    """Return (C, C) the confusion matrix of a validation split that no training has used, for BBSE.
+
+    Args:
+        method: the network.
+        data: its data.
+        adjustments: the adjustments to apply.
+
+    Raises:
+        NotUnseenError: if there is no such split.
+        InputError: if it has no images of a class, or a logit is not finite.
+    """
+    logits, labels = unseen_answers(method, data, adjustments)
+    return priors.confusion_matrix(logits.argmax(1), labels, len(method.counts))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ltr.contracts import LossFactory, Output
-from ltr.counts import Counts, inverse_frequency
+from ltr.counts import CountsLike, inverse_frequency
 from ltr.losses.balanced_softmax import BalancedSoftmax
 from ltr.losses.composite import Composite
 from ltr.ranges import NonNegative
@@ -52,7 +52,7 @@ class DBM(Composite):
 
     def __init__(
         self,
-        counts: Counts,
+        counts: CountsLike,
         *,
         loss: LossFactory = BalancedSoftmax,
         margin: NonNegative = 0.1,
