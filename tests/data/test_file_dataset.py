@@ -334,6 +334,6 @@ def test_images_are_not_mirrored_where_that_is_asked_for(home: Path) -> None:
 def test_the_imbalance_in_results_is_that_of_the_images(home: Path) -> None:
     assert FolderLT(str(home), tail="exp", imbalance=9).description["imbalance"] == 9
     short = FolderLT(str(home), tail="exp", imbalance=2)  # asks for 9, 6 and 4 images
-    assert (short.counts, short.description["imbalance"]) == ([9, 5, 3], 3)
+    assert (short.counts, short.description["imbalance"]) == ((9, 5, 3), 3)
     held_out = FolderLT(str(home), val_per_class=2)
-    assert (held_out.counts, held_out.description["imbalance"]) == ([7, 3, 1], 7)
+    assert (held_out.counts, held_out.description["imbalance"]) == ((7, 3, 1), 7)
