@@ -1,18 +1,24 @@
-"""What `ltr` changes for the whole process while it works, and puts back: all of it is here.
+"""What `ltr` changes for a whole process: all of it is here, each with its reason.
 
-Lightning sets the seed in the environment and draws from the global generators, so a notebook would go on with ours.
-Warnings and signals are process-wide in Python.
+Put back: seed, random generators, filters and levels of messages (`isolated`), the form of warnings and the handler of
+SIGTERM (`terminal`), the number of threads (`one_thread`).
+
+Until the process ends: what a worker process of a study is given (`take_share`, `work_in`), where modules are imported
+from (`import_from_here`), the settings of Gradio (`set_up_gradio`).
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ltr.errors import Stopped
 from ltr.library_errors import library_errors
@@ -33,6 +39,9 @@ REMARKS = (
 @contextmanager
 def isolated() -> Iterator[None]:
     """Hide messages of libraries that do not concern the user; restore seed, random generators, filters and levels.
+
+    Lightning sets the seed in the environment and draws from the global generators, so a notebook would go on with
+    those of a run. Filters of warnings and levels of loggers are process-wide in Python.
 
     Raises:
         InputError: for bad input.
@@ -61,7 +70,10 @@ def isolated() -> Iterator[None]:
 
 @contextmanager
 def terminal() -> Iterator[None]:
-    """Print warnings as one line, without the line of code that they come from, and let SIGTERM end work as Ctrl+C."""
+    """Print warnings as one line, without the line of code that they come from, and let SIGTERM end work as Ctrl+C.
+
+    Python has one form of warnings and one handler of a signal for a process.
+    """
 
     def note(message: Warning | str, *_: object, **__: object) -> str:
         return f"ltr: note: {message}\n"
@@ -85,6 +97,59 @@ def stop_on_sigterm() -> None:
 
     if main_thread():  # Python refuses it in any other
         signal.signal(signal.SIGTERM, stop)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one CPU thread: a small computation is not worth dividing, and threads would wait more than compute.
+
+    torch has one number of threads for the process.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def take_share(threads: int, gpu: str) -> None:
+    """Take a part of the machine as a worker process of a study, before anything asks for a GPU.
+
+    Ctrl+C reaches all processes, and the first one reacts to it for all.
+
+    Args:
+        threads: the number of its threads.
+        gpu: the GPU that it sees, as in `CUDA_VISIBLE_DEVICES`.
+    """
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop_on_sigterm()
+    torch.set_num_threads(threads)
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+
+
+def work_in(folder: Path) -> None:
+    """Go to a folder as a worker of Ray, which starts elsewhere, so that relative paths mean what they mean here."""
+    os.chdir(folder)
+
+
+def import_from_here() -> None:
+    """Let modules be imported from the working folder, too.
+
+    It comes last, so that no file in it takes the place of a library, and stays, since jsonargparse imports the same
+    modules later.
+    """
+    sys.path.append(str(Path.cwd()))
+    importlib.invalidate_caches()
+
+
+def set_up_gradio(uploads: Path) -> None:
+    """Keep uploads in a folder and send no usage data; Gradio reads both from the environment, as it is imported."""
+    os.environ |= {"GRADIO_TEMP_DIR": str(uploads.resolve()), "GRADIO_ANALYTICS_ENABLED": "False"}
 
 
 def main_thread() -> bool:

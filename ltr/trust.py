@@ -42,6 +42,7 @@ from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.library_errors import owner, sentence
 from ltr.methods import Method
+from ltr.process_state import import_from_here
 from ltr.run import checkpoint_config, hub
 from ltr.signatures import options
 
@@ -142,9 +143,7 @@ def imported(path: str) -> Any:
     package = module.partition(".")[0]
     try:
         if importlib.util.find_spec(package) is None and any(Path(package + end).exists() for end in ("", ".py")):
-            # At the end, so that no file there takes the place of a library. For good, since the parser imports it too.
-            sys.path.append(str(Path.cwd()))
-            importlib.invalidate_caches()
+            import_from_here()
         return getattr(importlib.import_module(module), name, None)
     except Exception as error:  # of any kind: it is the user's code that runs
         lines = [frame for frame in traceback.extract_tb(error.__traceback__) if owner(frame.filename) == ""]

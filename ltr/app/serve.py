@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 import sys
 import threading
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.errors import InputError
+from ltr.process_state import set_up_gradio
 
 
 def app(
@@ -40,9 +40,7 @@ def app(
     paths = AllowedPaths(Path(runs), (here, here / "data", *map(Path, folders or ())), tuple(trust or ()))
     paths.own.mkdir(parents=True, exist_ok=True)
     listener = listen(host, port)
-    # Gradio takes these settings from the environment only: uploads stay within the page's folders, no usage data is
-    # sent. They hold until the process ends.
-    os.environ |= {"GRADIO_TEMP_DIR": str((paths.own / "uploads").resolve()), "GRADIO_ANALYTICS_ENABLED": "False"}
+    set_up_gradio(paths.own / "uploads")
     try:
         import gradio  # noqa: F401
         import uvicorn

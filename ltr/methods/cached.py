@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from ltr.data.base import FeatureBank
 from ltr.errors import InputError
 from ltr.methods.method import Method
 from ltr.methods.rates import EpochRates
+from ltr.process_state import one_thread
 from ltr.ranges import Count, WholeNumber
 
 
@@ -143,26 +145,22 @@ class Cached(Method):
 
 
 class OneThread(Callback):
-    """Train on one CPU thread and restore the number of threads at the end, even if the training fails.
+    """Train the head on one CPU thread, and restore the number of threads at the end, even if the training fails.
 
-    The arithmetic of a head is too small to be split: threads would spend more time waiting than computing, and torch
-    has no other switch than the one of the process. The features are computed before, on all threads.
+    The features are computed before, on all threads.
     """
 
     def __init__(self) -> None:
-        self.threads: int | None = None
+        self.state = ExitStack()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Switch to one thread."""
         if pl_module.device.type == "cpu":
-            self.threads = torch.get_num_threads()
-            torch.set_num_threads(1)
+            self.state.enter_context(one_thread())
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the number of threads."""
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
-            self.threads = None
+        self.state.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Restore the number of threads."""

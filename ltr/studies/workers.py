@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import torch
 
 from ltr.errors import InputError
 from ltr.machine import cores
-from ltr.process_state import stop_on_sigterm
+from ltr.process_state import take_share, work_in
 
 GRACE = 5.0  # seconds that a process has to end
 
@@ -60,11 +59,8 @@ def processes(count: int) -> Iterator[Executor]:
 
 
 def _settle(gpus: Any, threads: int) -> None:
-    """Take a part of the machine; leave it to the first process to react to Ctrl+C, which reaches all of them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    stop_on_sigterm()
-    torch.set_num_threads(threads)
-    os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()  # before anything asks for a GPU
+    """Give a process its threads, and the next of the GPUs."""
+    take_share(threads, gpus.get())
 
 
 class OnRay(Executor):
@@ -87,8 +83,8 @@ class OnRay(Executor):
 
 
 def _within(folder: Path, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function in a folder, so that relative paths mean what they mean here."""
-    os.chdir(folder)  # a worker of Ray starts elsewhere, and runs nothing else meanwhile
+    """Call a function in a folder."""
+    work_in(folder)
     return fn(*args, **kwargs)
 
 
