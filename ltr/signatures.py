@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import docstring_parser
@@ -30,6 +31,7 @@ class Option:
     about: str = ""
 
 
+@cache
 def options(part: type[Any]) -> Mapping[str, Option]:
     """Return the arguments of a class by name, except for those of its bases that it sets itself."""
     arguments: dict[str, Option] = {}

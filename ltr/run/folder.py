@@ -151,7 +151,7 @@ class RunFolder:
         try:
             content = yaml.load(self.config_text, YAML_LOADER)  # noqa: S506, it is a safe loader
         except yaml.YAMLError as error:
-            raise InputError(f"the config of {self.path} is no YAML: train the run again.") from error
+            raise InputError(f"the config of {self.path} is not valid YAML: train the run again.") from error
         return content if isinstance(content, dict) else {}
 
     @property

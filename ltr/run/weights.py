@@ -85,7 +85,7 @@ def listing(keys: list[str], most: int = 4) -> str:
 
 
 def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
-    """Say in what found tensors differ from the wanted ones by name and shape; an empty list where they fit.
+    """Return how given tensors differ from the wanted ones by name and shape; an empty list if they fit.
 
     The batch counters of batch norm, which some files lack and inference does not use, may be missing.
     """
