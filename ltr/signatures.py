@@ -31,7 +31,6 @@ class Option:
     about: str = ""
 
 
-@cache
 def options(part: type[Any]) -> Mapping[str, Option]:
     """Return the arguments of a class by name, except for those of its bases that it sets itself."""
     arguments: dict[str, Option] = {}
@@ -40,13 +39,20 @@ def options(part: type[Any]) -> Mapping[str, Option]:
         init = vars(base).get("__init__")
         if not inspect.isfunction(init):
             continue
-        _, *parameters = inspect.signature(init).parameters.values()
-        for item in parameters:
-            if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL) and item.name not in fixed:
-                arguments.setdefault(item.name, Option(_hint(item.annotation, init), item.default))
-        if not any(item.kind is item.VAR_KEYWORD for item in parameters):
+        own, hands_on = _arguments(init)
+        arguments |= {name: option for name, option in own.items() if name not in (*arguments, *fixed)}
+        if not hands_on:
             break
     return arguments
+
+
+@cache
+def _arguments(init: types.FunctionType) -> tuple[Mapping[str, Option], bool]:
+    """Return the arguments of a constructor by name, and whether it hands further ones on to a base class."""
+    _, *parameters = inspect.signature(init).parameters.values()
+    named = [item for item in parameters if item.kind not in (item.VAR_KEYWORD, item.VAR_POSITIONAL)]
+    options = {item.name: Option(_hint(item.annotation, init), item.default) for item in named}
+    return options, any(item.kind is item.VAR_KEYWORD for item in parameters)
 
 
 def _hint(annotation: Any, function: Callable[..., Any]) -> Any:
