@@ -30,6 +30,7 @@ REMARKS = (
     ".*LeafSpec.* is deprecated",  # within Lightning
     "Checkpoint directory .* exists and is not empty",  # as a run's folder is
     "Be aware that when using `ckpt_path`, callbacks used to create",  # a test does not write a run
+    "The dirpath has changed from",  # the folder of a run may be moved, and then resumed
     "Warning: Profiler clears events",  # of torch to Lightning, which keeps the last ones
     "It is recommended to use .*sync_dist=True",  # the logged measures are of all processes
     "Found .* module.s. in eval mode at the start of training",  # as a frozen backbone is

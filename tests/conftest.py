@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,29 @@ def ltr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def tiny(ltr: Run) -> Run:
     """Return a training of two epochs on synthetic data, with further arguments."""
     return lambda *words: ltr("fit", TINY, *words)
+
+
+@pytest.fixture(scope="session")
+def kept_trainings() -> dict[tuple[str, ...], Path]:
+    """Return the folders of the trainings that `trained` has kept, by their arguments."""
+    return {}
+
+
+@pytest.fixture
+def trained(
+    tiny: Run, kept_trainings: dict[tuple[str, ...], Path], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., None]:
+    """Return a training like `tiny` that is done once: for a test of what comes after it, in an empty folder."""
+
+    def train(*words: str) -> None:
+        runs = tmp_path / "checkpoints"
+        if words in kept_trainings:
+            shutil.copytree(kept_trainings[words], runs)
+        else:
+            assert tiny(*words) == 0
+            kept_trainings[words] = shutil.copytree(runs, tmp_path_factory.mktemp("trained") / "checkpoints")
+
+    return train
 
 
 @pytest.fixture(autouse=True)

@@ -94,8 +94,8 @@ def test_it_is_the_run_of_the_command_line(tiny) -> None:
     assert np.isnan(run.curves["test/top1"][0])
 
 
-def test_a_run_from_the_shell_answers_in_python_as_there(tiny) -> None:
-    assert tiny("--name a") == 0
+def test_a_run_from_the_shell_answers_in_python_as_there(trained) -> None:
+    trained("--name a")
     build(*GML, name="gml").fit()
     words = "--config ensemble.yaml --trainer.callbacks.temperatures matched --trainer.callbacks+=Retarget"
     main(["predict", "--ckpt_path", "gml", *words.split()])

@@ -30,8 +30,8 @@ def kept(run: str, evaluation: str = "test") -> dict[str, Any]:
     return dict(torch.load(Path("checkpoints") / run / evaluation / "predictions.pt", weights_only=True))
 
 
-def test_a_test_keeps_features_lengths_and_images(tiny, ltr) -> None:
-    assert tiny("--name a") == 0
+def test_a_test_keeps_features_lengths_and_images(trained, ltr) -> None:
+    trained("--name a")
     assert ltr("test --ckpt_path a") == 0
     found = kept("a")
     weight = torch.load("checkpoints/a/last.ckpt", weights_only=True)["state_dict"]["head.fc.weight"]
@@ -47,8 +47,8 @@ def test_a_test_keeps_features_lengths_and_images(tiny, ltr) -> None:
     assert torch.equal(found["examples"], data.splits["test"].images[found["exampled"]])
 
 
-def test_a_tuned_run_keeps_the_answers_of_its_old_head(tiny, ltr) -> None:
-    assert tiny("--name a") == 0
+def test_a_tuned_run_keeps_the_answers_of_its_old_head(trained, ltr) -> None:
+    trained("--name a")
     assert ltr("test --ckpt_path a") == 0
     assert ltr(GML) == 0
     assert ltr("test --ckpt_path gml") == 0
@@ -75,8 +75,8 @@ def test_experts_are_kept_side_by_side_and_cosines_have_no_lengths(ltr) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_keep_what_one_does(tiny, ltr, tmp_path: Path) -> None:
-    assert tiny("--name a") == 0
+def test_two_processes_keep_what_one_does(trained, ltr, tmp_path: Path) -> None:
+    trained("--name a")
     assert ltr(GML) == 0
     assert ltr("test --ckpt_path gml --evaluation one") == 0
     words = "test --ckpt_path gml --evaluation two --trainer.devices 2 --trainer.strategy ddp --trainer.accelerator cpu"

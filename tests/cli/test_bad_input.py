@@ -164,8 +164,8 @@ class Hostile:
         return os.system, ("touch harmed",)
 
 
-def test_checkpoints_that_cannot_be_read(tiny, ltr, capsys) -> None:
-    assert tiny("--name a") == 0
+def test_checkpoints_that_cannot_be_read(trained, tiny, ltr, capsys) -> None:
+    trained("--name a")
     whole = (RUN / "last.ckpt").read_bytes()
     for content, sentence in (
         (whole[: len(whole) // 2], "is truncated"),
@@ -188,8 +188,8 @@ def test_a_foreign_file_is_no_run(ltr, capsys) -> None:
     assert "is no run of `ltr`" in capsys.readouterr().err
 
 
-def test_other_classes_and_other_networks(tiny, ltr, capsys) -> None:
-    assert tiny("--name a") == 0
+def test_other_classes_and_other_networks(trained, tiny, ltr, capsys) -> None:
+    trained("--name a")
     capsys.readouterr()
     assert ltr("test --ckpt_path a --data.classes 7") == 2
     assert "the checkpoint was trained on 5 classes, the data have 7." in capsys.readouterr().err
@@ -205,15 +205,15 @@ def test_other_classes_and_other_networks(tiny, ltr, capsys) -> None:
     assert "--model.reset true" in capsys.readouterr().err
 
 
-def test_an_ensemble_needs_an_old_head(tiny, ltr, capsys) -> None:
-    assert tiny("--name a") == 0
+def test_an_ensemble_needs_an_old_head(trained, ltr, capsys) -> None:
+    trained("--name a")
     capsys.readouterr()
     assert ltr("test --ckpt_path a --config ensemble.yaml") == 2
     assert "TemperatureEnsemble needs an old head" in capsys.readouterr().err
 
 
-def test_a_run_is_replaced_only_by_another(tiny) -> None:
-    assert tiny("--name a") == 0
+def test_a_run_is_replaced_only_by_another(trained, tiny) -> None:
+    trained("--name a")
     assert tiny("--name a --overwrite --model.backbone Pretrained --model.backbone.checkpoint nowhere") == 2
     assert (RUN / "last.ckpt").is_file()
 

@@ -13,8 +13,8 @@ import torch
 
 
 @pytest.mark.slow
-def test_a_tuning_in_two_processes_is_that_of_one(tiny, tmp_path: Path) -> None:
-    assert tiny("--name a") == 0
+def test_a_tuning_in_two_processes_is_that_of_one(trained, tmp_path: Path) -> None:
+    trained("--name a")
     tuning = (
         "fit --config gml.yaml --data Synthetic --data.imbalance 4 --data.sampler.q 1 --trainer.max_epochs 3 "
         "--model.backbone.checkpoint a --model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 "

@@ -44,13 +44,13 @@ FLAGS = {
 
 
 @pytest.fixture
-def fit(ltr, tiny):
+def fit(ltr, trained):
     """Return what trains a recipe for two steps, from a first stage where it needs one."""
 
     def run(recipe: str, flags: str) -> int:
         words = METHODS[recipe]
         if "start" in words:
-            assert tiny("--name start --data.largest 100 --data.imbalance 100 --trainer.max_epochs 1") == 0
+            trained("--name start --data.largest 100 --data.imbalance 100 --trainer.max_epochs 1")
         status: int = ltr(f"fit --config {recipe}.yaml {SMALL} {words} {flags}")
         torch.use_deterministic_algorithms(False)
         return status

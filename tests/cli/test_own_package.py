@@ -100,8 +100,8 @@ def test_a_folder_takes_the_place_of_no_library(tiny, tmp_path: Path) -> None:
     assert sys.path[-1] == str(tmp_path)
 
 
-def test_nothing_of_the_folder_is_importable_until_it_is_named(tiny, tmp_path: Path) -> None:
-    assert tiny("--name a") == 0
+def test_nothing_of_the_folder_is_importable_until_it_is_named(trained, tmp_path: Path) -> None:
+    trained("--name a")
     assert str(tmp_path) not in sys.path
 
 

@@ -35,16 +35,16 @@ def test_more_epochs_have_the_rates_of_a_run_of_that_length(tiny, schedule: str)
     assert min(rates("a")[10:]) > 0
 
 
-def test_fewer_epochs_than_a_run_has_are_refused(tiny, capsys) -> None:
-    assert tiny("--name a") == 0
+def test_fewer_epochs_than_a_run_has_are_refused(trained, tiny, capsys) -> None:
+    trained("--name a")
     before = (RUN / "last.ckpt").read_bytes()
     assert tiny(f"--name a {LAST} --trainer.max_epochs 1") == 2
     assert "the run has 2 epochs already: pass `--trainer.max_epochs` with a larger" in capsys.readouterr().err
     assert (RUN / "last.ckpt").read_bytes() == before
 
 
-def test_new_settings_of_the_optimizer_count_and_stand_in_the_config(tiny) -> None:
-    assert tiny("--name a") == 0
+def test_new_settings_of_the_optimizer_count_and_stand_in_the_config(trained, tiny) -> None:
+    trained("--name a")
     new = "--model.optimizer.lr 0.001 --model.optimizer.weight_decay 0.5 --model.optimizer.momentum 0.8"
     assert tiny(f"--name a {LAST} --trainer.max_epochs 4", new) == 0
     found = group("a")
@@ -72,12 +72,21 @@ def test_new_rates_of_parts_count(tiny) -> None:
         "--model.optimizer ltr.optimizers.SAM --model.optimizer.base torch.optim.AdamW",
     ],
 )
-def test_another_optimizer_is_refused_in_a_sentence(tiny, capsys, change: str) -> None:
-    assert tiny("--name a") == 0
+def test_another_optimizer_is_refused_in_a_sentence(trained, tiny, capsys, change: str) -> None:
+    trained("--name a")
     before = {path.name: path.read_bytes() for path in RUN.iterdir()}
     assert tiny(f"--name a {LAST} --trainer.max_epochs 4", change) == 2
     assert "the training was begun with another optimizer" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in RUN.iterdir()} == before
+
+
+def test_a_run_goes_on_in_a_folder_that_was_moved(tiny, recwarn: pytest.WarningsRecorder) -> None:
+    assert tiny("--name a") == 0
+    Path("checkpoints").rename("elsewhere")
+    assert tiny(f"--name a --runs elsewhere {LAST} --trainer.max_epochs 3") == 0
+    assert not [warning for warning in recwarn if "dirpath" in str(warning.message)]
+    with Path("elsewhere/a/metrics.csv").open() as lines:
+        assert [row["epoch"] for row in csv.DictReader(lines)] == ["0", "1", "2"]
 
 
 def test_a_file_of_weights_is_not_resumed(tiny, capsys) -> None:
@@ -87,8 +96,8 @@ def test_a_file_of_weights_is_not_resumed(tiny, capsys) -> None:
     assert not RUN.exists()
 
 
-def test_other_data_are_noticed_and_remembered(tiny, ltr, capsys) -> None:
-    assert tiny("--name a --data.val_per_class 2") == 0
+def test_other_data_are_noticed_and_remembered(trained, tiny, ltr, capsys) -> None:
+    trained("--name a --data.val_per_class 2")
     assert tiny("--name b --data.val_per_class 2") == 0
     with pytest.warns(UserWarning, match="10 of the 56 training images are new to this run"):
         assert tiny(f"--name a {LAST} --trainer.max_epochs 4") == 0
@@ -101,8 +110,8 @@ def test_other_data_are_noticed_and_remembered(tiny, ltr, capsys) -> None:
     assert "was trained on 10 of the 10 images of the validation split" in capsys.readouterr().err
 
 
-def test_the_same_data_are_not_noted(tiny, recwarn: pytest.WarningsRecorder) -> None:
-    assert tiny("--name a") == 0
+def test_the_same_data_are_not_noted(trained, tiny, recwarn: pytest.WarningsRecorder) -> None:
+    trained("--name a")
     assert tiny(f"--name a {LAST} --trainer.max_epochs 3") == 0
     assert not [warning for warning in recwarn if "new to this run" in str(warning.message)]
 

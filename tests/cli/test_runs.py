@@ -55,8 +55,8 @@ def test_the_checkpoint_is_plain_data(tiny) -> None:
 
 
 @pytest.mark.usefixtures("rendered")
-def test_a_test_agrees_with_the_end_of_the_training(tiny, ltr, capsys) -> None:
-    assert tiny("--name a") == 0
+def test_a_test_agrees_with_the_end_of_the_training(trained, ltr, capsys) -> None:
+    trained("--name a")
     capsys.readouterr()
     assert ltr("test --ckpt_path checkpoints/a/last.ckpt") == 0
     assert capsys.readouterr().out.startswith("checkpoints/a/test: top-1 ")
@@ -94,8 +94,8 @@ def test_a_run_is_scored_on_its_own_data_and_flags_win(tiny, ltr) -> None:
     assert len(predictions["labels"]) == 12
 
 
-def test_a_checkpoint_carries_its_config_wherever_it_goes(tiny, ltr, tmp_path: Path) -> None:
-    assert tiny("--name a") == 0
+def test_a_checkpoint_carries_its_config_wherever_it_goes(trained, ltr, tmp_path: Path) -> None:
+    trained("--name a")
     away = tmp_path / "elsewhere"
     away.mkdir()
     (RUN / "last.ckpt").rename(away / "mine.ckpt")
@@ -103,14 +103,14 @@ def test_a_checkpoint_carries_its_config_wherever_it_goes(tiny, ltr, tmp_path: P
     assert (away / "test" / "metrics.json").is_file()
 
 
-def test_counts_and_shot_groups_are_those_of_the_training(tiny, ltr) -> None:
-    assert tiny("--name a") == 0
+def test_counts_and_shot_groups_are_those_of_the_training(trained, ltr) -> None:
+    trained("--name a")
     assert ltr("test --ckpt_path a --data.imbalance 10 --evaluation other") == 0
     assert metrics("other")["counts"] == [20, 14, 10, 7, 5]
 
 
-def test_predict_writes_a_table(tiny, ltr) -> None:
-    assert tiny("--name a") == 0
+def test_predict_writes_a_table(trained, ltr) -> None:
+    trained("--name a")
     assert ltr("predict --ckpt_path a") == 0
     rows = table(RUN / "predict" / "predictions.csv")
     assert len(rows) == 20
@@ -118,8 +118,8 @@ def test_predict_writes_a_table(tiny, ltr) -> None:
     assert float(rows[0]["probability_1"]) >= float(rows[0]["probability_2"])
 
 
-def test_validate_reports_every_followed_split(tiny, ltr, capsys) -> None:
-    assert tiny("--name a --data.val_per_class 2") == 0
+def test_validate_reports_every_followed_split(trained, ltr, capsys) -> None:
+    trained("--name a --data.val_per_class 2")
     capsys.readouterr()
     assert ltr("validate --ckpt_path a") == 0
     out = capsys.readouterr().out
@@ -143,8 +143,8 @@ def test_an_existing_run_is_refused_or_replaced(tiny, capsys) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../keep", "a/b", "/elsewhere", ".hidden"])
-def test_a_name_is_one_folder_below_the_runs(name: str, tiny, ltr, capsys) -> None:
-    assert tiny("--name a") == 0
+def test_a_name_is_one_folder_below_the_runs(name: str, trained, tiny, ltr, capsys) -> None:
+    trained("--name a")
     keep = Path("keep")
     keep.mkdir()
     (keep / "last.ckpt").write_text("a run elsewhere")
@@ -236,8 +236,8 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny, way: str) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-def test_a_resumed_tuning_equals_an_undisturbed_one(tiny, ltr, steps: int) -> None:
-    assert tiny("--name start") == 0
+def test_a_resumed_tuning_equals_an_undisturbed_one(trained, ltr, steps: int) -> None:
+    trained("--name start")
     more = f"--trainer.max_epochs 4 --model.views 2 --model.steps_per_execution {steps}"
     tuning = ("fit", GML, f"--model.backbone.checkpoint start {more}")
     assert ltr(*tuning, "--name a") == 0
@@ -255,8 +255,8 @@ def test_the_seed_decides(tiny) -> None:
     assert curves[0] == curves[1] != curves[2]
 
 
-def test_what_a_checkpoint_says_of_hyper_parameters_changes_no_option(tiny, ltr) -> None:
-    assert tiny("--name a") == 0
+def test_what_a_checkpoint_says_of_hyper_parameters_changes_no_option(trained, tiny, ltr) -> None:
+    trained("--name a")
     content = torch.load(RUN / "last.ckpt", weights_only=True)
     content["hyper_parameters"] = {"_class_path": "ltr.methods.BBN", "rates": {"head": 0.0}}
     torch.save(content, RUN / "last.ckpt")
@@ -279,8 +279,8 @@ def test_a_run_is_named_after_its_method(tiny) -> None:
     assert Path("checkpoints/balanced_softmax/last.ckpt").is_file()
 
 
-def test_tuning_survives_the_loss_of_the_file_it_started_from(tiny, ltr) -> None:
-    assert tiny("--name a") == 0
+def test_tuning_survives_the_loss_of_the_file_it_started_from(trained, ltr) -> None:
+    trained("--name a")
     assert ltr("fit", GML, "--name gml --model.backbone.checkpoint a") == 0
     gml = Path("checkpoints/gml")
     assert ltr("test --ckpt_path gml") == 0
@@ -294,8 +294,8 @@ def test_tuning_survives_the_loss_of_the_file_it_started_from(tiny, ltr) -> None
     assert float(last["test/ece"]) == pytest.approx(before["ece"], abs=1e-9)
 
 
-def test_adjustments_reach_metrics_and_predictions(tiny, ltr) -> None:
-    assert tiny("--name a") == 0
+def test_adjustments_reach_metrics_and_predictions(trained, ltr) -> None:
+    trained("--name a")
     assert ltr("fit", GML, "--name gml --model.backbone.checkpoint a --model.reset true") == 0
     gml = Path("checkpoints/gml")
     assert ltr("test --ckpt_path gml") == 0
@@ -316,8 +316,8 @@ def test_adjustments_reach_metrics_and_predictions(tiny, ltr) -> None:
     torch.testing.assert_close(adjusted, (old.log() - prior.log()).softmax(1), atol=1e-5, rtol=0)
 
 
-def test_a_file_can_be_taken_as_it_is(tiny, ltr) -> None:
-    assert tiny("--name a") == 0
+def test_a_file_can_be_taken_as_it_is(trained, ltr) -> None:
+    trained("--name a")
     assert ltr("test --ckpt_path a") == 0
     assert (
         ltr(
@@ -331,8 +331,8 @@ def test_a_file_can_be_taken_as_it_is(tiny, ltr) -> None:
     assert metrics(run=Path("checkpoints/same"))["recall"] == metrics()["recall"]
 
 
-def test_temperatures_are_fitted_on_images_that_nothing_has_seen(tiny, ltr, capsys) -> None:
-    assert tiny("--name a --data.val_per_class 2") == 0
+def test_temperatures_are_fitted_on_images_that_nothing_has_seen(trained, tiny, ltr, capsys) -> None:
+    trained("--name a --data.val_per_class 2")
     assert ltr("fit", GML, "--name gml --model.backbone.checkpoint a --data.val_per_class 2") == 0
     fit = "--config ensemble.yaml --trainer.callbacks.temperatures fitted --evaluation fitted"
     assert ltr("test --ckpt_path gml", fit) == 0

@@ -81,8 +81,8 @@ def test_the_rates_are_logged(tiny) -> None:
     assert "lr-SGD" in next(Path("logs").rglob("metrics.csv")).read_text()
 
 
-def test_a_test_of_a_part_is_marked(tiny, ltr, capsys) -> None:
-    assert tiny("--name a") == 0
+def test_a_test_of_a_part_is_marked(trained, ltr, capsys) -> None:
+    trained("--name a")
     capsys.readouterr()
     assert ltr("test --ckpt_path a --data.eval_batch_size 8 --trainer.limit_test_batches 1 --evaluation part") == 0
     assert capsys.readouterr().out.startswith("checkpoints/a/part: 8 of 20 images: top-1 ")

@@ -33,8 +33,8 @@ def words(way: str) -> str:
 
 @pytest.mark.parametrize("average", ["", "--trainer.callbacks+=EMA --trainer.callbacks.decay 0.6"])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_resumed_run_equals_an_undisturbed_one(tiny, ltr, way: str, average: str) -> None:
-    assert tiny("--name start") == 0
+def test_a_resumed_run_equals_an_undisturbed_one(trained, ltr, way: str, average: str) -> None:
+    trained("--name start")
     assert ltr(words(way), average, "--name a") == 0
     with interruption():
         assert ltr(words(way), average, "--name b") == 130
@@ -44,8 +44,8 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny, ltr, way: str, average: s
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_run_is_tested_and_tuned_like_any_other(tiny, ltr, way: str) -> None:
-    assert tiny("--name start") == 0
+def test_a_run_is_tested_and_tuned_like_any_other(trained, ltr, way: str) -> None:
+    trained("--name start")
     assert ltr(words(way), "--name a") == 0
     Path("checkpoints/start/last.ckpt").unlink()
     assert ltr("test --ckpt_path a") == 0
@@ -60,7 +60,7 @@ def test_a_run_is_tested_and_tuned_like_any_other(tiny, ltr, way: str) -> None:
     assert ltr("test --ckpt_path gml") == 0
 
 
-def test_a_checkpoint_without_a_teacher_is_refused(tiny, ltr, capsys) -> None:
-    assert tiny("--name start") == 0
+def test_a_checkpoint_without_a_teacher_is_refused(trained, ltr, capsys) -> None:
+    trained("--name start")
     assert ltr(words("a teacher"), "--name b --ckpt_path checkpoints/start/last.ckpt") == 2
     assert "the checkpoint has no teacher" in capsys.readouterr().err

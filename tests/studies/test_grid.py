@@ -40,8 +40,8 @@ GRID = {
 
 
 @pytest.mark.slow
-def test_a_grid_over_seeds(tiny, ltr, tmp_path: Path, capsys, drawn: dict[str, Figure]) -> None:
-    assert tiny("--name start") == 0
+def test_a_grid_over_seeds(trained, ltr, tmp_path: Path, capsys, drawn: dict[str, Figure]) -> None:
+    trained("--name start")
     Path("grid.yaml").write_text(yaml.safe_dump(GRID))
     capsys.readouterr()
     assert ltr(f"tune-grid {SMALL} --seeds 1 2") == 0
@@ -71,8 +71,8 @@ def test_a_grid_over_seeds(tiny, ltr, tmp_path: Path, capsys, drawn: dict[str, F
 
 
 @pytest.mark.slow
-def test_heads_that_start_anew_are_tuned_seed_by_seed(tiny, ltr, tmp_path: Path, capsys) -> None:
-    assert tiny("--name start") == 0
+def test_heads_that_start_anew_are_tuned_seed_by_seed(trained, ltr, tmp_path: Path, capsys) -> None:
+    trained("--name start")
     Path("grid.yaml").write_text(yaml.safe_dump(GRID))
     assert ltr(f"tune-grid {SMALL} --model.reset true --seeds 1 2") == 2
     assert "`ltr tune-grid --separate`" in capsys.readouterr().err
@@ -88,8 +88,8 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def test_a_tuning_without_a_grid_is_refused(tiny, ltr, capsys) -> None:
-    assert tiny("--name start") == 0
+def test_a_tuning_without_a_grid_is_refused(trained, ltr, capsys) -> None:
+    trained("--name start")
     Path("grid.yaml").write_text(yaml.safe_dump({"model": GRID["model"]}))
     assert ltr(f"tune-grid {SMALL} --seeds 1") == 2
     assert "grid.yaml trains no grid: its last callback has to be a HeadGrid" in capsys.readouterr().err
