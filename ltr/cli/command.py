@@ -8,7 +8,6 @@ from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Any
 
-import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -31,7 +30,7 @@ from ltr.library_errors import library_errors
 from ltr.methods import Method
 from ltr.predictor import precision, predict
 from ltr.process_state import isolated, stop_on_sigterm
-from ltr.run import lookup, weights
+from ltr.run import description, lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
 from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE
 from ltr.run.folder import RunFolder
@@ -204,7 +203,7 @@ class Command(LightningCLI):
         else:
             self.run_loggers, settings["logger"] = several(settings["logger"]), False
             settings["enable_progress_bar"] = False
-            self.evaluation = Evaluation(self.folder, yaml.safe_load(self.text))
+            self.evaluation = Evaluation(self.folder, description.load(self.text))
             callbacks.append(self.evaluation)
         settings["callbacks"] = [
             *several(settings["callbacks"]),
@@ -260,7 +259,7 @@ class Command(LightningCLI):
     def fit(self, path: str | None) -> None:
         """Pass the config to the loggers, and train."""
         for logger in self.trainer.loggers:
-            logger.log_hyperparams(yaml.safe_load(self.text))
+            logger.log_hyperparams(description.load(self.text))
         self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=path, weights_only=True)
         self.after_fit()
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ltr.backbones import Pretrained, ResNet32
 from ltr.cli import arguments
 from ltr.cli.arguments import CONFIG, HELP
@@ -19,7 +17,7 @@ from ltr.methods import Method
 from ltr.run import lookup
 from ltr.run.checkpoint_config import config_text
 from ltr.run.checkpoint_io import resumable
-from ltr.run.description import class_name, settings
+from ltr.run.description import class_name, load, settings
 from ltr.run.folder import RunFolder
 from ltr.signatures import options as arguments_of
 from ltr.trust import own_config
@@ -96,7 +94,7 @@ def inherited(check: Check, resumed: Path | None, trust: Sequence[str]) -> Itera
         run = resumed or started_from(given.get(f"{place}.checkpoint"))
         if check.chosen.get(place) is not Pretrained or run is None or method is Any:
             continue
-        config = yaml.safe_load(own_config(run, trust))
+        config = load(own_config(run, trust))
         if place == "model.backbone" and "data" not in check.named:
             yield from data_set(check, config.get("data"))
         if given.get(f"{place}.backbone") is not None:

@@ -1,4 +1,4 @@
-"""A config in words: its parts, its data, its adjustments."""
+"""The content of a config, and its parts, its data and its adjustments in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import yaml
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # that of libyaml, if PyYAML has it, is ten times as fast
 PARTS = ("backbone", "head", "old_head", "loss", "mix", "optimizer", "schedule", "callbacks", "sampler", "augment")
+
+
+def load(text: str) -> Any:
+    """Return the content of YAML text."""
+    return yaml.load(text, LOADER)  # noqa: S506, it is a safe loader
 
 
 def class_name(part: object) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from ltr.errors import InputError
+from ltr.run import description
 from ltr.run.evaluation import EVALUATION_FILES, METRICS, RESULTS, TEST, EvaluationResult
 from ltr.run.lock import Lock
 
@@ -25,8 +26,6 @@ RUN_FILES = (CHECKPOINT, PREVIOUS, CONFIG, CURVES, WANDB, "grid.csv", "front.png
 BEFORE = "_before"  # suffix of the run that holds a network before its tuning
 LOCKS = ".locks"  # the folder of all locks, beside the runs
 PLAIN_NAME = re.compile(r"[^\s./\\][^/\\\x00-\x1f]{0,199}(?<!\s)")
-
-YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is there
 
 Row = Mapping[str, float]
 
@@ -149,7 +148,7 @@ class RunFolder:
             InputError: if it is damaged.
         """
         try:
-            content = yaml.load(self.config_text, YAML_LOADER)  # noqa: S506, it is a safe loader
+            content = description.load(self.config_text)
         except yaml.YAMLError as error:
             raise InputError(f"the config of {self.path} is not valid YAML: train the run again.") from error
         return content if isinstance(content, dict) else {}

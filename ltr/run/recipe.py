@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ltr.errors import InputError
 from ltr.run import description, lookup
 
@@ -70,7 +68,7 @@ class Recipe:
         """
         text = path.read_text(encoding="utf-8")
         title, header = _header(path, text)
-        content, usual = yaml.safe_load(text), yaml.safe_load(base.read_text(encoding="utf-8"))
+        content, usual = description.load(text), description.load(base.read_text(encoding="utf-8"))
         changes = _changes(_settings(content), _settings(usual))
         return cls(name or path.name, title, header, changes, _group(content, changes))
 
