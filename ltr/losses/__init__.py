@@ -9,6 +9,7 @@ from ltr.losses.combined import Combined
 from ltr.losses.cosface import CosFace
 from ltr.losses.cost_sensitive import CostSensitive
 from ltr.losses.cross_entropy import CrossEntropy
+from ltr.losses.dbm import DBM
 from ltr.losses.deferred import Deferred
 from ltr.losses.feature_balanced import FeatureBalanced
 from ltr.losses.focal import Focal
@@ -32,6 +33,7 @@ from ltr.losses.vector_scaling import VectorScaling
 
 __all__ = [
     "CDT",
+    "DBM",
     "GML",
     "LADE",
     "LDAM",

@@ -10,10 +10,11 @@ from ltr.plots.recall import group_recall, per_class_recall, recall_change
 from ltr.plots.reliability import Bins, reliability
 from ltr.plots.shifts import shifts
 from ltr.plots.style import save
-from ltr.plots.trade_off import front, trade_off
+from ltr.plots.trade_off import changes, front, trade_off
 
 __all__ = [
     "Bins",
+    "changes",
     "class_counts",
     "confusion",
     "curves",

@@ -1,7 +1,8 @@
-"""Top-1 against the worst-class measures: the Pareto front of many heads, and the ensembles of two."""
+"""Top-1 against the worst-class measures: heads of one network, ensembles of two, changes of many networks."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from ltr.measures import shown
+from ltr.measures import measure_of, shown
 from ltr.metrics import undominated
 from ltr.plots.style import COLOURS, MARKERS, from_zero, grid, legend
 
@@ -95,4 +96,48 @@ def trade_off(
         grid(axes)
         from_zero(axes.yaxis, always=False)
     legend(figure, handles)
+    return figure
+
+
+def changes(networks: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
+    """Plot harmonic mean against top-1: a panel per network, with what was made of it; all others in grey behind.
+
+    Args:
+        networks: the networks by title, and of each what was made of it by title: `top1` and `hm` in percent. An empty
+            title is the network itself; a line joins it to the others.
+    """
+    columns = min(len(networks), 3)
+    rows = math.ceil(len(networks) / columns)
+    figure = Figure(figsize=(3.7 * columns, 3.3 * rows + 0.9), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    names = dict.fromkeys(name for variants in networks.values() for name in variants if name)
+    styles = dict(zip(names, zip(cycle(COLOURS), cycle(MARKERS), strict=False), strict=False))
+    everything = [(one["top1"], one["hm"]) for variants in networks.values() for one in variants.values()]
+    handles: dict[str, Any] = {}
+    for axes, (title, variants) in zip(panels, networks.items(), strict=False):
+        axes.plot(*zip(*everything, strict=True), "o", color="0.85", markersize=3, zorder=1)
+        for name, one in variants.items():
+            colour, marker = styles.get(name, ("black", "*"))
+            if name and "" in variants:
+                start = variants[""]
+                axes.plot([start["top1"], one["top1"]], [start["hm"], one["hm"]], color=colour, linewidth=1, zorder=2)
+            (handles[name],) = axes.plot(
+                one["top1"],
+                one["hm"],
+                marker,
+                color=colour,
+                markersize=7 if name else 12,
+                zorder=3,
+                label=name or "the network itself",
+            )
+        axes.set_title(title, fontsize=10, parse_math=False)
+        grid(axes)
+        from_zero(axes.yaxis)
+    for axes in panels[len(networks) :]:
+        axes.set_axis_off()
+    for axes in panels[: len(networks)][-columns:]:  # the lowest of each column
+        axes.xaxis.set_tick_params(labelbottom=True)
+    figure.supxlabel("top-1 (%)", fontsize=10)
+    figure.supylabel(measure_of("hm").axis(), fontsize=10)
+    legend(figure, [handles[name] for name in ("", *names) if name in handles])
     return figure

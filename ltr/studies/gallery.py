@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ltr import files
+from matplotlib.figure import Figure
+
+from ltr import files, plots
 from ltr.markdown import markdown_table
 from ltr.measures import shown
 from ltr.run import lookup
@@ -19,6 +21,7 @@ from ltr.run.evaluation import METRICS, TEST, read_arguments
 from ltr.run.recipe import GROUPS, Recipe
 from ltr.studies.cell import Cell
 from ltr.studies.job import Entry, Job
+from ltr.studies.output import changes
 from ltr.studies.plan import Plan
 from ltr.studies.render import markdown, provenance_markdown
 from ltr.studies.runs import COMMITTED
@@ -57,21 +60,24 @@ class Gallery(NamedTuple):
     Attributes:
         recipes: every recipe with its figures.
         studies: the table of every study that has results.
+        pictures: figures of the studies, by their paths beside that page.
     """
 
     recipes: str
     studies: str
+    pictures: Mapping[str, Figure]
 
 
 def gallery(*, runs: str = "checkpoints", output: str | None = None, results: str | None = None) -> None:
     """Print all recipes as Markdown: paper, what each changes, its command, what is reported, what was measured here.
 
-    The tables of all studies follow. Results are read from docs/results, then from the folder of the runs.
+    The tables of all studies follow, each below the findings in docs/results/<study>/findings.md, if that file exists.
+    Results are read from docs/results, then from the folder of the runs.
 
     Args:
         runs: folder in which the runs are kept.
         output: write the recipes to this file instead of printing them.
-        results: write the tables of the studies to this file.
+        results: write the tables of the studies to this file, and their pictures beside it.
     """
     folders = (COMMITTED, Path(runs))
     pages = write([path for folder in folders for path in sorted(folder.glob(f"**/{METRICS}"))])
@@ -79,6 +85,9 @@ def gallery(*, runs: str = "checkpoints", output: str | None = None, results: st
         if path:
             files.write_text(Path(path), text)
             print(path)
+    if results:
+        for name, figure in pages.pictures.items():
+            plots.save(figure, Path(results).parent / name)
     if not (output or results):
         print(pages.recipes, pages.studies, sep="\n", end="")
 
@@ -107,16 +116,22 @@ def write(results: Iterable[Path]) -> Gallery:
             parts.append(_table(group, COLUMNS, rows))
     axis = [(f"[{Path(recipe.name).name}]({recipe.name})", recipe.title) for recipe in Recipe.all("recipes")]
     parts.append(_table(ALWAYS, ("config", "what it is"), axis))
-    tables = [_study(plan, in_studies[plan.name]) for plan in studies if in_studies[plan.name]]
-    return Gallery("\n".join(parts), "\n".join([RESULTS, *tables]))
+    pictures = {plan.name: changes(section) for plan in studies for section in in_studies[plan.name][:1]}
+    drawn = {f"results/{name}/changes.png": figure for name, figure in pictures.items() if figure is not None}
+    tables = [_study(plan, in_studies[plan.name], drawn) for plan in studies if in_studies[plan.name]]
+    return Gallery("\n".join(parts), "\n".join([RESULTS, *tables]), drawn)
 
 
-def _study(plan: Plan, sections: Sequence[Section]) -> str:
-    """Return the tables of a study, how many of its rows have no result yet, and what papers report, if it says so."""
+def _study(plan: Plan, sections: Sequence[Section], pictures: Collection[str]) -> str:
+    """Return the findings of a study, its tables, how many rows have no result yet, and what papers report."""
     begun = [
         replace(section, cells=[cell for cell in section.cells if cell.results or cell.failure]) for section in sections
     ]
-    text = markdown(plan, begun, command=f"ltr study {plan.name}.yaml", level=2)
+    heading, _, text = markdown(plan, begun, command=f"ltr study {plan.name}.yaml", level=2).partition("\n\n")
+    findings, picture = COMMITTED / plan.name / "findings.md", f"results/{plan.name}/changes.png"
+    above = [findings.read_text(encoding="utf-8").strip()] if findings.is_file() else []
+    above += [f"![What became of each network: harmonic mean against top-1]({picture})"] if picture in pictures else []
+    text = "\n\n".join([heading, *above, text])
     waiting = sum(len(section.cells) for section in sections) - sum(len(section.cells) for section in begun)
     text += f"\n{waiting} further rows of this study have not been run yet.\n" if waiting else ""
     if any(cell.entry.reported for section in begun for cell in section.cells):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from ltr import files, plots
+from ltr.studies.cell import Cell
 from ltr.studies.plan import Plan
 from ltr.studies.render import html, latex, markdown, provenance_markdown
 from ltr.studies.table import Section, compared
@@ -41,7 +43,7 @@ def write(folder: Path, plan: Plan, sections: Sequence[Section], *, command: str
 
 def _drawn(plan: Plan, section: Section) -> dict[str, Figure]:
     """Return the figures that can be drawn, by name."""
-    figures = {"recall": _recalls(plan, section), "differences": _differences(section)}
+    figures = {"recall": _recalls(plan, section), "differences": _differences(section), "changes": changes(section)}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
@@ -62,6 +64,37 @@ def _differences(section: Section) -> Figure | None:
     }
     known = any(margin is not None for row in drawn.values() for _, margin in row.values())
     return plots.differences(drawn, section.base.entry.title) if known else None
+
+
+def changes(section: Section) -> Figure | None:
+    """Plot what later rows make of each trained network; None unless two changes were each made to two networks."""
+    cells = {cell.entry.name: cell for cell in section.cells}
+    networks: dict[str, dict[str, dict[str, float]]] = {}
+    for cell in section.cells:
+        top1, hm = cell.mean("top1"), cell.mean("hm")
+        if top1 is not None and hm is not None:
+            first = origin(cell, cells).entry.title
+            change = "" if first == cell.entry.title else without(cell.entry.title, first)
+            networks.setdefault(first, {})[change] = {"top1": top1, "hm": hm}
+    several = {title: variants for title, variants in networks.items() if len(variants) > 1}
+    often = Counter(change for variants in several.values() for change in variants if change)
+    return plots.changes(several) if sum(count > 1 for count in often.values()) > 1 else None
+
+
+def origin(cell: Cell, cells: Mapping[str, Cell]) -> Cell:
+    """Return the row of the training that a row started from, its own if it started from none."""
+    needs = sorted(cell.entry.needs)
+    return origin(cells[needs[0]], cells) if needs else cell
+
+
+def without(title: str, start: str) -> str:
+    """Return a title without the words that it has in common with the start of another one."""
+    words = title.split()
+    for word, other in zip(title.split(), start.split(), strict=False):
+        if word.strip(",") != other.strip(","):
+            break
+        words = words[1:]
+    return " ".join(words) or title
 
 
 def _rows(sections: Sequence[Section]) -> Iterator[dict[str, Any]]:

@@ -31,7 +31,7 @@ INTERVAL = (
 MADE = (
     "Top-1 as published (reported), as measured here at the last epoch (ours), and at the best measured epoch on the "
     "test set (oracle_best), which nobody can choose without the labels of the test set. Passes are the images that "
-    "went through the network in training, per training image."
+    "went through the network in training, per training image. Rows that only test another row's network are left out."
 )
 
 Column = Callable[[Mapping[str, Any], Mapping[str, Any]], str]
@@ -174,9 +174,9 @@ def compared(section: Section) -> dict[str, dict[str, Difference]]:
 
 
 def provenance(section: Section) -> Table:
-    """Return cost and provenance of each row."""
+    """Return cost and provenance of each trained row."""
     rows = []
-    for cell in section.cells:
+    for cell in (cell for cell in section.cells if cell.entry.fit is not None):
         reported = "-" if cell.entry.reported is None else f"{cell.entry.reported:g}"
         each = (_said(column, cell) for column in MADE_OF.values())
         rows.append((cell.title, reported, cell.figure("top1"), cell.figure("oracle_best"), *each))

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, distributed
 
 COUNTS = [120, 40, 12, 4, 2, 1]
-LOSSES = ["CrossEntropy", "BalancedSoftmax", "ClassBalanced", "CostSensitive", "GML", "LADE", "PaCo", "SupCon"]
+LOSSES = ["CrossEntropy", "BalancedSoftmax", "ClassBalanced", "CostSensitive", "DBM", "GML", "LADE", "PaCo", "SupCon"]
+HEADS = {"DBM": "Cosine", "PaCo": "Projection", "SupCon": "Projection"}  # where it is not a linear classifier
 EXPERTS = {"RIDE": {}, "PerExpert": {"losses": ["GML"]}}  # losses of several experts, and what they are made of
 SPREAD = [index % 6 for index in range(24)]
 BATCHES = {  # labels, and how many of them the first process has
@@ -36,7 +37,7 @@ def step(loss: str, labels: Tensor, features: Tensor) -> tuple[Tensor, list[Tens
         name: [getattr(losses, part) for part in kinds] for name, kinds in EXPERTS.get(loss, {}).items()
     }
     many = partial(heads.ExpertHeads, experts=backbone.experts, head=heads.Linear)
-    head = many if loss in EXPERTS else heads.Projection if loss in ("PaCo", "SupCon") else heads.Linear
+    head = many if loss in EXPERTS else getattr(heads, HEADS.get(loss, "Linear"))
     if loss == "RIDE":
         parts = {"loss": partial(losses.LDAM, scale=1.0)}  # which needs the scale of a linear head
     method = Method(backbone, COUNTS, head=head, loss=partial(getattr(losses, loss), **parts))

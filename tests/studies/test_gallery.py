@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from ltr.errors import InputError
 from ltr.run import lookup
 from ltr.run.recipe import GROUPS, Recipe
-from ltr.studies.gallery import Gallery, write
+from ltr.studies.gallery import write
 from ltr.studies.plan import Plan
 from ltr.studies.runs import COMMITTED
 
@@ -183,15 +184,27 @@ def test_other_settings_or_data_are_no_figures_of_a_recipe(tmp_path: Path, fit: 
     assert row(text, "ce.yaml").endswith("|  |")
 
 
-def test_the_command_writes_two_files(ltr, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_two_files_and_the_pictures(ltr, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = result(tmp_path / "checkpoints" / "quickstart" / "ce-0" / "test", 0, 0.3, fit="--config ce.yaml")
     assert ltr("gallery --output recipes.md --results results.md") == 0
-    written = Gallery(*((tmp_path / name).read_text(encoding="utf-8") for name in ("recipes.md", "results.md")))
-    assert written == write([*sorted(COMMITTED.glob("**/metrics.json")), mine])
+    written = write([*sorted(COMMITTED.glob("**/metrics.json")), mine])
+    assert (tmp_path / "recipes.md").read_text(encoding="utf-8") == written.recipes
+    assert (tmp_path / "results.md").read_text(encoding="utf-8") == written.studies
+    assert list(written.pictures) == ["results/reference/changes.png"]
+    shown = set(re.findall(r"!\[.*?\]\((.*?)\)", written.studies))
+    assert shown == {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("results/**/*.png")}
     assert "## quickstart" in written.studies
     capsys.readouterr()
     assert ltr("gallery") == 0
     assert capsys.readouterr().out == f"{written.recipes}\n{written.studies}"
+
+
+def test_findings_stand_above_the_tables() -> None:
+    (reference,) = [
+        part for part in write(COMMITTED.glob("**/metrics.json")).studies.split("\n## ") if part.startswith("reference")
+    ]
+    findings = (COMMITTED / "reference" / "findings.md").read_text(encoding="utf-8").strip()
+    assert reference.startswith(f"reference\n\n{findings}\n\n![")
 
 
 def test_a_row_that_was_not_run_is_counted_and_not_shown(tmp_path: Path) -> None:

@@ -14,7 +14,11 @@ from calling import study
 from logged import Logged
 from scipy import stats
 
+from ltr.studies.cell import Cell
+from ltr.studies.job import Entry, Setting
+from ltr.studies.output import changes
 from ltr.studies.render import escape
+from ltr.studies.table import Section, provenance
 
 STUDY = """
 # Two methods & 50 % of <nothing>.
@@ -183,3 +187,40 @@ def test_relative_to_what_is_reached_without_a_tail(tmp_path: Path, monkeypatch:
         assert row[-2:] == [f"{100 * upper:.1f}", f"{100 * top1['if100', name] / upper:.1f}"]
     assert "| UA | RA |" in tailed
     assert "RA" not in even
+
+
+def cell(name: str, title: str, top1: float, hm: float, *, needs: tuple[str, ...] = (), fit: bool = True) -> Cell:
+    entry = Entry(name, title, () if fit else None, (), name, (0,), frozenset(needs))
+    run = {"top1": top1, "hm": hm, "params": 1, "seconds": 1.0, "data": {"fingerprints": {"train": "0" * 8}}}
+    return Cell(entry, {(None, 0): run}, 1)
+
+
+CELLS = [
+    cell("ce", "CE", 0.38, 0.03),
+    cell("ce_la", "CE, logit adjustment", 0.42, 0.26, needs=("ce",), fit=False),
+    cell("ce_gml", "CE + GML", 0.425, 0.28, needs=("ce",)),
+    cell("ce_both", "CE + GML (ensemble)", 0.42, 0.24, needs=("ce_gml",), fit=False),
+    cell("mixup", "mixup (first stage)", 0.40, 0.02),
+    cell("mixup_la", "mixup, logit adjustment", 0.43, 0.3, needs=("mixup",), fit=False),
+    cell("mixup_gml", "mixup + GML", 0.44, 0.31, needs=("mixup",)),
+    cell("alone", "alone", 0.5, 0.4),
+]
+
+
+def test_changes_are_drawn_beside_the_network_they_started_from() -> None:
+    figure = changes(Section(Setting(), CELLS, CELLS[0]))
+    assert figure is not None
+    ce, mixup = [axes for axes in figure.axes if axes.axison]
+    assert (ce.get_title(), mixup.get_title()) == ("CE", "mixup (first stage)")
+    names = ["logit adjustment", "+ GML", "+ GML (ensemble)"]
+    assert [line.get_label() for line in ce.lines if line.get_label() in names] == names
+    assert [line.get_label() for line in mixup.lines if line.get_label() in names] == names[:2]
+
+
+def test_changes_of_one_network_are_not_compared() -> None:
+    assert changes(Section(Setting(), CELLS[:5], CELLS[0])) is None
+
+
+def test_another_test_of_a_network_is_not_a_training() -> None:
+    rows = [row[0] for row in provenance(Section(Setting(), CELLS, CELLS[0])).rows]
+    assert rows == ["CE", "CE + GML", "mixup (first stage)", "mixup + GML", "alone"]
