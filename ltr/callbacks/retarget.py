@@ -99,4 +99,4 @@ def unseen_confusion(method: Method, data: LongTailed, adjustments: Sequence[Adj
     """
     check_unseen(method, data)
     predictions = logits_of(method, data, "val", adjustments).argmax(1)
-    return priors.confusion_matrix(predictions, data.splits["val"].labels.cpu(), len(method.counts))
+    return priors.confusion_matrix(predictions, data.splits["val"].labels.cpu(), data.classes)
