@@ -41,6 +41,9 @@ def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
     Raises:
         InputError: for an option, a class, a recipe or a checkpoint that does not exist.
     """
+    if stray := [argument.words[0] for argument in arguments.split(given) if not argument.name]:
+        advice = "name new images with `--images`" if verb == "predict" else f"`ltr {verb} --help` has all options"
+        raise InputError(f"{stray[0]} belongs to no option: {advice}.")
     begun = check.arguments(["--config", "base.yaml"] if verb == "fit" else [])
     check.given.clear()  # base.yaml is what holds where nothing is given
     check.named.clear()

@@ -109,6 +109,11 @@ def test_new_images_are_answered_as_those_of_a_split_bit_for_bit(capsys: pytest.
     assert table("files")[0].keys() == {"image", "class_1", "probability_1"}
 
 
+def test_a_folder_without_its_option_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict("new") == 2
+    assert "new belongs to no option: name new images with `--images`." in capsys.readouterr().err
+
+
 def test_the_temperature_that_a_test_has_fitted_needs_no_images() -> None:
     (adjustment,) = json.loads(Path("checkpoints/run/fitted/metrics.json").read_text())["adjustments"]
     (temperature,) = adjustment["TemperatureScaling"]["temperatures"]
