@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -60,6 +61,7 @@ def infer(paths: AllowedPaths, tab: gr.Tab) -> None:
                 fit_columns=False,
                 object_fit="contain",
                 buttons=[],
+                format="png",
                 elem_id="infer-images",
             )
             gr.HTML("Drop, choose or paste images; the network sees the middle square of each.", elem_classes="hint")
@@ -78,13 +80,24 @@ def infer(paths: AllowedPaths, tab: gr.Tab) -> None:
             if not images:
                 raise InputError("there is no image to classify: upload or paste one.")
             network = from_run(paths, weights[0]) if source == RUN else from_file(paths, *weights[1:])
-            answer = QueryResult.of(network, [paths.inside(name) for name, _ in images])
+            files = [paths.inside(path) for path, _ in images]
+            answer = QueryResult.of(network, files, [name or Path(path).name for path, name in images])
             html = answer.html(t_new, t_old)
         except InputError as error:  # shown where the answer would be
             hidden = gr.Slider(visible=False)
             return None, hidden, hidden, sentence(capitalised(str(error)), kind="failure")
         label = "Temperature of the new head" if network.tuned else "Temperature"
         return answer, gr.Slider(label=label, visible=True), gr.Slider(visible=network.tuned), html
+
+    def thumbnails(images: list[tuple[str, str | None]]) -> list[tuple[Any, str | None]]:
+        """Return uploaded images; those that a browser cannot show as the same pixels in a PNG, under their name."""
+        from ltr.app.prediction import shown_by_browsers
+
+        pixels = [shown_by_browsers(paths.inside(path)) for path, _ in images]
+        return [
+            (path, name) if image is None else (image, Path(path).name)
+            for (path, name), image in zip(images, pixels, strict=True)
+        ]
 
     def latest(chosen: str | None) -> gr.Dropdown:
         names = paths.with_weights()
@@ -93,6 +106,7 @@ def infer(paths: AllowedPaths, tab: gr.Tab) -> None:
     tab.select(latest, run, run, show_progress="hidden")
     source.change(choose, source, [run, file, architecture, data_set], show_progress="hidden")
     run.focus(lambda: gr.Dropdown(choices=paths.with_weights()), None, run, show_progress="hidden")
+    images.upload(thumbnails, images, images, show_progress="hidden")
     button.click(
         classify,
         [images, t_new, t_old, source, run, path, upload, architecture, data_set],

@@ -116,7 +116,7 @@ class Job:
             state: dict[str, Any] = {"pid": os.getpid(), "code": None, "epochs": self.progress.epoch}
             files.write_json(self.folder / STATE, state)
             from ltr.cli.command import perform
-            from ltr.cli.messages import messages  # torch, which whoever started this must not wait for
+            from ltr.cli.messages import messages  # torch, for which the caller must not wait
             from ltr.studies.study import study
 
             state["code"] = 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.networks import Network, Prediction, network
-from ltr.data.images import decode
+from ltr.data.images import decode, upright
 from ltr.errors import InputError
 from ltr.html import escape, photograph, sentence
 from ltr.run.folder import CHECKPOINT
@@ -22,6 +23,7 @@ MOST = 32  # images at once
 PIXELS = 50_000_000  # of one image: 150 MB when decoded
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # PIL knows more, some of which start programs
 BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+NOT_SHOWN = (".pbm", ".pgm", ".pnm", ".ppm", ".tif", ".tiff")  # browsers show no such files
 TOP = 10  # classes that are shown
 THUMBNAIL = 96  # pixels
 
@@ -46,17 +48,18 @@ class QueryResult(NamedTuple):
     prediction: Prediction | None
 
     @classmethod
-    def of(cls, network: Network, files: Sequence[Path]) -> QueryResult:
+    def of(cls, network: Network, files: Sequence[Path], names: Sequence[str] | None = None) -> QueryResult:
         """Classify image files; those that cannot be read get a note.
 
         Args:
             network: classifies them.
             files: the images.
+            names: of the images; by default those of the files.
 
         Raises:
             InputError: if there are too many, or a logit is not finite.
         """
-        images, names, notes = read_images(files, network.predictor.preprocessing.size)
+        images, names, notes = read_images(files, network.predictor.preprocessing.size, names)
         if not network.named:
             notes.append("The classes have numbers instead of names: the file has none, and its data set is not here.")
         prediction = network.predict(images) if names else None
@@ -166,45 +169,60 @@ class Images(NamedTuple):
     refused: list[str]
 
 
-def read_images(files: Sequence[Path], size: int) -> Images:
+def read_images(files: Sequence[Path], size: int, names: Sequence[str] | None = None) -> Images:
     """Read image files as those of a data set are read.
 
     Args:
         files: the images.
         size: height and width in pixels to which the middle square of every image is resized.
+        names: of the images; by default those of the files.
 
     Raises:
         InputError: if there are too many.
     """
     if len(files) > MOST:
         raise InputError(f"these are {len(files)} images; at most {MOST} can be classified at once.")
-    images, names, refused = [], [], []
-    for path in files:
+    images, known, refused = [], [], []
+    for path, name in zip(files, names or [path.name for path in files], strict=True):
         try:
-            images.append(read_image(path, size))
-            names.append(path.name)
+            with readable(path, name):
+                images.append(decode(str(path), size))
+            known.append(name)
         except InputError as error:
             refused.append(str(error))
-    return Images(torch.stack(images) if images else torch.empty(0, 3, size, size), names, refused)
+    return Images(torch.stack(images) if images else torch.empty(0, 3, size, size), known, refused)
 
 
-def read_image(path: Path, size: int) -> Tensor:
-    """Read an image file as (3, size, size) uint8, its header first.
+def shown_by_browsers(path: Path) -> Image.Image | None:
+    """Return the pixels of an image that a browser cannot show; None if it can, or the file cannot be read."""
+    if path.suffix.lower() not in NOT_SHOWN:
+        return None
+    try:
+        with readable(path, path.name), Image.open(path, formats=FORMATS) as file:
+            image: Image.Image = upright(file)
+            return image
+    except InputError:
+        return None
+
+
+@contextmanager
+def readable(path: Path, name: str) -> Iterator[None]:
+    """Check the header of an image before it is read, and raise what reading it raises as `InputError`.
 
     Raises:
         InputError: if it is damaged, not an image, or too large.
     """
-    broken = f"{path.name} is damaged or not an image (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM): save it again."
+    broken = f"{name} is damaged or not an image (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM): save it again."
     try:
         with Image.open(path, formats=FORMATS) as file:
             width, height = file.size
     except BOMBS as error:
-        raise InputError(f"{path.name} has too many pixels: make it smaller than {PIXELS:,} pixels.") from error
+        raise InputError(f"{name} has too many pixels: make it smaller than {PIXELS:,} pixels.") from error
     except Exception as error:  # a damaged header makes PIL raise almost anything
         raise InputError(broken) from error
     if width * height > PIXELS:
-        raise InputError(f"{path.name} has {width} x {height} pixels: make it smaller; {PIXELS:,} pixels are the most.")
+        raise InputError(f"{name} has {width} x {height} pixels: make it smaller; {PIXELS:,} pixels are the most.")
     try:
-        return decode(str(path), size)
-    except InputError as error:
+        yield
+    except Exception as error:  # likewise its pixels
         raise InputError(broken) from error

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ltr.errors import InputError
+from ltr.markdown import first
 
 Assumed = Literal["train", "uniform"]
 
@@ -85,19 +86,24 @@ def em(probabilities: Tensor, source: Tensor) -> Tensor:
     return prior
 
 
-def confusion_matrix(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
+def confusion_matrix(predictions: Tensor, labels: Tensor, classes: Sequence[str]) -> Tensor:
     """Return (C, C) the confusion matrix, normalised over each row (true class).
+
+    Args:
+        predictions: (N,) predicted classes.
+        labels: (N,) true classes.
+        classes: names of the classes.
 
     Raises:
         InputError: if a class has no image.
     """
-    matrix = torch.zeros(classes, classes, dtype=torch.float64)
+    matrix = torch.zeros(len(classes), len(classes), dtype=torch.float64)
     matrix.index_put_((labels, predictions), torch.ones(len(labels), dtype=torch.float64), accumulate=True)
     images = matrix.sum(1, keepdim=True)
-    if not bool(images.all()):
+    if missing := (images == 0).flatten().nonzero().flatten().tolist():
         raise InputError(
-            f"class {int(images.argmin())} has no labelled image: BBSE needs at least one of every class "
-            "(`--data.val_per_class`, and two training images)."
+            f"there is no labelled image of {first([f'class {label} ({classes[label]})' for label in missing])}: BBSE "
+            "needs at least one of every class (`--data.val_per_class`, and two training images)."
         )
     return matrix / images
 

@@ -99,4 +99,4 @@ def unseen_confusion(method: BaseMethod, data: LongTailed, adjustments: Sequence
         InputError: if it has no images of a class, or a logit is not finite.
     """
     logits, labels = unseen_answers(method, data, adjustments)
-    return priors.confusion_matrix(logits.argmax(1), labels, len(method.counts))
+    return priors.confusion_matrix(logits.argmax(1), labels, data.classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,9 @@ def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
     Raises:
         InputError: for an option, a class, a recipe or a checkpoint that does not exist.
     """
+    if stray := [argument.words[0] for argument in arguments.split(given) if not argument.name]:
+        advice = "name new images with `--images`" if verb == "predict" else f"`ltr {verb} --help` has all options"
+        raise InputError(f"{stray[0]} belongs to no option: {advice}.")
     begun = check.arguments(["--config", "base.yaml"] if verb == "fit" else [])
     check.given.clear()  # base.yaml is what holds where nothing is given
     check.named.clear()
@@ -52,7 +56,27 @@ def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
     elif verb != "fit" and not asks_for_help(given):
         raise InputError(f"{verb} needs the run to work on: `--ckpt_path checkpoints/<name>/last.ckpt`.")
     checked = check.arguments(words)
+    note_replaced_callbacks(given)
     return [*begun, *checked, *(inherited(check, checkpoint, trust) if verb == "fit" else ())]
+
+
+def note_replaced_callbacks(given: Sequence[str]) -> None:
+    """Warn if the callbacks of one config are replaced by those of a later one, as lists in configs are."""
+    before: tuple[str, list[str]] = "", []
+    for config in arguments.values(given, *CONFIG):
+        if "\n" in config or ":" in config:  # text, not a name
+            continue
+        callbacks = (arguments.read(config).get("trainer") or {}).get("callbacks")
+        if not isinstance(callbacks, list):
+            continue
+        names = [class_name(part) for part in callbacks]
+        if before[1]:
+            warnings.warn(
+                f"the callbacks of {config} replace those of {before[0]} ({', '.join(before[1])}): to have both, pass "
+                f"`{' '.join(f'--trainer.callbacks+={name}' for name in names)}` instead of `--config {config}`.",
+                stacklevel=2,
+            )
+        before = config, names
 
 
 def asks_for_help(words: Sequence[str]) -> bool:

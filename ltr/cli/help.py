@@ -99,5 +99,5 @@ def section(prefix: str, options: Mapping[str, Option], texts: Mapping[str, str]
         base = catalogue.base_of(option.hint)
         about = option.about or (texts or {}).get(name, "")
         kind = f"[{base.__name__}] " if base else ""
-        line = f"  --{prefix + name:<28} {kind}{about}".rstrip()
+        line = f"  --{prefix + name:<33} {kind}{about}".rstrip()
         yield line if len(line) <= WIDTH else line[: WIDTH - 3].rpartition(" ")[0] + " ..."

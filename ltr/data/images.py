@@ -214,10 +214,16 @@ def fitted(image: Any, size: int) -> Tensor:
     """Return a PIL image as (3, size, size) uint8: upright, in colour, its middle square resized."""
     from PIL import Image, ImageOps
 
-    image = ImageOps.exif_transpose(image)
-    image = grey8(image) if image.mode[0] in "IF" else image
-    square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+    square = ImageOps.fit(upright(image), (size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)
+
+
+def upright(image: Any) -> Any:
+    """Return a PIL image upright and in 8-bit red, green and blue."""
+    from PIL import ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    return (grey8(image) if image.mode[0] in "IF" else image).convert("RGB")
 
 
 def grey8(image: Any) -> Any:

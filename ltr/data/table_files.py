@@ -117,4 +117,7 @@ def column(
     if title in columns:
         return columns[title]
     wanted = f"no column {name}" if name else f"none of the columns {', '.join(usual)}"
-    raise InputError(f"{table} has {wanted}, but {first([*columns])}: name one of these with `--data.{option}`.")
+    unlabelled = " Images without labels are for `ltr predict --images`." if option == "label" else ""
+    raise InputError(
+        f"{table} has {wanted}, but {first([*columns])}: name one of these with `--data.{option}`.{unlabelled}"
+    )

@@ -81,11 +81,12 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
         ["test", "--ckpt_path", ce],
     ]
     if measures["imbalance"] >= NEARLY_BALANCED:
-        named = ["--model.backbone.backbone", backbone] if backbone else []
-        start = ["--model.backbone.checkpoint", ce, *named]
+        start = ["--model.backbone.checkpoint", ce]  # which brings network and data, but not the size of a batch
+        if "--data.batch_size" in options or chosen("batch_size", words):
+            start += ["--data.batch_size", options.get("--data.batch_size", str(data.batch_size))]
         commands += [
             ["test", "--ckpt_path", ce, "--config", "logit_adjustment.yaml", "--evaluation", "adjusted"],
-            ["fit", "--config", "gml.yaml", *data_words, *start, "--name", gml],
+            ["fit", "--config", "gml.yaml", *start, "--name", gml],
             ["test", "--ckpt_path", gml],
         ]
         hints += crowded(data, measures, options)
@@ -192,7 +193,7 @@ def network(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str,
     seen = int(options.get("--data.crop") or options.get("--data.size") or size)
     sight = f"The network sees {seen} x {seen} pixels"
     if seen <= RESNET32_SIDE:
-        return None, Hint(f"{sight}, which the ResNet-32 of base.yaml is made for.")
+        return None, Hint(f"{sight}, small enough for the ResNet-32 of base.yaml.")
     backbone = "ResNet50" if torch.cuda.is_available() else "ResNet10"
     return backbone, Hint(f"{sight}: {backbone} reduces the resolution early; the ResNet-32 of base.yaml does not.")
 
@@ -219,7 +220,7 @@ def held_out(measures: Mapping[str, Any], words: Sequence[str]) -> list[str]:
     images = min(max(min(measures["counts"]["train"]) // 4, 1), VALIDATION)
     return [
         "Temperatures, prediction sets and the choice between heads need validation images that no training has seen. "
-        f"If you may want them, add `--data.val_per_class {images}` to both trainings now."
+        f"If you may want them, add `--data.val_per_class {images}` to the first command now."
     ]
 
 

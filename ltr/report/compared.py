@@ -15,7 +15,7 @@ from ltr.run.folder import CONFIG, CURVES, RunFolder
 def sections(runs: Sequence[RunFolder]) -> list[Section]:
     """Return the page of several runs, section by section.
 
-    Every run stands there with its first evaluation, `test` where there is one; the table of figures has all.
+    Every run stands there with its first evaluation, `test` if it has that; the table of figures has all.
     """
     named = names(runs)
     mains = {name: run.main for name, run in named.items() if run.main is not None}

@@ -18,7 +18,7 @@ from ltr.app import networks
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import architectures, published_data
 from ltr.app.infer import again, choose
-from ltr.app.prediction import MOST, QueryResult, from_file, from_run, read_image, read_images, top_classes
+from ltr.app.prediction import MOST, QueryResult, from_file, from_run, read_images, shown_by_browsers, top_classes
 from ltr.backbones import ResNet20
 from ltr.data import CIFAR100LT, DigitsLT
 from ltr.errors import InputError
@@ -329,9 +329,27 @@ def test_nothing_else_is_opened(paths: AllowedPaths, path: str, sentence: str) -
 
 def test_an_image_of_the_right_size_passes_bit_by_bit(tmp_path: Path) -> None:
     image = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)
-    assert torch.equal(read_image(png(tmp_path / "a.png", image), 32), image)
+    assert torch.equal(read_images([png(tmp_path / "a.png", image)], 32).images[0], image)
     Image.fromarray(image.permute(1, 2, 0).numpy()).rotate(-90).save(tmp_path / "b.png", exif=turned())
-    assert torch.equal(read_image(tmp_path / "b.png", 32), image)
+    assert torch.equal(read_images([tmp_path / "b.png"], 32).images[0], image)
+
+
+def test_what_browsers_cannot_show_becomes_the_same_pixels(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    colours, grey = random.integers(0, 256, (21, 34, 3), np.uint8), random.integers(0, 4096, (21, 34), np.uint16)
+    Image.fromarray(colours).save(tmp_path / "a.ppm")
+    Image.fromarray(grey).save(tmp_path / "deep.tif")
+    files = [tmp_path / "a.ppm", tmp_path / "deep.tif"]
+    for number, path in enumerate(files):
+        shown = shown_by_browsers(path)
+        assert shown is not None
+        shown.save(tmp_path / f"{number}.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "0.png")), colours)
+    converted = read_images([tmp_path / "0.png", tmp_path / "1.png"], 16, ["a.ppm", "deep.tif"])
+    assert torch.equal(converted.images, read_images(files, 16).images)
+    assert converted.names == ["a.ppm", "deep.tif"]
+    (tmp_path / "text.ppm").write_text("no image")
+    assert shown_by_browsers(tmp_path / "text.ppm") is shown_by_browsers(tmp_path / "0.png") is None
 
 
 def turned() -> Image.Exif:

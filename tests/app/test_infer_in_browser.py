@@ -66,6 +66,17 @@ def test_a_tuned_run_answers_with_both_heads(site: Any, tab: Page, images: list[
     assert float(share.inner_text().rstrip("%")) < float(before.rstrip("%"))
 
 
+def test_a_file_that_browsers_cannot_show_has_a_thumbnail_and_its_name(site: Any, tab: Page, tmp_path: Path) -> None:
+    Image.fromarray(torch.randint(0, 256, (40, 30, 3), dtype=torch.uint8).numpy()).save(tmp_path / "sign.ppm")
+    shutil.copytree(lookup.folder("checkpoints") / TUNED, site.folder / "checkpoints" / "tuned_ppm")
+    choose(tab, "run", "tuned_ppm")
+    tab.locator("#infer-images input[type=file]").set_input_files(str(tmp_path / "sign.ppm"))
+    thumbnail = tab.locator("#infer-images .thumbnail-item img")
+    expect(thumbnail).to_have_js_property("naturalWidth", 30)
+    tab.locator("#infer-classify").click()
+    expect(tab.locator(".asked .image p")).to_have_text("sign.ppm")
+
+
 def test_a_foreign_file_is_asked_once_its_kind_is_named(tab: Page, images: list[str], tmp_path: Path) -> None:
     weights = tmp_path / "foreign.pth"
     torch.save(ResNet20().state_dict() | {"fc.weight": torch.randn(10, 64), "fc.bias": torch.randn(10)}, weights)

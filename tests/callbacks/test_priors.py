@@ -97,7 +97,7 @@ def test_em_of_predictions_that_say_nothing_is_the_source() -> None:
 
 def test_estimates_find_the_truth() -> None:
     labelled, labels = gaussians(SOURCE, 20_000, seed=1)
-    confusion = confusion_matrix(labelled.argmax(1), labels, 3)
+    confusion = confusion_matrix(labelled.argmax(1), labels, list("abc"))
     for truth in (TARGET, SOURCE, torch.tensor([0.0, 1, 0], dtype=torch.float64)):
         posteriors, _ = gaussians(truth, 20_000, seed=2)
         assert (em(posteriors, SOURCE) - truth).abs().sum() < 0.03
@@ -107,9 +107,9 @@ def test_estimates_find_the_truth() -> None:
 def test_a_confusion_matrix_as_a_loop() -> None:
     labels, predictions = torch.tensor([0, 0, 1, 2, 2, 2, 2]), torch.tensor([0, 1, 1, 2, 2, 0, 2])
     expected = [[0.5, 0.5, 0], [0, 1, 0], [0.25, 0, 0.75]]
-    assert confusion_matrix(predictions, labels, 3).tolist() == expected
-    with pytest.raises(InputError, match=r"class 3 has no labelled image.*--data\.val_per_class"):
-        confusion_matrix(predictions, labels, 4)
+    assert confusion_matrix(predictions, labels, list("abc")).tolist() == expected
+    with pytest.raises(InputError, match=r"no labelled image of class 3 \(d\): .*--data\.val_per_class"):
+        confusion_matrix(predictions, labels, list("abcd"))
 
 
 def predicted(shares: list[int]) -> Tensor:

@@ -122,3 +122,11 @@ def test_options_of_a_folder_of_images_that_are_none_stay_none(ltr) -> None:
     assert none
     assert {name for name in none if data("tuned")["init_args"][name] is None} == none
     assert not Path("null").exists()
+
+
+def test_callbacks_that_those_of_a_later_config_replace_are_noted(ltr) -> None:
+    with pytest.warns(
+        UserWarning, match=r"those of tau_norm.yaml \(TauNorm\): to have both, pass `--trainer.callbacks\+"
+    ):
+        assert ltr("fit --config tau_norm.yaml --config logit_adjustment.yaml --print_config") == 0
+    assert ltr("fit --config tau_norm.yaml --trainer.callbacks+=LogitAdjustment --print_config") == 0

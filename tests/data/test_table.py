@@ -111,6 +111,10 @@ def test_a_parquet_file(home: Path) -> None:
 def test_bad_tables_are_refused_with_a_sentence(home: Path) -> None:
     cases = {
         r"none of the columns image, path, .*, but a, b: name one of these with `--data\.image`": ["a,b", *rows()],
+        r"label, .* but image: name one of these with `--data\.label`\. Images without labels are for `ltr predict": [
+            "image",
+            "a.png",
+        ],
         r"no column kind, but image, label": ["image,label", *rows()],
         r"line 3 of .* has other columns": ["image,label", rows()[0], "x", *rows()[1:]],
         r"row 2 of .* lacks its image or its label": ["image,label", rows()[0], "pictures/im 1.png,", *rows()[2:]],

@@ -18,7 +18,7 @@ from ltr.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-NEEDS = re.compile(r"network|GPU|hours|minutes|cluster|a browser|needs your|the extra \w+")
+NEEDS = re.compile(r"network|GPU|hours|minutes|cluster|a browser|needs your")
 SHORT = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
 SHORT += ["--trainer.precision", "32-true", "--model.schedule", "Cosine", "--model.schedule.warmup", "0"]
 DIGITS = ["--config", "data/digits.yaml", "--data.val_per_class", "5"]

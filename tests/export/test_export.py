@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from commands import metrics, run
+from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
@@ -51,22 +56,42 @@ def test_a_program_of_torch(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_onnx(name: str, tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
-    onnx = pytest.importorskip("onnx", reason="the extra `export` is not installed")
-    runtime = pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
     file = tmp_path / "network.onnx"
     assert run(f"export --ckpt_path {name} --to onnx --output {file}") == 0
     assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"], "the weights are in the file"
     onnx.checker.check_model(onnx.load(file), full_check=True)
-    session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     (images,), (logits,) = session.get_inputs(), session.get_outputs()
     assert (images.name, images.type, images.shape) == ("images", "tensor(uint8)", ["batch", 3, 8, 8])
     assert (logits.name, logits.type, logits.shape) == ("logits", "tensor(float)", ["batch", 5])
     about = session.get_modelmeta().custom_metadata_map
     assert json.loads(about["classes"]) == [f"class {label}" for label in range(5)]
+    assert json.loads(about["counts"]) == [20, 14, 10, 7, 5]
     assert (json.loads(about["size"]), json.loads(about["crop"])) == ([8, 8], None)
     assert json.loads(about["mean"]) == pytest.approx([0.4914, 0.4822, 0.4465])
+    assert json.loads(about["std"]) == pytest.approx([0.2023, 0.1994, 0.2010])
     agrees_with_the_test(name, lambda batch: torch.from_numpy(session.run(["logits"], {"images": batch.numpy()})[0]))
+
+
+def test_the_onnx_code_of_the_documentation_answers_as_a_prediction(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (23, 31, 3), np.uint8)  # has to be cut and resized
+    Image.fromarray(pixels).save(tmp_path / "new.png")
+    page = Path(__file__).parents[2] / "docs" / "checkpoints.md"
+    section = page.read_text(encoding="utf-8").partition("an ONNX file")[2]
+    (code, *_) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    for name in KINDS:
+        assert run(f"export --ckpt_path {name} --to onnx --output {tmp_path}/net.onnx") == 0
+        assert run(f"predict --ckpt_path {name} --images {tmp_path}/new.png --runs {trained}/checkpoints") == 0
+        capsys.readouterr()
+        variables: dict[str, Any] = {}
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            exec(compile(code, str(page), "exec"), variables)
+        wanted = torch.load(f"checkpoints/{name}/predict/predictions.pt")["probabilities"]
+        torch.testing.assert_close(torch.from_numpy(variables["logits"]).softmax(1), wanted, rtol=1e-4, atol=1e-5)
+        assert capsys.readouterr().out == f"class {int(wanted.argmax())}\n"
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import shutil
 from pathlib import Path
@@ -50,6 +51,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("temperature_scaling", "conformal"):
             main(f"predict --ckpt_path run --config {name}.yaml --evaluation {name}".split())
         main(["predict", "--ckpt_path", "run", "--evaluation", "split"])
+        main(["test", "--ckpt_path", "run", "--config", "temperature_scaling.yaml", "--evaluation", "fitted"])
         shutil.copytree("images/test", "new")
         (home / "images").rename("away")
     return home
@@ -105,6 +107,19 @@ def test_new_images_are_answered_as_those_of_a_split_bit_for_bit(capsys: pytest.
     assert torch.equal(probabilities("files"), probabilities("split"))
     assert [row["image"] for row in table("files")] == files
     assert table("files")[0].keys() == {"image", "class_1", "probability_1"}
+
+
+def test_a_folder_without_its_option_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict("new") == 2
+    assert "new belongs to no option: name new images with `--images`." in capsys.readouterr().err
+
+
+def test_the_temperature_that_a_test_has_fitted_needs_no_images() -> None:
+    (adjustment,) = json.loads(Path("checkpoints/run/fitted/metrics.json").read_text())["adjustments"]
+    (temperature,) = adjustment["TemperatureScaling"]["temperatures"]
+    words = f"--images new --config temperature_scaling.yaml --trainer.callbacks.temperature {temperature!r}"
+    assert predict(*words.split(), "--evaluation", "given") == 0
+    assert torch.equal(probabilities("given"), probabilities("temperature_scaling"))
 
 
 def test_python_answers_as_the_shell_to_paths_images_and_tensors() -> None:

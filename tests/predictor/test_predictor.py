@@ -50,7 +50,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             main(f"predict --ckpt_path {precision}".split())
         tuned = "--config gml.yaml --model.backbone.checkpoint 32-true --trainer.precision 32-true"
         main(f"fit {tuned} {SMALL} --name tuned".split())
-        main(["predict", "--ckpt_path", "tuned", "--config", "ensemble.yaml", "--config", "logit_adjustment.yaml"])
+        with pytest.warns(UserWarning, match="replace those of ensemble.yaml"):
+            main(["predict", "--ckpt_path", "tuned", "--config", "ensemble.yaml", "--config", "logit_adjustment.yaml"])
         both = "--config ensemble.yaml --trainer.callbacks+=LogitAdjustment --evaluation both"
         main(f"predict --ckpt_path tuned {both}".split())
         main(["predict", "--ckpt_path", "tuned", "--config", "ncm.yaml", "--evaluation", "ncm"])

@@ -259,7 +259,6 @@ def test_the_network_fits_the_images(home: Path, monkeypatch: pytest.MonkeyPatch
     _, commands = advice(home)
     assert "--data.size 256 --data.crop 224" in commands
     assert "--model.backbone ResNet50" in commands
-    assert "--model.backbone.backbone ResNet50" in commands
 
 
 def test_the_command_for_large_images_works(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -377,7 +376,7 @@ def test_mirrored_images_are_told_and_stopped_where_names_differ_by_left_and_rig
         (home / split / "berry").rename(home / split / "turn right")
     reasons, commands = advice(home)
     assert "of one of these classes shows the other: turn left / turn right." in reasons
-    assert commands.count("--data.mirror false") == 2
+    assert "--data.mirror false" in commands.splitlines()[0]
     assert "mirrored" not in advice(home, augment="none")[0]
     assert "`--data.augment.flip false`" in advice(home, "--data.augment CropFlip", augment=CropFlip())[0]
 
@@ -390,7 +389,7 @@ def test_letters_and_digits_are_not_mirrored(tmp_path: Path) -> None:
 
 def test_the_commands_are_short_and_say_what_a_validation_split_is_for(home: Path) -> None:
     reasons, commands = advice(home)
-    assert "add `--data.val_per_class 1` to both trainings now" in reasons
+    assert "add `--data.val_per_class 1` to the first command now" in reasons
     assert "--config recipes/short.yaml" in commands.splitlines()[0]
     assert "val_per_class" not in advice(home, "--data.val_per_class 1", val_per_class=1)[0]
 
