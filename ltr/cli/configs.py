@@ -70,9 +70,9 @@ def note_replaced_callbacks(given: Sequence[str]) -> None:
         if not isinstance(callbacks, list):
             continue
         names = [class_name(part) for part in callbacks]
-        if before[1]:
+        if lost := [name for name in before[1] if name not in names]:
             warnings.warn(
-                f"the callbacks of {config} replace those of {before[0]} ({', '.join(before[1])}): to have both, pass "
+                f"the callbacks of {config} replace those of {before[0]} ({', '.join(lost)}): to have both, pass "
                 f"`{' '.join(f'--trainer.callbacks+={name}' for name in names)}` instead of `--config {config}`.",
                 stacklevel=2,
             )
