@@ -42,7 +42,7 @@ examples:
   ltr profile my_images
   ltr fit --config ce.yaml --data.root data
   ltr fit --config gml.yaml --model.backbone.checkpoint ce
-  ltr test --ckpt_path checkpoints/gml/last.ckpt
+  ltr test --ckpt_path gml
   ltr report gml
   ltr study quickstart.yaml
   ltr app

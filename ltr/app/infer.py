@@ -91,12 +91,12 @@ def infer(paths: AllowedPaths, tab: gr.Tab) -> None:
 
     def thumbnails(images: list[tuple[str, str | None]]) -> list[tuple[Any, str | None]]:
         """Return uploaded images; those that a browser cannot show as the same pixels in a PNG, under their name."""
-        from ltr.app.prediction import shown_by_browsers
+        from ltr.app.prediction import browser_copy
 
-        pixels = [shown_by_browsers(paths.inside(path)) for path, _ in images]
+        copies = [browser_copy(paths.inside(path)) for path, _ in images]
         return [
-            (path, name) if image is None else (image, Path(path).name)
-            for (path, name), image in zip(images, pixels, strict=True)
+            (path, name) if copy is None else (copy, Path(path).name)
+            for (path, name), copy in zip(images, copies, strict=True)
         ]
 
     def latest(chosen: str | None) -> gr.Dropdown:

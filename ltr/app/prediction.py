@@ -193,8 +193,8 @@ def read_images(files: Sequence[Path], size: int, names: Sequence[str] | None = 
     return Images(torch.stack(images) if images else torch.empty(0, 3, size, size), known, refused)
 
 
-def shown_by_browsers(path: Path) -> Image.Image | None:
-    """Return the pixels of an image that a browser cannot show; None if it can, or the file cannot be read."""
+def browser_copy(path: Path) -> Image.Image | None:
+    """Return a copy of an image for a browser; None if it shows the file itself, or the file cannot be read."""
     if path.suffix.lower() not in NOT_SHOWN:
         return None
     try:

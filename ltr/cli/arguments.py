@@ -73,6 +73,15 @@ def read(name: str) -> dict[str, Any]:
         raise InputError(f"{path} is not UTF-8 text: save it with that encoding.") from error
 
 
+def content(config: str) -> dict[str, Any]:
+    """Return the content of a config as `--config` takes it: by its path, the name of a shipped one, or as YAML text.
+
+    Raises:
+        InputError: if there is none, or it is not YAML with options.
+    """
+    return load(config, "the config") if "\n" in config or ":" in config else read(config)
+
+
 def load(text: str, source: str) -> dict[str, Any]:
     """Return the content of YAML text, with numbers as the parser reads them.
 

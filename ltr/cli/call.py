@@ -173,7 +173,7 @@ def with_data(options: ArgumentParser, hints: dict[str, Any], arguments: Sequenc
 
 def config_of(argument: words.Argument) -> dict[str, Any] | None:
     """Return the content of a config that an argument names, None for any other argument."""
-    return words.read(argument.value) if argument.name in CONFIG and argument.value is not None else None
+    return words.content(argument.value) if argument.name in CONFIG and argument.value is not None else None
 
 
 def pick_data(config: dict[str, Any]) -> dict[str, Any]:

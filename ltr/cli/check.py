@@ -70,7 +70,7 @@ class Check:
             self.option(place)
             return given
         if name in CONFIG:
-            config = words.load(value, "the config") if "\n" in value or ":" in value else words.read(value)
+            config = words.content(value)
             return ["--config", words.text({key: self.set(key, inner) for key, inner in config.items()})]
         if name.endswith("+"):
             self.forget(place)

@@ -64,9 +64,7 @@ def note_replaced_callbacks(given: Sequence[str]) -> None:
     """Warn if the callbacks of one config are replaced by those of a later one, as lists in configs are."""
     before: tuple[str, list[str]] = "", []
     for config in arguments.values(given, *CONFIG):
-        if "\n" in config or ":" in config:  # text, not a name
-            continue
-        callbacks = (arguments.read(config).get("trainer") or {}).get("callbacks")
+        callbacks = (arguments.content(config).get("trainer") or {}).get("callbacks")
         if not isinstance(callbacks, list):
             continue
         names = [class_name(part) for part in callbacks]

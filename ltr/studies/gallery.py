@@ -116,10 +116,16 @@ def write(results: Iterable[Path]) -> Gallery:
             parts.append(_table(group, COLUMNS, rows))
     axis = [(f"[{Path(recipe.name).name}]({recipe.name})", recipe.title) for recipe in Recipe.all("recipes")]
     parts.append(_table(ALWAYS, ("config", "what it is"), axis))
-    pictures = {plan.name: changes(section) for plan in studies for section in in_studies[plan.name][:1]}
-    drawn = {f"results/{name}/changes.png": figure for name, figure in pictures.items() if figure is not None}
-    tables = [_study(plan, in_studies[plan.name], drawn) for plan in studies if in_studies[plan.name]]
-    return Gallery("\n".join(parts), "\n".join([RESULTS, *tables]), drawn)
+    pictures = {plan.name: _pictures(plan, in_studies[plan.name]) for plan in studies}
+    tables = [_study(plan, in_studies[plan.name], pictures[plan.name]) for plan in studies if in_studies[plan.name]]
+    every = {path: figure for some in pictures.values() for path, figure in some.items()}
+    return Gallery("\n".join(parts), "\n".join([RESULTS, *tables]), every)
+
+
+def _pictures(plan: Plan, sections: Sequence[Section]) -> dict[str, Figure]:
+    """Return the figures of a study by their paths beside the page."""
+    drawn = {f"results/{plan.name}/changes{section.setting.suffix}.png": changes(section) for section in sections}
+    return {path: figure for path, figure in drawn.items() if figure is not None}
 
 
 def _study(plan: Plan, sections: Sequence[Section], pictures: Collection[str]) -> str:
@@ -127,11 +133,10 @@ def _study(plan: Plan, sections: Sequence[Section], pictures: Collection[str]) -
     begun = [
         replace(section, cells=[cell for cell in section.cells if cell.results or cell.failure]) for section in sections
     ]
-    heading, _, text = markdown(plan, begun, command=f"ltr study {plan.name}.yaml", level=2).partition("\n\n")
-    findings, picture = COMMITTED / plan.name / "findings.md", f"results/{plan.name}/changes.png"
+    findings = COMMITTED / plan.name / "findings.md"
     above = [findings.read_text(encoding="utf-8").strip()] if findings.is_file() else []
-    above += [f"![What became of each network: harmonic mean against top-1]({picture})"] if picture in pictures else []
-    text = "\n\n".join([heading, *above, text])
+    above += [f"![What became of each network: harmonic mean against top-1]({path})" for path in pictures]
+    text = markdown(plan, begun, command=f"ltr study {plan.name}.yaml", level=2, above=above)
     waiting = sum(len(section.cells) for section in sections) - sum(len(section.cells) for section in begun)
     text += f"\n{waiting} further rows of this study have not been run yet.\n" if waiting else ""
     if any(cell.entry.reported for section in begun for cell in section.cells):

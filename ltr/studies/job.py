@@ -53,6 +53,11 @@ class Setting:
         """The heading of its section, empty if the study has only one."""
         return ", ".join(part for part in (self.data, self.recipe) if part)
 
+    @property
+    def suffix(self) -> str:
+        """The end of the names of its pictures, empty if the study has only one section."""
+        return "".join(f"-{part}" for part in (self.data, self.recipe) if part)
+
 
 Key = tuple[int | None, int | None]  # subset seed, seed of the training
 

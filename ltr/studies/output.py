@@ -28,8 +28,7 @@ def write(folder: Path, plan: Plan, sections: Sequence[Section], *, command: str
     pictures = {section.setting: _drawn(plan, section) for section in sections}
     paths: dict[Path, Figure] = {}
     for setting, figures in pictures.items():
-        name = "".join(f"-{part}" for part in (setting.data, setting.recipe) if part)
-        paths |= {folder / f"{kind}{name}.png": figure for kind, figure in figures.items()}
+        paths |= {folder / f"{kind}{setting.suffix}.png": figure for kind, figure in figures.items()}
     for path, figure in paths.items():
         plots.save(figure, path)
     files.write_text(folder / "table.md", markdown(plan, sections, command=command))
@@ -82,7 +81,10 @@ def changes(section: Section) -> Figure | None:
 
 
 def origin(cell: Cell, cells: Mapping[str, Cell]) -> Cell:
-    """Return the row of the training that a row started from, its own if it started from none."""
+    """Return the row of the training that a row started from, its own if it started from none.
+
+    A row that needs several, such as a student with a teacher, counts with the first of them by name.
+    """
     needs = sorted(cell.entry.needs)
     return origin(cells[needs[0]], cells) if needs else cell
 

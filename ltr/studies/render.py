@@ -31,7 +31,9 @@ SPECIAL = {letter: "\\" + letter for letter in "&%$#_{}"} | {
 }
 
 
-def markdown(plan: Plan, sections: Sequence[Section], *, command: str, level: int = 1) -> str:
+def markdown(
+    plan: Plan, sections: Sequence[Section], *, command: str, level: int = 1, above: Sequence[str] = ()
+) -> str:
     """Return the results as Markdown.
 
     Args:
@@ -39,11 +41,12 @@ def markdown(plan: Plan, sections: Sequence[Section], *, command: str, level: in
         sections: its results.
         command: what the user typed.
         level: of the top heading.
+        above: paragraphs between that heading and what the file of the study says about it.
     """
     about = [f"`{command}`, {_seeds(plan)}"]
     if plan.subset_seeds != (None,):
         about.append(f"each on the images of subset seeds {', '.join(map(str, plan.subset_seeds))}")
-    lines = ["#" * level + f" {plan.name}", *([plan.about.replace("<", "\\<")] if plan.about else [])]
+    lines = ["#" * level + f" {plan.name}", *above, *([plan.about.replace("<", "\\<")] if plan.about else [])]
     for number, section in enumerate(sections):
         if section.setting.title:
             lines.append("#" * (level + 1) + f" {section.setting.title}")

@@ -18,7 +18,7 @@ from ltr.app import networks
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import architectures, published_data
 from ltr.app.infer import again, choose
-from ltr.app.prediction import MOST, QueryResult, from_file, from_run, read_images, shown_by_browsers, top_classes
+from ltr.app.prediction import MOST, QueryResult, browser_copy, from_file, from_run, read_images, top_classes
 from ltr.backbones import ResNet20
 from ltr.data import CIFAR100LT, DigitsLT
 from ltr.errors import InputError
@@ -341,7 +341,7 @@ def test_what_browsers_cannot_show_becomes_the_same_pixels(tmp_path: Path) -> No
     Image.fromarray(grey).save(tmp_path / "deep.tif")
     files = [tmp_path / "a.ppm", tmp_path / "deep.tif"]
     for number, path in enumerate(files):
-        shown = shown_by_browsers(path)
+        shown = browser_copy(path)
         assert shown is not None
         shown.save(tmp_path / f"{number}.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "0.png")), colours)
@@ -349,7 +349,7 @@ def test_what_browsers_cannot_show_becomes_the_same_pixels(tmp_path: Path) -> No
     assert torch.equal(converted.images, read_images(files, 16).images)
     assert converted.names == ["a.ppm", "deep.tif"]
     (tmp_path / "text.ppm").write_text("no image")
-    assert shown_by_browsers(tmp_path / "text.ppm") is shown_by_browsers(tmp_path / "0.png") is None
+    assert browser_copy(tmp_path / "text.ppm") is browser_copy(tmp_path / "0.png") is None
 
 
 def turned() -> Image.Exif:
