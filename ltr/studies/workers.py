@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.context import SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ class Here(Executor):
         return future
 
 
+class _Children(SpawnContext):
+    """Starts processes and remembers which: the caller may have others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[BaseProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> BaseProcess:  # type: ignore[override]  # noqa: N802
+        process = SpawnContext.Process(*args, **kwargs)
+        self.started.append(process)
+        return process
+
+
 @contextmanager
 def processes(count: int) -> Iterator[Executor]:
     """Yield processes that share the cores of this machine and take turns on its GPUs.
@@ -38,7 +52,7 @@ def processes(count: int) -> Iterator[Executor]:
     Args:
         count: number of processes.
     """
-    context = multiprocessing.get_context("spawn")
+    context = _Children()
     queue = context.Queue()
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
     for number in range(count):
@@ -48,10 +62,9 @@ def processes(count: int) -> Iterator[Executor]:
         yield pool
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        children = multiprocessing.active_children()
-        for child in children:
+        for child in context.started:
             child.terminate()
-        for child in children:
+        for child in context.started:
             child.join(GRACE)
             child.kill()
         raise

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from ltr.machine import cores
 from ltr.run.folder import RunFolder
 from ltr.studies.plan import Plan
 from ltr.studies.runs import Runs
+from ltr.studies.workers import processes
 
 STUDY = """
 seeds: [0, 1]
@@ -70,6 +74,23 @@ def test_a_process_that_is_killed_is_told_and_loses_nothing(one_by_one: str, tmp
         study(["mine.yaml", "--processes", "2"], Logged(tmp_path, deadly=("gml-1",)))
     study(["mine.yaml", "--processes", "2"], Logged(tmp_path))
     assert body(TABLE.read_text()) == body(one_by_one)
+
+
+@pytest.mark.slow
+def test_an_interrupted_study_ends_its_own_processes_only() -> None:
+    bystander = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    bystander.start()
+    try:
+        with suppress(KeyboardInterrupt), processes(2) as pool:
+            own = pool.submit(os.getpid).result()
+            raise KeyboardInterrupt
+        with pytest.raises(ProcessLookupError):
+            os.kill(own, 0)
+        bystander.join(0.2)
+        assert bystander.is_alive()
+    finally:
+        bystander.kill()
+        bystander.join()
 
 
 def attempt(folder: Path, logged: Logged) -> None:
