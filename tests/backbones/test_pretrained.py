@@ -352,5 +352,5 @@ def test_a_tensor_with_the_name_of_a_classifier_alone_is_unexpected() -> None:
 
 def test_a_tensor_without_a_name_is_refused() -> None:
     torch.save({**bare(), 7: torch.ones(1)}, FILE)
-    with pytest.raises(InputError, match="holds a tensor under the int 7: the name of a tensor is text"):
+    with pytest.raises(InputError, match="holds a tensor under the int 7: the name of one is text"):
         check()

@@ -1,4 +1,4 @@
-"""What an input gets: it is used, or refused in one sentence, in bounded time and memory. Anything else is a failure."""
+"""What an input gets: it is used, or refused in one sentence, in bounded time and memory; all else is a failure."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ def answer(act: Callable[[], object]) -> str:
         TooLong: if it takes too much time.
         Exception: whatever would be a traceback.
     """
-    before, error = peak(), io.StringIO()
+    before, error, status = peak(), io.StringIO(), 0
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # which has no room for what is no Unicode, as a terminal
-    sentence = ""
     with limited(), warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(error):
         warnings.simplefilter("always")
         try:
             with messages():
                 act()
         except SystemExit as end:
-            if not end.code:
-                return ""  # after a help
-            assert end.code == 2, f"the status is {end.code}"
-            sentence = error.getvalue().rstrip("\n").rpartition("\n")[2]
-            assert sentence.startswith(START), f"the last line is {sentence!r}"
-            assert len(START) < len(sentence) < LONGEST, f"a sentence of {len(sentence)} characters: {sentence[:200]}"
-            assert sentence.isprintable(), f"the sentence has control characters: {sentence!r}"
+            status = int(end.code or 0)
         finally:
             torch.use_deterministic_algorithms(False)
             torch.set_default_dtype(torch.float32)
     assert peak() - before < GROWTH, f"it took {(peak() - before) / 2**20:.0f} MiB"
+    assert status in (0, 2), f"the status is {status}"
+    if not status:
+        return ""
+    sentence = error.getvalue().removesuffix("\n").rpartition("\n")[2]
+    assert sentence.startswith(START), f"the last line is {sentence!r}"
+    assert len(START) < len(sentence) < LONGEST, f"a sentence of {len(sentence)} characters: {sentence[:200]}"
+    assert sentence.isprintable(), f"the sentence has control characters: {sentence!r}"
     return sentence.removeprefix(START)
 
 

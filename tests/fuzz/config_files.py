@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -144,7 +145,7 @@ class Text(NamedTuple):
 
     Attributes:
         content: its bytes.
-        changed: the way to the value that was changed in a sound content, and the value; None where the text is another.
+        changed: the way to the value that was changed in a sound content, and the value; None for any other text.
     """
 
     content: bytes
@@ -214,7 +215,7 @@ def check_config(text: Text) -> str:
     if not sentence and text.changed:
         way, value = text.changed
         if isinstance(value, float):
-            assert value == value and abs(value) != float("inf"), f"{way} is {value}"
+            assert math.isfinite(value), f"{way} is {value}"
         if isinstance(value, int | float) and not isinstance(value, bool):
             for key in way:
                 resolved = resolved[key]  # type: ignore[index]

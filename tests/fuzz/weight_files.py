@@ -40,6 +40,10 @@ OTHERS: list[Any] = [
     *(torch.Size([1]), torch.float16, torch.device("cpu")),
 ]
 FINITE = ("float32", "float64", "float16", "bfloat16", "int64", "uint8", "bool", "complex64", "int8")
+METADATA: list[Any] = [
+    *({}, [], {"a": 5}, {"sha256": "x", "checkpoint": "{}"}),
+    *({"checkpoint": text} for text in ("{}", "[" * 9999, '{"epoch": 1e999}', '{"state_dict": {"w": 1}}')),
+]
 DAMAGES = ("none", "none", "byte", "byte", "cut", "header", "zip")
 
 
@@ -166,8 +170,7 @@ def safetensors_files(draw: st.DrawFn) -> File:
         "shape": draw(st.sampled_from([[], [1], [2], [0], [2**40], [-1], "x", [2**32, 2**32], [[1]]])),
         "data_offsets": [0, size] if draw(st.booleans()) else draw(st.sampled_from([[4, 0], [0], "x", [0, 4, 8]])),
     }
-    metadata = draw(st.sampled_from([{}, [], {"checkpoint": "{}"}, {"checkpoint": "[" * 9999}, {"checkpoint": '{"epoch": 1e999}'},
-                                     {"sha256": "x", "checkpoint": "{}"}, {"a": 5}, {"checkpoint": '{"state_dict": {"w": 1}}'}]))  # fmt: skip
+    metadata = draw(st.sampled_from(METADATA))
     names = draw(st.lists(st.sampled_from(["w", "a/b", "state_dict/w", "/", "", "w/x", "é"]), max_size=3))
     head = json.dumps({"__metadata__": metadata, **dict.fromkeys(names, entry)}).encode()
     length = draw(st.sampled_from([len(head), len(head), len(head), 0, 1, len(head) + 100, 2**40, 2**64 - 1]))
