@@ -99,6 +99,8 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
                     if left < 0:
                         raise InputError(f"the columns of {path} unpack to more than a gigabyte: {SMALLER}")
                     cells += batch.column(0).to_pylist()
+                if len(cells) != summary.num_rows:
+                    raise InputError(f"{path} is damaged: its columns differ in length.")
     except (ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is damaged or no Parquet file: {reason}") from error

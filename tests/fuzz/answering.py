@@ -42,7 +42,7 @@ def answer(act: Callable[[], object]) -> str:
     """
     before, error, status = peak(), io.StringIO(), 0
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # which has no room for what is no Unicode, as a terminal
-    with limited(), warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(error):
+    with limited(), warnings.catch_warnings(record=True), redirect_stdout(out), redirect_stderr(error):
         warnings.simplefilter("always")
         try:
             with messages():

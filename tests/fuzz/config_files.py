@@ -179,7 +179,7 @@ def texts(draw: st.DrawFn, sound: dict[str, Any]) -> Text:
         return Text(draw(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode("utf-16"))))
     way = draw(st.sampled_from(list(ways(sound))))
     if kind == "value":
-        value = draw(st.sampled_from(JUNK) | st.integers() | st.floats() | st.text(max_size=8))
+        value = draw(st.sampled_from(JUNK) | st.integers(-8, 64) | st.floats() | st.floats(0, 1) | st.text(max_size=8))
         return Text(
             yaml.safe_dump(replaced(sound, way, value), allow_unicode=True).encode("utf-8", "replace"), (way, value)
         )

@@ -31,6 +31,7 @@ from hypothesis.strategies import SearchStrategy
 
 DATABASE = Path(__file__).resolve().parents[2] / ".hypothesis" / "examples"
 INPUTS = 20_000
+HEAD = "| kind | inputs | used | refused | slowest, s |\n|---|---:|---:|---:|---:|"
 
 
 class Kind(NamedTuple):
@@ -111,10 +112,7 @@ def main(words: Sequence[str] | None = None) -> int:
     given_words = options.parse_args(words)
     torch.set_num_threads(1)
     failures: list[Exception] = []
-    print(
-        f"seed {given_words.seed}\n\n| kind | inputs | used | refused | slowest, s |\n|---|---:|---:|---:|---:|",
-        flush=True,
-    )
+    print(f"seed {given_words.seed}\n\n{HEAD}", flush=True)
     for name in given_words.only:
         count = max(given_words.inputs * KINDS[name].share // 100, 1)
         try:
