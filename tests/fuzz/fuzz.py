@@ -60,7 +60,7 @@ KINDS = {
     "damaged Parquet files": Kind(label_tables.damaged_tables(), label_tables.check_table, 30, 5),
     "weights": Kind(weight_files.weight_files(), weight_files.check_weights, 25, 8),
     "safetensors headers": Kind(weight_files.safetensors_files(), weight_files.check_weights, 40, 5),
-    "runs": Kind(run_files.changes(), run_files.check_run, 10, 5),
+    "runs": Kind(run_files.changes(), run_files.check_run, 6, 5),
     "folders of images": Kind(image_folders.trees(), image_folders.check_folder, 40, 10),
 }
 

@@ -95,7 +95,7 @@ def values(hint: Any) -> st.SearchStrategy[Value]:
     allowed = [strategy for kind in kinds for strategy in right(kind)]
     refused = [wrong(kinds)] if wrong(kinds) is not None else []
     odd = st.sampled_from(ODDITIES) | st.text(max_size=12)
-    return st.one_of(*allowed, *refused, odd.map(lambda text: Value(text, "open")))
+    return st.one_of(*allowed * 3, *refused, odd.map(lambda text: Value(text, "open")))
 
 
 def right(kind: Any) -> list[st.SearchStrategy[Value]]:

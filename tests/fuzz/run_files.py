@@ -24,7 +24,7 @@ from ltr.process_state import isolated
 from ltr.report import report
 from ltr.run.folder import RunFolder
 
-ACTS = ("predict", "predict", "test", "fit", "report")
+ACTS = ("predict", "predict", "predict", "test", "fit", "report")
 SIDE = ("config.yaml", "metrics.csv", "test/metrics.json", "test/predictions.pt", "train.json")
 CHANGES: list[Any] = [
     *JUNK,
