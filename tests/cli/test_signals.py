@@ -88,7 +88,7 @@ def test_a_training_stopped_between_its_files_goes_on_as_it_says(
         assert other == one.replace("name: whole", "name: a")
 
 
-def test_a_run_that_was_to_be_replaced_is_not_offered_to_go_on(tiny, ltr, capsys) -> None:
+def test_a_run_that_was_to_be_replaced_is_not_offered_to_go_on(tiny, capsys) -> None:
     assert tiny("--name a") == 0
     before = Path("checkpoints/a/last.ckpt").read_bytes()
     with strike(Method, "training_step", signal.SIGINT):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -21,6 +23,7 @@ def main() -> int:
     from tests.faults.drive import drive
     from tests.faults.record import Record
 
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and leave no folder or disk behind
     record = Record(options.record)
     if not options.table:
         with tempfile.TemporaryDirectory(prefix="ltr_faults_") as folder:

@@ -23,10 +23,11 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        # A line without its end was interrupted.
-        texts = [text for text in path.read_text(encoding="utf-8").splitlines(keepends=True) if text.endswith("\n")]
-        self.lines: list[Line] = [json.loads(text) for text in texts]
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        *whole, begun = text.split("\n")
+        if begun:  # a line that was interrupted, which the next one must not continue
+            path.write_text("".join(f"{one}\n" for one in whole), encoding="utf-8")
+        self.lines: list[Line] = [json.loads(one) for one in whole]
 
     def add(self, line: Line) -> None:
         """Add a fault."""

@@ -104,6 +104,6 @@ def test_another_result_is_seen(stage: Stage, monkeypatch: pytest.MonkeyPatch) -
     wanted, end = stage.undisturbed(READS_TEST)
     metrics = "checkpoints/a/test/metrics.json"
     monkeypatch.setitem(stage.known, READS_TEST, ({**wanted, metrics: "other"}, end))
-    outcome = damaged(stage, READS_TEST, "flipped", "checkpoints/a/metrics.csv", Random(0))
+    outcome = damaged(stage, READS_TEST, "flipped", "checkpoints/a/previous.ckpt", Random(0))
     assert outcome.state == LOST
     assert metrics in outcome.detail
