@@ -128,7 +128,7 @@ def full(stage: Stage, scene: Scene, random: Random) -> Outcome:
     """Let the disk become full at a random byte of what a command writes, make room, and go on."""
     stage.undisturbed(scene)
     with small_disk(stage):
-        needed = stage.room(scene)
+        needed = stage.rooms[scene]
         ballast = stage.disk / "ballast"
         for room in (random.randrange(needed + 1), random.randrange(needed // 2 + 1), random.randrange(4096)):
             stage.prepare(scene)

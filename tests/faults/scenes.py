@@ -14,7 +14,7 @@ import yaml
 
 from ltr.run.folder import CHECKPOINT
 from tests.faults.child import Strike
-from tests.faults.contents import contents
+from tests.faults.contents import bytes_of, contents, differences
 from tests.faults.processes import LONGEST, Command, End
 from tests.tiny import TINY
 
@@ -94,6 +94,8 @@ class Stage:
 
     Attributes:
         root: where its folders are.
+        known: what scenes leave without a fault, and how they end.
+        rooms: the bytes that they write.
     """
 
     root: Path
@@ -145,15 +147,6 @@ class Stage:
         first, *_ = [command.wait() for command in commands]
         return first
 
-    def room(self, scene: Scene) -> int:
-        """Return the bytes that an undisturbed scene writes on the disk, which is small."""
-        if scene not in self.rooms:
-            self.prepare(scene)
-            used = shutil.disk_usage(self.disk).used
-            assert self.run(scene.words).code == 0
-            self.rooms[scene] = shutil.disk_usage(self.disk).used - used
-        return self.rooms[scene]
-
     def prepare(self, scene: Scene) -> None:
         """Make the working folder as it is before the command."""
         self._empty()
@@ -179,9 +172,11 @@ class Stage:
         """Return what a scene leaves without a fault, and how it ends."""
         if scene not in self.known:
             self.prepare(scene)
+            before = bytes_of(self.folder)
             end = self.run(scene.words)
             assert end.code == 0, (scene.words, end.err)
-            result = contents(self.folder)
+            result, now = contents(self.folder), bytes_of(self.folder)
+            self.rooms[scene] = sum(len(now.get(name, b"")) for name in differences(before, now))
             if scene.whole:
                 self._empty()
                 assert self.run(scene.whole).code == 0
