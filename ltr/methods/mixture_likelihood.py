@@ -42,14 +42,15 @@ class MixtureLikelihood(Distillation):
     Args:
         backbone: images to features.
         counts: training images per class; the command line takes them from the data.
+        teacher: a `Pretrained` backbone, from a run or a public file.
         head: builds a classifier with embeddings, such as `Projection`, from (dim, classes).
         loss: builds the loss of the first view from the counts (C,).
         contrast_weight: weight of the contrast (beta of the official code).
         contrast_temperature: T at the start. It is learned on a log scale without weight decay.
         queue: K, number of places in the queue.
         least: places that every class has besides its share of the rest.
-        teacher_weight: weight of the divergence (alpha of the official code).
-        temperature: of the divergence.
+        teacher_head: the head class of the classifier in the teacher's file.
+        temperature: of the divergence, whose weight is `teacher_weight` (alpha of the official code).
         optimizer: builds the optimizer from the trainable parameters.
         **others: the arguments of `Distillation` and `Method`.
 
@@ -68,6 +69,7 @@ class MixtureLikelihood(Distillation):
         backbone: Backbone,
         counts: Sequence[int],
         *,
+        teacher: Backbone,
         head: HeadFactory = lambda dim, classes: Projection(dim, classes, classifier=Cosine, size=32, norm=True),
         loss: LossFactory = BalancedSoftmax,
         contrast_weight: NonNegative = 1.0,
@@ -82,6 +84,7 @@ class MixtureLikelihood(Distillation):
         super().__init__(
             backbone,
             counts,
+            teacher=teacher,
             head=head,
             loss=loss,
             teacher_head=teacher_head,
