@@ -279,16 +279,8 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
             sampler: the order of an epoch.
             features: (V, N, D) features in V views, to be read in place of the images.
             steps: how many batches come as one.
-
-        Raises:
-            InputError: if an epoch has no whole batch, and smaller ones are to be left out.
         """
-        if self.drop_last and len(sampler) < self.batch_size:
-            raise InputError(
-                f"an epoch has {len(sampler)} images for a batch of {self.batch_size}: leave out `--data.drop_last`, "
-                "or pass a smaller `--data.batch_size`."
-            )
-        whole = self.batch_size if self.drop_last else 1
+        whole = self.batch_size if self.drop_last and len(sampler) >= self.batch_size else 1
         return self.loader("train", sampler, self.batch_size * steps, features=features, multiple=whole)
 
     def plain(self, name: str) -> InMemoryLoader:
