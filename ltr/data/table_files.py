@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
 
 def check_titles(titles: Sequence[str], path: Path) -> None:
     """Raise `InputError` if two columns of a table have one title."""
-    if repeated := next((title for at, title in enumerate(titles) if title and title in titles[:at]), None):
+    if repeated := next((title for title, count in Counter(titles).items() if title and count > 1), None):
         raise InputError(f"{path} has two columns {repeated}: rename or remove one.")
 
 
