@@ -135,9 +135,9 @@ class Method(BaseMethod):
 
     @property
     def epoch_aware(self) -> list[EpochAware]:
-        """The parts that depend on the epoch: loss, mix and data, if there are any."""
-        parts = (self.loss, self.mix, getattr(self.trainer, "datamodule", None))
-        return [part for part in parts if part is not None]
+        """The parts that depend on the epoch: loss, mix, data and optimizer, as far as there are any."""
+        parts = (self.loss, self.mix, getattr(self.trainer, "datamodule", None), *self.trainer.optimizers)
+        return [part for part in parts if isinstance(part, EpochAware)]
 
     def on_fit_start(self) -> None:
         """Load the weights that a new training starts from, and note what it is too short for."""
