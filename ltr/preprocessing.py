@@ -118,9 +118,9 @@ class Preprocessing:
         if self.resized is None or images.shape[-2:] == (self.resized, self.resized):
             return images
         flat = images.flatten(0, -4).float()
-        smaller = min(images.shape[-2:]) > self.resized
         size = (self.resized, self.resized)
-        made = F.interpolate(flat, size, mode=self.interpolation, align_corners=False, antialias=smaller)
+        # Also where it changes nothing: without it, torch has another cubic kernel than PIL, which files are read with.
+        made = F.interpolate(flat, size, mode=self.interpolation, align_corners=False, antialias=True)
         return made.clamp(0, 255).view(*images.shape[:-2], *size)
 
     def normalised(self, images: Tensor) -> Tensor:

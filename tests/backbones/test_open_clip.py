@@ -63,17 +63,23 @@ def test_the_feature_before_the_projection_is_its_input(made: tuple[str, Any, st
     assert features.shape == (2, network.dim) == (2, 24 if name == "ltr_tiny" else 64)
 
 
-def test_activation_and_normalisation_are_those_of_the_weights() -> None:
-    network = OpenCLIP("ViT-B-32", "openai")
-    assert network.published["quick_gelu"]
-    assert any(type(part).__name__ == "QuickGELU" for part in network.modules())
-    assert not any(type(part).__name__ == "QuickGELU" for part in OpenCLIP("ViT-B-32", "laion2b_e16").modules())
-    look = network.preprocessing
-    assert look is not None
-    assert (look.size, look.crop, look.interpolation) == (224, None, "bicubic")
-    assert look.mean == pytest.approx(open_clip.OPENAI_DATASET_MEAN)
-    assert network.weights_name == "ViT-B-32.openai"
-    assert network.source.startswith("https://huggingface.co/")
+def test_activation_and_normalisation_are_those_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    published = open_clip.get_pretrained_cfg("ViT-B-32", "openai")
+    monkeypatch.setattr(open_clip, "list_pretrained_tags_by_model", lambda _: ["openai", "other"])
+    monkeypatch.setattr(
+        open_clip, "get_pretrained_cfg", lambda _, tag: published if tag == "openai" else {"mean": [0.5] * 3}
+    )
+    kinds = {tag: {type(part).__name__ for part in OpenCLIP("ltr_tiny", tag).modules()} for tag in ("openai", "other")}
+    assert "QuickGELU" in kinds["openai"] - kinds["other"]
+    network, other = OpenCLIP("ltr_tiny", True), OpenCLIP("ltr_tiny", "other")
+    assert network.preprocessing is not None
+    assert other.preprocessing is not None
+    assert (network.preprocessing.size, network.preprocessing.crop) == (32, None)
+    assert network.preprocessing.interpolation == "bicubic"
+    assert network.preprocessing.mean == pytest.approx(open_clip.OPENAI_DATASET_MEAN)
+    assert other.preprocessing.mean == (0.5, 0.5, 0.5)
+    assert network.weights_name == "ltr_tiny.openai"
+    assert network.source == "https://huggingface.co/timm/vit_base_patch32_clip_224.openai"
 
 
 def test_what_open_clip_does_not_have_is_named(tmp_path: Path) -> None:

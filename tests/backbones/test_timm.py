@@ -128,12 +128,12 @@ def test_images_are_resized_to_its_input() -> None:
     assert wanted is not None
     look = wanted.reading(8, None)
     assert (look.size, look.crop, look.resized, look.side) == (8, None, 16, 16)
-    images = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
+    images = torch.randint(64, 192, (3, 3, 8, 8), dtype=torch.uint8)  # PIL cuts off after each axis
     for position, image in enumerate(images):
         file = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((16, 16), Image.Resampling.BICUBIC)
         found = (look(images)[position] * 0.5 + 0.5) * 255
         expected = torch.from_numpy(np.array(file)).permute(2, 0, 1).float()
-        assert (found - expected).abs().max() < 6, "PIL rounds after each axis and has another cubic kernel"
+        assert (found - expected).abs().max() < 1.1
     assert wanted.reading(wanted.size, wanted.crop) == wanted
 
 
