@@ -125,7 +125,8 @@ def test_other_weights_and_another_precision_have_features_of_their_own(tune, ho
     assert len({path.parent for path in files(home)}) == 3
 
 
-def test_augmented_views_are_kept_too(tune, home: Path) -> None:
+@pytest.mark.usefixtures("home")
+def test_augmented_views_are_kept_too(tune) -> None:
     first = tune(views=2)
     second = tune(views=2)
     assert second.seen == 0
