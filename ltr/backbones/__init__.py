@@ -1,6 +1,7 @@
 """Backbones: images to features."""
 
 from ltr.backbones.bilateral import Bilateral
+from ltr.backbones.depth_fusion import DepthFusion
 from ltr.backbones.multi_expert import MultiExpert
 from ltr.backbones.pretrained import Pretrained
 from ltr.backbones.resnet import ResNet10, ResNet50, ResNet152, ResNeXt50
@@ -8,6 +9,7 @@ from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56, R
 
 __all__ = [
     "Bilateral",
+    "DepthFusion",
     "MultiExpert",
     "Pretrained",
     "ResNeXt50",
