@@ -30,7 +30,7 @@ class Run(MethodCallback, ModelCheckpoint):
     Args:
         folder: the folder of the run.
         config: the resolved config as YAML.
-        replaces: whether to delete an existing run in the folder, once the first epoch is over.
+        replaces: whether to delete an existing run in the folder, once the first epoch is over; False from then on.
     """
 
     pause = 5.0
@@ -54,15 +54,19 @@ class Run(MethodCallback, ModelCheckpoint):
         self.rows = [row for row in self.rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the row of the epoch, then the checkpoint."""
+        """Write the checkpoint, and the row of the epoch.
+
+        The checkpoint comes first: it has the config and the curves in it, so that a run can be resumed whenever its
+        writing was interrupted, and there is none without a checkpoint.
+        """
         measures = {key: "" if math.isnan(value) else repr(value) for key, value in self.method.measures.items()}
         self.rows.append({"epoch": str(trainer.current_epoch), **measures})
         if not self._due(trainer):
             return
-        if trainer.is_global_zero:
-            self.begin(trainer)
-            files.write_csv(self.run.curves_file, self.rows)
-        super().on_train_epoch_end(trainer, pl_module)
+        with files.together():
+            super().on_train_epoch_end(trainer, pl_module)
+            if trainer.is_global_zero:
+                self.write(trainer)
         self.written = time.monotonic()
 
     def _due(self, trainer: Trainer) -> bool:
@@ -72,12 +76,14 @@ class Run(MethodCallback, ModelCheckpoint):
         recent = self.written is not None and time.monotonic() - self.written < self.pause
         return bool(trainer.strategy.broadcast(last or not recent))
 
-    def begin(self, trainer: Trainer) -> None:
-        """Take the folder. It is unchanged if an error stops the training before the end of the first epoch."""
+    def write(self, trainer: Trainer) -> None:
+        """Write what is beside the checkpoint, in place of the run that is replaced."""
         if self.replaces and self.run.exists:
             self.run.delete()
         self.replaces = False
         files.write_text(self.run.config_file, self.config)
+        if self.rows:
+            files.write_csv(self.run.curves_file, self.rows)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):  # a resumed training and the tests log to the same run
                 experiment = logger.experiment
