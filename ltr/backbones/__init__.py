@@ -1,6 +1,7 @@
 """Backbones: images to features."""
 
 from ltr.backbones.bilateral import Bilateral
+from ltr.backbones.depth_fusion import DepthFusion
 from ltr.backbones.multi_expert import MultiExpert
 from ltr.backbones.open_clip import OpenCLIP
 from ltr.backbones.pretrained import Pretrained
@@ -10,6 +11,7 @@ from ltr.backbones.torchvision import ResNet10, ResNet50, ResNet152, ResNeXt50, 
 
 __all__ = [
     "Bilateral",
+    "DepthFusion",
     "MultiExpert",
     "OpenCLIP",
     "Pretrained",
