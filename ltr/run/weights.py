@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ltr.errors import InputError
@@ -99,6 +101,15 @@ def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
     ]
     named = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
     return [f"{what}: {listing(keys)}" for what, keys in named.items() if keys]
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of all weights and their names: the identity of a network."""
+    found = hashlib.sha256()
+    for name in sorted(state):
+        found.update(name.encode())
+        found.update(state[name].detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def check_finite(state: Mapping[str, Tensor], name: str) -> None:
