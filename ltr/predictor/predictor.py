@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -25,7 +26,7 @@ from ltr.predictor.images import Given, Images, Unreadable, check
 from ltr.predictor.network import adjustments_of, build, callbacks_of, config_parser, device_settings, trained
 from ltr.preprocessing import Preprocessing
 from ltr.process_state import isolated
-from ltr.run import hub, lookup, weights
+from ltr.run import description, hub, lookup, weights
 from ltr.run.folder import CHECKPOINT
 from ltr.run.predictions import Predictions
 from ltr.trust import own_config
@@ -112,9 +113,15 @@ class Predictor:
             InputError: if it cannot be read, or an adjustment needs images that are missing.
         """
         path = lookup.checkpoint(str(run))
-        texts = [own_config(path, trust), *(lookup.config(str(name)).read_text(encoding="utf-8") for name in configs)]
-        arguments = [word for text in texts for word in ("--config", text)]
-        return cls.parse(path, arguments, adjustments=adjustments, device=device, precision=precision)
+        texts = {str(name): lookup.config(str(name)).read_text(encoding="utf-8") for name in configs}
+        arguments = [word for text in (own_config(path, trust), *texts.values()) for word in ("--config", text)]
+        predictor = cls.parse(path, arguments, adjustments=adjustments, device=device, precision=precision)
+        contents = {name: description.load(text) or {} for name, text in texts.items()}
+        for name, _, lost in description.replaced_callbacks(contents):
+            warnings.warn(
+                f"the callbacks of {name} replace {lost}: to have both, list them in one config.", stacklevel=2
+            )
+        return predictor
 
     @classmethod
     def parse(

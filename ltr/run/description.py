@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -53,6 +53,25 @@ def part(value: Any, usual: Any = None, *, switched_off: bool = False) -> str:
         if (switched_off or not (item is None or item is False)) and (key not in known or item != known[key])
     ]
     return f"{class_name(value)}({', '.join(options)})" if options else class_name(value)
+
+
+def replaced_callbacks(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[str], str]]:
+    """Yield which callbacks of a config are replaced by those of a later one, as lists in configs are.
+
+    Args:
+        configs: their contents by their names, in order.
+
+    Yields:
+        The later config, the names of its callbacks, and those of the earlier config that are lost, in words.
+    """
+    earlier, before = "", list[str]()
+    for config, content in configs.items():
+        callbacks = (content.get("trainer") or {}).get("callbacks")
+        if isinstance(callbacks, list):
+            names = [class_name(part) for part in callbacks]
+            if lost := [name for name in before if name not in names]:
+                yield config, names, f"those of {earlier} ({', '.join(lost)})"
+            earlier, before = config, names
 
 
 def settings(part: Any) -> Mapping[str, Any]:

@@ -51,7 +51,7 @@ SENTENCES = [
     ("--data.imbalance 1", "imbalance 1 is a balanced set"),
     ("--data.imbalance -3", "it cannot be -3."),
     ("--data.imbalance many", "data.imbalance is a number; it cannot be many."),
-    ("--data.imbalance 500", "class 2 would have no image at imbalance 500"),
+    ("--data.imbalance 500", "the smallest class would have no image at imbalance 500"),
     ("--data.tail expo", "data.tail is one of exp, step, pareto, balanced, none; it cannot be expo."),
     ("--data.val_per_class -1", "val_per_class cannot be negative"),
     ("--trainer.max_epochs 0.5", "trainer.max_epochs is a whole number; it cannot be 0.5."),
