@@ -12,7 +12,7 @@ from ltr.app.job import Job
 from ltr.run import description
 
 OWN = "that of the base"
-WIDE = 240  # pixels: such a field has a line of its own on a phone
+WIDE = 240  # pixels: such a field has its own line on a phone
 REACH, STEP = 4.25, 0.25  # of the sliders
 
 

@@ -69,7 +69,7 @@ class ImageFiles(Dataset[Tensor]):
         """Read images (B, 3, size, size) uint8.
 
         Raises:
-            InputError: if a file is no readable image.
+            InputError: if a file is not a readable image.
         """
         chosen = torch.arange(len(self))[positions].tolist()
         return torch.stack([decode(self.source(position), self.size) for position in chosen])
@@ -83,7 +83,7 @@ class ImageFiles(Dataset[Tensor]):
                 there unless time or size of an image has changed.
 
         Raises:
-            InputError: if files are no readable images; it names them.
+            InputError: if files are not readable images; it names them.
         """
         path = cache / f"{self.fingerprint}.pixels" if cache else None
         if path and (cached := cached_pixels(path, self.shape.numel())) is not None:
@@ -136,7 +136,7 @@ def cached_pixels(path: Path, size: int) -> Tensor | None:
 
 
 def unreadable(sources: Sequence[Source], what: str) -> list[int]:
-    """Return the positions of the files that are no readable images.
+    """Return the positions of the files that are not readable images.
 
     Args:
         sources: their paths, or their bytes.
@@ -192,7 +192,7 @@ def decode(source: Source, size: int) -> Tensor:
         size: height and width in pixels, for a network `preprocessing.size`.
 
     Raises:
-        InputError: if the file is no readable image.
+        InputError: if the file is not a readable image.
     """
     from PIL import Image
 

@@ -60,7 +60,7 @@ def read_annotations(path: Path, classes: int) -> tuple[dict[str, int], dict[int
         classes: how many there can be.
 
     Raises:
-        InputError: if it is no such file, or an image has no label, more than one, or one that there is not.
+        InputError: if it is not such a file, or an image has no label, more than one, or one that there is not.
     """
     try:
         content = json.loads(path.read_bytes())

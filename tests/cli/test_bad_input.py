@@ -186,7 +186,7 @@ def test_checkpoints_that_cannot_be_read(trained, tiny, ltr, capsys) -> None:
 def test_a_foreign_file_is_no_run(ltr, capsys) -> None:
     torch.save({"conv1.weight": torch.zeros(1)}, "foreign.pt")
     assert ltr("test --ckpt_path foreign.pt") == 2
-    assert "is no run of `ltr`" in capsys.readouterr().err
+    assert "is not a run of `ltr`" in capsys.readouterr().err
 
 
 def test_other_classes_and_other_networks(trained, tiny, ltr, capsys) -> None:

@@ -266,7 +266,7 @@ def test_synthetic_images_of_an_unknown_class_are_refused(home: Path, tmp_path: 
         FolderLT(str(home), synthetic=str(tmp_path / "nowhere"))
     (tmp_path / "made" / "class 9").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(tmp_path / "made" / "class 9" / "0.png")
-    with pytest.raises(InputError, match="the folder class 9, which is no class of the set"):
+    with pytest.raises(InputError, match="the folder class 9, which is not a class of the set"):
         FolderLT(str(home), synthetic=str(tmp_path / "made"))
 
 

@@ -144,7 +144,7 @@ def test_the_config_is_the_file_else_what_the_checkpoint_holds_else_what_was_tes
     with pytest.warns(UserWarning, match="is not the config that"):
         assert own_config(run.checkpoint) == "name: beside"
     torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
-    with pytest.raises(InputError, match=r"is no run of `ltr`: there is no config in it or beside it"):
+    with pytest.raises(InputError, match=r"is not a run of `ltr`: there is no config in it or beside it"):
         own_config(tmp_path / "foreign.pt")
 
 
