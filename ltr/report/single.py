@@ -149,7 +149,7 @@ def recall(run: RunFolder, main: EvaluationResult) -> str:
     if (figure := figures.change(main)) is not None:
         note = "What the tuning changed: the new head against the one it replaced, on the same features."
         text += sentence(note) + picture(figure, "difference of the recalls of every class")
-    elif "Tuning" in str(run.config.get("model", {}).get("class_path")):
+    elif description.is_tuning(run.config):
         text += missing("The recalls of the head that the tuning replaced are not known here", run, main)
     return text + folded("The same as a table", classes_table(main, by_name))
 

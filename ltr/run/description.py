@@ -79,6 +79,11 @@ def settings(part: Any) -> Mapping[str, Any]:
     return part.get("init_args") or {} if isinstance(part, Mapping) else {}
 
 
+def is_tuning(config: Mapping[str, Any]) -> bool:
+    """Return whether the run of a config retrained the classifier of another one."""
+    return class_name(config.get("model")) == "Tuning"
+
+
 def architecture(backbone: Any) -> str:
     """Return the name of a backbone, with that of the network in it: `Pretrained(ResNet32)`."""
     inner = settings(backbone).get("backbone")
