@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ltr.errors import InputError
@@ -105,11 +103,7 @@ def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
 
 def digest(state: Mapping[str, Tensor]) -> str:
     """Return the sha256 of all weights and their names: the identity of a network."""
-    found = hashlib.sha256()
-    for name in sorted(state):
-        found.update(name.encode())
-        found.update(state[name].detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+    return safetensors_files.digest({name: tensor.cpu() for name, tensor in state.items()}, {})
 
 
 def check_finite(state: Mapping[str, Tensor], name: str) -> None:

@@ -45,7 +45,7 @@ def test_what_a_run_is(sign: str, tmp_path: Path) -> None:
     write(run.path, "thesis.txt", "test/thesis.txt")
     assert not run.exists
     run.check_writable(overwrite=False)
-    with pytest.raises(InputError, match="no run of `ltr`, so `--overwrite` does not replace it"):
+    with pytest.raises(InputError, match="not a run of `ltr`, so `--overwrite` does not replace it"):
         run.check_writable(overwrite=True)
     with pytest.raises(InputError, match="nothing in it is deleted"):
         run.delete()
