@@ -50,6 +50,7 @@ InnerFraction = Annotated[float, Range(above=0, below=1)]
 AtLeastOne = Annotated[float, Range(least=1)]
 Count = Annotated[int, Range(least=1)]
 WholeNumber = Annotated[int, Range(least=0)]
+Byte = Annotated[int, Range(least=0, most=255)]
 
 
 class Checked:

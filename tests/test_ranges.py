@@ -35,6 +35,7 @@ NEEDED: dict[type[Any], dict[str, Any]] = {
 PARTICULAR: dict[str, dict[str, Any]] = {
     "Distillation": {"teacher": ResNet20(width=2)},
     "HeadGrid": {"losses": {"CE": CrossEntropy}, "lrs": [0.1]},
+    "MixtureLikelihood": {"teacher": ResNet20(width=2)},
     "PaCo": {"counts": COUNTS},
     "Pretrained": {"checkpoint": "weights.pt"},
     "ResNetCIFAR": {"depth": 20},

@@ -170,7 +170,7 @@ class HeadGrid(MethodCallback):
         if method.views > 0 and stream.seed != method.seed:
             with stream.drawn():
                 features = method.training_features(data, stream.seed)
-        return data.loader("train", sampler, data.batch_size, features=features)
+        return data.training_loader(sampler, features=features)
 
     @torch.no_grad()
     def measure(self, method: Tuning, data: LongTailed, heads: Mapping[str, Tensor]) -> list[dict[str, Any]]:

@@ -45,6 +45,7 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
             is left to train on. The training split is then no longer the standard one.
         batch_size: training images per step and process.
         eval_batch_size: images per step and process of validation, test and prediction.
+        drop_last: whether the last training batch of an epoch is left out if it is smaller than the others.
         sampler: the order of an epoch.
         augment: the augmentation of training batches, or `none`; null for the usual one of the set.
 
@@ -82,6 +83,7 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         val_per_class: int = 0,
         batch_size: int = 128,
         eval_batch_size: int = 500,
+        drop_last: bool = False,
         sampler: SamplerFactory = Power,
         augment: Augment = None,
     ) -> None:
@@ -91,7 +93,7 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         if val_per_class and self.follows:
             raise InputError("the set has a validation split: leave out `--data.val_per_class`.")
         self.root, self.tail, self.subset_seed = os.path.expanduser(root), tail, subset_seed
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.batch_size, self.eval_batch_size, self.drop_last = batch_size, eval_batch_size, drop_last
         self.make_sampler = sampler
         self.augment = Plain() if augment == "none" else augment or self.usual_augment()
         sizes = self.sizes()
@@ -253,7 +255,9 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         """Return the images of a split as they are held during the run; files may be decoded here, once."""
         return images
 
-    def loader(self, name: str, indices: Indices, batch_size: int, *, features: Tensor | None = None) -> InMemoryLoader:
+    def loader(
+        self, name: str, indices: Indices, batch_size: int, *, features: Tensor | None = None, multiple: int = 1
+    ) -> InMemoryLoader:
         """Return a loader over a split.
 
         Args:
@@ -261,11 +265,23 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
             indices: the positions of an epoch, in order.
             batch_size: images per step.
             features: (V, N, D) features in V views, to be read in place of the images.
+            multiple: the number of images is a multiple of this one; what is left at the end of an epoch is dropped.
         """
-        split = self.splits[name]
+        split, sizes = self.splits[name], {"batch_size": batch_size, "multiple": multiple}
         if isinstance(split.images, Tensor) or features is not None:
-            return InMemoryLoader(split.labels, indices, batch_size=batch_size, images=split.images, features=features)
-        return StreamingLoader(split.labels, indices, batch_size=batch_size, images=split.images, workers=self.workers)
+            return InMemoryLoader(split.labels, indices, images=split.images, features=features, **sizes)
+        return StreamingLoader(split.labels, indices, images=split.images, workers=self.workers, **sizes)
+
+    def training_loader(self, sampler: Sampler, *, features: Tensor | None = None, steps: int = 1) -> InMemoryLoader:
+        """Return a loader over the training split.
+
+        Args:
+            sampler: the order of an epoch.
+            features: (V, N, D) features in V views, to be read in place of the images.
+            steps: how many batches come as one.
+        """
+        whole = self.batch_size if self.drop_last and len(sampler) >= self.batch_size else 1
+        return self.loader("train", sampler, self.batch_size * steps, features=features, multiple=whole)
 
     def plain(self, name: str) -> InMemoryLoader:
         """Return a loader over this process's share of the images of a split, in order and without augmentation."""
@@ -282,7 +298,7 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
     def train_dataloader(self) -> InMemoryLoader:
         """Return the training loader: features if the network caches them, else images."""
         bank = self.bank
-        return self.loader("train", self.sampler, self.batch_size * bank.steps, features=bank.features.get("train"))
+        return self.training_loader(self.sampler, features=bank.features.get("train"), steps=bank.steps)
 
     def val_dataloader(self) -> list[InMemoryLoader]:
         """Return one loader per monitored split."""

@@ -33,6 +33,7 @@ class InMemoryLoader:
         batch_size: samples per step.
         images: (N, 3, H, W) uint8; not read if there are features.
         features: (V, N, D) cached features in V views, in place of images; a view is drawn per sample.
+        multiple: the number of samples is a multiple of this one; what is left at the end of an epoch is dropped.
     """
 
     batch_sampler = None  # Lightning looks for it on every loader that it shards by itself
@@ -45,18 +46,24 @@ class InMemoryLoader:
         batch_size: int,
         images: Tensor | ImageFiles,
         features: Tensor | None = None,
+        multiple: int = 1,
     ) -> None:
         self.labels, self.indices, self.batch_size = labels, indices, batch_size
-        self.images, self.features = images, features
+        self.images, self.features, self.multiple = images, features, multiple
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // self.batch_size) - self.joined
+        return -(-self.samples // self.batch_size) - self.joined
+
+    @property
+    def samples(self) -> int:
+        """The number of samples of a pass."""
+        return len(self.indices) // self.multiple * self.multiple
 
     @property
     def joined(self) -> bool:
         """Whether a single last image joins the batch before it: batch norm cannot be computed for one value."""
         size = self.batch_size
-        return self.features is None and 1 < size < len(self.indices) and len(self.indices) % size == 1
+        return self.features is None and 1 < size < self.samples and self.samples % size == 1
 
     def steps(self) -> Sequence[Tensor]:
         """Return the positions of every step of a pass.
@@ -64,7 +71,7 @@ class InMemoryLoader:
         Every process takes the same number of steps, that of the smallest shard, or the others would wait for ever.
         """
         order = torch.tensor(list(self.indices), dtype=torch.int64)
-        steps, number = torch.split(order, self.batch_size), len(self)
+        steps, number = torch.split(order[: len(order) // self.multiple * self.multiple], self.batch_size), len(self)
         return [*steps[: number - 1], torch.cat(steps[number - 1 :])] if self.joined else steps[:number]
 
     def __iter__(self) -> Iterator[Batch]:
@@ -89,14 +96,22 @@ class StreamingLoader(InMemoryLoader):
         batch_size: samples per step.
         images: the files.
         workers: processes; 0 decodes in this one, None takes one per core.
+        multiple: as for `InMemoryLoader`.
     """
 
     images: ImageFiles
 
     def __init__(
-        self, labels: Tensor, indices: Indices, *, batch_size: int, images: ImageFiles, workers: int | None = None
+        self,
+        labels: Tensor,
+        indices: Indices,
+        *,
+        batch_size: int,
+        images: ImageFiles,
+        workers: int | None = None,
+        multiple: int = 1,
     ) -> None:
-        super().__init__(labels, indices, batch_size=batch_size, images=images)
+        super().__init__(labels, indices, batch_size=batch_size, images=images, multiple=multiple)
         self.workers = max(cores() // distributed.world(), 1) if workers is None else workers
 
     def __iter__(self) -> Iterator[Batch]:

@@ -55,6 +55,7 @@ class Method(BaseMethod):
 
     Attributes:
         fixed_options: the options of its bases that a subclass sets itself.
+        undecayed: the names of parameters that a subclass trains without weight decay.
         notes: what a training is too short for, a sentence each.
         bank: the cached features of a training, empty if there are none.
         pre_augment_hooks: functions that change a training batch of uint8 images before it is augmented, in order.
@@ -65,6 +66,7 @@ class Method(BaseMethod):
     """
 
     fixed_options: tuple[str, ...] = ()
+    undecayed: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -121,7 +123,7 @@ class Method(BaseMethod):
         trainable = {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
         if not trainable:
             return []
-        optimizer = scaled(self.optimizer, trainable, self.rates)
+        optimizer = scaled(self.optimizer, trainable, self.rates, undecayed=self.undecayed)
         epochs = self.epochs
         return {
             "optimizer": optimizer,
@@ -135,9 +137,9 @@ class Method(BaseMethod):
 
     @property
     def epoch_aware(self) -> list[EpochAware]:
-        """The parts that depend on the epoch: loss, mix and data, if there are any."""
-        parts = (self.loss, self.mix, getattr(self.trainer, "datamodule", None))
-        return [part for part in parts if part is not None]
+        """The parts that depend on the epoch: loss, mix, data and optimizer, as far as there are any."""
+        parts = (self.loss, self.mix, getattr(self.trainer, "datamodule", None), *self.trainer.optimizers)
+        return [part for part in parts if isinstance(part, EpochAware)]
 
     def on_fit_start(self) -> None:
         """Load the weights that a new training starts from, and note what it is too short for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from lightning.pytorch.cli import OptimizerCallable
@@ -14,9 +14,13 @@ from ltr.errors import InputError
 
 
 def scaled(
-    optimizer: OptimizerCallable, parameters: Mapping[str, nn.Parameter], rates: Mapping[str, float]
+    optimizer: OptimizerCallable,
+    parameters: Mapping[str, nn.Parameter],
+    rates: Mapping[str, float],
+    *,
+    undecayed: Collection[str] = (),
 ) -> Optimizer:
-    """Build an optimizer that trains some parameters at a multiple of its learning rate.
+    """Build an optimizer that trains some parameters at a multiple of its learning rate, or without weight decay.
 
     Each factor has a parameter group; parameters without a factor form the first group.
 
@@ -24,23 +28,26 @@ def scaled(
         optimizer: builds the optimizer.
         parameters: the trained parameters by name.
         rates: factors by prefix of the names, in whole parts (`head.fc`, not `head.f`); the longest prefix counts.
+        undecayed: names of parameters without weight decay.
 
     Raises:
         InputError: for a prefix of no trained parameter.
     """
-    if not rates:
+    if not rates and not undecayed:
         return optimizer(list(parameters.values()))
-    groups: dict[str, list[nn.Parameter]] = {"": [], **{prefix: [] for prefix in rates}}
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {(prefix, True): [] for prefix in ("", *rates)}
     for name, parameter in parameters.items():
         fitting = (prefix for prefix in rates if f"{name}.".startswith(f"{prefix}."))
-        groups[max(fitting, key=len, default="")].append(parameter)
+        groups.setdefault((max(fitting, key=len, default=""), name not in undecayed), []).append(parameter)
     for prefix in rates:
-        if not groups[prefix]:
+        if not groups[prefix, True] and not groups.get((prefix, False)):
             raise InputError(f"`--model.rates` names {prefix}, but no trained parameter begins so: correct the name.")
-    filled = {prefix: group for prefix, group in groups.items() if group}
+    filled = {key: group for key, group in groups.items() if group}
     scaled_optimizer = optimizer([{"params": group} for group in filled.values()])
-    for prefix, options in zip(filled, scaled_optimizer.param_groups, strict=True):
+    for (prefix, decayed), options in zip(filled, scaled_optimizer.param_groups, strict=True):
         options["lr"] *= rates.get(prefix, 1.0)
+        if not decayed:
+            options["weight_decay"] = 0.0
     return scaled_optimizer
 
 

@@ -57,7 +57,13 @@ class Teacher:
         self.head.load_state_dict(state["head"])
 
     @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """Return features (B, D) for images (B, 3, H, W)."""
+        features: Tensor = self.backbone(images)
+        return features
+
+    @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Return logits (B, C) for images (B, 3, H, W)."""
-        logits: Tensor = self.head(self.backbone(images)).logits
+        logits: Tensor = self.head(self.features(images)).logits
         return logits

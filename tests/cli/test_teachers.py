@@ -16,8 +16,17 @@ TAUGHT = (
     "--config distillation.yaml --model.teacher.checkpoint start --model.teacher.backbone ResNet20 "
     "--model.teacher.backbone.width 4"
 )
+THREE = (
+    '--data.augment ltr.data.MultiView --data.augment.transforms [{"class_path":"ltr.data.Plain"},'
+    '{"class_path":"ltr.data.CropFlip"},{"class_path":"ltr.data.CropFlip"}]'
+)
+KEYS = (
+    f"--config mixture_likelihood.yaml {THREE} --model.teacher.checkpoint start --model.teacher.backbone ResNet20 "
+    "--model.teacher.backbone.width 4 --model.teacher_head Linear --model.queue 50"
+)
 # The arguments come after those of a small run, which are for cross-entropy on single views.
 WAYS = {"a teacher": TAUGHT, "class statistics": f"--config proco.yaml {VIEWS}"}
+RESUMED = {**WAYS, "a teacher with a queue": KEYS}
 TINY = (
     "--data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone ResNet20 --model.backbone.width 4 "
     "--model.schedule Cosine --model.schedule.warmup 0 --trainer.max_epochs 4 --trainer.check_val_every_n_epoch 4 "
@@ -27,12 +36,12 @@ TINY = (
 
 def words(way: str) -> str:
     """Return the arguments of a run of four epochs."""
-    config, _, rest = WAYS[way].partition(".yaml")
+    config, _, rest = RESUMED[way].partition(".yaml")
     return f"fit {config}.yaml {TINY} {rest}"
 
 
 @pytest.mark.parametrize("average", ["", "--trainer.callbacks+=EMA --trainer.callbacks.decay 0.6"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", RESUMED)
 def test_a_resumed_run_equals_an_undisturbed_one(trained, ltr, way: str, average: str) -> None:
     trained("--name start")
     assert ltr(words(way), average, "--name a") == 0
@@ -64,3 +73,17 @@ def test_a_checkpoint_without_a_teacher_is_refused(trained, ltr, capsys) -> None
     trained("--name start")
     assert ltr(words("a teacher"), "--name b --ckpt_path checkpoints/start/last.ckpt") == 2
     assert "the checkpoint has no teacher" in capsys.readouterr().err
+
+
+def test_a_network_trained_with_keys_is_tested_and_tuned_without_them(trained, ltr) -> None:
+    trained("--name start")
+    assert ltr(words("a teacher with a queue"), "--name a") == 0
+    Path("checkpoints/start/last.ckpt").unlink()
+    assert ltr("test --ckpt_path a") == 0
+    own = torch.load("checkpoints/a/last.ckpt")["state_dict"]
+    assert {name.split(".")[0] for name in own} >= {"queue", "key_embedding", "log_temperature"}
+    brief = "--trainer.max_epochs 3 --trainer.precision 32-true --trainer.accelerator cpu"
+    assert ltr("fit --config gml.yaml --name gml --model.backbone.checkpoint a", brief) == 0
+    tuned = torch.load("checkpoints/gml/last.ckpt")["state_dict"]
+    assert torch.equal(tuned["old_head.weight"], own["head.weight"])
+    assert not any(name.startswith(("queue", "key_embedding", "log_temperature")) for name in tuned)

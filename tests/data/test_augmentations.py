@@ -116,6 +116,14 @@ def test_auto_augment_applies_its_policy() -> None:
         assert torch.equal(result, expected[0])
 
 
+def test_auto_augment_fills_with_grey_where_asked() -> None:
+    found = []
+    for fill in (0, 128):
+        torch.manual_seed(2)
+        found.append(AutoAugment(fill)(torch.full((64, 3, 8, 8), 255, dtype=torch.uint8)))
+    assert not torch.equal(*found)
+
+
 def test_rand_augment_draws_every_operation_but_one_equally_often() -> None:
     torch.manual_seed(2)
     batch = images(1, 12, 12)

@@ -248,3 +248,21 @@ def test_a_single_last_image_joins_the_batch_before_it(batch_size: int, sizes: l
     assert [len(batch.labels) for batch in batches] == sizes
     assert len(loader) == len(sizes)
     assert sorted(torch.cat([batch.indices for batch in batches]).tolist()) == list(range(42))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"), [(41, [41]), (20, [20, 20]), (14, [14] * 3), (42, [42]), (43, [42]), (1, [1] * 42)]
+)
+def test_the_last_smaller_batch_is_dropped_where_asked(batch_size: int, sizes: list[int]) -> None:
+    data = ready(batch_size=batch_size, drop_last=True)
+    loader = data.train_dataloader()
+    assert [len(batch.labels) for batch in loader] == sizes
+    assert len(loader) == len(sizes)
+    assert sum(len(batch.labels) for batch in data.test_dataloader()) == len(data.splits["test"].labels)
+
+
+def test_the_last_smaller_batch_is_dropped_where_several_come_as_one() -> None:
+    data = ready(batch_size=8, drop_last=True)  # 42 images
+    bank = FeatureBank({"train": torch.zeros(1, 42, 1)}, steps=3)
+    data.trainer = SimpleNamespace(lightning_module=SimpleNamespace(bank=bank))
+    assert [len(batch.labels) for batch in data.train_dataloader()] == [24, 16]

@@ -95,6 +95,15 @@ def test_a_move(name: str) -> None:
     assert (found == expected).double().mean() > 0.998
 
 
+@pytest.mark.parametrize("name", MOVES)
+def test_a_move_fills_with_the_given_value(name: str) -> None:
+    kinds = torch.full((SIZE,), NAMES.index(name))
+    found, black = operate(IMAGES, kinds, LEVELS, fill=128), operate(IMAGES, kinds, LEVELS)
+    outside = operate(torch.full_like(IMAGES, 255), kinds, LEVELS) == 0
+    assert outside.any()
+    assert torch.equal(found, black.where(~outside, 128))
+
+
 def test_each_image_has_its_own_operation() -> None:
     kinds = torch.arange(SIZE) % len(NAMES)
     found = operate(IMAGES, kinds, LEVELS)

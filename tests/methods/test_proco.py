@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from torch import Tensor, distributed
 from torch.nn import functional as F
 
 from ltr.backbones import ResNet20
-from ltr.contracts import Backbone, Batch
+from ltr.contracts import Backbone, Batch, Output
+from ltr.counts import log_prior
 from ltr.data import CropFlip, MultiView, Plain, Synthetic
 from ltr.errors import InputError
 from ltr.heads import Linear, Projection
 from ltr.losses import BalancedSoftmax
+from ltr.losses.von_mises_fisher import log_expectation
 from ltr.methods import ProCo
 from ltr.methods.proco import ClassDirections
 from ltr.optimizers import SAM
@@ -27,6 +30,7 @@ from ltr.schedules import Cosine
 
 Make = Callable[..., Trainer]
 COUNTS = [40, 12, 4, 2, 1]
+CASES = json.loads((Path(__file__).parents[1] / "references" / "proco.json").read_text())["cases"]
 
 
 class Flat(Backbone):
@@ -79,6 +83,42 @@ def test_the_contrast_is_the_formula() -> None:
         for pair, label in zip(views.numpy(), labels.tolist(), strict=True)
     ]
     assert found.tolist() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_agrees_with_the_official_code_where_its_bessel_functions_are_exact(case: dict[str, Any]) -> None:
+    """With exact Bessel functions, view by view as there; the means are rounded to nine digits."""
+    prior = log_prior(torch.tensor(case["counts"])).double()
+    labels, wanted = torch.tensor(case["labels"]), case["clean_formula"]
+    views = torch.tensor(case["features"], dtype=torch.float64, requires_grad=True)
+    logits = torch.tensor(case["logits"], requires_grad=True)
+    contrasts = []
+    for view, means, expected in zip(views, case["expected"]["means"], wanted["contrast_logits"], strict=True):
+        temperature = case["params"]["temperature"]
+        found = log_expectation(view, torch.tensor(means, dtype=torch.float64), temperature=temperature)
+        torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-6, atol=4e-6)
+        contrasts.append(F.cross_entropy(found + prior, labels))
+    label = BalancedSoftmax(torch.tensor(case["counts"]))(Output(logits), labels).mean()
+    loss = label + case["params"]["alpha"] * torch.stack(contrasts).mean()
+    loss.backward()
+    assert loss.item() == pytest.approx(wanted["loss"], rel=1e-6)
+    torch.testing.assert_close(label.item(), case["expected"]["classification_loss"], rtol=1e-6, atol=0)
+    torch.testing.assert_close(logits.grad, torch.tensor(case["expected"]["grad_logits"]), rtol=1e-5, atol=1e-7)
+    gradient = torch.tensor(wanted["grad_features"], dtype=torch.float64)
+    torch.testing.assert_close(views.grad, gradient, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_the_estimates_after_each_view_are_those_of_the_official_code(case: dict[str, Any]) -> None:
+    used, labels = case["state"]["previous_epoch"], torch.tensor(case["labels"])
+    means, numbers = torch.tensor(used["means"]), torch.tensor(used["numbers"], dtype=torch.float32)
+    directions = ClassDirections(*means.shape)
+    directions.start.copy_(means)
+    directions.sums[0] = numbers[:, None] * means
+    directions.seen[0] = numbers
+    for view, expected in zip(case["features"], case["expected"]["means"], strict=True):
+        directions.add(torch.tensor(view)[:, None], labels)
+        torch.testing.assert_close(directions.means(), torch.tensor(expected), rtol=0, atol=1e-6)
 
 
 def test_a_step_is_balanced_softmax_and_the_contrast_of_the_other_views() -> None:

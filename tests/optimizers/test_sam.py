@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -21,9 +22,9 @@ from ltr.schedules import Cosine
 OPTIONS = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
 
 
-def sam(params, rho: float = 0.3) -> SAM:
+def sam(params, rho: float = 0.3, **options) -> SAM:
     """Return SAM over plain SGD."""
-    return SAM(params, lambda params: SGD(params, **OPTIONS), rho=rho)
+    return SAM(params, lambda params: SGD(params, **OPTIONS), rho=rho, **options)
 
 
 def gradients(model: Method, images: Tensor, labels: Tensor) -> tuple[float, list[Tensor]]:
@@ -54,15 +55,17 @@ class Watch(Callback):
 
 
 @pytest.mark.usefixtures("double")
-def test_a_training_is_the_loop_by_hand(trainer) -> None:
+@pytest.mark.parametrize("after", [None, 0.8])
+def test_a_training_is_the_loop_by_hand(trainer, after: float | None) -> None:
     data, watch = Synthetic(batch_size=16, augment=Plain()), Watch()
-    method = Method(Wide(width=2), data.counts, schedule=Cosine(), optimizer=sam)
+    method = Method(Wide(width=2), data.counts, schedule=Cosine(), optimizer=partial(sam, rho_after=after, start=0.5))
     other = copy.deepcopy(method).train()
     trainer(2, callbacks=[watch]).fit(method, datamodule=data)
     momenta = [torch.zeros_like(parameter) for parameter in other.parameters()]
     losses = []
     for step, (images, labels) in enumerate(watch.batches):
         rate = OPTIONS["lr"] * (1.0 if step < 3 else 0.5)  # the cosine after one of two epochs
+        radius = 0.3 if step < 3 else after or 0.3
         value, ascent = gradients(other, images, labels)
         losses.append((value, len(labels)))
         statistics = {key: buffer.clone() for key, buffer in other.named_buffers()}
@@ -70,7 +73,7 @@ def test_a_training_is_the_loop_by_hand(trainer) -> None:
         length = sum(gradient.square().sum() for gradient in ascent).sqrt()
         with torch.no_grad():
             for parameter, gradient in zip(other.parameters(), ascent, strict=True):
-                parameter += 0.3 * gradient / length
+                parameter += radius * gradient / length
         _, descent = gradients(other, images, labels)
         with torch.no_grad():
             for parts in zip(other.parameters(), before, momenta, descent, strict=True):
@@ -87,6 +90,40 @@ def test_a_training_is_the_loop_by_hand(trainer) -> None:
         part = losses[3 * epoch : 3 * epoch + 3]
         mean = sum(loss * size for loss, size in part) / sum(size for _, size in part)
         assert found == pytest.approx(mean, rel=1e-6), "the running loss is the one at w, counted once"
+
+
+def test_the_radius_changes_at_its_fraction() -> None:
+    optimizer = sam([nn.Parameter(torch.ones(1))], rho=0.2, rho_after=0.4)
+    radii = []
+    for epoch in range(200):
+        optimizer.set_epoch(epoch, 200)
+        radii.append(optimizer.radius)
+    assert radii == [0.2] * 160 + [0.4] * 40
+    assert optimizer.notes(200) == []
+    assert "the change of the radius at 0.8 of the run takes place in the last of 2 epochs" in optimizer.notes(2)
+    assert sam([nn.Parameter(torch.ones(1))]).notes(2) == [], "a radius that does not change misses nothing"
+
+
+def test_a_resumed_run_has_the_radius_of_its_epoch(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("--config sam.yaml --trainer.max_epochs 4", "--model.optimizer.rho_after 1.5 --model.optimizer.start 0.5")
+    assert tiny(*words, "--name a") == 0
+    begin = Method.on_train_epoch_start
+
+    def stop(self: Method) -> None:
+        if self.current_epoch == 3:
+            raise InputError("power cut")
+        begin(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Method, "on_train_epoch_start", stop)
+        assert tiny(*words, "--name b") != 0
+    assert tiny(*words, "--name b --ckpt_path last") == 0
+    assert tiny(*words, "--name constant --model.optimizer.rho_after 0.3") == 0
+    a, b, constant = (
+        torch.load(f"checkpoints/{name}/last.ckpt", weights_only=True)["state_dict"] for name in ("a", "b", "constant")
+    )
+    assert all(torch.equal(value, b[key]) for key, value in a.items())
+    assert not torch.equal(a["head.fc.weight"], constant["head.fc.weight"])
 
 
 def test_without_a_radius_it_is_its_base() -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ltr.contracts import Transform
 from ltr.data.transforms.operations import NAMES, operate
+from ltr.ranges import Byte
 
 # Each sub-policy is two times: operation, probability in tenths, level in ninths.
 POLICY = """
@@ -41,16 +42,19 @@ POLICY = """
 class AutoAugment(Transform):
     """Apply one of 25 pairs of operations to every image, each with its own probability and level.
 
-    The policy was found on CIFAR-10; long-tailed recipes use it for CIFAR-100 too. Pixels from outside the image are
-    black; LeapLabTHU/ProCo fills them with grey (128).
+    The policy was found on CIFAR-10; long-tailed recipes use it for CIFAR-100 too.
+
+    Args:
+        fill: the value of pixels that come in from outside the image; LeapLabTHU/ProCo has 128, grey.
 
     Reference:
         Cubuk et al., "AutoAugment: Learning Augmentation Policies from Data", CVPR 2019,
         https://arxiv.org/abs/1805.09501; the magnitudes are those of torchvision.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fill: Byte = 0) -> None:
         super().__init__()
+        self.fill = fill
         words = [line.split() for line in POLICY.strip().splitlines()]
         self.kinds = torch.tensor([[NAMES.index(line[0]), NAMES.index(line[3])] for line in words])
         self.chances = torch.tensor([[int(line[1]), int(line[4])] for line in words]) / 10
@@ -64,5 +68,5 @@ class AutoAugment(Transform):
         kinds = kinds.where(torch.rand(kinds.shape, device=device) < chances, 0)
         levels = levels * (2 * torch.randint(2, kinds.shape, device=device) - 1)
         for kind, level in zip(kinds.unbind(1), levels.unbind(1), strict=True):
-            images = operate(images, kind, level)
+            images = operate(images, kind, level, fill=self.fill)
         return images

@@ -27,18 +27,19 @@ COLOURS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 NAMES = ("Identity", *MOVES, *COLOURS)
 
 
-def operate(images: Tensor, kinds: Tensor, levels: Tensor) -> Tensor:
+def operate(images: Tensor, kinds: Tensor, levels: Tensor, *, fill: int = 0) -> Tensor:
     """Apply one operation to each image.
 
     Args:
         images: (B, 3, H, W) uint8.
         kinds: (B,) positions in `NAMES`.
         levels: (B,) in [-1, 1].
+        fill: the value of pixels that come in from outside an image.
     """
     images = images.clone()
     moved = ((kinds > 0) & (kinds <= len(MOVES))).nonzero()[:, 0]
     if len(moved):
-        images[moved] = warp(images[moved], motions(kinds[moved], levels[moved], *images.shape[2:]))
+        images[moved] = warp(images[moved], motions(kinds[moved], levels[moved], *images.shape[2:]), fill)
     for kind, change in enumerate(COLOURS.values(), start=1 + len(MOVES)):
         chosen = (kinds == kind).nonzero()[:, 0]
         if len(chosen):

@@ -30,15 +30,17 @@ class Rotation(Transform):
         return warp(images, rotation(angles))
 
 
-def warp(images: Tensor, matrices: Tensor) -> Tensor:
-    """Warp images by affine matrices with nearest-pixel sampling; pixels from outside are black.
+def warp(images: Tensor, matrices: Tensor, fill: int = 0) -> Tensor:
+    """Warp images by affine matrices with nearest-pixel sampling.
 
     Args:
         images: (B, C, H, W) uint8.
         matrices: (B, 2, 3) from (x, y, 1) in the result to (x, y) in the image, in pixels from the centre, y downwards.
+        fill: the value of pixels from outside the image.
     """
     grid = positions(matrices, list(images.shape))
-    return F.grid_sample(images.float(), grid, mode="nearest", align_corners=False).to(images.dtype)
+    # `grid_sample` fills with 0, so that the fill has to be 0 meanwhile.
+    return (F.grid_sample(images.float() - fill, grid, mode="nearest", align_corners=False) + fill).to(images.dtype)
 
 
 def positions(matrices: Tensor, shape: list[int]) -> Tensor:
