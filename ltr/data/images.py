@@ -207,7 +207,7 @@ def decode(source: Source, size: int) -> Tensor:
             limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
             raise InputError(f"{what} has more than {limit:,} pixels: make it smaller, {remedy}.") from error
         except Exception as error:  # a damaged file makes PIL raise almost anything, `struct.error` among it
-            raise InputError(f"{what} is damaged or no image: repair or remove it, {remedy}.") from error
+            raise InputError(f"{what} is damaged or not an image: repair or remove it, {remedy}.") from error
 
 
 def fitted(image: Any, size: int) -> Tensor:
