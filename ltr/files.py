@@ -22,6 +22,8 @@ from ltr.errors import InputError
 # a file need not know that others belong to it.
 _WAITING: ContextVar[dict[Path, Path] | None] = ContextVar("_WAITING", default=None)
 
+TEMPORARY = re.compile(r"\..+\.\d{1,9}(\.\w+)?")  # the names of temporary files
+
 
 @contextmanager
 def together() -> Iterator[None]:
@@ -128,6 +130,11 @@ def remove_leftovers(path: Path) -> None:
     for name in os.listdir(path.parent) if os.name == "posix" else ():  # elsewhere a signal of 0 ends a process
         if (match := pattern.fullmatch(name)) and not runs(int(match[1])):
             (path.parent / name).unlink(missing_ok=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a file is a temporary one of `replace`, which a killed process may leave behind."""
+    return TEMPORARY.fullmatch(path.name) is not None
 
 
 def runs(process: int) -> bool:

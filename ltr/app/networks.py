@@ -177,8 +177,10 @@ def _run(source: Source, content: dict[str, Any]) -> Predictor:
         raise InputError(f"the config of {source.path} does not name its network.")
     method, trainer = trained(config["model"], content), config.get("trainer") or {}
     look = method.preprocessing
-    if look is not None and not 0 < (look.crop or look.size) <= look.size <= LARGEST:
-        raise InputError(f"images of {look.size} pixels are too large for this page; {LARGEST} is the most.")
+    if look is not None and max(look.size, look.side) > LARGEST:
+        raise InputError(
+            f"images of {max(look.size, look.side)} pixels are too large for this page; {LARGEST} is the most."
+        )
     kept = ("accelerator", "precision") if source.trusted else ("precision",)  # others have other machines
     predictor = Predictor(
         method,

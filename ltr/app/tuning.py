@@ -28,7 +28,8 @@ from ltr.run.folder import BEFORE, RunFolder
 from ltr.runs import word
 
 CONTROL = "logit_adjustment"
-OTHERS = ("batch_size", "eval_batch_size", "sampler", "augment")  # arguments of the data that the tuning sets itself
+# Arguments of the data that the tuning sets itself.
+OTHERS = ("batch_size", "eval_batch_size", "drop_last", "sampler", "augment")
 UNNAMED = re.compile(r"[^A-Za-z0-9_+.-]+")
 BATCH, USUAL_BATCH = 512, 128  # of gml.yaml, and of base.yaml
 

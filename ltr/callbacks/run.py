@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from ltr import files
 from ltr.backbones import Pretrained
+from ltr.contracts import Backbone
 from ltr.machine import device_name, version
 from ltr.methods import Method
 from ltr.methods.cached import Cached
@@ -30,7 +31,7 @@ class Run(MethodCallback, ModelCheckpoint):
     Args:
         folder: the folder of the run.
         config: the resolved config as YAML.
-        replaces: whether to delete an existing run in the folder, once the first epoch is over.
+        replaces: whether to delete an existing run in the folder, once the first epoch is over; False from then on.
     """
 
     pause = 5.0
@@ -54,15 +55,19 @@ class Run(MethodCallback, ModelCheckpoint):
         self.rows = [row for row in self.rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the row of the epoch, then the checkpoint."""
+        """Write the checkpoint, and the row of the epoch.
+
+        The checkpoint comes first: it has the config and the curves in it, so that a run can be resumed whenever its
+        writing was interrupted, and there is none without a checkpoint.
+        """
         measures = {key: "" if math.isnan(value) else repr(value) for key, value in self.method.measures.items()}
         self.rows.append({"epoch": str(trainer.current_epoch), **measures})
         if not self._due(trainer):
             return
-        if trainer.is_global_zero:
-            self.begin(trainer)
-            files.write_csv(self.run.curves_file, self.rows)
-        super().on_train_epoch_end(trainer, pl_module)
+        with files.together():
+            super().on_train_epoch_end(trainer, pl_module)
+            if trainer.is_global_zero:
+                self.write(trainer)
         self.written = time.monotonic()
 
     def _due(self, trainer: Trainer) -> bool:
@@ -72,12 +77,14 @@ class Run(MethodCallback, ModelCheckpoint):
         recent = self.written is not None and time.monotonic() - self.written < self.pause
         return bool(trainer.strategy.broadcast(last or not recent))
 
-    def begin(self, trainer: Trainer) -> None:
-        """Take the folder. It is unchanged if an error stops the training before the end of the first epoch."""
+    def write(self, trainer: Trainer) -> None:
+        """Write what is beside the checkpoint, in place of the run that is replaced."""
         if self.replaces and self.run.exists:
             self.run.delete()
         self.replaces = False
         files.write_text(self.run.config_file, self.config)
+        if self.rows:
+            files.write_csv(self.run.curves_file, self.rows)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):  # a resumed training and the tests log to the same run
                 experiment = logger.experiment
@@ -102,7 +109,8 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
 
     Returns:
         epochs: number of finished epochs; passes: images that went through the network, per training image;
-        augmentation, views and experts; starts_from: the checkpoints with whose weights it started; device and version;
+        augmentation, views and experts; starts_from: the checkpoints and the published weights that it
+        started from; device and version;
         notes: what it was too short for.
     """
     data = method.data
@@ -113,8 +121,15 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
         "augmentation": "none" if plain else data.augment.title,
         "views": data.augment.views,
         "experts": method.backbone.experts,
-        "starts_from": [part.checkpoint for part in method.modules() if isinstance(part, Pretrained)],
+        "starts_from": [origin for part in method.modules() if (origin := starting_point(part))],
         "device": device_name(trainer.strategy.root_device),
         "version": version(),
         "notes": method.notes,
     }
+
+
+def starting_point(part: object) -> str:
+    """Return the checkpoint of a backbone, or the published weights; empty for any other part."""
+    if isinstance(part, Pretrained):
+        return part.checkpoint
+    return part.pretraining if isinstance(part, Backbone) else ""

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from ltr import files
 from ltr.callbacks import Evaluation, Progress, Run
 from ltr.callbacks.foreign import check_callbacks
 from ltr.cli import catalogue
@@ -268,8 +269,11 @@ class Command(LightningCLI):
         if self.config.trainer.fast_dev_run:
             return
         if self.trainer.max_epochs == 0:
-            self.run.begin(self.trainer)
-            self.trainer.save_checkpoint(RunFolder(self.folder).checkpoint)
+            with files.together():
+                self.trainer.save_checkpoint(RunFolder(self.folder).checkpoint)
+                self.run.write(self.trainer)
+        elif self.resumed and self.trainer.is_global_zero:  # its last epoch may have been interrupted as it was written
+            self.run.write(self.trainer)
         elif not self.run.rows and not self.config.ckpt_path:
             raise InputError(
                 "no epoch was trained, so there is no run: check `--trainer.max_steps`, `--trainer.max_time` and "
@@ -295,7 +299,8 @@ class Command(LightningCLI):
     @property
     def going_on(self) -> str:
         """How to go on after an interruption."""
-        if self.verb == "fit" and (checkpoint := RunFolder(self.folder).checkpoint).is_file():
+        ours = self.verb == "fit" and not self.run.replaces
+        if ours and (checkpoint := RunFolder(self.folder).checkpoint).is_file():
             return f"go on with `ltr fit --ckpt_path {checkpoint}`"
         return "nothing was written; give the command again"
 

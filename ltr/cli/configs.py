@@ -26,7 +26,7 @@ from ltr.trust import own_config
 # The backbone that may start from a run, and the heads of the method that take the classifier of that run.
 STARTS = {"model.backbone": ("model.head", "model.old_head"), "model.teacher": ("model.teacher_head",)}
 # The options of the data that belong to a training and not to the set.
-OF_A_TRAINING = ("sampler", "augment", "batch_size", "eval_batch_size", "workers")
+OF_A_TRAINING = ("sampler", "augment", "batch_size", "eval_batch_size", "drop_last", "workers")
 
 
 def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:

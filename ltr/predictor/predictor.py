@@ -233,7 +233,7 @@ class Predictor:
         failures: list[tuple[str, str]] = []
         conformal = self.conformal
         with tqdm(total=len(asked.names), desc=self.name, disable=None if progress else True, leave=False) as bar:
-            for positions, found in asked.read(self.preprocessing.size, batch):
+            for positions, found in asked.read(self.preprocessing, batch):
                 pairs = [*zip(positions, found, strict=True)]
                 failures += [(asked.names[at], reason) for at, reason in pairs if isinstance(reason, str)]
                 pixels = {at: image for at, image in pairs if isinstance(image, Tensor)}
@@ -284,6 +284,7 @@ class Predictor:
             with library_errors():
                 data = self.build_data()
             data.trainer = self.method.trainer = self.trainer
+            data.read_for(self.method.backbone.preprocessing)
             data.prepare_data()
             data.setup()
         except InputError as error:

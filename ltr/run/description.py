@@ -85,9 +85,10 @@ def is_tuning(config: Mapping[str, Any]) -> bool:
 
 
 def architecture(backbone: Any) -> str:
-    """Return the name of a backbone, with that of the network in it: `Pretrained(ResNet32)`."""
+    """Return the name of a backbone, with that of the network in it: `Pretrained(ResNet32)`, `Timm(vit_tiny)`."""
     inner = settings(backbone).get("backbone")
-    return f"{class_name(backbone)}({architecture(inner)})" if inner else class_name(backbone)
+    name = architecture(inner) if inner else settings(backbone).get("name")
+    return f"{class_name(backbone)}({name})" if name else class_name(backbone)
 
 
 def method(config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from ltr.errors import InputError
+from ltr.files import is_temporary
 from ltr.run import description
 from ltr.run.evaluation import EVALUATION_FILES, METRICS, RESULTS, TEST, EvaluationResult
 from ltr.run.lock import Lock
@@ -22,7 +23,7 @@ from ltr.run.lock import Lock
 CHECKPOINT, PREVIOUS, CONFIG, CURVES = "last.ckpt", "previous.ckpt", "config.yaml", "metrics.csv"
 WANDB = "wandb.json"
 # Everything that `ltr` writes into the folder of a run, besides its evaluations.
-RUN_FILES = (CHECKPOINT, PREVIOUS, CONFIG, CURVES, WANDB, "grid.csv", "front.png")
+RUN_FILES = (CHECKPOINT, CURVES, PREVIOUS, CONFIG, WANDB, "grid.csv", "front.png")
 BEFORE = "_before"  # suffix of the run that holds a network before its tuning
 LOCKS = ".locks"  # the folder of all locks, beside the runs
 PLAIN_NAME = re.compile(r"[^\s./\\][^/\\\x00-\x1f]{0,199}(?<!\s)")
@@ -264,7 +265,7 @@ class RunFolder:
         if not self.path.is_dir() or (self.path / CONFIG).exists():
             what = f"has a {CONFIG} and is not a run of `ltr`" if self.path.is_dir() else "is a file"
             raise InputError(f"{self.path} {what}: remove it, or choose another `--name`.")
-        if overwrite and any(self.path.iterdir()):
+        if overwrite and not all(map(is_temporary, self.path.iterdir())):
             raise InputError(
                 f"{self.path} is not a run of `ltr`, so `--overwrite` does not replace it: choose another `--name`, or "
                 "leave out `--overwrite` to add a run to what is in the folder."
@@ -293,7 +294,7 @@ class RunFolder:
         if not self.exists:
             raise InputError(f"{self.path} is not a run of `ltr`, so nothing in it is deleted.")
         written = self.files
-        for path in written:
+        for path in reversed(written):  # what makes it a run comes last, so that this can be interrupted and repeated
             path.unlink(missing_ok=True)  # another process of the same run may have done it
         for folder in sorted({path.parent for path in written} | {self.path}, reverse=True):  # evaluations first
             if not folder.is_symlink() and not any(folder.iterdir()):

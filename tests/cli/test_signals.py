@@ -58,6 +58,45 @@ def test_a_training_says_how_to_go_on(number: int, tiny, ltr, capsys) -> None:
     assert ltr(command.removeprefix("ltr ")) == 0
 
 
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_a_training_stopped_between_its_files_goes_on_as_it_says(
+    moved: int, tiny, ltr, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tiny("--name whole --trainer.max_epochs 1") == 0
+    move, moves = Path.replace, []
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if len(moves) == moved:
+            raise KeyboardInterrupt
+        moves.append(target.name)
+        return move(self, target)
+
+    words = "--name a --trainer.max_epochs 1"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", interrupted)
+        assert tiny(words) == 130
+    assert moves == ["last.ckpt", "config.yaml"][:moved]
+    advice = capsys.readouterr().err
+    if moved:
+        assert "go on with `ltr fit --ckpt_path checkpoints/a/last.ckpt`" in advice
+        assert ltr("fit --ckpt_path checkpoints/a/last.ckpt") == 0
+    else:
+        assert "nothing was written; give the command again" in advice
+        assert tiny(words) == 0
+    for name in ("metrics.csv", "config.yaml"):
+        one, other = (Path("checkpoints", run, name).read_text() for run in ("whole", "a"))
+        assert other == one.replace("name: whole", "name: a")
+
+
+def test_a_run_that_was_to_be_replaced_is_not_offered_to_go_on(tiny, capsys) -> None:
+    assert tiny("--name a") == 0
+    before = Path("checkpoints/a/last.ckpt").read_bytes()
+    with strike(Method, "training_step", signal.SIGINT):
+        assert tiny("--name a --overwrite --seed_everything 1") == 130
+    assert "nothing was written; give the command again" in capsys.readouterr().err
+    assert Path("checkpoints/a/last.ckpt").read_bytes() == before
+
+
 @each_signal
 def test_a_test_leaves_nothing_behind(number: int, tiny, ltr, capsys) -> None:
     status, name = SIGNALS[signal.Signals(number)]

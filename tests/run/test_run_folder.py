@@ -56,6 +56,19 @@ def test_what_a_run_is(sign: str, tmp_path: Path) -> None:
     run.check_writable(overwrite=True)
 
 
+def test_a_run_whose_replacement_was_killed_can_be_replaced(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    names = ["last.ckpt", "metrics.csv", "previous.ckpt", "config.yaml", "test/metrics.json", "test/predictions.pt"]
+    write(run.path, ".last.1234567.ckpt", *names)  # the temporary file of the new one
+    for path in reversed(run.files):
+        assert run.exists
+        run.check_writable(overwrite=True)
+        path.unlink()
+    assert not run.exists
+    (run.path / "test").rmdir()
+    run.check_writable(overwrite=True)
+
+
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     write(tmp_path, "a")
     with pytest.raises(InputError, match="is a file: remove it"):
