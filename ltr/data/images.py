@@ -76,7 +76,7 @@ class ImageFiles(Dataset[Tensor]):
         """Read images (B, 3, size, size) uint8.
 
         Raises:
-            InputError: if a file is no readable image.
+            InputError: if a file is not a readable image.
         """
         chosen = torch.arange(len(self))[positions].tolist()
         return torch.stack([self.decoded(position) for position in chosen])
@@ -94,7 +94,7 @@ class ImageFiles(Dataset[Tensor]):
                 there unless time or size of an image has changed.
 
         Raises:
-            InputError: if files are no readable images; it names them.
+            InputError: if files are not readable images; it names them.
         """
         path = cache / f"{self.fingerprint}.pixels" if cache else None
         again = "the images are decoded again"
@@ -130,7 +130,7 @@ class ImageFiles(Dataset[Tensor]):
 
 
 def unreadable(sources: Sequence[Source], what: str) -> list[int]:
-    """Return the positions of the files that are no readable images.
+    """Return the positions of the files that are not readable images.
 
     Args:
         sources: their paths, or their bytes.
@@ -187,7 +187,7 @@ def decode(source: Source, size: int, interpolation: Interpolation = "bilinear")
         interpolation: how it is resized, for a network `preprocessing.interpolation`.
 
     Raises:
-        InputError: if the file is no readable image.
+        InputError: if the file is not a readable image.
     """
     from PIL import Image
 
@@ -202,7 +202,7 @@ def decode(source: Source, size: int, interpolation: Interpolation = "bilinear")
             limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
             raise InputError(f"{what} has more than {limit:,} pixels: make it smaller, {remedy}.") from error
         except Exception as error:  # a damaged file makes PIL raise almost anything, `struct.error` among it
-            raise InputError(f"{what} is damaged or no image: repair or remove it, {remedy}.") from error
+            raise InputError(f"{what} is damaged or not an image: repair or remove it, {remedy}.") from error
 
 
 def fitted(image: Any, size: int, interpolation: Interpolation = "bilinear") -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule
@@ -272,7 +272,12 @@ class Adjustment(Checked, Callback, ABC):
     """A change of the outputs of a network in validation, test and prediction, never in training.
 
     Several adjustments act in the order of the list of callbacks.
+
+    Attributes:
+        fitted: names of the attributes that `prepare` fits to images and `settings` reports: a number or (C,) each.
     """
+
+    fitted: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def adjust(self, method: BaseMethod, output: Output) -> Output:
