@@ -104,7 +104,7 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
                     raise InputError(f"{path} is damaged: its columns differ in length.")
     except (ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is damaged or no Parquet file: {reason}") from error
+        raise InputError(f"{path} is damaged or not a Parquet file: {reason}") from error
     return {
         name: [cell.get("bytes") or cell.get("path") if isinstance(cell, dict) else cell for cell in cells]
         for name, cells in columns.items()
