@@ -17,6 +17,7 @@ from PIL import Image
 from ltr.data import FolderLT
 from ltr.data.images import KINDS
 from ltr.predictor.images import Images
+from ltr.preprocessing import Preprocessing
 
 MODES = {
     "PNG": ("RGB", "L", "LA", "P", "1", "I;16", "RGBA"),
@@ -60,6 +61,7 @@ NAMES += [
     os.fsdecode(b"\xff\xfe"),
     "*",
 ]
+LOOK = Preprocessing(4, None, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 SPECIAL = ["pipe", "loop", "dangling", "folder", "unreadable"]
 SOUND = ["none"]
 DAMAGES = ["none", "none", "none", "byte", "cut", "bomb", "special"]
@@ -175,7 +177,7 @@ def check_folder(entries: list[Entry]) -> str:
 
     def predict() -> None:
         images = Images.of("root")
-        for positions, pixels in images.read(4, 3):
+        for positions, pixels in images.read(LOOK, 3):
             assert len(positions) == len(pixels)
             assert all(isinstance(image, str) or image.shape == (3, 4, 4) for image in pixels)
 
