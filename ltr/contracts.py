@@ -154,6 +154,11 @@ class Backbone(Checked, nn.Module):
         """The published weights that it starts from, for results; empty if there are none."""
         return ""
 
+    @property
+    def software(self) -> str:
+        """The library of its layers with its version, if that is not `ltr`."""
+        return ""
+
     def check_stages(self, what: str, least: int = 1) -> None:
         """Raise `InputError` if it has too few named stages for a method.
 

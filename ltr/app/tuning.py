@@ -71,7 +71,7 @@ class TuningForm:
     def study(self, paths: AllowedPaths) -> dict[str, Any]:
         """Return the study that tunes, and tests the network before, after, and with logit adjustment.
 
-        The network before the tuning becomes a run of its own, of which nothing is trained. So all results are of the
+        The network before the tuning becomes its own run, of which nothing is trained. So all results are of the
         same test images, whatever the base is, and nothing is written into the folder of the base.
 
         Returns:

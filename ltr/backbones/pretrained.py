@@ -84,6 +84,11 @@ class Pretrained(Freezable):
                     module.train(mode)
         return self
 
+    @property
+    def software(self) -> str:
+        """That of the network in it."""
+        return self.backbone.software
+
     def check_stages(self, what: str, least: int = 1) -> None:
         """Raise `InputError` if the network in it has too few named stages for a method."""
         self.backbone.check_stages(what, least)

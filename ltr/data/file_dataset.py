@@ -273,7 +273,7 @@ def synthetic_images(folder: Path, classes: Sequence[str]) -> FileList:
     images = class_folders(folder)
     unknown = sorted(images.keys() - set(classes))
     if unknown or not images:
-        what = f"the folder {unknown[0]}, which is no class of the set" if unknown else "no folder of a class"
+        what = f"the folder {unknown[0]}, which is not a class of the set" if unknown else "no folder of a class"
         raise InputError(f"{folder} has {what}: it holds a folder per class with its synthetic images.")
     listing = listed(images, classes, folder)
     return listing._replace(names=[f"synthetic: {name}" for name in listing.names])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ltr import files
 from ltr.errors import InputError
 from ltr.machine import cores
 from ltr.preprocessing import Interpolation
+from ltr.run import verified_files
 
 KINDS = {
     *(".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
@@ -77,7 +76,7 @@ class ImageFiles(Dataset[Tensor]):
         """Read images (B, 3, size, size) uint8.
 
         Raises:
-            InputError: if a file is no readable image.
+            InputError: if a file is not a readable image.
         """
         chosen = torch.arange(len(self))[positions].tolist()
         return torch.stack([self.decoded(position) for position in chosen])
@@ -95,11 +94,12 @@ class ImageFiles(Dataset[Tensor]):
                 there unless time or size of an image has changed.
 
         Raises:
-            InputError: if files are no readable images; it names them.
+            InputError: if files are not readable images; it names them.
         """
         path = cache / f"{self.fingerprint}.pixels" if cache else None
-        if path and (cached := cached_pixels(path, self.shape.numel())) is not None:
-            return cached.view(self.shape)
+        again = "the images are decoded again"
+        if path and (cached := verified_files.read(path, self.shape, torch.uint8, again)) is not None:
+            return cached
         images = torch.empty(self.shape, dtype=torch.uint8)
 
         def fill(position: int) -> str | None:
@@ -110,8 +110,7 @@ class ImageFiles(Dataset[Tensor]):
             others = f" There are {len(failures) - 1} more such files." if len(failures) > 1 else ""
             raise InputError(failures[0] + others)
         if path:
-            pixels = images.numpy().tobytes()
-            files.replace(path, lambda temporary: temporary.write_bytes(hashlib.sha256(pixels).digest() + pixels))
+            verified_files.write(path, images)
         return images
 
     @property
@@ -130,25 +129,8 @@ class ImageFiles(Dataset[Tensor]):
         return digest.hexdigest()[:32]
 
 
-def cached_pixels(path: Path, size: int) -> Tensor | None:
-    """Return (size,) pixels from a file that begins with their sha256, or None if there is no such file.
-
-    A damaged file is warned about.
-    """
-    if not path.is_file():
-        return None
-    try:
-        content = np.fromfile(path, np.uint8) if path.stat().st_size == 32 + size else np.empty(0, np.uint8)
-    except OSError:
-        content = np.empty(0, np.uint8)
-    if len(content) == 32 + size and hashlib.sha256(content[32:].data).digest() == content[:32].tobytes():
-        return torch.from_numpy(content[32:])
-    warnings.warn(f"{path} is damaged: the images are decoded again.", stacklevel=2)
-    return None
-
-
 def unreadable(sources: Sequence[Source], what: str) -> list[int]:
-    """Return the positions of the files that are no readable images.
+    """Return the positions of the files that are not readable images.
 
     Args:
         sources: their paths, or their bytes.
@@ -205,7 +187,7 @@ def decode(source: Source, size: int, interpolation: Interpolation = "bilinear")
         interpolation: how it is resized, for a network `preprocessing.interpolation`.
 
     Raises:
-        InputError: if the file is no readable image.
+        InputError: if the file is not a readable image.
     """
     from PIL import Image
 
@@ -220,7 +202,7 @@ def decode(source: Source, size: int, interpolation: Interpolation = "bilinear")
             limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
             raise InputError(f"{what} has more than {limit:,} pixels: make it smaller, {remedy}.") from error
         except Exception as error:  # a damaged file makes PIL raise almost anything, `struct.error` among it
-            raise InputError(f"{what} is damaged or no image: repair or remove it, {remedy}.") from error
+            raise InputError(f"{what} is damaged or not an image: repair or remove it, {remedy}.") from error
 
 
 def fitted(image: Any, size: int, interpolation: Interpolation = "bilinear") -> Tensor:
