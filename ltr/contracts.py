@@ -154,6 +154,11 @@ class Backbone(Checked, nn.Module):
         """The published weights that it starts from, for results; empty if there are none."""
         return ""
 
+    @property
+    def software(self) -> str:
+        """The library of its layers with its version, if that is not `ltr`."""
+        return ""
+
     def check_stages(self, what: str, least: int = 1) -> None:
         """Raise `InputError` if it has too few named stages for a method.
 
@@ -213,6 +218,14 @@ class Head(Checked, nn.Module, ABC):
     def lengths(self) -> Tensor | None:
         """Return (E, C) the norms of each class's weights in each of E classifiers; None if they have no meaning."""
         return None
+
+    def start_from(self, rows: Tensor) -> None:
+        """Start from a direction (C, D) for each class.
+
+        Raises:
+            InputError: if the head has no such weights.
+        """
+        raise InputError(f"a {type(self).__name__} head has no weights to start from given directions: pass Cosine.")
 
     @abstractmethod
     def forward(self, features: Tensor) -> Output:

@@ -62,6 +62,11 @@ class Library(Freezable):
         return f"{self.file.name} ({self.title})" if self.file else f"{self.weights_name} of {self.library}"
 
     @property
+    def software(self) -> str:
+        """The library with its version."""
+        return f"{self.library} {importlib.import_module(self.library).__version__}"
+
+    @property
     @abstractmethod
     def weights_name(self) -> str:
         """The name of the weights in the library."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ltr import files
 from ltr.errors import InputError
 from ltr.machine import cores
 from ltr.preprocessing import Interpolation
+from ltr.run import verified_files
 
 KINDS = {
     *(".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
@@ -98,8 +97,9 @@ class ImageFiles(Dataset[Tensor]):
             InputError: if files are not readable images; it names them.
         """
         path = cache / f"{self.fingerprint}.pixels" if cache else None
-        if path and (cached := cached_pixels(path, self.shape.numel())) is not None:
-            return cached.view(self.shape)
+        again = "the images are decoded again"
+        if path and (cached := verified_files.read(path, self.shape, torch.uint8, again)) is not None:
+            return cached
         images = torch.empty(self.shape, dtype=torch.uint8)
 
         def fill(position: int) -> str | None:
@@ -110,8 +110,7 @@ class ImageFiles(Dataset[Tensor]):
             others = f" There are {len(failures) - 1} more such files." if len(failures) > 1 else ""
             raise InputError(failures[0] + others)
         if path:
-            pixels = images.numpy().tobytes()
-            files.replace(path, lambda temporary: temporary.write_bytes(hashlib.sha256(pixels).digest() + pixels))
+            verified_files.write(path, images)
         return images
 
     @property
@@ -128,23 +127,6 @@ class ImageFiles(Dataset[Tensor]):
                 source = os.fsencode(f"{Path(source).resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0")
             digest.update(source)
         return digest.hexdigest()[:32]
-
-
-def cached_pixels(path: Path, size: int) -> Tensor | None:
-    """Return (size,) pixels from a file that begins with their sha256, or None if there is no such file.
-
-    A damaged file is warned about.
-    """
-    if not path.is_file():
-        return None
-    try:
-        content = np.fromfile(path, np.uint8) if path.stat().st_size == 32 + size else np.empty(0, np.uint8)
-    except OSError:
-        content = np.empty(0, np.uint8)
-    if len(content) == 32 + size and hashlib.sha256(content[32:].data).digest() == content[:32].tobytes():
-        return torch.from_numpy(content[32:])
-    warnings.warn(f"{path} is damaged: the images are decoded again.", stacklevel=2)
-    return None
 
 
 def unreadable(sources: Sequence[Source], what: str) -> list[int]:
