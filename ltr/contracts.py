@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from ltr import distributed, seeds
 from ltr.counts import CountsLike, known
 from ltr.errors import InputError
+from ltr.preprocessing import Preprocessing
 from ltr.ranges import Checked, Count
 from ltr.run.training_record import TrainingRecord
 
@@ -126,6 +127,7 @@ class Backbone(Checked, nn.Module):
         shift_bn: whether the statistics of batch norm are updated although the weights are frozen.
         experts: number of networks whose features are concatenated, each of size dim / experts.
         classes: the names of the classes of the network in its file, if they are known.
+        preprocessing: how images become its input, if its weights ask for it; else the data say it.
         training_record: the images that its weights were trained on: none for a new network, those of the file after
             `load`.
 
@@ -140,6 +142,35 @@ class Backbone(Checked, nn.Module):
     shift_bn: bool = False
     training_record: TrainingRecord = TrainingRecord(complete=True)
     classes: Sequence[str] = ()
+    preprocessing: Preprocessing | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name in sentences and results."""
+        return type(self).__name__
+
+    @property
+    def pretraining(self) -> str:
+        """The published weights that it starts from, for results; empty if there are none."""
+        return ""
+
+    @property
+    def software(self) -> str:
+        """The library of its layers with its version, if that is not `ltr`."""
+        return ""
+
+    def check_stages(self, what: str, least: int = 1) -> None:
+        """Raise `InputError` if it has too few named stages for a method.
+
+        Args:
+            what: the method that needs them.
+            least: how many.
+        """
+        if len(self.stages) < least:
+            raise InputError(
+                f"{what} works between the stages of a network, which {self.title} does not name: pass a ResNet, such "
+                "as `ResNet32`, or `Torchvision` with `resnet50`."
+            )
 
     def load(self) -> dict[str, Tensor]:
         """Read the weights to start from, if any; return those of the classifier in the same file."""

@@ -119,8 +119,8 @@ def long_tailed(largest: float, classes: int, imbalance: float, tail: Tail = "ex
         counts = [int(largest)] * half + [int(largest * ratio)] * (classes - half)
     if min(counts) < 1:
         raise InputError(
-            f"class {counts.index(0)} would have no image at imbalance {imbalance:g}: the largest class has "
-            f"{int(largest)} images, so the factor can be at most {int(largest)}."
+            f"the smallest class would have no image at imbalance {imbalance:g}: the largest class has {int(largest)} "
+            f"images, so the factor can be at most {int(largest)}."
         )
     return counts
 

@@ -60,7 +60,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
         write: called with the temporary path, which has the same suffix.
 
     Raises:
-        InputError: if it cannot be written, for want of space or rights.
+        InputError: if it cannot be written, for lack of space or permissions.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     waiting = _WAITING.get()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+PHONE = "(max-width: 48rem)"
 STYLE = """\
 :root { color-scheme: light dark; --page: #fff; --text: #1b1b1f; --soft: #5c5f66; --line: #d8dade; --box: #f4f5f7;
   --link: #0a58a8 }
@@ -88,7 +89,7 @@ def sentence(text: str, *, kind: str = "") -> str:
 
 
 def command(text: str) -> str:
-    """Return a command in a line of its own."""
+    """Return a command on its own line."""
     return f"<pre><code>{escape(text)}</code></pre>"
 
 
@@ -128,19 +129,22 @@ def folded(summary: str, content: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>\n{content}\n</details>"
 
 
-def picture(figure: Figure, alternative: str, *, narrow: bool = False) -> str:
+def picture(figure: Figure, alternative: str, *, narrow: Figure | None = None) -> str:
     """Return a figure as an image within the page.
 
     Args:
         figure: the figure.
         alternative: what it shows, for those who cannot see it.
-        narrow: whether it is legible at the width of a phone; another one scrolls sideways there.
+        narrow: the same for the width of a phone; None if the figure scrolls sideways there.
     """
-    text = io.BytesIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    source = _data("image/svg+xml", text.getvalue())
-    kind = "figure narrow" if narrow else "figure"
-    return f'<div class="wide"><img class="{kind}" src="{source}" alt="{escape(alternative)}"></div>'
+    if narrow is None:
+        image = f'<img class="figure" src="{_svg(figure)}" alt="{escape(alternative)}">'
+    else:
+        other = f'<source media="{PHONE}" srcset="{_svg(narrow)}">'
+        image = (
+            f'<picture>{other}<img class="figure narrow" src="{_svg(figure)}" alt="{escape(alternative)}"></picture>'
+        )
+    return f'<div class="wide">{image}</div>'
 
 
 def photograph(image: ArrayLike, alternative: str) -> str:
@@ -192,6 +196,13 @@ def page(title: str, sections: Sequence[Section], *, footer: str) -> str:
 </body>
 </html>
 """
+
+
+def _svg(figure: Figure) -> str:
+    """Return the address of a figure that lies in it."""
+    text = io.BytesIO()
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    return _data("image/svg+xml", text.getvalue())
 
 
 def _data(kind: str, content: bytes) -> str:

@@ -22,6 +22,7 @@ from ltr import plots
 from ltr.__main__ import main
 from ltr.backbones import ResNet20
 from ltr.methods import Method
+from ltr.methods.feature_store import FOLDER
 
 Run = Callable[..., int]
 PROCESSES = {"in_two_processes", "site", "browser"}
@@ -33,6 +34,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and PROCESSES & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def no_kept_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds the features of another, or leaves some in the home of a user."""
+    monkeypatch.setenv(FOLDER, "")
 
 
 @pytest.fixture(autouse=True)

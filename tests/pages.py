@@ -13,7 +13,7 @@ from torch import Tensor
 
 CLASSES = ["<script>alert(1)</script>", "a & b", "$\\frac{$", "plain", '"quoted"']
 COUNTS = [200, 120, 50, 12, 4]
-VOID = ("meta", "img", "br", "link", "input")
+VOID = ("meta", "img", "br", "link", "input", "source")
 
 
 class Page(HTMLParser):

@@ -27,6 +27,7 @@ PARTS = ("losses", "heads", "samplers", "mixes", "optimizers", "callbacks")
 NO_CHOICE = {"Adjustment", "Evaluation", "Progress", "Router", "Run"}  # what nobody names: a base class, and own parts
 BEFORE = {"ensemble.yaml": "gml.yaml", "sade_aggregation.yaml": "sade.yaml"}  # whose runs these are for
 VALIDATED = {"conformal.yaml", "post_hoc_vector_scaling.yaml", "temperature_scaling.yaml"}  # which need unseen images
+SLOWER = {"shike.yaml"}  # whose rate is for a hundred classes and needs its warm-up, which a single epoch has not
 OF_NO_PAPER = {"base.yaml", "combined.yaml", "pretrained.yaml"}
 KINDS = {"ldam_drw.yaml", "drs.yaml", "mixup_until.yaml", "rsg.yaml", "gml.yaml", "ride.yaml", "undersampling.yaml"}
 STUDIES = sorted(path.name for path in (HOME / "studies").glob("*.yaml"))
@@ -76,6 +77,7 @@ def training(name: str, data: str, flags: str, trained, ltr) -> list[str]:
     text = (HOME / first).read_text()
     words = [f"fit --config {first} --config {name}", data, flags]
     words += ["--data.val_per_class 2"] if name in VALIDATED else []
+    words += ["--model.optimizer.lr 0.01"] if name in SLOWER else []
     parts = yaml.safe_load(text).get("model", {}).get("init_args", {})
     from_file = [part for part in ("backbone", "teacher") if "Pretrained" in str(parts.get(part))]
     if from_file:
@@ -86,7 +88,8 @@ def training(name: str, data: str, flags: str, trained, ltr) -> list[str]:
         said = str(parts.get(part))
         if "Pretrained" in said and "backbone" not in parts[part]["init_args"]:
             continue  # the run brings its architecture
-        network = f"--model.{part}" + ".backbone" * (("Pretrained" in said) + ("MultiExpert" in said))
+        wrappers = ("Pretrained", "MultiExpert", "DepthFusion")
+        network = f"--model.{part}" + ".backbone" * sum(wrapper in said for wrapper in wrappers)
         words += [f"{network} ResNet20 {network}.width 4"]
     return words
 
@@ -113,8 +116,8 @@ def values(name: str) -> str:
 def start(ltr, trained, *, file: str) -> None:
     """Train what a recipe reads; of experts, what they are drawn as."""
     words = "--data.imbalance 100 --data.largest 100 --name start"
-    if "MultiExpert" in file or "'ride'" in file:
-        recipe = "ride_teacher.yaml" if "'experts': 6" in file else "ride.yaml"
+    if "MultiExpert" in file or "'ride'" in file or "'shike'" in file:
+        recipe = "ride_teacher.yaml" if "'experts': 6" in file else "shike.yaml" if "'shike'" in file else "ride.yaml"
         small = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.max_epochs 0"
         rest = SMALL.replace("--trainer.fast_dev_run true", "").replace("--name small", "")
         assert ltr(f"fit --config {recipe} {DATA} {words} {small} {rest}") == 0

@@ -138,7 +138,7 @@ class AllowedPaths:
         return Job.of(self.runs, name)
 
     def before(self, name: str) -> RunFolder | None:
-        """Return the run of the network before a tuning of this page; None if the run is no such tuning."""
+        """Return the run of the network before a tuning of this page; None if the run is not such a tuning."""
         job = self.job(name)
         rows = [entry.name for entry in job.plan.entries] if job.known else []
         before = RunFolder(self.runs / name).before

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 import matplotlib
 
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.html import picture
-from ltr.report.figures import STYLE, training
+from ltr.report.figures import STYLE, training_picture
 from ltr.report.report import write
 from ltr.run.folder import RunFolder
 
@@ -30,12 +29,11 @@ def curves(paths: AllowedPaths, name: str) -> str:
     if not rows:
         return ""
     with drawing():
-        figure = training(rows, columns=2)
-        return "" if figure is None else picture(figure, "loss, top-1, GM, HM and lowest recall per epoch", narrow=True)
+        return training_picture(rows)
 
 
 def report(paths: AllowedPaths, name: str) -> str:
-    """Return the report of a run as a page of its own.
+    """Return the report of a run as its own page.
 
     Raises:
         InputError: if there is no such run, or it has no results.

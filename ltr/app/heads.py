@@ -95,7 +95,7 @@ def _heads(checkpoint: Path, written: int) -> Heads:  # noqa: ARG001, a key of t
     run = ltr.load(checkpoint)
     model, data = run.model, run.data
     if not isinstance(model, Tuning) or not bool(model.old_known):
-        raise InputError(f"the run {checkpoint.parent.name} kept no old head: only a tuning does.")
+        raise InputError(f"the run {checkpoint.parent.name} has no old head: only a tuning keeps one.")
     both = []
     with torch.no_grad(), run.trainer.precision_plugin.forward_context():
         for batch in data.plain("test"):

@@ -38,7 +38,7 @@ SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 @dataclass(frozen=True)
 class Job:
-    """A study that a process of its own works on.
+    """A study that runs in its own process.
 
     Attributes:
         name: of the run that it makes, with the group in front if it has one: `signs/ce`.

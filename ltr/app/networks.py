@@ -167,7 +167,7 @@ def _read(source: Source) -> Network:
                 return Network(_run(source, {**content, "state_dict": state}))
             return Network(_foreign(path, source.architecture, source.data_set))
     except torch_files.UNREADABLE as error:
-        raise InputError(f"{path} is of no network that `ltr` can build ({first_line(error)}).") from error
+        raise InputError(f"{path} is not of a network that `ltr` can build ({first_line(error)}).") from error
 
 
 def _run(source: Source, content: dict[str, Any]) -> Predictor:
@@ -177,8 +177,10 @@ def _run(source: Source, content: dict[str, Any]) -> Predictor:
         raise InputError(f"the config of {source.path} does not name its network.")
     method, trainer = trained(config["model"], content), config.get("trainer") or {}
     look = method.preprocessing
-    if look is not None and not 0 < (look.crop or look.size) <= look.size <= LARGEST:
-        raise InputError(f"images of {look.size} pixels are too large for this page; {LARGEST} is the most.")
+    if look is not None and max(look.size, look.side) > LARGEST:
+        raise InputError(
+            f"images of {max(look.size, look.side)} pixels are too large for this page; {LARGEST} is the most."
+        )
     kept = ("accelerator", "precision") if source.trusted else ("precision",)  # others have other machines
     predictor = Predictor(
         method,
@@ -197,7 +199,7 @@ def _foreign(path: Path, architecture: str | None, data_set: str | None) -> Pred
     sets = published_data()
     if architecture not in architectures() or data_set not in sets:
         raise InputError(
-            f"{path} holds weights and does not say what of: name the architecture and the data set it was trained on."
+            f"{path} does not name its network: choose its architecture and the data set it was trained on."
         )
     assert architecture is not None
     assert data_set is not None

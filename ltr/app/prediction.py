@@ -17,6 +17,7 @@ from ltr.app.networks import Network, Prediction, network
 from ltr.data.images import decode, upright
 from ltr.errors import InputError
 from ltr.html import escape, photograph, sentence
+from ltr.preprocessing import Interpolation
 from ltr.run.folder import CHECKPOINT
 
 MOST = 32  # images at once
@@ -59,7 +60,8 @@ class QueryResult(NamedTuple):
         Raises:
             InputError: if there are too many, or a logit is not finite.
         """
-        images, names, notes = read_images(files, network.predictor.preprocessing.size, names)
+        look = network.predictor.preprocessing
+        images, names, notes = read_images(files, look.size, names, look.interpolation)
         if not network.named:
             notes.append("The classes have numbers instead of names: the file has none, and its data set is not here.")
         prediction = network.predict(images) if names else None
@@ -169,13 +171,16 @@ class Images(NamedTuple):
     refused: list[str]
 
 
-def read_images(files: Sequence[Path], size: int, names: Sequence[str] | None = None) -> Images:
+def read_images(
+    files: Sequence[Path], size: int, names: Sequence[str] | None = None, interpolation: Interpolation = "bilinear"
+) -> Images:
     """Read image files as those of a data set are read.
 
     Args:
         files: the images.
         size: height and width in pixels to which the middle square of every image is resized.
         names: of the images; by default those of the files.
+        interpolation: how they are resized.
 
     Raises:
         InputError: if there are too many.
@@ -186,7 +191,7 @@ def read_images(files: Sequence[Path], size: int, names: Sequence[str] | None = 
     for path, name in zip(files, names or [path.name for path in files], strict=True):
         try:
             with readable(path, name):
-                images.append(decode(str(path), size))
+                images.append(decode(str(path), size, interpolation))
             known.append(name)
         except InputError as error:
             refused.append(str(error))

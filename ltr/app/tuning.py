@@ -28,7 +28,8 @@ from ltr.run.folder import BEFORE, RunFolder
 from ltr.runs import word
 
 CONTROL = "logit_adjustment"
-OTHERS = ("batch_size", "eval_batch_size", "sampler", "augment")  # arguments of the data that the tuning sets itself
+# Arguments of the data that the tuning sets itself.
+OTHERS = ("batch_size", "eval_batch_size", "drop_last", "sampler", "augment")
 UNNAMED = re.compile(r"[^A-Za-z0-9_+.-]+")
 BATCH, USUAL_BATCH = 512, 128  # of gml.yaml, and of base.yaml
 
@@ -70,7 +71,7 @@ class TuningForm:
     def study(self, paths: AllowedPaths) -> dict[str, Any]:
         """Return the study that tunes, and tests the network before, after, and with logit adjustment.
 
-        The network before the tuning becomes a run of its own, of which nothing is trained. So all results are of the
+        The network before the tuning becomes its own run, of which nothing is trained. So all results are of the
         same test images, whatever the base is, and nothing is written into the folder of the base.
 
         Returns:

@@ -9,10 +9,12 @@ import gradio as gr
 
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.job import Job
+from ltr.errors import InputError
 from ltr.run import description
+from ltr.run.folder import RunFolder
 
 OWN = "that of the base"
-WIDE = 240  # pixels: such a field has a line of its own on a phone
+WIDE = 240  # pixels: such a field has its own line on a phone
 REACH, STEP = 4.25, 0.25  # of the sliders
 
 
@@ -71,6 +73,14 @@ def tunings(paths: AllowedPaths) -> list[Job]:
     return [job for job in paths.jobs() if paths.before(job.name)]
 
 
+def is_tuning(run: RunFolder) -> bool:
+    """Return whether a run retrained the classifier of another one; False if its config is damaged."""
+    try:
+        return description.is_tuning(run.config)
+    except InputError:
+        return False
+
+
 def offered(paths: AllowedPaths, base: str | None, name: str | None) -> list[Any]:
     """Fill the lists when the tab is opened; the first time, choose defaults and the running or the last tuning.
 
@@ -89,9 +99,10 @@ def offered(paths: AllowedPaths, base: str | None, name: str | None) -> list[Any
         return gr.Dropdown(names, interactive=True)
 
     runs, jobs = paths.with_weights(), tunings(paths)
+    untuned = (run for run in runs if not paths.before(run) and not is_tuning(paths.run(run)))
     names, running = [job.name for job in jobs], [job.name for job in jobs if job.running]
     return [
-        choice(runs, next((run for run in runs if not paths.before(run)), None)),  # rather not a tuning
+        choice(runs, next(untuned, None)),
         choice(architectures(), "ResNet32"),
         choice([OWN, *tuning_data()], OWN),
         choice(TAILS, "exp"),

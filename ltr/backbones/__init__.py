@@ -1,14 +1,19 @@
 """Backbones: images to features."""
 
 from ltr.backbones.bilateral import Bilateral
+from ltr.backbones.depth_fusion import DepthFusion
 from ltr.backbones.multi_expert import MultiExpert
+from ltr.backbones.open_clip import OpenCLIP
 from ltr.backbones.pretrained import Pretrained
-from ltr.backbones.resnet import ResNet10, ResNet50, ResNet152, ResNeXt50
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56, ResNetCIFAR
+from ltr.backbones.timm import Timm
+from ltr.backbones.torchvision import ResNet10, ResNet50, ResNet152, ResNeXt50, Torchvision
 
 __all__ = [
     "Bilateral",
+    "DepthFusion",
     "MultiExpert",
+    "OpenCLIP",
     "Pretrained",
     "ResNeXt50",
     "ResNet10",
@@ -19,4 +24,6 @@ __all__ = [
     "ResNet56",
     "ResNet152",
     "ResNetCIFAR",
+    "Timm",
+    "Torchvision",
 ]

@@ -42,7 +42,7 @@ class Bilateral(Backbone):
         last = getattr(backbone, backbone.stages[-1]) if backbone.stages else None
         if not isinstance(last, nn.Sequential):
             raise InputError(
-                f"the last stage of {type(backbone).__name__} is not a sequence of blocks, so its last block cannot be "
+                f"the last stage of {backbone.title} is not a sequence of blocks, so its last block cannot be "
                 "duplicated: use another backbone, such as ResNet32."
             )
         self.shared = backbone.stages

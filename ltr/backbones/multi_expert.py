@@ -45,9 +45,10 @@ class MultiExpert(Backbone):
         super().__init__()
         networks = [backbone() for _ in range(experts)]
         first = networks[0]
+        first.check_stages("an ensemble of experts that share stages", 2)
         if shared not in first.stages[:-1]:
             raise InputError(
-                f"experts of {type(first).__name__} cannot share up to {shared}: choose a stage before the last one "
+                f"experts of {first.title} cannot share up to {shared}: choose a stage before the last one "
                 f"({', '.join(first.stages[:-1])})."
             )
         end = first.stages.index(shared) + 1

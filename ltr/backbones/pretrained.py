@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Self
 
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch.nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm
 from torch.nn import functional as F
 
 from ltr.backbones.bilateral import Bilateral
+from ltr.backbones.freezable import Freezable, Freeze
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
 from ltr.contracts import Backbone
 from ltr.errors import InputError
@@ -22,7 +23,7 @@ BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm)
 CLASSIFIERS = ("fc", "linear", "classifier")
 
 
-class Pretrained(Backbone):
+class Pretrained(Freezable):
     """A backbone from a checkpoint, frozen or as a start.
 
     The file may be a run of `ltr` (its folder, name or `last.ckpt`), a bare state_dict, a safetensors file, or a
@@ -51,7 +52,7 @@ class Pretrained(Backbone):
         self,
         checkpoint: str,
         backbone: Backbone | None = None,
-        freeze: Literal["features", "all", "none"] = "features",
+        freeze: Freeze = "features",
         *,
         shift_bn: bool = False,
     ) -> None:
@@ -61,25 +62,36 @@ class Pretrained(Backbone):
                 "shift_bn updates the statistics of a backbone with frozen weights while a head is trained: pass "
                 "`--model.backbone.freeze features`, or leave it out."
             )
-        self.checkpoint, self.freeze, self.shift_bn = checkpoint, freeze, shift_bn
+        self.checkpoint, self.shift_bn = checkpoint, shift_bn
         self.backbone = backbone or ResNet32()
         self.dim, self.experts = self.backbone.dim, self.backbone.experts
-        if self.frozen:
-            self.requires_grad_(False).train()  # now, because Lightning keeps the modes of a new network
+        self.preprocessing = self.backbone.preprocessing
+        if isinstance(self.backbone, Freezable):
+            self.backbone.set_freeze(freeze)
+        self.set_freeze(freeze)
 
     @property
-    def frozen(self) -> bool:
-        """Whether the weights are frozen."""
-        return self.freeze != "none"
+    def title(self) -> str:
+        """That of the network in it."""
+        return self.backbone.title
 
-    def train(self, mode: bool = True) -> Pretrained:
+    def train(self, mode: bool = True) -> Self:
         """Switch to training mode, except for frozen parts."""
-        super().train(mode and not self.frozen)
+        super().train(mode)
         if self.shift_bn:
             for module in self.modules():
                 if isinstance(module, BATCH_NORMS):
                     module.train(mode)
         return self
+
+    @property
+    def software(self) -> str:
+        """That of the network in it."""
+        return self.backbone.software
+
+    def check_stages(self, what: str, least: int = 1) -> None:
+        """Raise `InputError` if the network in it has too few named stages for a method."""
+        self.backbone.check_stages(what, least)
 
     def maps(self, images: Tensor) -> Tensor:
         """Map images (B, 3, H, W) to the feature maps of the backbone."""
@@ -99,10 +111,12 @@ class Pretrained(Backbone):
         content = weights.read(self.checkpoint)
         state = weights.tensors(content, self.checkpoint)
         body, classifier = split(state)
+        ours = {_bare(key): key for key in self.backbone.state_dict()}  # a part of it may be named as a prefix
+        body = {ours.get(key, key): value for key, value in body.items()}
         weights.check_finite(body, self.checkpoint)
         problems = weights.misfits(body, self.backbone.state_dict())
         if problems:
-            kind = type(self.backbone).__name__
+            kind = self.backbone.title
             raise InputError(f"{self.checkpoint} does not fit a {kind} ({'; '.join(problems)}){_architecture(body)}")
         self.backbone.load_state_dict(body, strict=False)
         self.training_record = TrainingRecord.read(content)

@@ -1,6 +1,8 @@
-"""The ResNets for CIFAR: three stages of basic blocks with parameter-free shortcuts."""
+"""The ResNets for CIFAR: three stages of basic blocks, by default with parameter-free shortcuts."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,6 +10,8 @@ from torch.nn import functional as F
 from ltr.contracts import Backbone
 from ltr.errors import InputError
 from ltr.ranges import Count, Positive
+
+ShortcutKind = Literal["A", "B"]
 
 
 class Shortcut(nn.Module):
@@ -23,16 +27,25 @@ class Shortcut(nn.Module):
         return F.pad(maps[:, :, ::2, ::2], (0, 0, 0, 0, before, self.extra - before))
 
 
+class Projected(nn.Sequential):
+    """Shortcut option B: a strided 1 x 1 convolution with batch norm."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions with a shortcut around them."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, shortcut: ShortcutKind = "A") -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Identity() if stride == 1 and inputs == outputs else Shortcut(outputs - inputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = Shortcut(outputs - inputs) if shortcut == "A" else Projected(inputs, outputs, stride)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (B, inputs, h, w) to (B, outputs, h/stride, w/stride)."""
@@ -41,7 +54,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNetCIFAR(Backbone):
-    """A CIFAR ResNet of 6n + 2 layers with shortcut option A.
+    """A CIFAR ResNet of 6n + 2 layers.
 
     The tensors have the names of the public CIFAR-LT checkpoints.
 
@@ -49,6 +62,8 @@ class ResNetCIFAR(Backbone):
         depth: 6n + 2 layers, including the classifier.
         width: channels of the first stage; the second and third have twice and four times as many.
         slim: factor for the channels of the second and third stage; RIDE's experts have 0.75: 24 and 48, not 32 and 64.
+        shortcut: of the blocks that change the size: `A` takes every second pixel and pads the channels, as in nearly
+            all results on CIFAR; `B` is a 1 x 1 convolution with batch norm.
 
     Shape:
         images (B, 3, H, W) -> features (B, 4 * width * slim).
@@ -60,7 +75,7 @@ class ResNetCIFAR(Backbone):
 
     stages = ("conv1", "bn1", "relu", "layer1", "layer2", "layer3")
 
-    def __init__(self, depth: Count, width: Count = 16, slim: Positive = 1.0) -> None:
+    def __init__(self, depth: Count, width: Count = 16, slim: Positive = 1.0, *, shortcut: ShortcutKind = "A") -> None:
         super().__init__()
         blocks = (depth - 2) // 6
         if depth != 6 * blocks + 2:
@@ -69,43 +84,43 @@ class ResNetCIFAR(Backbone):
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
         middle, self.dim = round(2 * width * slim), round(4 * width * slim)
-        self.layer1 = self._stage(width, width, blocks, stride=1)
-        self.layer2 = self._stage(width, middle, blocks, stride=2)
-        self.layer3 = self._stage(middle, self.dim, blocks, stride=2)
+        self.layer1 = self._stage(width, width, blocks, stride=1, shortcut=shortcut)
+        self.layer2 = self._stage(width, middle, blocks, stride=2, shortcut=shortcut)
+        self.layer3 = self._stage(middle, self.dim, blocks, stride=2, shortcut=shortcut)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
 
     @staticmethod
-    def _stage(inputs: int, outputs: int, blocks: int, *, stride: int) -> nn.Sequential:
+    def _stage(inputs: int, outputs: int, blocks: int, *, stride: int, shortcut: ShortcutKind) -> nn.Sequential:
         """Return a sequence of blocks, of which only the first changes the size."""
-        first = BasicBlock(inputs, outputs, stride)
+        first = BasicBlock(inputs, outputs, stride, shortcut)
         return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
 
 
 class ResNet20(ResNetCIFAR):
     """20 layers, 0.27 M parameters."""
 
-    def __init__(self, width: Count = 16, slim: Positive = 1.0) -> None:
-        super().__init__(20, width, slim)
+    def __init__(self, width: Count = 16, slim: Positive = 1.0, *, shortcut: ShortcutKind = "A") -> None:
+        super().__init__(20, width, slim, shortcut=shortcut)
 
 
 class ResNet32(ResNetCIFAR):
     """32 layers, 0.46 M parameters: the network of nearly all published CIFAR-LT results."""
 
-    def __init__(self, width: Count = 16, slim: Positive = 1.0) -> None:
-        super().__init__(32, width, slim)
+    def __init__(self, width: Count = 16, slim: Positive = 1.0, *, shortcut: ShortcutKind = "A") -> None:
+        super().__init__(32, width, slim, shortcut=shortcut)
 
 
 class ResNet44(ResNetCIFAR):
     """44 layers, 0.66 M parameters."""
 
-    def __init__(self, width: Count = 16, slim: Positive = 1.0) -> None:
-        super().__init__(44, width, slim)
+    def __init__(self, width: Count = 16, slim: Positive = 1.0, *, shortcut: ShortcutKind = "A") -> None:
+        super().__init__(44, width, slim, shortcut=shortcut)
 
 
 class ResNet56(ResNetCIFAR):
     """56 layers, 0.85 M parameters."""
 
-    def __init__(self, width: Count = 16, slim: Positive = 1.0) -> None:
-        super().__init__(56, width, slim)
+    def __init__(self, width: Count = 16, slim: Positive = 1.0, *, shortcut: ShortcutKind = "A") -> None:
+        super().__init__(56, width, slim, shortcut=shortcut)

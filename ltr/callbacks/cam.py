@@ -107,6 +107,7 @@ def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, thresho
         InputError: if the classifier does not have one weight per feature map of the backbone.
     """
     backbone, weight = method.backbone, classifier.weight
+    backbone.check_stages("a class activation map")
     images = data.splits["train"].images
     masks = torch.zeros(len(images), *images.shape[2:], dtype=torch.uint8, device=method.device)
     modes = [(module, module.training) for module in backbone.modules()]
@@ -115,8 +116,9 @@ def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, thresho
         for batch in data.plain("train"):
             maps = backbone.maps(method.ready(batch.images))
             if maps.dim() != 4 or maps.shape[1] != weight.shape[1]:
-                kind = type(backbone).__name__
-                raise InputError(f"a class activation map needs one feature map per feature, which {kind} lacks.")
+                raise InputError(
+                    f"a class activation map needs one feature map per feature, which {backbone.title} lacks."
+                )
             foreground = torch.zeros_like(masks[batch.indices])
             crop = data.preprocessing.cropped(foreground)  # a view of the part that the network gets
             activations = activation_maps(maps.float(), weight[batch.labels].float(), crop.shape[1:])

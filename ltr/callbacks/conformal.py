@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -19,6 +19,7 @@ from ltr.errors import advice
 from ltr.methods import Method
 from ltr.metrics import coverage_of, set_measures
 from ltr.ranges import Fraction, InnerFraction
+from ltr.run.evaluation import CONFORMAL
 
 
 class Conformal(AnswersCallback):
@@ -42,6 +43,7 @@ class Conformal(AnswersCallback):
         See `split_conformal`.
     """
 
+    fitted: ClassVar[tuple[str, ...]] = ("thresholds",)  # as `Adjustment.fitted`
     thresholds: Tensor
 
     def __init__(
@@ -102,7 +104,7 @@ class Conformal(AnswersCallback):
         }
         folder = Path(method.trainer.default_root_dir)
         plain = {key: files.plain(value) for key, value in content.items()}
-        files.write_json(folder / "conformal.json", plain, checksum=True)
+        files.write_json(folder / CONFORMAL, plain, checksum=True)
 
     def after_predict(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Write the sets of the predicted images."""

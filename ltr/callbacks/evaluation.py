@@ -18,6 +18,7 @@ from ltr.callbacks.unseen import count_seen
 from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.methods import Method
+from ltr.run import weights
 from ltr.run.evaluation import METRICS, PREDICTIONS
 from ltr.run.folder import RunFolder
 from ltr.run.predictions import Predictions
@@ -41,12 +42,14 @@ class Evaluation(AnswersCallback):
         super().__init__()
         self.folder, self.config = Path(folder), config or {}
         self.provenance: dict[str, Any] | None = None
+        self.weights: str | None = None
         self.images = 0
         self.seen: dict[str, int | None] = {}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the provenance of the run."""
+        """Keep the provenance and the identity of the network."""
         self.provenance = checkpoint.get("provenance")
+        self.weights = weights.digest(checkpoint["state_dict"])
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the images that the network was trained on."""
@@ -107,6 +110,7 @@ class Evaluation(AnswersCallback):
                 "params": sum(parameter.numel() for parameter in method.parameters()),
                 "seconds": round(method.seconds, 1),
                 "oracle_best": self._oracle_best(method),
+                "weights": self.weights,
                 "provenance": self.provenance,
                 "config": self.config,
             },

@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from ltr import files
 from ltr.backbones import Pretrained
+from ltr.contracts import Backbone
 from ltr.machine import device_name, version
 from ltr.methods import Method
 from ltr.methods.cached import Cached
@@ -109,7 +110,8 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
 
     Returns:
         epochs: number of finished epochs; passes: images that went through the network, per training image;
-        augmentation, views and experts; starts_from: the checkpoints with whose weights it started; device and version;
+        augmentation, views and experts; starts_from: the checkpoints and the published weights that it
+        started from; device and version;
         notes: what it was too short for.
     """
     data = method.data
@@ -120,8 +122,15 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
         "augmentation": "none" if plain else data.augment.title,
         "views": data.augment.views,
         "experts": method.backbone.experts,
-        "starts_from": [part.checkpoint for part in method.modules() if isinstance(part, Pretrained)],
+        "starts_from": [origin for part in method.modules() if (origin := starting_point(part))],
         "device": device_name(trainer.strategy.root_device),
         "version": version(),
         "notes": method.notes,
     }
+
+
+def starting_point(part: object) -> str:
+    """Return the checkpoint of a backbone, or the published weights; empty for any other part."""
+    if isinstance(part, Pretrained):
+        return part.checkpoint
+    return part.pretraining if isinstance(part, Backbone) else ""

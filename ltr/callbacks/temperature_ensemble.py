@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -40,6 +40,8 @@ class TemperatureEnsemble(Adjustment):
         Du and Wu, "No One Left Behind: Improving the Worst Categories in Long-Tailed Learning", CVPR 2023,
         https://arxiv.org/abs/2303.03630, section on the ensemble. How the paper chooses its temperatures is not known.
     """
+
+    fitted: ClassVar[tuple[str, ...]] = ("t_new", "t_old")
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -44,6 +44,8 @@ class TemperatureScaling(Adjustment):
         temperature of each class Frenkel and Goldberger, "Network Calibration by Class-based Temperature Scaling",
         EUSIPCO 2021. The prior is an addition of this project.
     """
+
+    fitted: ClassVar[tuple[str, ...]] = ("temperatures",)
 
     def __init__(
         self,

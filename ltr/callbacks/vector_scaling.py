@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ class VectorScaling(Adjustment):
         4.2, without a prior and with scales of any sign.
     """
 
+    fitted: ClassVar[tuple[str, ...]] = ("scale", "bias")
     scale: Tensor
     bias: Tensor
 

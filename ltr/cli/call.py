@@ -130,13 +130,16 @@ def load(run: str, given: Sequence[str], **options: Any) -> Predictor:
     """
     from ltr.cli.catalogue import TOP  # torch, which the page must not wait for
     from ltr.cli.check import Check
+    from ltr.cli.configs import note_replaced_callbacks
     from ltr.predictor import Predictor
     from ltr.run import lookup
     from ltr.trust import own_config
 
     path = lookup.checkpoint(run)
     config = ["--config", own_config(path, words.values(given, "trust"))]
-    return Predictor.parse(path, Check(TOP).arguments([*config, *words.without(given, "trust")]), **options)
+    checked = Check(TOP).arguments([*config, *words.without(given, "trust")])
+    note_replaced_callbacks(given)
+    return Predictor.parse(path, checked, **options)
 
 
 # ---- data

@@ -18,7 +18,7 @@ from ltr.methods import Method
 from ltr.run import lookup
 from ltr.run.checkpoint_config import config_text
 from ltr.run.checkpoint_io import resumable
-from ltr.run.description import class_name, load, settings
+from ltr.run.description import class_name, load, replaced_callbacks, settings
 from ltr.run.folder import RunFolder
 from ltr.signatures import options as arguments_of
 from ltr.trust import own_config
@@ -26,7 +26,7 @@ from ltr.trust import own_config
 # The backbone that may start from a run, and the heads of the method that take the classifier of that run.
 STARTS = {"model.backbone": ("model.head", "model.old_head"), "model.teacher": ("model.teacher_head",)}
 # The options of the data that belong to a training and not to the set.
-OF_A_TRAINING = ("sampler", "augment", "batch_size", "eval_batch_size", "workers")
+OF_A_TRAINING = ("sampler", "augment", "batch_size", "eval_batch_size", "drop_last", "workers")
 
 
 def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
@@ -62,19 +62,13 @@ def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
 
 def note_replaced_callbacks(given: Sequence[str]) -> None:
     """Warn if the callbacks of one config are replaced by those of a later one, as lists in configs are."""
-    before: tuple[str, list[str]] = "", []
-    for config in arguments.values(given, *CONFIG):
-        callbacks = (arguments.content(config).get("trainer") or {}).get("callbacks")
-        if not isinstance(callbacks, list):
-            continue
-        names = [class_name(part) for part in callbacks]
-        if lost := [name for name in before[1] if name not in names]:
-            warnings.warn(
-                f"the callbacks of {config} replace those of {before[0]} ({', '.join(lost)}): to have both, pass "
-                f"`{' '.join(f'--trainer.callbacks+={name}' for name in names)}` instead of `--config {config}`.",
-                stacklevel=2,
-            )
-        before = config, names
+    contents = {config: arguments.content(config) for config in arguments.values(given, *CONFIG)}
+    for config, names, lost in replaced_callbacks(contents):
+        warnings.warn(
+            f"the callbacks of {config} replace {lost}: to have both, pass "
+            f"`{' '.join(f'--trainer.callbacks+={name}' for name in names)}` instead of `--config {config}`.",
+            stacklevel=2,
+        )
 
 
 def asks_for_help(words: Sequence[str]) -> bool:

@@ -80,7 +80,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
         usable = False
     if not usable:
         raise InputError(
-            f"{path} is no file of annotations: it needs `num_classes`, and `annotations` with the `fpath` and the "
+            f"{path} is not a file of annotations: it needs `num_classes`, and `annotations` with the `fpath` and the "
             "`category_id` of every image."
         )
     return content

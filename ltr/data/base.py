@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from ltr import distributed, seeds
-from ltr.contracts import Batch, EpochAware, Sampler, SamplerFactory, Transform
+from ltr.contracts import Backbone, Batch, EpochAware, Sampler, SamplerFactory, Transform
 from ltr.counts import Counts, Tail, fingerprint, imbalance_factor, long_tailed, long_tailed_indices, shot_groups
 from ltr.data.contents import contents
 from ltr.data.images import ImageFiles
@@ -107,6 +107,7 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         self.imbalance = imbalance if as_asked else max(self.counts) / min(self.counts)
         self.splits = Splits()
         self.files: dict[str, ImageFiles] = {}
+        self.wanted: Preprocessing | None = None
 
     def usual_augment(self) -> Transform:
         """Return the usual augmentation of the set."""
@@ -127,7 +128,16 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
     @property
     def preprocessing(self) -> Preprocessing:
         """The preprocessing of a network that is trained on these images."""
-        return Preprocessing(self.size, self.crop, self.mean, self.std)
+        own = Preprocessing(self.size, self.crop, self.mean, self.std)
+        return self.wanted.reading(self.size, self.crop) if self.wanted else own
+
+    def read_for(self, wanted: Preprocessing | None) -> None:
+        """Prepare to read the images as a network takes them.
+
+        Args:
+            wanted: the preprocessing that its weights ask for; None if they ask for none.
+        """
+        self.wanted = wanted
 
     @property
     def groups(self) -> dict[str, list[int]]:
@@ -167,6 +177,8 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         Raises:
             InputError: if there is nothing to train on in a training.
         """
+        if self.network is not None:
+            self.read_for(self.network.backbone.preprocessing)
         if stage == "fit" and not self.trainable:
             raise InputError(f"{self.name} has no training images: it can be used for `ltr test` only.")
         if not self.splits:
@@ -319,7 +331,8 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
             images: the images.
             augment: whether they are augmented, possibly in views (B, V, 3, H, W), in place of a centre crop.
         """
-        return self.preprocessing.normalised(self.augment(images)) if augment else self.preprocessing(images)
+        look = self.preprocessing
+        return look.normalised(look.to_side(self.augment(images))) if augment else look(images)
 
     def batches(self, name: str = "train", *, augment: bool | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch ready for a network, for a training loop of your own.
@@ -372,6 +385,7 @@ class Network(Protocol):
     """A network that prepares its batches and may cache features: `ltr.methods.Method`."""
 
     bank: FeatureBank
+    backbone: Backbone
 
     def prepared(self, batch: Batch) -> Batch:
         """Return a batch of uint8 images as the network takes it."""

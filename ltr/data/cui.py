@@ -114,7 +114,9 @@ class CuiCIFAR10LT(LongTailed):
                     images.append(image)
                     labels.append(label)
                 case _:
-                    raise InputError(f"record {at} of {path} is no image of CIFAR with its label: it is another file.")
+                    raise InputError(
+                        f"record {at} of {path} is not an image of CIFAR with its label: it is another file."
+                    )
             if not 0 <= label < self.total_classes:
                 raise InputError(
                     f"record {at} of {path} has the label {label}, but the last class of {self.name} is "

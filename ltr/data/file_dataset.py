@@ -18,11 +18,13 @@ from ltr.data.base import LongTailed
 from ltr.data.file_list import FileList, class_folders, divided, keep, listed
 from ltr.data.images import ImageFiles, unreadable
 from ltr.data.locate import identities
-from ltr.data.splits import Split
+from ltr.data.splits import Split, Splits
 from ltr.data.transforms import CropFlip, ResizedCrop
 from ltr.errors import InputError
 from ltr.markdown import first, plural
+from ltr.preprocessing import Preprocessing
 
+USUAL_SIZE = 32
 FEW_SHOT = (
     "{} has no class in both its training and its test split, as in few-shot learning. "
     "Put all images of a class into one folder, or all rows into one table, without splits."
@@ -41,7 +43,8 @@ class FileDataset(LongTailed):
 
     Args:
         root: folder of the files.
-        size: height and width in pixels to which every image is resized.
+        size: height and width in pixels to which every image is resized; null for those that the pretrained weights of
+            the network ask for, or else 32.
         crop: height and width that the network sees: at random places and scales in training, the middle in any
             evaluation; None for the whole image.
         memory: GiB up to which the images of the set are held in memory; 0 always decodes anew.
@@ -70,7 +73,7 @@ class FileDataset(LongTailed):
         self,
         root: str = "data",
         *,
-        size: int = 32,
+        size: int | None = None,
         crop: int | None = None,
         memory: float = 4.0,
         cache: str | None = None,
@@ -90,6 +93,8 @@ class FileDataset(LongTailed):
             raise InputError(
                 f"test_share is a part of every class, such as 0.2, or 1 for all images; it cannot be {test_share:g}."
             )
+        self.open_size = size is None and crop is None
+        size = USUAL_SIZE if size is None else size
         if size < 1 or (crop is not None and not 0 < crop <= size):
             raise InputError(
                 f"crop ({crop}) must be at least 1 and not exceed size ({size}): set `--data.size` or `--data.crop`."
@@ -104,6 +109,7 @@ class FileDataset(LongTailed):
             self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
         self.complete()
         super().__init__(root, imbalance=imbalance, tail=tail, subset_seed=subset_seed, **others)
+        self.own_augment = others.get("augment") is None
         if self.augment.mirrors and not mirror:
             raise InputError(
                 f"{self.augment.title} flips images, against `--data.mirror false`: pass `--data.augment.flip false`."
@@ -183,7 +189,7 @@ class FileDataset(LongTailed):
         """Return the splits, not yet decoded."""
         splits = {}
         for name, listing in self.listings.items():
-            images = ImageFiles(listing.sources, self.size)
+            images = ImageFiles(listing.sources, self.size, interpolation=self.preprocessing.interpolation)
             splits[name] = Split(images, torch.from_numpy(listing.labels), listing.numbers)
         return splits, self.classes
 
@@ -203,6 +209,18 @@ class FileDataset(LongTailed):
         listing = self.listings[name if name in self.listings else "train"]  # that it was carved out of
         known = [*listing.names, *(self.synthetic_files.names if self.synthetic_files else [])]
         return [known[at] for at in split.images.positions]
+
+    def read_for(self, wanted: Preprocessing | None) -> None:
+        """Read the images in the size that a network wants, unless one was given, and as it wants them resized."""
+        before = self.preprocessing
+        super().read_for(wanted)
+        if self.open_size:
+            self.size, self.crop = (wanted.size, wanted.crop) if wanted else (USUAL_SIZE, None)
+            if self.own_augment:
+                self.augment = self.usual_augment()
+        after = self.preprocessing
+        if (before.size, before.interpolation) != (after.size, after.interpolation):
+            self.splits, self.files = Splits(), {}  # they were read otherwise
 
     def unused_files(self) -> list[str]:
         """Return the files in the folders of the set that are not read, if the kind of set has any."""
@@ -254,7 +272,7 @@ def synthetic_images(folder: Path, classes: Sequence[str]) -> FileList:
     images = class_folders(folder)
     unknown = sorted(images.keys() - set(classes))
     if unknown or not images:
-        what = f"the folder {unknown[0]}, which is no class of the set" if unknown else "no folder of a class"
+        what = f"the folder {unknown[0]}, which is not a class of the set" if unknown else "no folder of a class"
         raise InputError(f"{folder} has {what}: it holds a folder per class with its synthetic images.")
     listing = listed(images, classes, folder)
     return listing._replace(names=[f"synthetic: {name}" for name in listing.names])

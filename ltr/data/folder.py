@@ -61,7 +61,7 @@ class FolderLT(FileDataset):
             name = (training or tables)[0].name
             advice = f"if {name} has the labels, pass `--data TableLT --data.root {root}`"
         else:
-            advice = "put the images of each class into a folder of its own, or name a table with their labels"
+            advice = "put the images of each class into its own folder, or name a table with their labels"
         return f"{folder} holds {len(classes)} folders of classes, and a data set needs at least two: {advice}."
 
     def unused_files(self) -> list[str]:

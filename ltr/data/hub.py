@@ -72,7 +72,7 @@ class HubLT(FileDataset):
                 labels = np.array([numbers[str(value)] for value in part[label]])
             except KeyError as error:
                 raise InputError(
-                    f"the {split} split of {self.name} has the label {error}, which is no class."
+                    f"the {split} split of {self.name} has the label {error}, which is not a class."
                 ) from error
             sources = Column(part.cast_column(image, datasets.Image(decode=False)), image)
             listings[split] = FileList(sources, labels, [f"{split}/{position}" for position in range(len(part))])

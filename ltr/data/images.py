@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ltr import files
 from ltr.errors import InputError
 from ltr.machine import cores
+from ltr.preprocessing import Interpolation
+from ltr.run import verified_files
 
 KINDS = {
     *(".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
@@ -38,10 +38,17 @@ class ImageFiles(Dataset[Tensor]):
         sources: the path of each image, or the bytes of the file.
         size: height and width in pixels.
         positions: which of the sources; all where none are given.
+        interpolation: how an image is resized.
     """
 
-    def __init__(self, sources: Sequence[Source], size: int, positions: NDArray[np.int64] | None = None) -> None:
-        self.sources, self.size = sources, size
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        size: int,
+        positions: NDArray[np.int64] | None = None,
+        interpolation: Interpolation = "bilinear",
+    ) -> None:
+        self.sources, self.size, self.interpolation = sources, size, interpolation
         self.positions = np.arange(len(sources)) if positions is None else positions
         self.shape = torch.Size([len(self.positions), 3, size, size])
 
@@ -50,12 +57,12 @@ class ImageFiles(Dataset[Tensor]):
 
     def take(self, where: NDArray[np.int64]) -> ImageFiles:
         """Return the images at some positions, not yet read."""
-        return ImageFiles(self.sources, self.size, self.positions[where])
+        return ImageFiles(self.sources, self.size, self.positions[where], self.interpolation)
 
     def followed_by(self, others: Sequence[Source]) -> ImageFiles:
         """Return these images and others behind them, not yet read."""
         positions = np.concatenate([self.positions, len(self.sources) + np.arange(len(others))])
-        return ImageFiles(Joined(self.sources, others), self.size, positions)
+        return ImageFiles(Joined(self.sources, others), self.size, positions, self.interpolation)
 
     def to(self, device: torch.device) -> ImageFiles:
         """Return the same: files are on no device."""
@@ -69,10 +76,14 @@ class ImageFiles(Dataset[Tensor]):
         """Read images (B, 3, size, size) uint8.
 
         Raises:
-            InputError: if a file is no readable image.
+            InputError: if a file is not a readable image.
         """
         chosen = torch.arange(len(self))[positions].tolist()
-        return torch.stack([decode(self.source(position), self.size) for position in chosen])
+        return torch.stack([self.decoded(position) for position in chosen])
+
+    def decoded(self, position: int) -> Tensor:
+        """Read an image (3, size, size) uint8."""
+        return decode(self.source(position), self.size, self.interpolation)
 
     def read(self, what: str, cache: Path | None = None) -> Tensor:
         """Read all images at once, (N, 3, size, size) uint8.
@@ -83,29 +94,29 @@ class ImageFiles(Dataset[Tensor]):
                 there unless time or size of an image has changed.
 
         Raises:
-            InputError: if files are no readable images; it names them.
+            InputError: if files are not readable images; it names them.
         """
         path = cache / f"{self.fingerprint}.pixels" if cache else None
-        if path and (cached := cached_pixels(path, self.shape.numel())) is not None:
-            return cached.view(self.shape)
+        again = "the images are decoded again"
+        if path and (cached := verified_files.read(path, self.shape, torch.uint8, again)) is not None:
+            return cached
         images = torch.empty(self.shape, dtype=torch.uint8)
 
         def fill(position: int) -> str | None:
-            return failure(lambda: images[position].copy_(decode(self.source(position), self.size)))
+            return failure(lambda: images[position].copy_(self.decoded(position)))
 
         failures = list(filter(None, each(fill, len(self), what)))
         if failures:
             others = f" There are {len(failures) - 1} more such files." if len(failures) > 1 else ""
             raise InputError(failures[0] + others)
         if path:
-            pixels = images.numpy().tobytes()
-            files.replace(path, lambda temporary: temporary.write_bytes(hashlib.sha256(pixels).digest() + pixels))
+            verified_files.write(path, images)
         return images
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the size of the images, and of path, length and time of each file."""
-        digest = hashlib.sha256(f"{DECODING} {self.size}".encode())
+        """A hash of size and interpolation of the images, and of path, length and time of each file."""
+        digest = hashlib.sha256(f"{DECODING} {self.size} {self.interpolation}".replace(" bilinear", "").encode())
         for position in range(len(self)):
             source = self.source(position)
             if isinstance(source, str):
@@ -118,25 +129,8 @@ class ImageFiles(Dataset[Tensor]):
         return digest.hexdigest()[:32]
 
 
-def cached_pixels(path: Path, size: int) -> Tensor | None:
-    """Return (size,) pixels from a file that begins with their sha256, or None if there is no such file.
-
-    A damaged file is warned about.
-    """
-    if not path.is_file():
-        return None
-    try:
-        content = np.fromfile(path, np.uint8) if path.stat().st_size == 32 + size else np.empty(0, np.uint8)
-    except OSError:
-        content = np.empty(0, np.uint8)
-    if len(content) == 32 + size and hashlib.sha256(content[32:].data).digest() == content[:32].tobytes():
-        return torch.from_numpy(content[32:])
-    warnings.warn(f"{path} is damaged: the images are decoded again.", stacklevel=2)
-    return None
-
-
 def unreadable(sources: Sequence[Source], what: str) -> list[int]:
-    """Return the positions of the files that are no readable images.
+    """Return the positions of the files that are not readable images.
 
     Args:
         sources: their paths, or their bytes.
@@ -181,7 +175,7 @@ def open_file(source: Source) -> io.BufferedReader | io.BytesIO:
         raise InputError(f"{source} cannot be read ({error.strerror}): repair or remove it.") from error
 
 
-def decode(source: Source, size: int) -> Tensor:
+def decode(source: Source, size: int, interpolation: Interpolation = "bilinear") -> Tensor:
     """Read an image as (3, size, size) uint8: upright, in colour, its middle square resized.
 
     This is how every image is read, in training, tests and predictions. Transparency is dropped; see `grey8` for grey
@@ -190,9 +184,10 @@ def decode(source: Source, size: int) -> Tensor:
     Args:
         source: path of an image, or the bytes of its file.
         size: height and width in pixels, for a network `preprocessing.size`.
+        interpolation: how it is resized, for a network `preprocessing.interpolation`.
 
     Raises:
-        InputError: if the file is no readable image.
+        InputError: if the file is not a readable image.
     """
     from PIL import Image
 
@@ -202,19 +197,19 @@ def decode(source: Source, size: int) -> Tensor:
         try:
             with Image.open(opened) as file:
                 file.draft("RGB", (size, size))  # a JPEG is decoded at a fraction of its size where that is enough
-                return fitted(file, size)
+                return fitted(file, size, interpolation)
         except Image.DecompressionBombError as error:
             limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
             raise InputError(f"{what} has more than {limit:,} pixels: make it smaller, {remedy}.") from error
         except Exception as error:  # a damaged file makes PIL raise almost anything, `struct.error` among it
-            raise InputError(f"{what} is damaged or no image: repair or remove it, {remedy}.") from error
+            raise InputError(f"{what} is damaged or not an image: repair or remove it, {remedy}.") from error
 
 
-def fitted(image: Any, size: int) -> Tensor:
+def fitted(image: Any, size: int, interpolation: Interpolation = "bilinear") -> Tensor:
     """Return a PIL image as (3, size, size) uint8: upright, in colour, its middle square resized."""
     from PIL import Image, ImageOps
 
-    square = ImageOps.fit(upright(image), (size, size), Image.Resampling.BILINEAR)
+    square = ImageOps.fit(upright(image), (size, size), Image.Resampling[interpolation.upper()])
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
 

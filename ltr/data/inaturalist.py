@@ -60,7 +60,7 @@ def read_annotations(path: Path, classes: int) -> tuple[dict[str, int], dict[int
         classes: how many there can be.
 
     Raises:
-        InputError: if it is no such file, or an image has no label, more than one, or one that there is not.
+        InputError: if it is not such a file, or an image has no label, more than one, or one that there is not.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -68,7 +68,7 @@ def read_annotations(path: Path, classes: int) -> tuple[dict[str, int], dict[int
         pairs = [(names[row["image_id"]], row["category_id"]) for row in content["annotations"]]
         categories = {category["id"]: str(category["name"]) for category in content["categories"]}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path} is truncated or no file of annotations ({error!r}): unpack it again.") from error
+        raise InputError(f"{path} is truncated or not a file of annotations ({error!r}): unpack it again.") from error
     labels = dict(pairs)
     if not 0 < len(labels) == len(pairs) == len(content["images"]):
         raise InputError(

@@ -134,10 +134,10 @@ class TableLT(FileDataset):
         columns = read_table(table, self.encoding)
         images = column(columns, self.columns["image"], IMAGE, option="image", table=table)
         if split not in ("", "train") and not self.columns["label"] and named(columns, LABEL) is None:
-            warnings.warn(
-                f"{table} has no labels and is not used: pass it to `ltr predict --images`.",
-                stacklevel=2,
-            )
+            if not self.split_file.is_file():  # else a training has said so, and has drawn a split instead
+                warnings.warn(
+                    f"{table} has no labels and is not used: pass it to `ltr predict --images`.", stacklevel=2
+                )
             return []
         labels = [text(cell) for cell in column(columns, self.columns["label"], LABEL, option="label", table=table)]
         splits = [split] * len(images) if split else self.splits_of(columns, table)

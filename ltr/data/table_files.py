@@ -87,7 +87,7 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
         columns = {name: rows[name].to_pylist() for name in rows.column_names}
     except (ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is damaged or no Parquet file: {reason}") from error
+        raise InputError(f"{path} is damaged or not a Parquet file: {reason}") from error
     return {
         name: [cell.get("bytes") or cell.get("path") if isinstance(cell, dict) else cell for cell in cells]
         for name, cells in columns.items()

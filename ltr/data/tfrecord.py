@@ -36,7 +36,7 @@ def examples(path: Path) -> list[Example]:
     try:
         return [example(record) for record in records(path)]
     except (ValueError, IndexError, KeyError) as error:
-        raise InputError(f"{path} holds records that are no `tf.train.Example`: it is another file.") from error
+        raise InputError(f"{path} holds records that are not `tf.train.Example`: it is another file.") from error
 
 
 def records(path: Path) -> list[bytes]:

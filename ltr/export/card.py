@@ -118,7 +118,8 @@ def card(
         worst=worst(main, counts, classes),
         unrecognised=unrecognised(main, classes),
         repository=repository,
-        crop="" if preprocessing.crop is None else f", of which the network takes the middle {preprocessing.crop}",
+        crop=("" if preprocessing.crop is None else f", of which the network takes the middle {preprocessing.crop}")
+        + ("" if preprocessing.resized is None else f", resized to {preprocessing.resized}"),
         mean=list(preprocessing.mean),
         std=list(preprocessing.std),
         seed=config.get("seed_everything"),

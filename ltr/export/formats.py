@@ -74,6 +74,7 @@ def metadata(predictor: Predictor) -> dict[str, str]:
         "data": description.class_name(predictor.config["data"]),
         "size": [preprocessing.size, preprocessing.size],
         "crop": preprocessing.crop,
+        "resized": preprocessing.resized,
         "interpolation": preprocessing.interpolation,
         "mean": list(preprocessing.mean),
         "std": list(preprocessing.std),

@@ -40,7 +40,7 @@ class Traced(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
-        ready = normalise(self.preprocessing.cropped(images), self.mean, self.std)
+        ready = normalise(self.preprocessing.to_side(self.preprocessing.cropped(images)), self.mean, self.std)
         return self.method.adjusted(self.method(ready)).logits.float()
 
 
@@ -50,6 +50,7 @@ def images_to_compare(predictor: Predictor) -> Tensor:
         with library_errors():
             data = predictor.build_data() if predictor.build_data else None
         if data is not None:
+            data.read_for(predictor.method.backbone.preprocessing)
             data.prepare_data()
             images = data.choose()["test"].images
             return images[: min(COMPARED, len(images))].clone()  # a view would be saved with the whole split

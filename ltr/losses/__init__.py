@@ -24,6 +24,7 @@ from ltr.losses.los import LOS
 from ltr.losses.paco import PaCo
 from ltr.losses.per_expert import PerExpert
 from ltr.losses.ride import RIDE
+from ltr.losses.shike import SHIKE
 from ltr.losses.sigmoid_focal import SigmoidFocal
 from ltr.losses.softmax_bce import SoftmaxBCE
 from ltr.losses.softmax_equalization import SoftmaxEqualization
@@ -39,6 +40,7 @@ __all__ = [
     "LDAM",
     "LOS",
     "RIDE",
+    "SHIKE",
     "ArcFace",
     "BalancedSoftmax",
     "ClassBalanced",

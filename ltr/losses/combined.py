@@ -26,7 +26,7 @@ class Combined(Composite):
         output (whatever the losses need), labels (B,) -> (B,).
 
     Reference:
-        A sum has no paper of its own. Many losses are sums, such as the prior cross-entropy and regulariser of Hong et
+        A sum has no paper. Many losses are sums, such as the prior cross-entropy and regulariser of Hong et
         al., "Disentangling Label Distribution for Long-tailed Visual Recognition", CVPR 2021,
         https://arxiv.org/abs/2012.00321.
 

@@ -21,7 +21,7 @@ class GML(Loss):
     power mean of that order, which gives the worst classes more weight.
 
     This is a batch-level loss: every sample gets the same value. In distributed training, value and gradient are those
-    of the global batch. Gradient accumulation changes the objective, because each part counts as a batch of its own.
+    of the global batch. Gradient accumulation changes the objective, because each part counts as its own batch.
 
     Args:
         counts: (C,) training images per class, N_c.

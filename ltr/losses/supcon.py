@@ -20,7 +20,7 @@ class SupCon(Loss):
 
     This is a batch-level loss: every sample gets the same value. In distributed training every process contrasts its
     embeddings with those of all processes; value and gradient are those of the global batch. Gradient accumulation
-    changes the objective, because each part counts as a batch of its own.
+    changes the objective, because each part counts as its own batch.
 
     Args:
         counts: (C,) training images per class; not used.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule
@@ -16,6 +16,7 @@ from ltr.counts import Counts
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
+from ltr.methods.features import Extraction
 from ltr.metrics import Recalls, Report
 from ltr.preprocessing import Preprocessing
 from ltr.ranges import Checked, WholeNumber
@@ -159,26 +160,15 @@ class BaseMethod(Checked, LightningModule):
             )
         return int(embeddings.shape[-1])
 
-    @torch.no_grad()
-    def extract_features(self, data: LongTailed, name: str, *, augment: bool = False) -> Tensor:
-        """Compute the features of a split in float32; each process computes a part of them.
+    def extract_features(self, data: LongTailed, name: str, *, draw: Sequence[int] | None = None) -> Tensor:
+        """Return the features (N, D) of a split in float32; those of a frozen network are kept on disk.
 
         Args:
             data: the data module.
             name: the split.
-            augment: whether the images are augmented first.
-
-        Returns:
-            (N, D) features in the order of the split.
+            draw: non-negative integers that decide the augmentation of the images; None for none.
         """
-        loader = data.plain(name)
-        features = torch.zeros(len(loader.labels), self.backbone.dim, device=self.device)
-        self.backbone.eval()
-        with self.trainer.precision_plugin.forward_context():
-            for batch in loader:
-                images = self.augmented(data, batch.images) if augment else self.ready(batch.images)
-                features[batch.indices] = self.backbone(images).float()
-        return distributed.total(features)
+        return Extraction(self, data, name, draw).features()
 
     def ready(self, images: Tensor) -> Tensor:
         """Turn uint8 images (B, 3, H, W) on any device into the network's input, on its device and in its precision."""
@@ -187,7 +177,12 @@ class BaseMethod(Checked, LightningModule):
 
     def augmented(self, data: LongTailed, images: Tensor) -> Tensor:
         """Augment uint8 training images (B, 3, H, W) and turn them into the network's input, possibly in views."""
-        return data.prepare(images.to(self.device), augment=True).to(self.dtype)
+        return self.fitted(data.augment(images.to(self.device)))
+
+    def fitted(self, images: Tensor) -> Tensor:
+        """Turn augmented uint8 images, possibly in views, into the network's input."""
+        assert self.preprocessing is not None, "train the network or load its checkpoint first"
+        return self.preprocessing.normalised(self.preprocessing.to_side(images)).to(self.dtype)
 
     def prepared(self, batch: Batch) -> Batch:
         """Preprocess the images of a batch; return cached features unchanged."""
@@ -277,7 +272,12 @@ class Adjustment(Checked, Callback, ABC):
     """A change of the outputs of a network in validation, test and prediction, never in training.
 
     Several adjustments act in the order of the list of callbacks.
+
+    Attributes:
+        fitted: names of the attributes that `prepare` fits to images and `settings` reports: a number or (C,) each.
     """
+
+    fitted: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def adjust(self, method: BaseMethod, output: Output) -> Output:

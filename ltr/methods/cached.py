@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from ltr import distributed, seeds
+from ltr import distributed
 from ltr.contracts import Backbone, Batch
 from ltr.data import LongTailed
 from ltr.data.base import FeatureBank
@@ -87,8 +87,11 @@ class Cached(Method):
 
     def training_features(self, data: LongTailed, seed: int) -> Tensor:
         """Return (V, N, D) the features of the training split, in the views that a run with this seed draws."""
-        seeds.reseed(seed, self.epochs)  # a number that no epoch has, so that a resumed run caches the same views
-        views = [self.extract_features(data, "train", augment=self.views > 0) for _ in range(max(self.views, 1))]
+        if self.views:  # drawn alike in a resumed run
+            draws = [(seed, self.epochs, view) for view in range(self.views)]
+            views = [self.extract_features(data, "train", draw=draw) for draw in draws]
+        else:
+            views = [self.extract_features(data, "train")]
         self.images += len(views) * len(views[0])
         return torch.stack(views)
 

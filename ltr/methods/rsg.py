@@ -65,10 +65,11 @@ class RSG(Method):
         if mix is not None:
             raise InputError("RSG generates samples of a class, and a blended image has two: leave out the mix.")
         super().__init__(backbone, counts, **others)
+        backbone.check_stages("RSG", 2)
         stage = stage or (backbone.stages or ("",))[-1]
         if stage not in backbone.stages[1:]:
             known = f"choose one of {', '.join(backbone.stages[1:])}" if backbone.stages else "it names no stages"
-            raise InputError(f"{type(backbone).__name__} has no stage {stage} to generate before: {known}.")
+            raise InputError(f"{backbone.title} has no stage {stage} to generate before: {known}.")
         self.position = backbone.stages.index(stage)
         self.centre_weight, self.transfer_weight = centre_weight, transfer_weight
         self.generator = RareSamples(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ltr.backbones.library import Library
 from ltr.contracts import Backbone, HeadFactory, LossFactory, Schedule
 from ltr.errors import InputError, advice
 from ltr.heads import Linear
@@ -24,12 +25,12 @@ class Tuning(Cached):
     of the file beside the new one, for `TemperatureEnsemble`.
 
     Args:
-        backbone: a `Pretrained` one.
+        backbone: a `Pretrained` one, or one of a library, such as `Timm`, frozen.
         counts: training images per class; the command line takes them from the data.
         old_head: the head class of the classifier in the file; a projection beside it need not be named.
         reset: start the new head from random weights, as in dgme-syz/NOLB. If false, it starts from the old one's
             weights and hardly depends on the seed; the old head must then be of the same class, or of one that the new
-            head only adds to, such as `LWS`.
+            head only adds to, such as `LWS`. On a network of a library, such as `Timm`, the head always starts anew.
         loss: builds the loss from the counts (C,).
         schedule: the factor of the learning rate per epoch; `Cosine` by default.
         **others: the arguments of `Cached` and `Method`.
@@ -69,7 +70,7 @@ class Tuning(Cached):
             with advice("Pass its head class with `--model.old_head`.", on=weights.ClassifierError):
                 weights.load_head(self.old_head, classifier)
             self.old_known.fill_(True)
-        if not self.reset:
+        if not self.reset and not isinstance(self.backbone, Library):  # whose weights come without these classes
             with advice("Start a new head with `--model.reset true`.", on=weights.ClassifierError):
                 weights.load_head(self.head, classifier, added=self.head.added)
 

@@ -39,9 +39,11 @@ class ManifoldMixup(Pairwise):
 
     def attach(self, backbone: Backbone) -> None:
         """Register the hook on the stage."""
+        if self.stage != "pool":
+            backbone.check_stages("manifold mixup within a network")
         stages = {name: getattr(backbone, name) for name in backbone.stages} | {"pool": backbone}
         if self.stage not in stages:
-            raise InputError(f"{type(backbone).__name__} has no stage {self.stage}: choose one of {', '.join(stages)}.")
+            raise InputError(f"{backbone.title} has no stage {self.stage}: choose one of {', '.join(stages)}.")
         stages[self.stage].register_forward_hook(self.mix_maps)
 
     def blend(self, images: Tensor, partners: Tensor, share: float) -> tuple[Tensor, float]:

@@ -34,7 +34,7 @@ def curves(panels: Mapping[str, Mapping[str, Line]], *, columns: int | None = No
             (handles[name],) = axes.plot(epochs, values, color=colours[name], marker=marker, linewidth=1.5, label=name)
         axes.set(ylabel=title, xlabel="epoch")
         grid(axes)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         from_zero(axes.yaxis)
     for axes in list(figure.axes)[len(panels) :]:
         axes.remove()

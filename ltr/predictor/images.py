@@ -19,6 +19,7 @@ from ltr.data.locate import find, locate
 from ltr.data.table_files import IMAGE, TABLES, named, read_table, text
 from ltr.errors import InputError
 from ltr.machine import cores
+from ltr.preprocessing import Preprocessing
 
 NAMES = (*IMAGE, "name", "images", "file_id")  # usual titles of the column that names the images
 Unreadable = Literal["refuse", "skip"]
@@ -76,11 +77,11 @@ class Images(NamedTuple):
             title = part.column
         return cls(sources, names, title)
 
-    def read(self, size: int, batch: int) -> Iterator[tuple[range, list[Tensor | str]]]:
+    def read(self, look: Preprocessing, batch: int) -> Iterator[tuple[range, list[Tensor | str]]]:
         """Yield the images batch by batch; files are decoded in threads.
 
         Args:
-            size: height and width of the images.
+            look: of the network: it has size and interpolation.
             batch: images at once.
 
         Yields:
@@ -89,7 +90,7 @@ class Images(NamedTuple):
         with ThreadPoolExecutor(cores()) as pool:
             for start in range(0, len(self.sources), batch):
                 positions = range(start, min(start + batch, len(self.sources)))
-                yield positions, [*pool.map(lambda at: _read(self.sources[at], size), positions)]
+                yield positions, [*pool.map(lambda at: _read(self.sources[at], look), positions)]
 
 
 def _is_array(item: object) -> bool:
@@ -97,14 +98,14 @@ def _is_array(item: object) -> bool:
     return hasattr(item, "__array_interface__")
 
 
-def _read(source: Given | bytes, size: int) -> Tensor | str:
+def _read(source: Given | bytes, look: Preprocessing) -> Tensor | str:
     """Return an image as (3, size, size) uint8, or the reason why it cannot be read.
 
     Raises:
         InputError: for a tensor of another kind.
     """
     if isinstance(source, Tensor):
-        check(source[None], size)
+        check(source[None], look.size)
         return source
     if isinstance(source, str | os.PathLike):
         if not os.path.exists(source):
@@ -113,8 +114,8 @@ def _read(source: Given | bytes, size: int) -> Tensor | str:
             return "is not a regular file"
     try:
         if isinstance(source, Image.Image):
-            return fitted(source, size)
-        return decode(source if isinstance(source, bytes) else os.fspath(source), size)
+            return fitted(source, look.size, look.interpolation)
+        return decode(source if isinstance(source, bytes) else os.fspath(source), look.size, look.interpolation)
     except (InputError, OSError, ValueError):
         return "is damaged or not an image"
 

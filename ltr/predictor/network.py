@@ -84,7 +84,7 @@ def trained(config: dict[str, Any], content: dict[str, Any]) -> Method:
     check_fields(content, "the checkpoint")
     state = content.get("state_dict") or {}
     if "counts" not in state:
-        raise InputError("this is no checkpoint of `ltr`: start from it with `--model.backbone Pretrained`.")
+        raise InputError("this is not a checkpoint of `ltr`: start from it with `--model.backbone Pretrained`.")
     options = {**(config.get("init_args") or {}), "counts": state["counts"].tolist()}
     if "compile" in options:
         options["compile"] = False

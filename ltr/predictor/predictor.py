@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -15,15 +17,16 @@ from ltr.callbacks import Adjustment, Conformal
 from ltr.contracts import Output
 from ltr.counts import Counts
 from ltr.data import LongTailed
-from ltr.errors import InputError, advice
+from ltr.errors import InputError
 from ltr.library_errors import library_errors
 from ltr.markdown import first, plural
 from ltr.methods import Method
+from ltr.predictor.fitted import Fitted
 from ltr.predictor.images import Given, Images, Unreadable, check
 from ltr.predictor.network import adjustments_of, build, callbacks_of, config_parser, device_settings, trained
 from ltr.preprocessing import Preprocessing
 from ltr.process_state import isolated
-from ltr.run import hub, lookup, weights
+from ltr.run import description, hub, lookup, weights
 from ltr.run.folder import CHECKPOINT
 from ltr.run.predictions import Predictions
 from ltr.trust import own_config
@@ -35,7 +38,6 @@ SILENT: dict[str, Any] = {
     "enable_model_summary": False,
 }
 BATCH = 500  # images at once, as `eval_batch_size` of the data
-SKIP = ' Repair or remove what cannot be read, or skip it with `--unreadable skip`, in Python `unreadable="skip"`.'
 
 
 class Predictor:
@@ -48,6 +50,7 @@ class Predictor:
         data: builds the data of its run; needed only by adjustments and prediction sets that are fitted to images.
         config: the resolved config of its run.
         path: the checkpoint.
+        fitted: what a test of the run has fitted, used where the images of the run are missing; None for nothing.
         device: the device, such as `cpu` or `cuda:1`; None for `trainer.accelerator` of the config.
         precision: as `trainer.precision`; None for that of the config.
 
@@ -68,6 +71,7 @@ class Predictor:
         data: Callable[[], LongTailed] | None = None,
         config: dict[str, Any] | None = None,
         path: Path | None = None,
+        fitted: Fitted | None = None,
         device: str | torch.device | None = None,
         precision: str | None = None,
     ) -> None:
@@ -79,9 +83,10 @@ class Predictor:
         self.trainer.precision_plugin.convert_module(method).to(self.trainer.strategy.root_device).eval()
         method.adjustments = self.adjustments
         self.lazy_data = cast("LongTailed", LazyData(self.read_data))
+        self.fitted = fitted
         with torch.no_grad():
-            for adjustment in self.adjustments:
-                with advice(f"{type(adjustment).__name__} reads the images of the run.", on=DataError):
+            for position, adjustment in enumerate(self.adjustments):
+                with self.restoring(adjustment, position):
                     adjustment.prepare(method, self.lazy_data)
 
     @classmethod
@@ -108,9 +113,15 @@ class Predictor:
             InputError: if it cannot be read, or an adjustment needs images that are missing.
         """
         path = lookup.checkpoint(str(run))
-        texts = [own_config(path, trust), *(lookup.config(str(name)).read_text(encoding="utf-8") for name in configs)]
-        arguments = [word for text in texts for word in ("--config", text)]
-        return cls.parse(path, arguments, adjustments=adjustments, device=device, precision=precision)
+        texts = {str(name): lookup.config(str(name)).read_text(encoding="utf-8") for name in configs}
+        arguments = [word for text in (own_config(path, trust), *texts.values()) for word in ("--config", text)]
+        predictor = cls.parse(path, arguments, adjustments=adjustments, device=device, precision=precision)
+        contents = {name: description.load(text) or {} for name, text in texts.items()}
+        for name, _, lost in description.replaced_callbacks(contents):
+            warnings.warn(
+                f"the callbacks of {name} replace {lost}: to have both, list them in one config.", stacklevel=2
+            )
+        return predictor
 
     @classmethod
     def parse(
@@ -137,6 +148,7 @@ class Predictor:
         with isolated():
             config = config_parser().parse_args(arguments).as_dict()
             content = weights.read(str(path))
+            fitted = Fitted(path, config, content.get("state_dict") or {}) if adjustments is None else None
             if (seed := config["seed_everything"]) is not False:
                 seed_everything(seed, workers=True, verbose=False)
             if adjustments is None:
@@ -148,9 +160,24 @@ class Predictor:
                 data=lambda: cast("LongTailed", build(LongTailed, config["data"])),
                 config=config,
                 path=path,
+                fitted=fitted,
                 device=device,
                 precision=precision,
             )
+
+    @contextmanager
+    def restoring(self, part: Adjustment | Conformal, position: int = 0) -> Iterator[None]:
+        """Give what is fitted within the values of a test if the images of the run are missing.
+
+        Raises:
+            InputError: if there are no such values.
+        """
+        try:
+            yield
+        except DataError as error:
+            if self.fitted is None:
+                raise InputError(f"{error} {type(part).__name__} reads the images of the run.") from error
+            self.fitted.restore(part, position, error)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -174,7 +201,7 @@ class Predictor:
         """The prediction sets in the config, calibrated on the validation images of the run; None if it has none."""
         found = callbacks_of((self.config.get("trainer") or {}).get("callbacks"), Conformal)
         if found:
-            with isolated(), advice("Conformal reads the images of the run.", on=DataError):
+            with isolated(), self.restoring(found[0]):
                 found[0].calibrate_on(self.method, self.lazy_data)
         return found[0] if found else None
 
@@ -206,7 +233,7 @@ class Predictor:
         failures: list[tuple[str, str]] = []
         conformal = self.conformal
         with tqdm(total=len(asked.names), desc=self.name, disable=None if progress else True, leave=False) as bar:
-            for positions, found in asked.read(self.preprocessing.size, batch):
+            for positions, found in asked.read(self.preprocessing, batch):
                 pairs = [*zip(positions, found, strict=True)]
                 failures += [(asked.names[at], reason) for at, reason in pairs if isinstance(reason, str)]
                 pixels = {at: image for at, image in pairs if isinstance(image, Tensor)}
@@ -257,6 +284,7 @@ class Predictor:
             with library_errors():
                 data = self.build_data()
             data.trainer = self.method.trainer = self.trainer
+            data.read_for(self.method.backbone.preprocessing)
             data.prepare_data()
             data.setup()
         except InputError as error:

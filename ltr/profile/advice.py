@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ltr.data import LongTailed
-from ltr.data.file_dataset import FileDataset
+from ltr.data.file_dataset import USUAL_SIZE, FileDataset
 from ltr.markdown import first, plural
 from ltr.profile.left_right import are_characters, mirror_pairs
 
@@ -18,7 +18,6 @@ NEARLY_BALANCED = 3  # N_max / N_min
 SCARCE = 5  # images of a class: one of four moves its recall by 25 points
 STEPS, SMALLEST_BATCH = 10, 8  # an epoch of fewer steps makes a short training of 200 of them
 USUAL_BATCH, GML_BATCH = 128, 512  # of base.yaml and of gml.yaml
-USUAL_SIZE = 32  # of `FileDataset`
 MEDIUM_SIDE, LARGE_SIDE = 48, 160  # from which 32 pixels, and 64 of them, show too little
 RESNET32_SIDE = 64
 PHOTOGRAPHS = {"--data.size": "256", "--data.crop": "224"}

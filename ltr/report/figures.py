@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ltr import plots
 from ltr.counts import shot_groups
+from ltr.html import picture
 from ltr.measures import shown
 from ltr.plots import Bins
 from ltr.run.evaluation import EvaluationResult
@@ -46,7 +47,12 @@ def line(rows: Sequence[Row], key: str, unit: float = 1) -> tuple[list[float], l
 
 
 def training(rows: Sequence[Row], *, columns: int | None = None) -> Figure | None:
-    """Draw loss and measures of every split that a training followed, so many panels in a row."""
+    """Draw loss and measures of every split that a training followed.
+
+    Args:
+        rows: the measures of each epoch.
+        columns: as for `plots.curves`.
+    """
     splits = [split for split in ("train", "val", "test") if any(f"{split}/top1" in row for row in rows)]
     if not splits:
         return None
@@ -54,6 +60,13 @@ def training(rows: Sequence[Row], *, columns: int | None = None) -> Figure | Non
     for measure in shown("summary"):
         panels[measure.axis()] = {split: line(rows, f"{split}/{measure.key}", measure.scale) for split in splits}
     return plots.curves(panels, columns=columns)
+
+
+def training_picture(rows: Sequence[Row]) -> str:
+    """Return what `training` draws as an image within a page; empty if there is nothing to draw."""
+    if (figure := training(rows, columns=2)) is None:
+        return ""
+    return picture(figure, "loss, top-1, GM, HM and lowest recall per epoch", narrow=training(rows, columns=1))
 
 
 def tests(runs: Mapping[str, Sequence[Row]]) -> Figure | None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from ltr.counts import by_count, per_class
 from ltr.errors import InputError
 from ltr.html import Section, breakable, command, escape, folded, photograph, picture, sentence, table
+from ltr.markdown import plural
 from ltr.measures import MEASURES, NOTE, measure_of, percent, written
 from ltr.report import figures
 from ltr.report.figures import OLD, answered, recalls, rows_of, titled
@@ -131,12 +132,12 @@ def figures_table(evaluations: Mapping[str, EvaluationResult]) -> str:
 
 def curves(run: RunFolder) -> str:
     """Return the curves of the training."""
-    if (figure := figures.training(run.curves, columns=2)) is None:
+    if not (shown := figures.training_picture(run.curves)):
         return sentence(f"The folder has no {CURVES}, which every `ltr fit` writes.", kind="missing")
     note = (
         "Train: the running answers to the augmented training batches of the epoch. Nothing is selected on any split."
     )
-    return picture(figure, "loss, top-1, GM, HM and lowest recall per epoch", narrow=True) + sentence(note, kind="note")
+    return shown + sentence(note, kind="note")
 
 
 def recall(run: RunFolder, main: EvaluationResult) -> str:
@@ -148,7 +149,7 @@ def recall(run: RunFolder, main: EvaluationResult) -> str:
     if (figure := figures.change(main)) is not None:
         note = "What the tuning changed: the new head against the one it replaced, on the same features."
         text += sentence(note) + picture(figure, "difference of the recalls of every class")
-    elif "Tuning" in str(run.config.get("model", {}).get("class_path")):
+    elif description.is_tuning(run.config):
         text += missing("The recalls of the head that the tuning replaced are not known here", run, main)
     return text + folded("The same as a table", classes_table(main, by_name))
 
@@ -253,7 +254,8 @@ def worst(evaluation: EvaluationResult) -> str | None:
             f"{evaluation.classes[other]} ({percent(count / images_of)}\u00a0%)" for other, count in most
         )
         recall = f"{percent(evaluation.metrics['recall'][label])}\u00a0%"
-        about = f"{evaluation.counts[label]:,} training images, recall {recall} of {images_of:,} test images"
+        trained, tested = plural(evaluation.counts[label], "training image"), plural(images_of, "test image")
+        about = f"{trained}, recall {recall} of {tested}"
         about += f"; most often taken for {mistaken}." if mistaken else "."
         parts.append(f'<h3>{escape(name)}</h3>\n{sentence(about)}\n<div class="photographs">{"".join(figures)}</div>')
     return "\n".join(parts)

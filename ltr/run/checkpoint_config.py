@@ -52,7 +52,7 @@ def own_config(checkpoint: Path) -> str:
     """
     if not (text := config_text(checkpoint)):
         raise InputError(
-            f"{checkpoint} is no run of `ltr`: there is no config in it or beside it. Start from its weights with "
+            f"{checkpoint} is not a run of `ltr`: there is no config in it or beside it. Start from its weights with "
             "`ltr fit --config pretrained.yaml --model.backbone.checkpoint`."
         )
     return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -55,15 +55,40 @@ def part(value: Any, usual: Any = None, *, switched_off: bool = False) -> str:
     return f"{class_name(value)}({', '.join(options)})" if options else class_name(value)
 
 
+def replaced_callbacks(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[str], str]]:
+    """Yield which callbacks of a config are replaced by those of a later one, as lists in configs are.
+
+    Args:
+        configs: their contents by their names, in order.
+
+    Yields:
+        The later config, the names of its callbacks, and those of the earlier config that are lost, in words.
+    """
+    earlier, before = "", list[str]()
+    for config, content in configs.items():
+        callbacks = (content.get("trainer") or {}).get("callbacks")
+        if isinstance(callbacks, list):
+            names = [class_name(part) for part in callbacks]
+            if lost := [name for name in before if name not in names]:
+                yield config, names, f"those of {earlier} ({', '.join(lost)})"
+            earlier, before = config, names
+
+
 def settings(part: Any) -> Mapping[str, Any]:
     """Return the settings of a part, empty if it has none."""
     return part.get("init_args") or {} if isinstance(part, Mapping) else {}
 
 
+def is_tuning(config: Mapping[str, Any]) -> bool:
+    """Return whether the run of a config retrained the classifier of another one."""
+    return class_name(config.get("model")) == "Tuning"
+
+
 def architecture(backbone: Any) -> str:
-    """Return the name of a backbone, with that of the network in it: `Pretrained(ResNet32)`."""
+    """Return the name of a backbone, with that of the network in it: `Pretrained(ResNet32)`, `Timm(vit_tiny)`."""
     inner = settings(backbone).get("backbone")
-    return f"{class_name(backbone)}({architecture(inner)})" if inner else class_name(backbone)
+    name = architecture(inner) if inner else settings(backbone).get("name")
+    return f"{class_name(backbone)}({name})" if name else class_name(backbone)
 
 
 def method(config: Mapping[str, Any]) -> list[tuple[str, str]]:

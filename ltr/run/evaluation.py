@@ -13,15 +13,15 @@ from ltr.errors import InputError, advice
 from ltr.run import description
 
 METRICS, PREDICTIONS, PREDICTIONS_TABLE = "metrics.json", "predictions.pt", "predictions.csv"
-SUBMISSION = "submission.csv"
+SUBMISSION, CONFORMAL = "submission.csv", "conformal.json"
 ARGUMENTS = "arguments.json"
 # Everything that `ltr` writes into the folder of an evaluation.
 EVALUATION_FILES = (
     *(METRICS, PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION, "confusion.png", "recall.png", ARGUMENTS),
-    *("conformal.json", "sets.pt", "shifts.csv", "shifts.md", "shifts.png"),
+    *(CONFORMAL, "sets.pt", "shifts.csv", "shifts.md", "shifts.png"),
 )
 # A folder in a run that has one of these is an evaluation.
-RESULTS = (METRICS, PREDICTIONS, "conformal.json", "shifts.csv")
+RESULTS = (METRICS, PREDICTIONS, CONFORMAL, "shifts.csv")
 ANEW = "Delete it, or test the run again."
 TEST = "test"  # the evaluation that stands for a run
 NO_MEASURES = ("seed", "params", "seconds", "floor")  # numbers beside the measures of an evaluation

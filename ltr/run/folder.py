@@ -253,7 +253,7 @@ class RunFolder:
             overwrite: whether a run may be replaced.
 
         Raises:
-            InputError: if there is a run and it may not be replaced, or the folder is no run.
+            InputError: if there is a run and it may not be replaced, or the folder is not a run.
         """
         if self.exists and not overwrite:
             raise InputError(
@@ -263,11 +263,11 @@ class RunFolder:
         if self.exists or not self.path.exists():
             return
         if not self.path.is_dir() or (self.path / CONFIG).exists():
-            what = f"has a {CONFIG} and is no run of `ltr`" if self.path.is_dir() else "is a file"
+            what = f"has a {CONFIG} and is not a run of `ltr`" if self.path.is_dir() else "is a file"
             raise InputError(f"{self.path} {what}: remove it, or choose another `--name`.")
         if overwrite and not all(map(is_temporary, self.path.iterdir())):
             raise InputError(
-                f"{self.path} is no run of `ltr`, so `--overwrite` does not replace it: choose another `--name`, or "
+                f"{self.path} is not a run of `ltr`, so `--overwrite` does not replace it: choose another `--name`, or "
                 "leave out `--overwrite` to add a run to what is in the folder."
             )
 
@@ -289,10 +289,10 @@ class RunFolder:
         """Delete the files of the run, then its folders where nothing else is in them.
 
         Raises:
-            InputError: if the folder is no run.
+            InputError: if the folder is not a run.
         """
         if not self.exists:
-            raise InputError(f"{self.path} is no run of `ltr`, so nothing in it is deleted.")
+            raise InputError(f"{self.path} is not a run of `ltr`, so nothing in it is deleted.")
         written = self.files
         for path in reversed(written):  # what makes it a run comes last, so that this can be interrupted and repeated
             path.unlink(missing_ok=True)  # another process of the same run may have done it

@@ -16,7 +16,7 @@ NAME = re.compile(r"\w[\w+.-]{0,199}")  # of a row, which is also that of a fold
 UNNAMED = re.compile(r"[^\w+.-]+")
 WORD = re.compile(r"\w+")
 PLACEHOLDER = re.compile(r"{([\w+.-]+)}")  # in arguments, for the checkpoint of another row
-SEEDS = 2**32  # the first whole number that is no seed
+SEEDS = 2**32  # the first whole number that is not a seed
 
 
 class _Unique(yaml.SafeLoader):

@@ -75,7 +75,9 @@ class Plan:
             InputError: if it is not a study.
         """
         if not isinstance(content, dict) or not isinstance(content.get("runs"), dict) or not content["runs"]:
-            raise InputError(f"{file} is no study: it needs `runs`, a mapping of names to `fit:` or `of:` and `test:`.")
+            raise InputError(
+                f"{file} is not a study: it needs `runs`, a mapping of names to `fit:` or `of:` and `test:`."
+            )
         unknown = sorted(set(map(str, content)) - set(STUDY_KEYS))
         if unknown:
             raise InputError(f"{file}: a study has no key {unknown[0]}{did_you_mean(unknown[0], list(STUDY_KEYS))}")

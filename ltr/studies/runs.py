@@ -91,7 +91,7 @@ class Runs:
     def attempt(self, job: Job) -> Outcome:
         """Run a row if it is not finished; wait for another process that works on it.
 
-        An interruption ends the study: it is no failure of the row.
+        An interruption ends the study: it is not a failure of the row.
         """
         began = time.perf_counter()
         try:

@@ -58,7 +58,7 @@ def study(
         command: how this was called, for the table.
 
     Raises:
-        InputError: if the file is no study, or after the table where a run failed.
+        InputError: if the file is not a study, or after the table where a run failed.
         KeyboardInterrupt: after Ctrl+C or SIGTERM, which end the processes of the study, too.
     """
     if processes < 1:

@@ -125,7 +125,9 @@ def ray_cluster(address: str, *, gpus: float | None, cpus: float) -> Iterator[tu
         fits = [there.get(kind, 0) / each for kind, each in (("GPU", share), ("CPU", cpus)) if each]
         slots = int(min(fits))
         if not slots:
-            raise InputError(f"the Ray cluster has not got {share:g} GPUs and {cpus:g} cores for a run: ask for less.")
+            raise InputError(
+                f"the Ray cluster does not have {share:g} GPUs and {cpus:g} cores for a run: ask for less."
+            )
         yield OnRay(gpus=share, cpus=cpus), slots
     finally:
         ray.shutdown()

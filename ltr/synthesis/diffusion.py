@@ -52,7 +52,7 @@ class Diffusion:
                 trust_remote_code=False,
             )
         except (ImportError, OSError, RuntimeError, SafetensorError, ValueError) as error:
-            raise InputError(f"{model} is no text-to-image pipeline with safe weights: {line(error)}") from error
+            raise InputError(f"{model} is not a text-to-image pipeline with safe weights: {line(error)}") from error
         self.pipeline = pipeline.to(target)
         self.pipeline.set_progress_bar_config(disable=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,17 @@ def test_lists_are_of_what_there_is(paths: AllowedPaths) -> None:
     assert "base" in paths.with_weights()
     assert "base" not in [value for value, _ in runs.choices]
     assert all(widget.interactive for widget in (base, architecture, kind, profile, loss, start, tuning, runs))
+
+
+def test_a_run_that_is_tuned_already_is_not_proposed(paths: AllowedPaths) -> None:
+    folder = paths.runs / "tuned_by_hand"
+    folder.mkdir()
+    (folder / "last.ckpt").touch()
+    (folder / "config.yaml").write_text("model:\n  class_path: ltr.methods.Tuning\n")
+    os.utime(folder, (2**32, 2**32))
+    base = offered(paths, None, None)[0]
+    assert base.choices[0][1] == "tuned_by_hand", "the latest"
+    assert base.value == "base"
 
 
 def test_a_tab_that_is_opened_again_keeps_what_was_chosen(paths: AllowedPaths) -> None:

@@ -163,5 +163,5 @@ def test_temperatures_are_in_reach(power: object) -> None:
 
 
 def test_a_run_that_replaced_no_head_has_no_second_one(paths: AllowedPaths) -> None:
-    with pytest.raises(InputError, match="kept no old head"):
+    with pytest.raises(InputError, match="has no old head"):
         heads_of(paths.runs / "base")

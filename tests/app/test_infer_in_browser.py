@@ -83,7 +83,7 @@ def test_a_foreign_file_is_asked_once_its_kind_is_named(tab: Page, images: list[
     tab.get_by_label("a file of weights").check()
     tab.locator("#infer-weights input[type=file]").set_input_files(weights)
     ask(tab, images[:1])
-    expect(tab.get_by_text("foreign.pth holds weights and does not say what of")).to_be_visible()
+    expect(tab.get_by_text("foreign.pth does not name its network")).to_be_visible()
     choose(tab, "architecture", "ResNet20")
     choose(tab, "data", "Digits-LT")
     tab.locator("#infer-classify").click()

@@ -129,7 +129,7 @@ def test_the_page_is_there_before_torch() -> None:
 
 
 def output_of(code: str) -> str:
-    """Return what Python prints in a process of its own."""
+    """Return what Python prints in its own process."""
     pytest.importorskip("gradio")
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 

@@ -84,5 +84,5 @@ def timed(act: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def command(*words: str) -> None:
-    """Run `ltr` in a process of its own."""
+    """Run `ltr` in its own process."""
     subprocess.run([sys.executable, "-m", "ltr", *words], check=True, capture_output=True)

@@ -111,7 +111,7 @@ def test_two_processes_find_what_one_does(trainer: Make, tmp_path: Path, in_two_
 
 
 def half(rank: int, folder: str) -> None:
-    """Test in one of two processes; both think that they are the first, and each writes into a folder of its own."""
+    """Test in one of two processes; both think that they are the first, and each writes into its own folder."""
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     data = Synthetic(largest=60, imbalance=2, test_per_class=9, val_per_class=19)
     quiet_trainer(

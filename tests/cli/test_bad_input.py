@@ -51,7 +51,7 @@ SENTENCES = [
     ("--data.imbalance 1", "imbalance 1 is a balanced set"),
     ("--data.imbalance -3", "it cannot be -3."),
     ("--data.imbalance many", "data.imbalance is a number; it cannot be many."),
-    ("--data.imbalance 500", "class 2 would have no image at imbalance 500"),
+    ("--data.imbalance 500", "the smallest class would have no image at imbalance 500"),
     ("--data.tail expo", "data.tail is one of exp, step, pareto, balanced, none; it cannot be expo."),
     ("--data.val_per_class -1", "val_per_class cannot be negative"),
     ("--trainer.max_epochs 0.5", "trainer.max_epochs is a whole number; it cannot be 0.5."),
@@ -186,7 +186,7 @@ def test_checkpoints_that_cannot_be_read(trained, tiny, ltr, capsys) -> None:
 def test_a_foreign_file_is_no_run(ltr, capsys) -> None:
     torch.save({"conv1.weight": torch.zeros(1)}, "foreign.pt")
     assert ltr("test --ckpt_path foreign.pt") == 2
-    assert "is no run of `ltr`" in capsys.readouterr().err
+    assert "is not a run of `ltr`" in capsys.readouterr().err
 
 
 def test_other_classes_and_other_networks(trained, tiny, ltr, capsys) -> None:

@@ -163,11 +163,11 @@ def test_a_folder_that_is_no_run_is_never_replaced(tiny, capsys) -> None:
     (home / "thesis.txt").write_text("not a run")
     assert tiny("--name thesis --overwrite") == 2
     error = capsys.readouterr().err
-    assert "is no run of `ltr`, so `--overwrite` does not replace it" in error
+    assert "is not a run of `ltr`, so `--overwrite` does not replace it" in error
     assert [path.name for path in home.iterdir()] == ["thesis.txt"]
     (home / "config.yaml").write_text("of another program")
     assert tiny("--name thesis") == 2
-    assert "has a config.yaml and is no run of `ltr`" in capsys.readouterr().err
+    assert "has a config.yaml and is not a run of `ltr`" in capsys.readouterr().err
     assert (home / "config.yaml").read_text() == "of another program"
 
 

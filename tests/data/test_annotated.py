@@ -79,7 +79,7 @@ def test_bad_annotations_are_refused_with_a_sentence(home: Path, tmp_path: Path)
         '{"annotations": [1], "num_classes": 3}',
     ):
         path.write_text(broken)
-        with pytest.raises(InputError, match=r"train\.json is no file of annotations: it needs `num_classes`"):
+        with pytest.raises(InputError, match=r"train\.json is not a file of annotations: it needs `num_classes`"):
             AnnotatedLT(str(home))
     path.write_text(whole)
     (home / "other_train.json").write_text(whole)

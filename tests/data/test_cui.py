@@ -178,7 +178,9 @@ def test_labels_of_another_file(
 
 def test_images_of_another_layout(cui: Callable[..., CuiCIFAR10LT], write: Write) -> None:
     write("train", TRAIN, images("train")[:, :-3])
-    with pytest.raises(InputError, match=r"record 0 of .* is no image of CIFAR with its label: it is another file\.$"):
+    with pytest.raises(
+        InputError, match=r"record 0 of .* is not an image of CIFAR with its label: it is another file\.$"
+    ):
         cui()
 
 

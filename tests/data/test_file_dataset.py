@@ -151,11 +151,11 @@ def test_unreadable_files_are_all_counted_and_left_out_only_when_asked(home: Pat
     short = home / "test" / "class 2" / "test 0.png"
     Image.effect_noise((40, 40), 50).save(short.with_suffix(".jpg"))
     short.with_suffix(".jpg").write_bytes(short.with_suffix(".jpg").read_bytes()[:-200])
-    with pytest.raises(InputError, match=r"train \d\.png is damaged or no image: .* There are 1 more such files\."):
+    with pytest.raises(InputError, match=r"train \d\.png is damaged or not an image: .* There are 1 more such files\."):
         FolderLT(str(home)).setup()
     streamed = FolderLT(str(home), memory=0, workers=1)
     streamed.setup()
-    with pytest.raises(InputError, match=r"train \d\.png is damaged or no image"):
+    with pytest.raises(InputError, match=r"train \d\.png is damaged or not an image"):
         list(streamed.train_dataloader())
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
@@ -266,7 +266,7 @@ def test_synthetic_images_of_an_unknown_class_are_refused(home: Path, tmp_path: 
         FolderLT(str(home), synthetic=str(tmp_path / "nowhere"))
     (tmp_path / "made" / "class 9").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(tmp_path / "made" / "class 9" / "0.png")
-    with pytest.raises(InputError, match="the folder class 9, which is no class of the set"):
+    with pytest.raises(InputError, match="the folder class 9, which is not a class of the set"):
         FolderLT(str(home), synthetic=str(tmp_path / "made"))
 
 

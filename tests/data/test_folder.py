@@ -147,7 +147,7 @@ def test_a_class_of_one_image_cannot_be_split(tmp_path: Path) -> None:
 
 def test_a_damaged_image_is_named(home: Path) -> None:
     (home / "train" / "apple" / "000.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
-    with pytest.raises(InputError, match=r"000\.png is damaged or no image"):
+    with pytest.raises(InputError, match=r"000\.png is damaged or not an image"):
         FolderLT(str(home)).setup()
 
 

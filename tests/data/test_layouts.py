@@ -99,6 +99,8 @@ def test_a_competition_is_read_as_it_is_meant(tmp_path: Path) -> None:
     assert data.counts == (6, 3)
     assert {Path(str(source)).parent.name for source in data.listings["train"].sources} == {"train_images"}
     assert all(len(name) == 2 for name in data.listings["test"].names), "named as in the table"
+    data.setup("fit")
+    assert TableLT(str(home)).counts == (6, 3), "what a training has said is not repeated"
 
 
 def test_images_in_several_folders_are_asked_about(tmp_path: Path) -> None:

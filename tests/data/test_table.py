@@ -104,7 +104,7 @@ def test_a_parquet_file(home: Path) -> None:
     assert data.classes == ["0", "1"]
     assert data.counts == (2, 2)
     (home / "broken.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(InputError, match=r"broken\.parquet is damaged or no Parquet file"):
+    with pytest.raises(InputError, match=r"broken\.parquet is damaged or not a Parquet file"):
         TableLT(str(home / "broken.parquet"))
 
 

@@ -174,7 +174,7 @@ def test_inaturalist_is_the_same_from_lists_and_from_json(tmp_path: Path) -> Non
     ("change", "sentence"),
     [
         ({"annotations": []}, "has 3 images and 0 annotations of 0 of them"),
-        ({"images": [{"id": 1}]}, r"no file of annotations \(KeyError\('file_name'\)\)"),
+        ({"images": [{"id": 1}]}, r"not a file of annotations \(KeyError\('file_name'\)\)"),
         (
             {"annotations": [{"image_id": at, "category_id": 8142} for at in (7, 8, 9)]},
             "the category 8142 for .*/1/3b60",

@@ -63,7 +63,7 @@ def test_every_cut_and_every_changed_byte_is_noticed(file: Path) -> None:
 def test_records_of_another_kind(file: Path, message: bytes) -> None:
     with file.open("wb") as opened:
         RecordWriter(opened).write(message)
-    with pytest.raises(InputError, match=r"holds records that are no `tf\.train\.Example`: it is another file\.$"):
+    with pytest.raises(InputError, match=r"holds records that are not `tf\.train\.Example`: it is another file\.$"):
         examples(file)
 
 

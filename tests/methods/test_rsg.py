@@ -253,7 +253,7 @@ def test_the_generator_sits_where_it_is_told() -> None:
     assert method(stage="layer2").generator.transform.in_channels == 2
     with pytest.raises(InputError, match=r"has no stage layer9 to generate before: choose one of bn1, .*layer3"):
         method(stage="layer9")
-    with pytest.raises(InputError, match="Bilateral has no stage"):
+    with pytest.raises(InputError, match="RSG works between the stages of a network, which Bilateral does not name"):
         RSG(Bilateral(ResNet20(width=2)), COUNTS)
 
 

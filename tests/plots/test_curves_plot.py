@@ -19,3 +19,11 @@ def test_a_panel_per_measure_and_a_line_per_split() -> None:
     assert loss.lines[0].get_color() == top1.lines[0].get_color() != top1.lines[1].get_color()
     assert top1.lines[1].get_marker() == ".", "a single measurement is no line"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["train", "test"]
+
+
+def test_a_single_epoch_is_a_whole_number() -> None:
+    figure = curves({"loss": {"train": ([0], [2.3])}}, columns=1)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [0]

@@ -27,6 +27,8 @@ FIT = (
     "--model.schedule Cosine --model.schedule.warmup 0 --model.backbone ResNet20 --model.backbone.width 4"
 )
 
+FITTED = ("temperature_scaling", "post_hoc_vector_scaling", "conformal")  # configs
+
 
 def picture(seed: int, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Image.Image:
     """Return an image of random pixels."""
@@ -48,10 +50,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(home)
         patch.setenv("PL_GLOBAL_SEED", "0")
         main(f"fit --config ce.yaml {FIT} --name run".split())
-        for name in ("temperature_scaling", "conformal"):
-            main(f"predict --ckpt_path run --config {name}.yaml --evaluation {name}".split())
+        for name in FITTED:
+            main(f"test --ckpt_path run --config {name}.yaml --evaluation {name}".split())
         main(["predict", "--ckpt_path", "run", "--evaluation", "split"])
-        main(["test", "--ckpt_path", "run", "--config", "temperature_scaling.yaml", "--evaluation", "fitted"])
         shutil.copytree("images/test", "new")
         (home / "images").rename("away")
     return home
@@ -114,8 +115,8 @@ def test_a_folder_without_its_option_is_a_sentence(capsys: pytest.CaptureFixture
     assert "new belongs to no option: name new images with `--images`." in capsys.readouterr().err
 
 
-def test_the_temperature_that_a_test_has_fitted_needs_no_images() -> None:
-    (adjustment,) = json.loads(Path("checkpoints/run/fitted/metrics.json").read_text())["adjustments"]
+def test_a_temperature_that_is_given_needs_no_images() -> None:
+    (adjustment,) = json.loads(Path("checkpoints/run/temperature_scaling/metrics.json").read_text())["adjustments"]
     (temperature,) = adjustment["TemperatureScaling"]["temperatures"]
     words = f"--images new --config temperature_scaling.yaml --trainer.callbacks.temperature {temperature!r}"
     assert predict(*words.split(), "--evaluation", "given") == 0
@@ -139,13 +140,12 @@ def test_python_answers_as_the_shell_to_paths_images_and_tensors() -> None:
     assert torch.equal(run.output(tensors).logits, run.predict(tensors).logits)
 
 
-def test_temperatures_and_prediction_sets_are_those_of_the_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("temperature_scaling", "conformal"):
-        assert predict("--images", "new", "--config", f"{name}.yaml") == 2
-        assert "reads the images of the run" in capsys.readouterr().err
-    shutil.copytree("away", "images")
+@pytest.mark.parametrize("there", [True, False])
+def test_temperatures_and_prediction_sets_are_those_of_the_test(there: bool) -> None:
+    if there:  # they are fitted anew
+        shutil.copytree("away", "images")
     try:
-        for name in ("temperature_scaling", "conformal"):
+        for name in FITTED:
             assert predict("--images", "new", "--config", f"{name}.yaml", "--evaluation", "again") == 0
             assert torch.equal(probabilities("again"), probabilities(name))
         sets = torch.load("checkpoints/run/conformal/sets.pt")["sets"]
@@ -153,8 +153,31 @@ def test_temperatures_and_prediction_sets_are_those_of_the_evaluation(capsys: py
         names = [" | ".join(f"class {at}" for at in row.nonzero().flatten().tolist()) for row in sets]
         assert [row["set"] for row in table("again")] == names
     finally:
-        shutil.rmtree("images")
+        if there:
+            shutil.rmtree("images")
     assert not torch.equal(probabilities("temperature_scaling"), probabilities("split"))
+
+
+@pytest.mark.parametrize(
+    ("options", "changed", "said"),
+    [
+        (["--trainer.callbacks.per_class", "true"], {}, "TemperatureScaling is fitted to images of the run: run `ltr"),
+        ([], {"weights": "of another network"}, "with the same adjustments once where they are"),
+        ([], {"adjustments": [{"TemperatureScaling": {"temperatures": ["hot"]}}]}, "damaged: test the run again"),
+        ([], {"adjustments": [{"TemperatureScaling": {"temperatures": [float("nan")]}}]}, "damaged"),
+    ],
+)
+def test_fitted_values_are_of_the_same_network_and_the_same_options(
+    options: list[str], changed: dict[str, object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path("checkpoints/run/temperature_scaling/metrics.json")
+    original = file.read_text()
+    file.write_text(json.dumps(json.loads(original) | changed))
+    try:
+        assert predict("--images", "new", "--config", "temperature_scaling.yaml", *options) == 2
+    finally:
+        file.write_text(original)
+    assert said in capsys.readouterr().err
 
 
 def odd_images(folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import ltr as package
 from ltr.__main__ import main
 from ltr.callbacks import LogitAdjustment
 from ltr.errors import InputError
@@ -107,6 +108,14 @@ def test_adjustments_act_in_their_order() -> None:
     plain = Predictor.load("tuned").predict(images()).logits
     prior = torch.tensor([8, 4, 2]) / 14
     torch.testing.assert_close(alone.predict(images()).logits, plain - prior.log())
+
+
+def test_callbacks_that_those_of_a_later_config_replace_are_noted() -> None:
+    with pytest.warns(UserWarning, match=r"of logit_adjustment.yaml replace those of ensemble.yaml \(TemperatureEns"):
+        predictor = Predictor.load("tuned", "ensemble.yaml", "logit_adjustment.yaml")
+    assert [type(item).__name__ for item in predictor.adjustments] == ["LogitAdjustment"]
+    with pytest.warns(UserWarning, match=r"pass `--trainer.callbacks\+=LogitAdjustment` instead of"):
+        package.load("tuned", "ensemble.yaml", "logit_adjustment.yaml")
 
 
 def test_an_adjustment_that_reads_images_says_that_they_are_missing() -> None:

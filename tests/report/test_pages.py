@@ -39,7 +39,8 @@ def self_contained(page: Page) -> None:
     assert "@import" not in page.whole
     for tag, attributes in page.tags:
         assert tag not in ("script", "link", "iframe", "object", "embed", "base")
-        assert str(attributes.get("src", "data:")).startswith("data:")
+        for source in ("src", "srcset"):
+            assert str(attributes.get(source, "data:")).startswith("data:")
         assert str(attributes.get("href", "#")).startswith("#")
         assert not any(name.startswith("on") for name in attributes), "a handler of events"
     assert page.open == [], "every element is closed"

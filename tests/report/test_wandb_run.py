@@ -21,7 +21,7 @@ FIT = (
 @pytest.mark.slow
 def test_a_test_logs_to_the_run_of_its_training(ltr, tmp_path: Path) -> None:
     def logged(words: str) -> Path:
-        """Run a verb in a process of its own, since W&B leaves threads behind; return the folder it logged to."""
+        """Run a verb in its own process, since W&B leaves threads behind; return the folder it logged to."""
         before = {*Path("wandb").glob("offline-run-*")}
         subprocess.run(
             [sys.executable, "-m", "ltr", *words.split()],

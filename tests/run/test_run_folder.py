@@ -45,7 +45,7 @@ def test_what_a_run_is(sign: str, tmp_path: Path) -> None:
     write(run.path, "thesis.txt", "test/thesis.txt")
     assert not run.exists
     run.check_writable(overwrite=False)
-    with pytest.raises(InputError, match="no run of `ltr`, so `--overwrite` does not replace it"):
+    with pytest.raises(InputError, match="not a run of `ltr`, so `--overwrite` does not replace it"):
         run.check_writable(overwrite=True)
     with pytest.raises(InputError, match="nothing in it is deleted"):
         run.delete()
@@ -157,7 +157,7 @@ def test_the_config_is_the_file_else_what_the_checkpoint_holds_else_what_was_tes
     with pytest.warns(UserWarning, match="is not the config that"):
         assert own_config(run.checkpoint) == "name: beside"
     torch.save({"state_dict": {}}, tmp_path / "foreign.pt")
-    with pytest.raises(InputError, match=r"is no run of `ltr`: there is no config in it or beside it"):
+    with pytest.raises(InputError, match=r"is not a run of `ltr`: there is no config in it or beside it"):
         own_config(tmp_path / "foreign.pt")
 
 

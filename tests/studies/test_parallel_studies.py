@@ -94,7 +94,7 @@ def test_an_interrupted_study_ends_its_own_processes_only() -> None:
 
 
 def attempt(folder: Path, logged: Logged) -> None:
-    """Run the first row of the study in a process of its own."""
+    """Run the first row of the study in its own process."""
     plan = Plan.read("mine.yaml")
     Runs(plan, folder, logged).attempt(plan.jobs[0])
 

@@ -211,7 +211,7 @@ def test_a_placeholder_is_a_name_and_nothing_else(tmp_path: Path) -> None:
         ("data: {x: 5}\nruns: {a: {fit: x}}", "`data`, x holds arguments"),
         ("runs: {a: {fit: x}}\nbalanced: [x]", "`balanced` is one of the names"),
         ("? [a]\n: 1", "cannot be read as YAML"),
-        ("- a", "is no study"),
+        ("- a", "is not a study"),
     ],
 )
 def test_what_is_not_of_its_kind_is_refused_in_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:

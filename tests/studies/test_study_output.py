@@ -99,7 +99,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in ("td", "th"):
             self.cells.append("")
-        places = [value or "" for name, value in attrs if name in ("src", "href")]
+        places = [value or "" for name, value in attrs if name in ("src", "srcset", "href")]
         self.elsewhere += [place for place in places if not place.startswith(("data:", "#"))]
 
     def handle_data(self, data: str) -> None:

@@ -160,7 +160,7 @@ def test_no_other_files_than_safe_ones_are_read(damage: Callable[[Path], None], 
     diffusers.StableDiffusionPipeline.from_pretrained(model, safety_checker=None).save_pretrained("own")
     damage(Path("own"))
     assert make("--model own") == 2
-    assert "ltr: error: own is no text-to-image pipeline with safe weights: " in capsys.readouterr().err
+    assert "ltr: error: own is not a text-to-image pipeline with safe weights: " in capsys.readouterr().err
     assert not Path("harmed").exists()
     assert not Path("more").exists()
 

@@ -1,0 +1,164 @@
+"""The networks of libraries of models, with the weights that these publish."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from ltr.backbones.freezable import Freezable, Freeze
+from ltr.errors import InputError, first_line
+from ltr.run import weights
+
+T = TypeVar("T")
+
+
+class Library(Freezable):
+    """A network of a library, without its classifier.
+
+    The weights are read when a new training starts, and not again: the checkpoint of the training has the whole
+    network. They are read as data, so that a file cannot run code.
+
+    Args:
+        name: of the network in the library.
+        pretrained: its weights: `true` for the usual ones of the library, downloaded once; the path of a file; or
+            another name that the library has for them. `false` starts from random weights.
+        freeze: as in `Pretrained`; by default pretrained weights are frozen, with `features`, and random ones are not.
+
+    Attributes:
+        preprocessing: size, crop, normalisation and interpolation of the images that the weights were trained with.
+    """
+
+    library: str
+
+    def __init__(self, name: str, pretrained: bool | str = False, freeze: Freeze | None = None) -> None:
+        super().__init__()
+        self.name, self.pretrained = name, pretrained
+        self.chosen_freeze: Freeze = freeze or ("features" if pretrained else "none")
+
+    @property
+    def title(self) -> str:
+        """Its class and the name of the network."""
+        return f"{type(self).__name__} {self.name}"
+
+    @property
+    def file(self) -> Path | None:
+        """The file of the weights, if they are given as one."""
+        given = Path(self.pretrained).expanduser() if isinstance(self.pretrained, str) else None
+        return given if given and (given.is_file() or (given.suffix and ":" not in str(given))) else None
+
+    @property
+    def pretraining(self) -> str:
+        """What the weights are, for the provenance of a result; empty for random ones."""
+        if not self.pretrained:
+            return ""
+        return f"{self.file.name} ({self.title})" if self.file else f"{self.weights_name} of {self.library}"
+
+    @property
+    def software(self) -> str:
+        """The library with its version."""
+        return f"{self.library} {importlib.import_module(self.library).__version__}"
+
+    @property
+    @abstractmethod
+    def weights_name(self) -> str:
+        """The name of the weights in the library."""
+
+    @property
+    @abstractmethod
+    def source(self) -> str:
+        """Where the weights can be downloaded."""
+
+    @abstractmethod
+    def read(self) -> Mapping[str, Tensor]:
+        """Return the tensors of the network with the chosen weights, by the names of this backbone; it may download."""
+
+    def load(self) -> dict[str, Tensor]:
+        """Read the weights. The classifier of other classes that comes with them is left behind.
+
+        Raises:
+            InputError: if there are none, they cannot be had, or they do not fit.
+        """
+        if not self.pretrained:
+            return {}
+        if self.file and not self.file.is_file():
+            raise InputError(f"there is no file {self.file} with the weights of {self.title}.")
+        state = self.reading(self.read)
+        origin = str(self.file or self.weights_name)
+        weights.check_finite(state, origin)
+        if problems := weights.misfits(state, self.state_dict()):
+            raise InputError(f"{origin} does not fit {self.title} ({'; '.join(problems)}).")
+        self.load_state_dict(dict(state), strict=False)
+        return {}
+
+    def reading(self, act: Callable[[], T]) -> T:
+        """Return what a call returns that reads weights.
+
+        Raises:
+            InputError: in place of whatever the library raises.
+        """
+        with quiet(self.library):
+            try:
+                return act()
+            except InputError:
+                raise
+            except Exception as error:  # libraries and their ways to a server raise almost anything
+                raise InputError(self.unread(error)) from error
+
+    def unread(self, error: Exception) -> str:
+        """Return the sentence on weights that could not be read."""
+        if self.file:
+            return f"{self.file} does not fit {self.title} ({first_line(error)}): pass another file."
+        return (
+            f"the weights {self.weights_name} cannot be had ({first_line(error)}): download {self.source} where there "
+            "is a network, and pass the path of the file with `--model.backbone.pretrained`."
+        )
+
+
+def imported(library: str, extra: str) -> ModuleType:
+    """Return a library that comes with an extra of `ltr`.
+
+    Args:
+        library: the name of its module.
+        extra: the name of the extra.
+
+    Raises:
+        InputError: if it is not installed.
+    """
+    try:
+        return importlib.import_module(library)
+    except ImportError as error:
+        raise InputError(f"{library} is not installed: `pip install 'ltr[{extra}]'`.") from error
+
+
+@contextmanager
+def quiet(library: str) -> Iterator[None]:
+    """Hide the messages of a library and of the Hub, which write each step and each try to the log."""
+    loggers = [logging.getLogger(name) for name in ("root", "huggingface_hub", library)]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def check_options(options: Mapping[str, Any], own: tuple[str, ...]) -> None:
+    """Raise `InputError` if the options of a library name something that the backbone decides itself.
+
+    Args:
+        options: what is handed on.
+        own: the names that it decides.
+    """
+    for name in options:
+        if name in own or name.startswith("pretrained"):
+            raise InputError(f"`{name}` is no option to hand on: the backbone sets it itself.")

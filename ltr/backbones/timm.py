@@ -1,0 +1,144 @@
+"""The networks of timm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ltr.backbones.freezable import Freeze
+from ltr.backbones.library import Library, check_options, imported, quiet
+from ltr.errors import InputError, did_you_mean
+from ltr.preprocessing import Preprocessing
+from ltr.ranges import Count
+from ltr.run import weights
+
+HUB = "hf-hub:"
+OWN = ("cache_dir", "checkpoint_path", "exportable", "features_only", "in_chans", "num_classes", "scriptable")
+
+
+class Timm(Library):
+    """A network of timm: ViT, DINOv2 and v3, SigLIP, ConvNeXt, EfficientNet and a thousand others.
+
+    Args:
+        name: of the network, with or without the name of its weights: `vit_small_patch14_dinov2.lvd142m`.
+        pretrained: `true` for the weights in the name, else the first ones that timm lists for the network; the path of
+            a file; or a repository of the Hugging Face Hub, `hf-hub:user/name`. `false` starts from random weights.
+        freeze: as in `Pretrained`; by default pretrained weights are frozen, with `features`, and random ones are not.
+        size: height and width of its input; null for those of the weights. The position embeddings of a ViT are
+            interpolated.
+        options: further options of the network in timm, such as `{drop_path_rate: 0.1}`.
+
+    Shape:
+        images (B, 3, size, size) -> features (B, dim), the input of the classifier in timm.
+
+    Reference:
+        Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-image-models; the paper of each network
+        is named there.
+    """
+
+    library = "timm"
+
+    def __init__(
+        self,
+        name: str,
+        pretrained: bool | str = False,
+        freeze: Freeze | None = None,
+        *,
+        size: Count | None = None,
+        options: dict[str, bool | int | float | str] | None = None,
+    ) -> None:
+        super().__init__(name, pretrained, freeze)
+        timm = imported("timm", "timm")
+        if ":" in name or "/" in name:
+            raise InputError(
+                f"`{name}` is no network of timm: give the name of its architecture, and with `pretrained` the weights."
+            )
+        if not timm.is_model(name) or ("." in name and name not in timm.list_pretrained()):
+            raise InputError(f"timm has no network {name}{did_you_mean(name, names(timm, name))}")
+        check_options(options or {}, OWN)
+        self.size, self.options = size, options or {}
+        try:
+            self.network = self.build(0)
+        except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+            raise InputError(f"timm cannot build {name} with these options: {error}") from error
+        self.dim = int(getattr(self.network, "head_hidden_size", None) or self.network.num_features)
+        config = timm.data.resolve_model_data_config(self.network)
+        side = size or config["input_size"][-1]
+        self.preprocessing = Preprocessing(
+            size=math.floor(side / config["crop_pct"]),
+            crop=side,
+            mean=config["mean"],
+            std=config["std"],
+            interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
+        )
+        self.set_freeze(self.chosen_freeze)
+
+    def build(self, classes: int | None, **options: Any) -> Any:
+        """Return the network of timm.
+
+        Args:
+            classes: size of its classifier; 0 for none, None for that of the weights.
+            **options: of `timm.create_model`.
+        """
+        import timm
+
+        if classes is not None:
+            options["num_classes"] = classes
+        with quiet(self.library):
+            network: Any = timm.create_model(self.name, **self.options, **options)
+        if self.size and hasattr(network, "set_input_size"):
+            network.set_input_size(img_size=self.size)
+        return network
+
+    @property
+    def weights_name(self) -> str:
+        """The name of the weights in timm."""
+        if isinstance(self.pretrained, str):
+            return self.pretrained
+        tag = self.network.pretrained_cfg.get("tag")
+        return f"{self.network.pretrained_cfg['architecture']}.{tag}" if tag else self.name
+
+    @property
+    def source(self) -> str:
+        """Where the weights can be downloaded."""
+        config = self.network.pretrained_cfg
+        hub = self.pretrained.removeprefix(HUB) if isinstance(self.pretrained, str) else config.get("hf_hub_id")
+        return f"https://huggingface.co/{hub}/resolve/main/model.safetensors" if hub else str(config.get("url"))
+
+    def read(self) -> Mapping[str, Tensor]:
+        """Return the tensors of the network with the chosen weights, by the names of this backbone."""
+        known = self.network.pretrained_cfg
+        if self.file:
+            state = weights.tensors(weights.read(str(self.file)), str(self.file))
+            last = known.get("classifier")
+            last = last[0] if isinstance(last, tuple | list) else last
+            classes = len(state.get(f"{last}.weight", ()))
+            overlay = {"state_dict": state, "num_classes": classes}
+            network = self.build(classes, pretrained=True, pretrained_cfg_overlay=overlay)
+        elif isinstance(self.pretrained, str):
+            if not self.pretrained.startswith(HUB):
+                raise InputError(
+                    f"{self.pretrained} is no file of weights: pass true, the path of a file, or `hf-hub:user/name`."
+                )
+            hub = {"hf_hub_id": self.pretrained.removeprefix(HUB), "url": ""}
+            network = self.build(None, pretrained=True, pretrained_cfg_overlay=hub)
+        elif not (known.get("hf_hub_id") or known.get("url")):
+            raise InputError(f"timm has no weights for {self.name}: pass the path of a file with `pretrained`.")
+        else:
+            network = self.build(None, pretrained=True)
+        network.reset_classifier(0)
+        return {f"network.{key}": value for key, value in network.state_dict().items()}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, size, size) to features (B, dim)."""
+        features: Tensor = self.network(images)
+        return features
+
+
+def names(timm: Any, near: str) -> list[str]:
+    """Return the names that somebody may have meant: with weights if the name has a dot."""
+    known: list[str] = timm.list_pretrained() if "." in near else timm.list_models()
+    return known
