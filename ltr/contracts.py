@@ -219,6 +219,14 @@ class Head(Checked, nn.Module, ABC):
         """Return (E, C) the norms of each class's weights in each of E classifiers; None if they have no meaning."""
         return None
 
+    def start_from(self, rows: Tensor) -> None:
+        """Start from a direction (C, D) for each class.
+
+        Raises:
+            InputError: if the head has no such weights.
+        """
+        raise InputError(f"a {type(self).__name__} head has no weights to start from given directions: pass Cosine.")
+
     @abstractmethod
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to an `Output` with logits (B, C)."""

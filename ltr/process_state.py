@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ltr.errors import Stopped
+from ltr.errors import Stopped, printable
 from ltr.library_errors import library_errors
 
 GRACE = 5.0  # seconds that a process has to end
@@ -80,7 +80,7 @@ def terminal() -> Iterator[None]:
     """
 
     def note(message: Warning | str, *_: object, **__: object) -> str:
-        return f"ltr: note: {message}\n"
+        return f"ltr: note: {printable(str(message))}\n"
 
     usual, warnings.formatwarning = warnings.formatwarning, note
     handler = signal.getsignal(signal.SIGTERM)

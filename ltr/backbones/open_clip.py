@@ -135,7 +135,6 @@ class OpenCLIP(Library):
         network, _ = self.image_network(self.trained())
         return {f"network.{key}": value for key, value in network.state_dict().items()}
 
-    @torch.no_grad()
     def text_features(self, texts: Sequence[str]) -> Tensor:
         """Return (N, P) the features of texts in the space that they share with images, each of length 1.
 
@@ -144,13 +143,19 @@ class OpenCLIP(Library):
         Raises:
             InputError: if there are no weights, or they cannot be had.
         """
+        return self.texts_and_projection(texts)[0]
+
+    @torch.no_grad()
+    def texts_and_projection(self, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
+        """Return `text_features`, and (D, P) from a feature of this backbone to their space; None if it is in it."""
         import open_clip
 
         if not self.pretrained:
             raise InputError(f"{self.title} has random weights, so its text features mean nothing: pass `pretrained`.")
         model = self.reading(self.trained).eval()
         tokens = self.reading(lambda: open_clip.get_tokenizer(self.name)(list(texts)))
-        return torch.cat([F.normalize(model.encode_text(part).float(), dim=1) for part in tokens.split(TEXTS)])
+        features = [F.normalize(model.encode_text(part).float(), dim=1) for part in torch.split(tokens, TEXTS)]
+        return torch.cat(features), None if self.projection else image_projection(model.visual)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, 3, size, size) to features (B, dim)."""
@@ -163,3 +168,12 @@ def projected_size(name: str) -> int:
     import open_clip
 
     return int(open_clip.get_model_config(name)["embed_dim"])
+
+
+def image_projection(network: Any) -> Tensor | None:
+    """Return (D, P) the projection of an image network to the space of texts; None if it has none."""
+    if isinstance(getattr(network, "proj", None), Tensor):
+        projection: Tensor = network.proj
+        return projection
+    layer = getattr(getattr(network, "head", None), "proj", None)
+    return layer.weight.T if isinstance(layer, nn.Linear) else None

@@ -32,6 +32,11 @@ class Cosine(Head):
         self.scale = scale
         self.weight = nn.Parameter(F.normalize(torch.empty(classes, dim).uniform_(-1, 1)))
 
+    @torch.no_grad()
+    def start_from(self, rows: Tensor) -> None:
+        """Start from a direction (C, D) for each class."""
+        self.weight.copy_(rows)
+
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to logits (B, C)."""
         cosines = F.linear(F.normalize(features), F.normalize(self.weight))

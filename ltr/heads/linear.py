@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from ltr.contracts import Head, Output
@@ -29,6 +30,13 @@ class Linear(Head):
         """Return (1, C) the norms of the rows of W."""
         lengths: Tensor = self.fc.weight.norm(dim=1)
         return lengths[None]
+
+    @torch.no_grad()
+    def start_from(self, rows: Tensor) -> None:
+        """Start from a direction (C, D) for each class, with a bias of 0."""
+        self.fc.weight.copy_(rows)
+        if self.fc.bias is not None:
+            self.fc.bias.zero_()
 
     def forward(self, features: Tensor) -> Output:
         """Map features (B, D) to logits (B, C)."""

@@ -60,6 +60,10 @@ def test_the_feature_before_the_projection_is_its_input(made: tuple[str, Any, st
         features = network(IMAGES)
         projected = features @ model.visual.proj if name == "ltr_tiny" else model.visual.head(features)
         torch.testing.assert_close(projected, model.encode_image(IMAGES))
+    texts, projection = network.texts_and_projection(["a cat"])
+    assert projection is not None
+    torch.testing.assert_close(features @ projection, projected)
+    assert texts.shape == (1, projection.shape[1])
     assert features.shape == (2, network.dim) == (2, 24 if name == "ltr_tiny" else 64)
 
 
