@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from signal import SIGINT, Signals
 
 FEW = 12  # names that an error sentence lists
+LONGEST = 1000  # characters of an error sentence
 
 
 class Stopped(KeyboardInterrupt):
@@ -54,6 +55,15 @@ def advice(sentence: str, on: type[InputError] = InputError) -> Iterator[None]:
 def first_line(error: BaseException) -> str:
     """Return the beginning of the message of an error, or its class if it has none."""
     return next(iter(str(error).splitlines()), "")[:100] or type(error).__name__
+
+
+def printable(text: str) -> str:
+    r"""Return text as one line that a terminal can show: control characters as `\x1b`, a long line without its middle.
+
+    Text from files and from the command line may be of any length and have any characters in it.
+    """
+    line = "".join(part if part.isprintable() else part.encode("unicode_escape").decode() for part in text)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

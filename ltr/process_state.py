@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ltr.errors import Stopped
+from ltr.errors import Stopped, printable
 from ltr.library_errors import library_errors
 
 SEED = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # where Lightning keeps the seed
@@ -77,7 +77,7 @@ def terminal() -> Iterator[None]:
     """
 
     def note(message: Warning | str, *_: object, **__: object) -> str:
-        return f"ltr: note: {message}\n"
+        return f"ltr: note: {printable(str(message))}\n"
 
     usual, warnings.formatwarning = warnings.formatwarning, note
     handler = signal.getsignal(signal.SIGTERM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
@@ -112,3 +113,21 @@ def test_a_signal_ends_with_its_status(stop: BaseException, status: int, sentenc
         raise stop
     assert end.value.code == status
     assert capsys.readouterr().err == f"\n{sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("caf\u00e9 \u732b", "caf\u00e9 \u732b"),
+        ("a\x1b[31m\nb", r"a\x1b[31m\nb"),
+        ("\u202edcba \ud800", r"\u202edcba \ud800"),
+        ("x" * 10_000, f"{'x' * 500} ... {'x' * 500}"),
+    ],
+)
+def test_a_sentence_is_one_line_that_a_terminal_shows(text: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), messages():
+        raise InputError(text)
+    assert capsys.readouterr().err == f"ltr: error: {line}\n"
+    with messages():
+        note = warnings.formatwarning(UserWarning(text), UserWarning, "", 0)
+    assert note == f"ltr: note: {line}\n"

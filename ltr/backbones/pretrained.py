@@ -20,7 +20,7 @@ from ltr.run.training_record import TrainingRecord
 
 PREFIXES = ("module.", "_orig_mod.", "encoder_q.", "encoder.", "model.", "net.", "network.", "backbone.")
 BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm)
-CLASSIFIERS = ("fc", "linear", "classifier")
+CLASSIFIERS = ("fc.", "linear.", "classifier.")
 
 
 class Pretrained(Freezable):
@@ -155,7 +155,7 @@ def split(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Ten
     if any("encoder_q." in key for key in state):  # beside it are a momentum encoder and its queue
         state = {key: value for key, value in state.items() if "encoder_q." in key}
     bare = {_bare(key): value for key, value in state.items() if key != "n_averaged"}  # of torch's AveragedModel
-    body = {key: value for key, value in bare.items() if key.split(".")[0] not in CLASSIFIERS}
+    body = {key: value for key, value in bare.items() if not key.startswith(CLASSIFIERS)}
     classifier = {f"fc.{key.split('.', 1)[1]}": value for key, value in bare.items() if key not in body}
     return body, classifier
 

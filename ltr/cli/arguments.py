@@ -11,6 +11,7 @@ from jsonargparse import get_loader
 
 from ltr.errors import InputError
 from ltr.run import lookup
+from ltr.run.description import repeated_keys
 
 CONFIG, HELP = ("config", "c"), ("help", "h")
 OPTION = re.compile(r"--?([A-Za-z_][\w.-]*\+?)(?:=(.*))?", re.DOTALL)
@@ -93,11 +94,15 @@ def load(text: str, source: str) -> dict[str, Any]:
         InputError: if it is not YAML with options.
     """
     try:
-        content = get_loader("yaml")(text)
+        content, repeated = get_loader("yaml")(text), next(repeated_keys(text), None)
     except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{source} is not valid YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(content, Mapping | None):
         raise InputError(f"{source} has no options: a config is `option: value`, one a line.")
+    if repeated is not None:
+        raise InputError(f"{source} has {repeated} twice in one place: keep one of them.")
+    if unnamed := [key for key in content or {} if not isinstance(key, str)]:
+        raise InputError(f"{source} has the {type(unnamed[0]).__name__} {unnamed[0]} as an option, whose name is text.")
     return dict(content or {})
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ltr.errors import InputError, Stopped
+from ltr.errors import InputError, Stopped, printable
 from ltr.library_errors import DEFECT, is_defect, library_errors
 from ltr.process_state import terminal
 
@@ -28,7 +28,7 @@ def messages(again: str = "") -> Iterator[None]:
             with library_errors():
                 yield
         except InputError as error:
-            print(f"ltr: error: {error}", file=sys.stderr)
+            print(f"ltr: error: {printable(str(error))}", file=sys.stderr)
             raise SystemExit(2) from error
         except KeyboardInterrupt as error:
             end = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)

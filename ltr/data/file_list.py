@@ -182,8 +182,9 @@ def divided(
     if share == 1:
         return {"test": images}
     kept = read_split(path) if path and path.is_file() else {}
-    testing = np.array([kept.get(name) == "test" for name in images.names])
-    known = np.unique(images.labels[[name in kept for name in images.names]])
+    names = [files.cell(name) for name in images.names]  # as the file has them
+    testing = np.array([kept.get(name) == "test" for name in names])
+    known = np.unique(images.labels[[name in kept for name in names]])
     if kept and not len(known):
         raise InputError(f"{path} names no image of this set: delete it, and a split is drawn anew.")
     counts = images.counts(len(classes))
@@ -208,7 +209,7 @@ def divided(
 
 
 def read_split(path: Path) -> dict[str, str]:
-    """Return the splits of images by their names.
+    """Return the splits of images by their names, those that look like a formula as `files.cell` writes them.
 
     Raises:
         InputError: if the file is damaged.
@@ -218,7 +219,8 @@ def read_split(path: Path) -> dict[str, str]:
             rows = list(csv.reader(file))
     except (UnicodeDecodeError, csv.Error):
         rows = []
-    if not rows or any(len(row) != len(HEAD) for row in rows) or rows[0] != HEAD:
+    whole = bool(rows) and rows[0] == HEAD and all(len(row) == len(HEAD) for row in rows)
+    if not whole or not {split for _, split in rows[1:]} <= {"train", "test"}:
         raise InputError(f"{path} is damaged or not a split that was kept: delete it, and a split is drawn anew.")
     return dict(rows[1:])
 
@@ -226,7 +228,7 @@ def read_split(path: Path) -> dict[str, str]:
 def keep(path: Path, splits: Mapping[str, FileList]) -> None:
     """Write a split to a file, with a warning if that fails; images that are missing at present stay in it."""
     names = read_split(path) if path.is_file() else {}
-    names |= {name: split for split, images in splits.items() for name in images.names}
+    names |= {files.cell(name): split for split, images in splits.items() for name in images.names}
     try:
         files.write_csv(path, [dict(zip(HEAD, row, strict=True)) for row in names.items()])
     except InputError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ IMAGE = (  # the usual names of the column of the images
 )
 LARGEST = 2**24  # rows
 UNPACKED = 2**30  # bytes of a Parquet file beyond which its compression has to be plausible
-RATIO = 1000  # of such a file, unpacked to packed
+RATIO = 100  # of such a file, unpacked to packed
+BATCH, ROWS = 2**28, 2**16  # bytes and rows of a Parquet file that are read at once
+SMALLER = "divide it, or remove what is not needed."
 
 
 def read_table(path: Path, encoding: str = "utf-8") -> dict[str, list[Any]]:
@@ -65,26 +68,40 @@ def read_csv(path: Path, encoding: str) -> dict[str, list[Any]]:
     ragged = next((number for number, row in enumerate(body, 2) if len(row) != len(head)), None)
     if ragged:
         raise InputError(f"line {ragged} of {path} has other columns than its first line, {', '.join(head)}.")
+    check_titles(head, path)
     return {name: [row[at] for row in body] for at, name in enumerate(head)}
 
 
 def read_parquet(path: Path) -> dict[str, list[Any]]:
-    """Return the columns of a Parquet file, of structures of images the bytes."""
+    """Return the columns of a Parquet file, of structures of images the bytes.
+
+    A value that many rows share is stored once, so a small file can stand for any amount of memory. It is read in
+    batches so small that none is large whatever its rows share, until the whole would be too large.
+    """
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise InputError('a Parquet file needs pyarrow: pip install "ltr[hub]".') from error
     try:
         with parquet.ParquetFile(path) as file:
-            summary = file.metadata
-            unpacked = sum(summary.row_group(group).total_byte_size for group in range(summary.num_row_groups))
-            if summary.num_rows > LARGEST or unpacked > max(UNPACKED, RATIO * path.stat().st_size):
-                raise InputError(
-                    f"{path} unpacks to {summary.num_rows:,} rows and {unpacked:,} bytes: divide it, or remove what is "
-                    "not needed."
-                )
-            rows = file.read()
-        columns = {name: rows[name].to_pylist() for name in rows.column_names}
+            summary, names = file.metadata, file.schema_arrow.names
+            check_titles(names, path)
+            groups = [summary.row_group(group) for group in range(summary.num_row_groups)]
+            chunks = [group.column(at) for group in groups for at in range(group.num_columns)]
+            unpacked, left = sum(group.total_byte_size for group in groups), max(UNPACKED, RATIO * path.stat().st_size)
+            if max([summary.num_rows, *(chunk.num_values for chunk in chunks)]) > LARGEST or unpacked > left:
+                raise InputError(f"{path} unpacks to {summary.num_rows:,} rows and {unpacked:,} bytes: {SMALLER}")
+            columns: dict[str, list[Any]] = {name: [] for name in names}
+            for name, cells in columns.items():
+                own = [chunk for chunk in chunks if f"{chunk.path_in_schema}.".startswith(f"{name}.")]
+                largest = max((chunk.total_uncompressed_size for chunk in own), default=0)  # that a value can be
+                for batch in file.iter_batches(min(max(BATCH // max(largest, 1), 1), ROWS), columns=[name]):
+                    left -= batch.nbytes
+                    if left < 0:
+                        raise InputError(f"the columns of {path} unpack to more than a gigabyte: {SMALLER}")
+                    cells += batch.column(0).to_pylist()
+                if len(cells) != summary.num_rows:
+                    raise InputError(f"{path} is damaged: its columns differ in length.")
     except (ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is damaged or not a Parquet file: {reason}") from error
@@ -92,6 +109,12 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
         name: [cell.get("bytes") or cell.get("path") if isinstance(cell, dict) else cell for cell in cells]
         for name, cells in columns.items()
     }
+
+
+def check_titles(titles: Sequence[str], path: Path) -> None:
+    """Raise `InputError` if two columns of a table have one title."""
+    if repeated := next((title for title, count in Counter(titles).items() if title and count > 1), None):
+        raise InputError(f"{path} has two columns {repeated}: rename or remove one.")
 
 
 def text(cell: Any) -> str:

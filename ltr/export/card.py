@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
-from ltr.markdown import first, markdown_table, plural
+from ltr.markdown import escape, first, markdown_table, plural
 from ltr.measures import shown
 from ltr.methods import Method
 from ltr.predictor import Predictor
@@ -23,7 +24,7 @@ CARD = """\
 # {name}
 
 A network for the {classes} classes of {data}, trained on a long-tailed set of {images} images: {most} of
-`{largest}`, {fewest} of `{smallest}`. Trained with `ltr` {version}: {method} with {loss}, {network}, images of
+{largest}, {fewest} of {smallest}. Trained with `ltr` {version}: {method} with {loss}, {network}, images of
 {size} x {size} pixels, {parameters:,} parameters.
 
 ## Results
@@ -35,7 +36,7 @@ are the mean recall of classes with more than 100, 20 to 100 and fewer than 20 t
 
 ![Recall of every class]({evaluation}/recall.png)
 
-The classes with the lowest recall (`{evaluation}`):
+The classes with the lowest recall ({measured}):
 
 {worst}
 {unrecognised}
@@ -101,12 +102,12 @@ def card(
         ),
         name=repository.rpartition("/")[2],
         classes=len(classes),
-        data=main["data"]["name"],
+        data=escape(main["data"]["name"]),
         images=f"{sum(counts):,}",
         most=counts[largest],
-        largest=classes[largest],
+        largest=escape(classes[largest]),
         fewest=counts[smallest],
-        smallest=classes[smallest],
+        smallest=escape(classes[smallest]),
         version=__version__,
         method=f"`{type(method).__name__}`",
         loss=f"`{type(method.loss).__name__}`",
@@ -114,7 +115,8 @@ def card(
         size=preprocessing.size,
         parameters=sum(parameter.numel() for parameter in method.parameters()),
         figures=figures(evaluations),
-        evaluation=evaluation,
+        evaluation=quote(evaluation),
+        measured=escape(evaluation),
         worst=worst(main, counts, classes),
         unrecognised=unrecognised(main, classes),
         repository=repository,
@@ -169,7 +171,7 @@ def figures(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table of the evaluations."""
     rows = [
         [
-            ", ".join(filter(None, [evaluation, description.adjustments(metrics["adjustments"])])),
+            escape(", ".join(filter(None, [evaluation, description.adjustments(metrics["adjustments"])]))),
             *(
                 percent(metrics[measure.key]) if measure.unit == "%" else str(metrics[measure.key])
                 for measure in shown("main")
@@ -189,13 +191,13 @@ def worst(metrics: Mapping[str, Any], counts: Sequence[int], classes: Sequence[s
     """Return the table of the classes with the lowest recall."""
     recall = metrics["recall"]
     measured = sorted((label for label, value in enumerate(recall) if value is not None), key=lambda at: recall[at])
-    rows = [[classes[label], str(counts[label]), percent(recall[label])] for label in measured[:WORST]]
+    rows = [[escape(classes[label]), str(counts[label]), percent(recall[label])] for label in measured[:WORST]]
     return markdown_table(["class", "training images", "recall"], rows)
 
 
 def unrecognised(metrics: Mapping[str, Any], classes: Sequence[str]) -> str:
     """Return a sentence about the classes with a recall of 0."""
-    names = [f"`{classes[label]}`" for label, value in enumerate(metrics["recall"]) if value == 0]
+    names = [escape(classes[label]) for label, value in enumerate(metrics["recall"]) if value == 0]
     if not names:
         return "Of every class it recognised at least one test image."
     return f"Of {plural(len(names), 'class', 'classes')} it recognised no test image: {first(names, len(names))}."

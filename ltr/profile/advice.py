@@ -11,7 +11,7 @@ import torch
 
 from ltr.data import LongTailed
 from ltr.data.file_dataset import USUAL_SIZE, FileDataset
-from ltr.markdown import first, plural
+from ltr.markdown import escape, first, plural
 from ltr.profile.left_right import are_characters, mirror_pairs
 
 NEARLY_BALANCED = 3  # N_max / N_min
@@ -60,7 +60,7 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
     """
     if blocked := unusable(measures):
         need = "two images that can be read, one of them to test on" if measures["drawn"] else "an image to train on"
-        return Advice([f"First repair {first(blocked)}: a class needs {need}. Then profile the set again."], [])
+        return Advice([f"First repair {escape(first(blocked))}: a class needs {need}. Then profile the set again."], [])
     hints = [
         *readable(measures),
         *mirrored(data, measures, words),
@@ -137,7 +137,7 @@ def mirrored(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]
     option = "--data.augment.flip" if chosen("augment", words) else "--data.mirror"
     classes = measures["classes"]
     if pairs := mirror_pairs(classes):
-        names = first([" / ".join(pair) for pair in pairs])
+        names = escape(first([" / ".join(pair) for pair in pairs]))
         why = f"the mirrored image of one of these classes shows the other: {names}"
     elif are_characters(classes):
         why = "a mirrored letter or digit is another one, or none"

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from textwrap import indent
 from typing import Any
 
 from ltr import files, plots
 from ltr.counts import FEW, MANY
 from ltr.data import LongTailed
 from ltr.errors import InputError
-from ltr.markdown import first, markdown_table, plural
+from ltr.markdown import escape, first, markdown_table, plural
 from ltr.profile.advice import advise
 from ltr.profile.measures import measure
 
 ENDS = 3
 RANGES = {"many": f"more than {MANY}", "medium": f"{FEW} to {MANY}", "few": f"fewer than {FEW}"}
+# What a set names: text that may have any characters in it.
+NAMED = ("name", "classes", "unreadable", "conflicting", "leaked", "repeated", "untested", "alike", "unused_files")
 CLEAN = "None: all images can be read, and no two are equal. Near-duplicates were not searched for."
 PUBLIC = "This is a public data set: leave it unchanged, or your results cannot be compared with published ones."
 
@@ -52,16 +55,22 @@ def profile(data: LongTailed, *, output: str = "profile", words: Sequence[str] =
 
 def markdown(result: Mapping[str, Any]) -> str:
     """Return the whole report."""
+    result = {**result, **{key: _escaped(result[key]) for key in NAMED}}
     parts = [f"# {result['name']}", _classes(result), _groups(result), _images(result)]
     parts += ["## Problems found", _items(problems(result) or [CLEAN])]
     parts += ["## Where to start", _items(result["reasons"])]
     if result["commands"]:
-        parts.append("\n".join(f"    {command}" for command in result["commands"]))
+        parts.append("\n".join(indent(command, "    ") for command in result["commands"]))
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
+def _escaped(names: Any) -> Any:
+    """Return a name without markup, or lists of names."""
+    return escape(names) if isinstance(names, str) else [_escaped(name) for name in names]
+
+
 def problems(result: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for every kind of problem, with the first names."""
+    """Return a sentence for every kind of problem, with the first names, which have no markup."""
     sentences = []
     if names := result["unreadable"]:
         sentences.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,22 @@ PARTS = ("backbone", "head", "old_head", "loss", "mix", "optimizer", "schedule",
 def load(text: str) -> Any:
     """Return the content of YAML text."""
     return yaml.load(text, LOADER)  # noqa: S506, it is a safe loader
+
+
+def repeated_keys(text: str) -> Iterator[str]:
+    """Yield the keys that occur twice in a mapping of YAML text; YAML itself keeps the last value without a word."""
+    waiting, seen = [yaml.compose(text, LOADER)], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:  # an alias, which may lead back to where it stands
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys = Counter((key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            yield from (key for (_, key), count in keys.items() if count > 1)
+            waiting += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
 
 
 def class_name(part: object) -> str:

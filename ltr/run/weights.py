@@ -71,6 +71,8 @@ def tensors(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
         raise InputError(f"{name} holds a {type(content[wrong]).__name__} as its {wrong}, not a dictionary of tensors.")
     state = {key: value for key, value in {**content, **classifier}.items() if isinstance(value, Tensor)}
     for key, value in state.items():
+        if not isinstance(key, str):
+            raise InputError(f"{name} holds a tensor under the {type(key).__name__} {key!r}: the name of one is text.")
         if not has_values(value):
             raise InputError(f"{name} holds no plain values for {key}, which is sparse, quantised or empty (`meta`).")
     if not state:

@@ -11,24 +11,13 @@ from typing import Any
 import yaml
 
 from ltr.errors import InputError, did_you_mean
+from ltr.run import description
 
 NAME = re.compile(r"\w[\w+.-]{0,199}")  # of a row, which is also that of a folder
 UNNAMED = re.compile(r"[^\w+.-]+")
 WORD = re.compile(r"\w+")
 PLACEHOLDER = re.compile(r"{([\w+.-]+)}")  # in arguments, for the checkpoint of another row
 SEEDS = 2**32  # the first whole number that is not a seed
-
-
-class _Unique(yaml.SafeLoader):
-    """Reads YAML and refuses a mapping in which a key occurs twice; YAML itself would keep the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the content of a mapping."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key} occurs twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def load(path: Path) -> tuple[Any, str]:
@@ -39,11 +28,14 @@ def load(path: Path) -> tuple[Any, str]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        return yaml.load(text, _Unique), text  # noqa: S506, it is a safe loader
+        content, repeated = description.load(text), next(description.repeated_keys(text), None)
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text file in UTF-8: save it as UTF-8.") from error
     except (yaml.YAMLError, TypeError, RecursionError) as error:  # TypeError: a list as a key
         raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from error
+    if repeated is not None:
+        raise InputError(f"{path} cannot be read as YAML: the key {repeated} occurs twice.")
+    return content, text
 
 
 def text(where: str, value: Any) -> str:

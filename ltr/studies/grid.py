@@ -9,7 +9,7 @@ from typing import Any
 
 from ltr import files, plots
 from ltr.errors import InputError
-from ltr.markdown import markdown_table
+from ltr.markdown import escape, markdown_table
 from ltr.measures import shown
 from ltr.metrics import over_seeds, undominated
 from ltr.run.evaluation import made_with, write_arguments
@@ -124,7 +124,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], *, split: str, command: str, see
     for row in kept:
         figures = [f"{one.scale * row[one.key]:.1f} ± {one.scale * row[f'{one.key}_std']:.1f}" for one in measures]
         settings = ["-" if row[key] is None else f"{row[key]:g}" for key in ("lr", "t_old")]
-        cells.append([row["loss"], *settings, *figures])
+        cells.append([escape(row["loss"]), *settings, *figures])
     text = f"`{command}`, seeds {', '.join(map(str, seeds))}, {len(rows)} rows, on the split `{split}`. {NOTE}{choice}"
     titles = [measure.title for measure in measures]
     return f"{text}\n\n{markdown_table(['head', 'learning rate', 't_old', *titles], cells)}"

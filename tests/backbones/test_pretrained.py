@@ -342,3 +342,15 @@ def test_a_file_without_a_dictionary(content: Any) -> None:
     torch.save(content, FILE)
     with pytest.raises(InputError, match="not a dictionary"):
         Pretrained(FILE).load()
+
+
+def test_a_tensor_with_the_name_of_a_classifier_alone_is_unexpected() -> None:
+    torch.save({**bare(), "fc": torch.ones(1)}, FILE)
+    with pytest.raises(InputError, match="unexpected: fc"):
+        check()
+
+
+def test_a_tensor_without_a_name_is_refused() -> None:
+    torch.save({**bare(), 7: torch.ones(1)}, FILE)
+    with pytest.raises(InputError, match="holds a tensor under the int 7: the name of one is text"):
+        check()

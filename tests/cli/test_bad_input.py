@@ -315,3 +315,21 @@ def test_what_a_library_refuses_is_one_sentence(words: str, sentence: str, tiny,
     assert error.startswith("ltr: error: ")
     assert error.count("\n") == 1
     assert not RUN.exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        (
+            "trainer: {max_epochs: 1, max_epochs: 2}\n",
+            "twice.yaml has max_epochs twice in one place: keep one of them.",
+        ),
+        ("seed_everything: 1\nseed_everything: 2\n", "twice.yaml has seed_everything twice in one place"),
+        ("1: 2\n", "twice.yaml has the int 1 as an option, whose name is text."),
+        ("null: 2\n", "twice.yaml has the NoneType None as an option, whose name is text."),
+    ],
+)
+def test_keys_of_a_config_are_texts_and_occur_once(config: str, sentence: str, tiny, capsys) -> None:
+    Path("twice.yaml").write_text(config)
+    assert tiny("--name a --config twice.yaml") == 2
+    assert sentence in capsys.readouterr().err

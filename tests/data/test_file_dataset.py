@@ -337,3 +337,25 @@ def test_the_imbalance_in_results_is_that_of_the_images(home: Path) -> None:
     assert (short.counts, short.description["imbalance"]) == ((9, 5, 3), 3)
     held_out = FolderLT(str(home), val_per_class=2)
     assert (held_out.counts, held_out.description["imbalance"]) == ((7, 3, 1), 7)
+
+
+def test_a_class_that_looks_like_a_formula_keeps_its_split(tmp_path: Path) -> None:
+    for label in ("=1+1", "plain"):
+        for number in range(5):
+            path = tmp_path / label / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.new("RGB", (4, 4)).save(path)
+    data = FolderLT(str(tmp_path), size=4, test_share=0.4)
+    data.setup("fit")
+    tested = set(data.listings["test"].names)
+    for number in range(5, 9):
+        Image.new("RGB", (4, 4)).save(tmp_path / "=1+1" / f"{number}.png")
+    again = FolderLT(str(tmp_path), size=4, test_share=0.4)
+    assert set(again.listings["test"].names) == tested
+
+
+@pytest.mark.parametrize("row", ["plain/0.png,tset", "plain/0.png,", "plain/0.png"])
+def test_a_kept_split_with_another_word_is_damaged(row: str, home: Path) -> None:
+    (home / "train" / "ltr_split_0.2_0.csv").write_text(f"image,split\n{row}\n")
+    with pytest.raises(InputError, match=r"ltr_split_0\.2_0\.csv is damaged"):
+        FolderLT(str(home / "train"), size=4)

@@ -229,3 +229,43 @@ def test_a_parquet_file_that_unpacks_to_far_too_many_rows_is_refused(home: Path)
     assert (home / "bomb.parquet").stat().st_size < 2**20
     with pytest.raises(InputError, match=r"unpacks to 16,777,217 rows"):
         read_table(home / "bomb.parquet")
+
+
+def test_a_value_that_many_rows_share_takes_bounded_memory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    monkeypatch.setattr("ltr.data.table_files.UNPACKED", 2**24)
+    monkeypatch.setattr("ltr.data.table_files.BATCH", 2**22)
+    same = arrow.DictionaryArray.from_arrays(arrow.array(np.zeros(9000, np.int16)), arrow.array(["x" * 2**20]))
+    parquet.write_table(arrow.table({"image": same}), home / "bomb.parquet")
+    assert (home / "bomb.parquet").stat().st_size < 2**17
+    before = arrow.total_allocated_bytes()
+    with pytest.raises(InputError, match=r"the columns of .*bomb\.parquet unpack to more than a gigabyte"):
+        read_table(home / "bomb.parquet")
+    assert arrow.total_allocated_bytes() - before < 2**24
+
+
+def test_small_batches_read_the_same_rows(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    monkeypatch.setattr("ltr.data.table_files.BATCH", 2**10)
+    columns = {"image": [f"{n}.png" for n in range(99)], "label": [n % 7 for n in range(99)]}
+    parquet.write_table(arrow.table(columns), home / "many.parquet", row_group_size=40)
+    assert read_table(home / "many.parquet") == columns
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_two_columns_of_one_title_are_refused(ending: str, home: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    file = home / f"twice.{ending}"
+    if ending == "csv":
+        file.write_text("image,label,label\nim 0.png,1,2\n")
+    else:
+        table = arrow.table([["im 0.png"], ["1"], ["2"]], ["image", "label", "label"])
+        parquet.write_table(table, file)
+    with pytest.raises(InputError, match=r"twice\.\w+ has two columns label: rename or remove one"):
+        read_table(file)

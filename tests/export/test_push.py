@@ -9,6 +9,9 @@ import pytest
 from commands import metrics, run
 from huggingface_hub import ModelCard
 
+from ltr.export.card import card
+from ltr.predictor import Predictor
+
 PUSH = "push --to me/mine --license mit --ckpt_path"
 
 
@@ -75,7 +78,7 @@ def test_the_card_says_what_the_network_is_not(tmp_path: Path) -> None:
     rows = [f"| class {label} | {wanted['counts'][label]} | {100 * wanted['recall'][label]:.1f} |" for label in order]
     assert "\n".join(rows) in text, "the worst classes, from the lowest recall on"
     for label, recall in enumerate(wanted["recall"]):
-        assert (f"`class {label}`" in text.partition("it recognised no test image")[2].partition("\n\n")[0]) == (
+        assert (f"class {label}" in text.partition("it recognised no test image")[2].partition("\n\n")[0]) == (
             recall == 0
         )
     assert "It was trained on 56 different images, in all trainings that led to it." in text
@@ -135,3 +138,14 @@ def test_what_the_hub_refuses_is_a_sentence(
     monkeypatch.setattr("huggingface_hub.HfApi", Api)
     assert run(f"{PUSH} plain") == 2
     assert "me/mine could not be written (you are nobody): log in" in capsys.readouterr().err
+
+
+def test_names_are_no_markup_in_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor, measured = Predictor.load("plain"), metrics("checkpoints/plain/test")
+    names = ["<script>x</script>", "a|b", "[c](d)", "`e`", "*f*"]
+    monkeypatch.setattr(Predictor, "classes", names)
+    measured |= {"data": {**measured["data"], "name": "<b>set</b>"}, "recall": [0.0] * 5}
+    text = card(predictor, {"te|st": measured}, repository="me/mine", license="mit").partition("\n---\n")[2]
+    for part in (r"\<script>x\</script>", r"| a\|b |", r"[c\](d)", r"\`e\`", r"\*f\*", r"\<b>set\</b>", r"| te\|st |"):
+        assert part in text
+    assert "<" not in text.replace(r"\<", "")

@@ -415,3 +415,21 @@ def test_a_path_and_the_data_set_that_reads_it(ltr, capsys) -> None:
     ]
     assert [command.count("--data") for command in commands] == [1]
     assert "FolderLT" not in commands[0]
+
+
+def test_names_are_no_markup_in_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    label, other = "<img src=x onerror=alert(1)>", "[a](b)|*c*"
+    for name in (label, other):
+        for number in range(4):
+            path = tmp_path / "set" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (4, 4), (60 * number, len(name), 0)).save(path)
+    (tmp_path / "set" / label / "`cut`.png").write_bytes(b"")
+    found = profile("set")
+    assert found["classes"] == [label, other]
+    text = Path("profile/profile.md").read_text(encoding="utf-8")
+    assert r"\<img src=x" in text
+    assert "<img" not in text.replace(r"\<img", "")
+    assert r"[a\](b)\|\*c\*" in text
+    assert r"\`cut\`.png" in text
