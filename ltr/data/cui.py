@@ -37,6 +37,7 @@ class CuiCIFAR10LT(LongTailed):
         val_per_class: images per class carved out of the training split for validation.
         batch_size: training images per step and process.
         eval_batch_size: images per step and process of validation, test and prediction.
+        drop_last: whether the last training batch of an epoch is left out if it is smaller than the others.
         sampler: the order of an epoch.
         augment: the augmentation of training batches; None for crops and mirror images, the authors' own.
 
@@ -62,6 +63,7 @@ class CuiCIFAR10LT(LongTailed):
         val_per_class: int = 0,
         batch_size: int = 128,
         eval_batch_size: int = 500,
+        drop_last: bool = False,
         sampler: SamplerFactory = Power,
         augment: Augment = None,
     ) -> None:
@@ -71,6 +73,7 @@ class CuiCIFAR10LT(LongTailed):
             val_per_class=val_per_class,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
+            drop_last=drop_last,
             sampler=sampler,
             augment=augment,
         )

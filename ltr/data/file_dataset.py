@@ -63,7 +63,8 @@ class FileDataset(LongTailed):
             for all of them, in an evaluation.
         mirror: whether the usual augmentation flips half of the training images; not where left and right matter, as
             in traffic signs and text.
-        **others: `val_per_class`, `batch_size`, `eval_batch_size`, `sampler` and `augment` of `LongTailed`.
+        **others: `val_per_class`, `batch_size`, `eval_batch_size`, `drop_last`, `sampler` and `augment` of
+            `LongTailed`.
     """
 
     mean = (0.485, 0.456, 0.406)

@@ -130,3 +130,12 @@ def test_callbacks_that_those_of_a_later_config_replace_are_noted(ltr) -> None:
     ):
         assert ltr("fit --config tau_norm.yaml --config logit_adjustment.yaml --print_config") == 0
     assert ltr("fit --config tau_norm.yaml --trainer.callbacks+=LogitAdjustment --print_config") == 0
+
+
+def test_a_tuning_does_not_leave_out_the_images_that_its_run_left_out(trained, ltr) -> None:
+    trained("--name run --data.drop_last true")
+    words = SMALL.replace("--data Synthetic --data.imbalance 4 --data.batch_size 16 ", "")
+    assert ltr(f"fit --config gml.yaml {words} --model.backbone.checkpoint run --name tuned") == 0
+    found = [yaml.safe_load(Path(f"checkpoints/{name}/config.yaml").read_text())["data"] for name in ("run", "tuned")]
+    assert [data["class_path"] for data in found] == ["ltr.data.Synthetic"] * 2
+    assert [data["init_args"].get("drop_last", False) for data in found] == [True, False]

@@ -130,6 +130,13 @@ def test_pixels_are_scaled_as_the_authors_do(cui: Callable[..., CuiCIFAR10LT]) -
     torch.testing.assert_close(data.prepare(pixels), pixels / 128 - 1, rtol=0, atol=2e-6)
 
 
+def test_an_incomplete_last_batch_can_be_left_out(cui: Callable[..., CuiCIFAR10LT]) -> None:
+    data = cui(batch_size=4, drop_last=True)
+    sizes = [len(batch.labels) for batch in data.train_dataloader()]
+    assert sizes == [4] * (sum(data.counts) // 4)
+    assert sum(data.counts) % 4
+
+
 def test_the_counts_are_known_without_files() -> None:
     assert sum(CuiCIFAR100LT().counts) == 10847
     # What the authors' data.ipynb counts in their file of imbalance 50.
