@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import io
 import json
 import math
@@ -22,6 +23,9 @@ from ltr.errors import InputError
 # a file need not know that others belong to it.
 _WAITING: ContextVar[dict[Path, Path] | None] = ContextVar("_WAITING", default=None)
 
+CHECKSUM = "sha256"  # the last key of a JSON file that is verified
+# The line of a checksum, also where one of its own bytes has changed.
+LAST_LINE = re.compile(r',\n  "(.{6})": "(.{64})"\n}\n\Z')
 TEMPORARY = re.compile(r"\..+\.\d{1,9}(\.\w+)?")  # the names of temporary files
 
 
@@ -165,8 +169,13 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any], *, checksum: bool = False) -> None:
     """Write a JSON file, a list of numbers on one line.
+
+    Args:
+        path: the file.
+        content: its content.
+        checksum: whether to add a checksum as the last key, with which `read_json` notices damage.
 
     Raises:
         InputError: for a number that JSON does not have.
@@ -177,7 +186,41 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
             lines.append(f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}")
         except ValueError as error:
             raise InputError(f"{path} could not be written: {key} has NaN or an infinite number.") from error
-    write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    if checksum:
+        lines.append(f'  "{CHECKSUM}": "{digest(_json(lines))}"')
+    write_text(path, _json(lines))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that `write_json` has written; one without a checksum is not verified.
+
+    Raises:
+        InputError: if it is damaged, or cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: it is not valid JSON.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: it is not a JSON object.")
+    if last := LAST_LINE.search(text):
+        if last[1] != CHECKSUM or last[2] != digest(text[: last.start()] + "\n}\n"):
+            raise InputError(f"{path} is damaged: its bytes have changed since it was written.")
+        del content[CHECKSUM]
+    return content
+
+
+def _json(lines: Sequence[str]) -> str:
+    """Return a JSON object, a line for each key."""
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def digest(text: str) -> str:
+    """Return a checksum of text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def cell(value: Any) -> Any:
@@ -191,11 +234,16 @@ def cell(value: Any) -> Any:
     return value
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a CSV file with a column for every key that a row has; what another row lacks is empty."""
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return CSV with a column for every key that a row has; what another row lacks is empty."""
     text = io.StringIO()
     columns = dict.fromkeys(key for row in rows for key in row)
     table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     table.writeheader()
     table.writerows({key: cell(value) for key, value in row.items()} for row in rows)
-    write_text(path, text.getvalue())
+    return text.getvalue()
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a CSV file, as `csv_text` returns it."""
+    write_text(path, csv_text(rows))

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import importlib
 import logging
+import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from pathlib import Path
 from ltr.errors import Stopped, printable
 from ltr.library_errors import library_errors
 
+GRACE = 5.0  # seconds that a process has to end
 SEED = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # where Lightning keeps the seed
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 REMARKS = (
@@ -119,7 +122,8 @@ def one_thread() -> Iterator[None]:
 def take_share(threads: int, gpu: str) -> None:
     """Take a part of the machine as a worker process of a study, before anything asks for a GPU.
 
-    Ctrl+C reaches all processes, and the first one reacts to it for all.
+    Ctrl+C reaches all processes, and the first one reacts to it for all. It ends this one by SIGTERM; if it is killed
+    itself, this one ends by its own.
 
     Args:
         threads: the number of its threads.
@@ -128,9 +132,20 @@ def take_share(threads: int, gpu: str) -> None:
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    stop_on_sigterm()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # without a traceback between two runs
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that has started it is gone."""
+    if (parent := multiprocessing.parent_process()) is None:
+        return
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE)
+    os._exit(128 + signal.SIGTERM)
 
 
 def work_in(folder: Path) -> None:

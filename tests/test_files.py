@@ -87,3 +87,38 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(InputError, match=r"sets\.pt could not be written \(the disk is full, or fails\): make room"):
         files.save(tmp_path / "sets.pt", {})
     assert not [*tmp_path.iterdir()]
+
+
+CONTENT = {"top1": 0.5, "recall": [1.0, 0.25, None], "classes": ["a", "\u00e9"], "config": {"seed": 0}}
+
+
+def test_a_json_file_with_a_checksum_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    files.write_json(path, CONTENT, checksum=True)
+    assert files.read_json(path) == CONTENT
+    files.write_json(path, CONTENT)
+    assert files.read_json(path) == CONTENT, "one of an earlier version has none"
+
+
+def test_every_changed_bit_and_every_lost_end_of_a_json_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    files.write_json(path, CONTENT, checksum=True)
+    sound = path.read_bytes()
+    for bit in range(8 * len(sound)):
+        changed = bytearray(sound)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(InputError, match=r"metrics\.json is damaged"):
+            files.read_json(path)
+    for length in range(len(sound) - 1):
+        path.write_bytes(sound[:length])
+        with pytest.raises(InputError, match=r"metrics\.json is damaged"):
+            files.read_json(path)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 10_000, "3"])
+def test_what_is_no_json_object_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"metrics\.json is damaged"):
+        files.read_json(path)

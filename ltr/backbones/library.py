@@ -52,7 +52,9 @@ class Library(Freezable):
     def file(self) -> Path | None:
         """The file of the weights, if they are given as one."""
         given = Path(self.pretrained).expanduser() if isinstance(self.pretrained, str) else None
-        return given if given and (given.is_file() or (given.suffix and ":" not in str(given))) else None
+        if given is None or (":" in str(given) and not given.is_file()):  # as in `hf-hub:user/name`
+            return None
+        return given if given.is_file() or given.suffix or len(given.parts) > 1 else None
 
     @property
     def pretraining(self) -> str:

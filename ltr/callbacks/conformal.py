@@ -103,7 +103,8 @@ class Conformal(AnswersCallback):
             "classes": data.classes,
         }
         folder = Path(method.trainer.default_root_dir)
-        files.write_json(folder / CONFORMAL, {key: files.plain(value) for key, value in content.items()})
+        plain = {key: files.plain(value) for key, value in content.items()}
+        files.write_json(folder / CONFORMAL, plain, checksum=True)
 
     def after_predict(self, method: Method, logits: Tensor, labels: Tensor, indices: Tensor) -> None:
         """Write the sets of the predicted images."""

@@ -114,6 +114,7 @@ class Evaluation(AnswersCallback):
                 "provenance": self.provenance,
                 "config": self.config,
             },
+            checksum=True,
         )
 
     def _oracle_best(self, method: Method) -> float | None:

@@ -88,7 +88,8 @@ class Run(MethodCallback, ModelCheckpoint):
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):  # a resumed training and the tests log to the same run
                 experiment = logger.experiment
-                files.write_json(self.run.wandb_file, {"id": experiment.id, "project": experiment.project})
+                kept = {"id": experiment.id, "project": experiment.project}
+                files.write_json(self.run.wandb_file, kept, checksum=True)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Read the rows of a resumed run from the checkpoint, where they are as old as the weights."""

@@ -76,7 +76,7 @@ def write_folder(
     write(predictor, "safetensors", home / WEIGHTS, config)
     files.write_text(home / CONFIG, config)
     for name, metrics in evaluations.items():
-        files.write_json(home / name / METRICS, metrics)
+        files.write_json(home / name / METRICS, metrics, checksum=True)
         for picture in path.parent.glob(f"{name}/*.png"):
             files.copy(picture, home / name / picture.name)
     described = card(predictor, evaluations, repository=repository, license=license, datasets=datasets)

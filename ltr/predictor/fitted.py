@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ltr import files
 from ltr.callbacks import Adjustment, Conformal
 from ltr.errors import InputError
 from ltr.run import lookup, weights
@@ -53,12 +53,12 @@ class Fitted:
             ) from error
         try:
             if isinstance(part, Conformal):
-                settings = json.loads((test.folder / CONFORMAL).read_text(encoding="utf-8"))
+                settings = files.read_json(test.folder / CONFORMAL)
             else:
                 settings = test.metrics["adjustments"][position][name]
             for key in part.fitted:
                 setattr(part, key, finite(settings[key], len(test.counts)))
-        except (OSError, ValueError, LookupError, TypeError) as damage:
+        except (InputError, ValueError, LookupError, TypeError) as damage:
             raise InputError(f"the results in {test.folder} are damaged: test the run again.") from damage
 
     @property

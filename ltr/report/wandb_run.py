@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import matplotlib
 from lightning.pytorch.loggers import WandbLogger
 from matplotlib.figure import Figure
 
+from ltr import files
 from ltr.report.figures import STYLE, drawn, training
 from ltr.run.evaluation import EvaluationResult
 from ltr.run.folder import RunFolder
@@ -34,7 +34,7 @@ def log_training(logger: WandbLogger, folder: Path) -> None:
 def kept(folder: Path) -> dict[str, str]:
     """Return the `id` and the `project` of the run of a training, as options of its logger; none where not kept."""
     path = RunFolder(folder).wandb_file
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return files.read_json(path) if path.is_file() else {}
 
 
 def log_test(logger: WandbLogger, run: Path, evaluation: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ltr import files
-from ltr.errors import InputError
+from ltr.errors import InputError, advice
 from ltr.run import description
 
 METRICS, PREDICTIONS, PREDICTIONS_TABLE = "metrics.json", "predictions.pt", "predictions.csv"
@@ -23,6 +22,7 @@ EVALUATION_FILES = (
 )
 # A folder in a run that has one of these is an evaluation.
 RESULTS = (METRICS, PREDICTIONS, CONFORMAL, "shifts.csv")
+ANEW = "Delete it, or test the run again."
 TEST = "test"  # the evaluation that stands for a run
 NO_MEASURES = ("seed", "params", "seconds", "floor")  # numbers beside the measures of an evaluation
 
@@ -49,12 +49,13 @@ class EvaluationResult:
             InputError: if its metrics are missing or damaged.
         """
         path = folder / METRICS
+        with advice(ANEW):
+            metrics = files.read_json(path)
         try:
-            metrics = json.loads(path.read_text(encoding="utf-8"))
             lists = {key: [*metrics[key]] for key in ("counts", "recall", "classes", "adjustments")}
             return cls(folder.name, folder, {**metrics, **lists, "config": dict(metrics["config"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged: delete it, or test the run again.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged: it is not the result of a test. {ANEW}") from error
 
     @property
     def scalars(self) -> dict[str, float | None]:
@@ -100,9 +101,16 @@ class EvaluationResult:
 
 
 def read_arguments(folder: Path) -> dict[str, Any] | None:
-    """Return the arguments that gave the result in a folder, None if it does not have them."""
+    """Return the arguments that gave the result in a folder, None if it does not have them.
+
+    Raises:
+        InputError: if they are damaged.
+    """
     path = folder / ARGUMENTS
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.is_file():
+        return None
+    with advice(f"Delete it if you know that {folder} was made with the same arguments, else delete {folder}."):
+        return files.read_json(path)
 
 
 def made_with(folder: Path, arguments: Mapping[str, Any]) -> bool:
@@ -112,4 +120,4 @@ def made_with(folder: Path, arguments: Mapping[str, Any]) -> bool:
 
 def write_arguments(folder: Path, arguments: Mapping[str, Any]) -> None:
     """Write the arguments that gave the result in a folder."""
-    files.write_json(folder / ARGUMENTS, dict(arguments))
+    files.write_json(folder / ARGUMENTS, dict(arguments), checksum=True)

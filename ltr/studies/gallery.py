@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -146,7 +145,7 @@ def _study(plan: Plan, sections: Sequence[Section], pictures: Collection[str]) -
 
 def _read(path: Path) -> dict[str, Any]:
     """Read a result, with its arguments if they are noted beside it."""
-    measures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    measures = files.read_json(path)
     arguments = read_arguments(path.parent)
     return measures if arguments is None else measures | {"arguments": arguments}
 

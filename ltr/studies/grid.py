@@ -12,10 +12,11 @@ from ltr.errors import InputError
 from ltr.markdown import escape, markdown_table
 from ltr.measures import shown
 from ltr.metrics import over_seeds, undominated
-from ltr.run.evaluation import made_with, write_arguments
+from ltr.run.evaluation import read_arguments, write_arguments
 from ltr.run.folder import RunFolder
 from ltr.studies.runs import Perform
 
+TABLE = "grid.csv"
 NOTE = "In percent, mean ± standard deviation over seeds. These are the heads that no other one beats in both columns."
 
 
@@ -67,24 +68,28 @@ def _tables(
     folder: Path, wanted: Sequence[int], words: Sequence[str], perform: Perform, *, separate: bool
 ) -> list[dict[str, Any]]:
     """Return the rows of all seeds; those that are not there yet are computed, and kept in a folder for each seed."""
-    homes = {seed: folder / str(seed) / "grid.csv" for seed in wanted}
+    homes = {seed: folder / str(seed) / TABLE for seed in wanted}
     missing = [seed for seed, home in homes.items() if not home.is_file()]
-    for seed in homes.keys() - missing:
-        if not made_with(homes[seed].parent, {"fit": [*words]}):
+    for seed in sorted(homes.keys() - missing):
+        kept = read_arguments(homes[seed].parent) or {"fit": [*words]}
+        if kept["fit"] != [*words]:
             raise InputError(
                 f"{homes[seed]} was made with other arguments: delete {folder}, or choose another `--name`."
             )
+        if TABLE in kept and kept[TABLE] != files.digest(homes[seed].read_bytes().decode(errors="replace")):
+            raise InputError(f"{homes[seed]} is damaged: delete it, and the same command computes it again.")
     for some in [[seed] for seed in missing] if separate else [missing] if missing else []:
         heads = _pass(folder / "run", some, words, perform)
         for seed in some:
-            write_arguments(homes[seed].parent, {"fit": [*words]})
-            files.write_csv(homes[seed], [row for row in heads if row["seed"] == str(seed)])
+            text = files.csv_text([row for row in heads if row["seed"] == str(seed)])
+            write_arguments(homes[seed].parent, {"fit": [*words], TABLE: files.digest(text)})
+            files.write_text(homes[seed], text)
     return [_read(row) for home in homes.values() for row in _rows(home)]
 
 
 def _pass(run: Path, seeds: list[int], words: Sequence[str], perform: Perform) -> list[dict[str, str]]:
     """Tune the heads of some seeds together and return their rows."""
-    table = run / "grid.csv"
+    table = run / TABLE
     table.unlink(missing_ok=True)  # of another pass, which must not be taken for this one's
     config, others = words[:2], words[2:]
     ours = ["--seed_everything", str(seeds[0]), f"--trainer.callbacks.seeds={seeds}"]

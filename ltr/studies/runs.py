@@ -7,7 +7,6 @@ where new runs are written.
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from collections.abc import Callable
@@ -15,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ltr.errors import InputError
+from ltr import files
+from ltr.errors import InputError, advice
 from ltr.measures import shown
 from ltr.run import lookup
-from ltr.run.evaluation import made_with, read_arguments, write_arguments
+from ltr.run.evaluation import ANEW, made_with, read_arguments, write_arguments
 from ltr.run.folder import RunFolder
 from ltr.studies.job import Job
 from ltr.studies.plan import Plan
@@ -68,12 +68,16 @@ class Runs:
         return RunFolder(self.folder / job.folder)
 
     def read(self, job: Job) -> dict[str, Any] | None:
-        """Return the measures of a run, None if the run is not finished."""
+        """Return the measures of a run, None if the run is not finished.
+
+        Raises:
+            InputError: if they are damaged.
+        """
         path = self.result(job)
         if not path.is_file():
             return None
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return content
+        with advice(ANEW):
+            return files.read_json(path)
 
     def result(self, job: Job) -> Path:
         """Return where the metrics of a run are: the committed ones if these arguments gave them, else its own."""
@@ -95,12 +99,12 @@ class Runs:
                 finished = self._kept(job) and not self._weights_missing(job)
                 if not finished:
                     self._train_and_test(job)
+                measures = self.read(job)
         except Exception as error:
             if not isinstance(error, InputError):
                 traceback.print_exc()
             failure = str(error) or type(error).__name__
             return Outcome(f"FAILED: {failure}", time.perf_counter() - began, failure)
-        measures = self.read(job)
         assert measures is not None
         figures = "  ".join(f"{row.title} {row.scale * measures[row.key]:5.1f}" for row in shown("progress"))
         state = figures + ("  (kept)" if finished else "")

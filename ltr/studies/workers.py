@@ -15,9 +15,7 @@ import torch
 
 from ltr.errors import InputError
 from ltr.machine import cores
-from ltr.process_state import take_share, work_in
-
-GRACE = 5.0  # seconds that a process has to end
+from ltr.process_state import GRACE, take_share, work_in
 
 
 class Here(Executor):

@@ -210,7 +210,7 @@ def foreign(path: Path, *, width: int = 16) -> Method:
 
 def test_a_foreign_state_dict_needs_two_words(paths: AllowedPaths, shown: list[Path]) -> None:
     method = foreign(Path("foreign.pth"))
-    with pytest.raises(InputError, match=r"^the file foreign\.pth .* name the architecture and the data set"):
+    with pytest.raises(InputError, match=r"^the file foreign\.pth .* choose its architecture and the data set"):
         from_file(paths, "foreign.pth", None, None, None)
     with pytest.raises(InputError, match=r"foreign\.pth does not fit a ResNet32 .* ResNet20"):
         from_file(paths, "foreign.pth", None, "ResNet32", "Digits-LT")

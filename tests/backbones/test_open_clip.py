@@ -98,3 +98,22 @@ def test_what_open_clip_does_not_have_is_named(tmp_path: Path) -> None:
     torch.save({"logit_scale": torch.zeros(())}, tmp_path / "other.pt")
     with pytest.raises(InputError, match=r"other\.pt does not fit OpenCLIP ltr_tiny"):
         OpenCLIP("ltr_tiny", str(tmp_path / "other.pt")).load()
+
+
+def test_a_head_is_tuned_from_the_names_of_the_classes(ltr, made: tuple[str, Any, str]) -> None:
+    name, model, file = made
+    words = (
+        "fit --config gml.yaml --data Synthetic --data.imbalance 4 --model.backbone OpenCLIP "
+        f"--model.backbone.name {name} --model.backbone.pretrained {file} --model.initial text --model.head Cosine "
+        "--model.head.scale 25 --model.optimizer.lr 0 --trainer.max_epochs 1 --trainer.accelerator cpu "
+        "--trainer.precision 32-true --trainer.enable_progress_bar false --name clip"
+    )
+    assert ltr(words) == 0
+    Path(file).unlink()
+    assert ltr("test --ckpt_path clip") == 0
+    weight = torch.load("checkpoints/clip/last.ckpt")["state_dict"]["head.weight"]
+    tokens = open_clip.get_tokenizer(name)([f"a photo of a class {label}." for label in range(5)])
+    with torch.no_grad():
+        texts = F.normalize(model.encode_text(tokens), dim=1)
+        projection = model.visual.proj if name == "ltr_tiny" else model.visual.head.proj.weight.T
+    torch.testing.assert_close(weight, F.normalize(texts @ projection.T, dim=1))

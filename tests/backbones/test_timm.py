@@ -114,6 +114,8 @@ def test_it_says_what_it_was_pretrained_on() -> None:
     assert Timm("test_vit").pretraining == ""
     assert Timm("test_vit", True).pretraining == "test_vit.r160_in1k of timm"
     assert Timm("test_vit", "some/weights.pth").pretraining == "weights.pth (Timm test_vit)"
+    assert Timm("test_vit", "folder/without_an_ending").pretraining == "without_an_ending (Timm test_vit)"
+    assert Timm("test_vit", "hf-hub:timm/test_vit.r160_in1k").pretraining == "hf-hub:timm/test_vit.r160_in1k of timm"
 
 
 def test_methods_between_stages_refuse_it() -> None:

@@ -69,6 +69,14 @@ def test_a_grid_over_seeds(trained, ltr, tmp_path: Path, capsys, drawn: dict[str
     assert ltr(f"tune-grid {SMALL} --seeds 1 --model.reset true") == 2
     assert "made with other arguments" in capsys.readouterr().err
 
+    rows = (home / "1/grid.csv").read_text()
+    (home / "1/grid.csv").write_text(rows.replace("0.", "1.", 1))
+    assert ltr(f"tune-grid {SMALL} --seeds 1") == 2
+    assert "1/grid.csv is damaged: delete it, and the same command computes it again" in capsys.readouterr().err
+    (home / "1/arguments.json").write_text("{")
+    assert ltr(f"tune-grid {SMALL} --seeds 1") == 2
+    assert "1/arguments.json is damaged" in capsys.readouterr().err
+
 
 @pytest.mark.slow
 def test_heads_that_start_anew_are_tuned_seed_by_seed(trained, ltr, tmp_path: Path, capsys) -> None:
