@@ -81,7 +81,8 @@ class FeatureStore:
             precision: in which it computes, as the trainer names it.
             compiled: whether the network is compiled.
         """
-        machine = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        cuda = device.type == "cuda"
+        machine = torch.cuda.get_device_name(device) if cuda else torch.backends.cpu.get_cpu_capability()
         about = {
             "network": digest(backbone),
             "preprocessing": asdict(preprocessing),
