@@ -159,17 +159,19 @@ class FileDataset(LongTailed):
         return [self.classes[label] for label, count in enumerate(listing.counts(len(self.classes))) if not count]
 
     def check_disjoint(self) -> None:
-        """Raise `InputError` if a file of the training split, by whatever name, is in another split, too."""
-        train = self.listings["train"]
-        known = {file: train.names[position] for position, file in identities(train.paths)}
-        for name, listing in self.listings.items():
-            for position, file in identities(listing.paths) if name != "train" else ():
-                if file in known:
-                    other = listing.names[position]
-                    alias = "" if other == known[file] else f", there as {other}"
-                    raise InputError(
-                        f"{known[file]} is in the training split and in the {name} split{alias}: take it out of one."
-                    )
+        """Raise `InputError` if a file, by whatever name, is in two splits."""
+        known: dict[object, tuple[str, str]] = {}
+        for split in [name for name in ("train", "val", "test") if name in self.listings]:
+            listing = self.listings[split]
+            own = {file: listing.names[position] for position, file in identities(listing.paths)}
+            if shared := next((file for file in own if file in known), None):
+                before, name = known[shared]
+                alias = "" if own[shared] == name else f", there as {own[shared]}"
+                before = "training" if before == "train" else before
+                raise InputError(
+                    f"{name} is in the {before} split and in the {split} split{alias}: take it out of one."
+                )
+            known |= {file: (split, name) for file, name in own.items()}
 
     @property
     def split_file(self) -> Path | None:

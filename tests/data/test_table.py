@@ -269,3 +269,11 @@ def test_two_columns_of_one_title_are_refused(ending: str, home: Path) -> None:
         parquet.write_table(table, file)
     with pytest.raises(InputError, match=r"twice\.\w+ has two columns label: rename or remove one"):
         read_table(file)
+
+
+def test_an_image_for_validation_and_for_testing_is_refused(home: Path) -> None:
+    splits = ["train", "train", "train", "train", "val", "test"]
+    lines = [f"{row},{split}" for row, split in zip(rows(), splits, strict=True)]
+    image, label, _ = lines[4].split(",")
+    with pytest.raises(InputError, match="is in the val split and in the test split: take it out of one"):
+        TableLT(write(home, "image,label,split", *lines, f"{image},{label},test"))

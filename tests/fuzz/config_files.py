@@ -248,8 +248,6 @@ def check_study(text: Text) -> str:
         sentence = answer(read)
     if plans:
         names = {entry.name for entry in plans[0].entries}
-        rows = yaml.safe_load(text.content.decode("utf-8-sig" if text.content[:3] == b"\xef\xbb\xbf" else "utf-8"))[
-            "runs"
-        ]
+        rows = load(text.content.decode("utf-8"))["runs"]
         assert all(str(name) in names or "sweep" in row for name, row in rows.items())
     return sentence
