@@ -42,6 +42,7 @@ PARTICULAR: dict[str, dict[str, Any]] = {
     "Routing": {"backbone": MultiExpert(lambda: ResNet20(width=2), experts=2)},
     "SAM": {"params": [torch.nn.Parameter(torch.ones(1))]},
     "Shifts": {"factors": [2.0]},
+    "Timm": {"name": "test_vit"},
 }
 
 

@@ -104,7 +104,8 @@ def light_run(predictor: Predictor, folder: Path) -> float:
     new = RunFolder(folder)
     if new.exists:
         raise InputError(f"the run {folder} exists already: remove it, or name another `--output`.")
-    config = yaml.safe_dump(yaml.safe_load(own_config(predictor.path)) | {"name": folder.name}, sort_keys=False)
+    place = {"name": folder.name, "runs": str(folder.parent)}
+    config = yaml.safe_dump(yaml.safe_load(own_config(predictor.path)) | place, sort_keys=False)
     largest = write(predictor, "checkpoint", new.checkpoint, config)
     files.write_text(new.config_file, config)
     for path in (path for pattern in RESULTS for path in home.glob(pattern) if path.name not in SINGLE_IMAGES):

@@ -148,13 +148,14 @@ class Predictor:
         with isolated():
             config = config_parser().parse_args(arguments).as_dict()
             content = weights.read(str(path))
-            fitted = Fitted(path, config, content.get("state_dict") or {}) if adjustments is None else None
             if (seed := config["seed_everything"]) is not False:
                 seed_everything(seed, workers=True, verbose=False)
+            network, fitted = trained(config["model"], content), None
             if adjustments is None:
+                fitted = Fitted(path, config, content["state_dict"])
                 adjustments = adjustments_of((config.get("trainer") or {}).get("callbacks"))
             return cls(
-                trained(config["model"], content),
+                network,
                 name=hub.repository(path) or (path.resolve().parent.name if path.name == CHECKPOINT else path.stem),
                 adjustments=adjustments,
                 data=lambda: cast("LongTailed", build(LongTailed, config["data"])),

@@ -189,7 +189,7 @@ def test_other_heads_are_refused(trainer: Make) -> None:
 def test_a_backbone_without_maps_is_refused(trainer: Make) -> None:
     data = Synthetic()
     method = Method(Pixels(), data.counts, schedule=CosineSchedule())
-    with pytest.raises(InputError, match="one feature map per feature, which Pixels lacks"):
+    with pytest.raises(InputError, match="works between the stages of a network, which Pixels does not name"):
         trainer(1, callbacks=[CAMSampling()]).fit(method, datamodule=data)
 
 

@@ -133,7 +133,7 @@ def test_a_small_checkpoint_is_a_run_of_its_own(tmp_path: Path, capsys: pytest.C
     assert "optimizer_states" in old
     assert not {"optimizer_states", "lr_schedulers", "callbacks", "loops"} & set(new)
     assert all(torch.equal(value, new["state_dict"][key]) for key, value in old["state_dict"].items())
-    assert "name: light" in (light / "config.yaml").read_text()
+    assert f"name: light\nruns: {tmp_path}\n" in (light / "config.yaml").read_text()
     before = metrics(str(light / "test"))
     assert run(f"test --ckpt_path {light}/last.ckpt") == 0
     assert metrics(str(light / "test"))["recall"] == before["recall"]
