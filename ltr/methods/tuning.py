@@ -84,9 +84,9 @@ class Tuning(Cached):
             with advice("Pass its head class with `--model.old_head`.", on=weights.ClassifierError):
                 weights.load_head(self.old_head, classifier)
             self.old_known.fill_(True)
-        if (
-            not self.reset and self.initial is None and not isinstance(self.backbone, Library)
-        ):  # whose weights come without these classes
+        # The weights of a library come without a classifier for these classes.
+        anew = self.reset or self.initial is not None or isinstance(self.backbone, Library)
+        if not anew:
             with advice("Start a new head with `--model.reset true`.", on=weights.ClassifierError):
                 weights.load_head(self.head, classifier, added=self.head.added)
 

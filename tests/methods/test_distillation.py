@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.nn import functional as F
+from two_processes import alone_and_shared
 
 from ltr.backbones import Pretrained, ResNet20
 from ltr.contracts import Backbone, Batch
@@ -235,16 +236,7 @@ def work(rank: int, folder: str) -> None:
     torch.set_default_dtype(torch.float64)
     images = torch.randn(12, 3, 2, 2, generator=torch.Generator().manual_seed(7))
     labels = torch.arange(12) % 5
-    alone = step(images, labels)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    shard = slice(0, 9) if rank == 0 else slice(9, None)
-    value, gradients = step(images[shard], labels[shard])
-    for tensor in (value, *gradients):
-        distributed.all_reduce(tensor)
-        tensor /= 2
-    distributed.barrier()
-    distributed.destroy_process_group()
-    torch.save({"alone": alone, "together": (value, gradients)}, f"{folder}/{rank}.pt")
+    alone_and_shared(rank, folder, step, images, labels)
 
 
 def test_two_processes_are_as_one(in_two_processes, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.nn import functional as F
+from two_processes import alone_and_shared
 
 from ltr.backbones import Pretrained, ResNet20
 from ltr.contracts import Backbone, Batch
@@ -203,9 +204,9 @@ def test_half_precision_changes_little() -> None:
 # ---- several processes
 
 
-def step(batch: Batch) -> tuple[Tensor, list[Tensor]]:
+def step(views: Tensor, labels: Tensor, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Take two steps; return the value of the second one, its gradients in this process, and the queue."""
-    model = flat()
+    model, batch = flat(), Batch(views, labels, images)
     for _ in range(2):
         model.zero_grad()
         value = model.training_step(batch, 0)
@@ -218,17 +219,8 @@ def work(rank: int, folder: str) -> None:
     """Take the steps alone, then with another process; write both."""
     torch.set_default_dtype(torch.float64)
     views = torch.randn(12, 3, 3, 2, 2, generator=torch.Generator().manual_seed(7))
-    batch = Batch(views, (torch.arange(12) % 5).sort().values, 100 + torch.arange(12))
-    alone = step(batch)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    shard = slice(0, 9) if rank == 0 else slice(9, None)
-    value, gradients = step(Batch(*(part[shard] for part in batch[:3])))
-    for tensor in (value, *gradients):
-        distributed.all_reduce(tensor)
-        tensor /= 2
-    distributed.barrier()
-    distributed.destroy_process_group()
-    torch.save({"alone": alone, "together": (value, gradients)}, f"{folder}/{rank}.pt")
+    labels = (torch.arange(12) % 5).sort().values
+    alone_and_shared(rank, folder, step, views, labels, 100 + torch.arange(12))
 
 
 def test_two_processes_are_as_one(in_two_processes, tmp_path: Path) -> None:

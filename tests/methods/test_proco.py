@@ -12,8 +12,9 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from scipy import special
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.nn import functional as F
+from two_processes import alone_and_shared
 
 from ltr.backbones import ResNet20
 from ltr.contracts import Backbone, Batch, Output
@@ -241,16 +242,7 @@ def work(rank: int, folder: str) -> None:
     torch.set_default_dtype(torch.float64)
     views = torch.randn(12, 3, 3, 2, 2, generator=torch.Generator().manual_seed(7))
     labels = (torch.arange(12) % 5).sort().values
-    alone = step(views, labels)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    shard = slice(0, 9) if rank == 0 else slice(9, None)
-    value, gradients = step(views[shard], labels[shard])
-    for tensor in (value, *gradients):
-        distributed.all_reduce(tensor)
-        tensor /= 2
-    distributed.barrier()
-    distributed.destroy_process_group()
-    torch.save({"alone": alone, "together": (value, gradients)}, f"{folder}/{rank}.pt")
+    alone_and_shared(rank, folder, step, views, labels)
 
 
 def test_two_processes_are_as_one(in_two_processes, tmp_path: Path) -> None:
