@@ -260,9 +260,11 @@ def dead_rank(stage: Stage, scene: Scene, random: Random) -> Outcome:
         ends = [rank.wait() for rank in ranks]
         if ends[victim].code == 0:
             continue
-        if (other := ends[1 - victim]).code is None:
-            return Outcome(LOST, where, f"the other process: {other.problem}")
-        return compared(stage, scene, where, stage.go_on(scene, ends[victim]))
+        other = ends[1 - victim]
+        if other.problem or other.code != 2:
+            ended = other.problem or f"it ended with {other.code}: {other.sentence}"
+            return Outcome(LOST, where, f"the other process: {ended}")
+        return compared(stage, scene, where, stage.go_on(scene, other))
     return Outcome(SAME, "after its end")
 
 
