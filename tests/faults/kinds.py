@@ -276,12 +276,9 @@ def other_devices(stage: Stage, scene: Scene, random: Random) -> Outcome:
     for _ in range(ATTEMPTS):
         stage.prepare(scene)
         event = random.randrange(whole.events // 3, whole.events) + 1
-        commands = stage.start_all(scene.words, Strike(signal.SIGKILL, event))
-        for command in commands[1:]:
-            command.signal(signal.SIGKILL)
-        ends = [command.wait() for command in commands]
+        killed = stage.run(scene.words, Strike(signal.SIGKILL, event))
         checkpoint = stage.folder / "checkpoints" / "a" / CHECKPOINT
-        if ends[0].code == 0 or not checkpoint.is_file():
+        if killed.code == 0 or not checkpoint.is_file():
             continue
         epoch = torch.load(checkpoint, weights_only=True)["epoch"] + 1
         where = f"file operation {event} of {whole.events}, after {epoch} epochs"
