@@ -117,9 +117,9 @@ class Timm(Library):
             state = timm_names(read, self.network.state_dict())
             last = known.get("classifier")
             last = last[0] if isinstance(last, tuple | list) else last
-            classes = len(state.get(f"{last}.weight", ()))
-            overlay = {"state_dict": state, "num_classes": classes}
-            network = self.build(classes, pretrained=True, pretrained_cfg_overlay=overlay)
+            self.labels = len(state.get(f"{last}.weight", ()))
+            overlay = {"state_dict": state, "num_classes": self.labels}
+            network = self.build(self.labels, pretrained=True, pretrained_cfg_overlay=overlay)
         elif isinstance(self.pretrained, str):
             if not self.pretrained.startswith(HUB):
                 raise InputError(

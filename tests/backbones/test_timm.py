@@ -85,7 +85,13 @@ def ported(names: list[str]) -> dict[str, str]:
     for name in names:
         first, *rest = name.split(".")
         if first != "blocks":
-            top = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1", "classifier": "_fc"}
+            top = {
+                "conv_stem": "_conv_stem",
+                "bn1": "_bn0",
+                "conv_head": "_conv_head",
+                "bn2": "_bn1",
+                "classifier": "_fc",
+            }
             found[name] = ".".join([top[first], *rest])
             continue
         number = blocks.index(f"{rest[0]}.{rest[1]}")
@@ -94,7 +100,13 @@ def ported(names: list[str]) -> dict[str, str]:
         if number == 0:  # the only block that makes no more channels first
             inner |= {"bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"}
         else:
-            inner |= {"conv_pw": "_expand_conv", "bn1": "_bn0", "bn2": "_bn1", "conv_pwl": "_project_conv", "bn3": "_bn2"}
+            inner |= {
+                "conv_pw": "_expand_conv",
+                "bn1": "_bn0",
+                "bn2": "_bn1",
+                "conv_pwl": "_project_conv",
+                "bn3": "_bn2",
+            }
         found[name] = f"_blocks.{number}.{inner[layer]}.{value}"
     return found
 
