@@ -76,14 +76,14 @@ class Views(Adjustment):
     def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output of each image, the mean over its views."""
 
-        def mean(rows: Tensor, dim: int = 0) -> Tensor:
-            return rows.unflatten(dim, (-1, self.number)).mean(dim + 1)
+        def mean(rows: Tensor) -> Tensor:  # (..., B * V, K)
+            return rows.reshape(*rows.shape[:-2], -1, self.number, rows.shape[-1]).mean(-2)
 
         return output._replace(
             logits=mean(output.logits.float()),
             features=mean(output.features),
             embeddings=None,
-            experts=None if output.experts is None else mean(output.experts, 1),
+            experts=None if output.experts is None else mean(output.experts),
         )
 
 

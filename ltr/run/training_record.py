@@ -49,7 +49,7 @@ class TrainingRecord(NamedTuple):
 
     def write(self, content: dict[str, Any]) -> None:
         """Store the record in a checkpoint."""
-        content[KEY] = self._replace(sets=list(self.sets))._asdict()
+        content[KEY] = {**self._asdict(), "sets": [*self.sets]}
 
     def __or__(self, other: TrainingRecord) -> TrainingRecord:
         """Return the record of both trainings."""
