@@ -102,8 +102,8 @@ class FeatureStore:
             size = sum(path.stat().st_size for path in home.glob("*/*.features"))
         if size > LARGE * 10**9:
             rank_zero_warn(
-                f"the features that are kept in {home} take {size / 10**9:.0f} GB: delete it, or its oldest folders, each "
-                "of which is of one network; what is needed again is computed again."
+                f"the features that are kept in {home} take {size / 10**9:.0f} GB: delete it, or its oldest folders, "
+                "each of which is of one network; what is needed again is computed again."
             )
 
     def path(self, images: bytes) -> Path:
