@@ -24,6 +24,7 @@ from tests.faults.scenes import FIT, OTHERS, TWO, Scene, Stage
 
 SAME, TOLD, LOST = "same", "told", "lost"
 SIGNALS = {"kill -9": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT, "stop": signal.SIGSTOP}
+LAUNCHER = 20.0  # seconds after which a launcher, such as Lightning's or torchrun, kills the processes of a dead one
 ATTEMPTS = 4  # signals that came too late, before one is sent at a file operation
 
 
@@ -257,11 +258,14 @@ def dead_rank(stage: Stage, scene: Scene, random: Random) -> Outcome:
         ranks = stage.start_all(scene.words)
         time.sleep(delay)
         ranks[victim].signal(signal.SIGKILL)
-        ends = [rank.wait() for rank in ranks]
-        if ends[victim].code == 0:
+        dead = ranks[victim].wait()
+        if not ranks[1 - victim].ends_within(LAUNCHER):  # it waits for the other at the beginning
+            ranks[1 - victim].signal(signal.SIGKILL)
+            where += ", the other one by its launcher"
+        other = ranks[1 - victim].wait()
+        if dead.code == 0:
             continue
-        other = ends[1 - victim]
-        if other.problem or other.code != 2:
+        if other.problem or other.code not in (2, -9):
             ended = other.problem or f"it ended with {other.code}: {other.sentence}"
             return Outcome(LOST, where, f"the other process: {ended}")
         return compared(stage, scene, where, stage.go_on(scene, other))
