@@ -20,7 +20,7 @@ from ltr.run.folder import CHECKPOINT
 from tests.faults.child import Strike
 from tests.faults.contents import bytes_of, contents, differences
 from tests.faults.processes import End
-from tests.faults.scenes import FIT, OTHERS, TWO, Scene, Stage
+from tests.faults.scenes import EPOCHS, FIT, OTHERS, TWO, Scene, Stage
 
 SAME, TOLD, LOST = "same", "told", "lost"
 SIGNALS = {"kill -9": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT, "stop": signal.SIGSTOP}
@@ -285,8 +285,10 @@ def other_devices(stage: Stage, scene: Scene, random: Random) -> Outcome:
         if killed.code == 0 or not checkpoint.is_file():
             continue
         epoch = torch.load(checkpoint, weights_only=True)["epoch"] + 1
+        if epoch == EPOCHS:  # nothing is left to go on with
+            continue
         where = f"file operation {event} of {whole.events}, after {epoch} epochs"
         halted = Scene(scene.verb, f"{other} --ckpt_path last", (scene.words,), halted=epoch + 1)
         end = stage.run(f"{other} --ckpt_path last")
         return compared(stage, halted, where, end)
-    return Outcome(SAME, "no checkpoint yet")
+    return Outcome(SAME, "before the first checkpoint or after the last one")

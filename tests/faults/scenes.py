@@ -20,7 +20,8 @@ from tests.tiny import TINY
 
 PLAIN = "--trainer.accelerator cpu --trainer.precision 32-true --trainer.enable_progress_bar false"
 SMALL = f"{TINY} --data.batch_size 32 --model.backbone.width 2"
-FIT = f"fit {SMALL} --trainer.max_epochs 4 --name a"
+EPOCHS = 4
+FIT = f"fit {SMALL} --trainer.max_epochs {EPOCHS} --name a"
 DEVICES = "--trainer.devices 2 --trainer.strategy ddp"
 TWO = f"{FIT} {DEVICES}"
 GML = f"--config gml.yaml --model.backbone.checkpoint {{}} --trainer.max_epochs 3 {PLAIN}"
