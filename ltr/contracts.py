@@ -150,6 +150,11 @@ class Backbone(Checked, nn.Module):
         return type(self).__name__
 
     @property
+    def inner(self) -> Backbone:
+        """The network that computes its features: itself, or the one that it wraps and does not change."""
+        return self
+
+    @property
     def pretraining(self) -> str:
         """The published weights that it starts from, for results; empty if there are none."""
         return ""

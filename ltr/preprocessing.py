@@ -115,10 +115,22 @@ class Preprocessing:
         Returns:
             The images themselves if they have that size, or none is asked for; else float32 values from 0 to 255.
         """
-        if self.resized is None or images.shape[-2:] == (self.resized, self.resized):
+        return images if self.resized is None else self.scaled(images, self.resized)
+
+    def scaled(self, images: Tensor, side: int) -> Tensor:
+        """Return uint8 images (B, 3, h, w), or views of them (B, V, 3, h, w), in another size.
+
+        Args:
+            images: the images.
+            side: height and width.
+
+        Returns:
+            The images themselves if they have that size; else float32 values from 0 to 255.
+        """
+        size = (side, side)
+        if images.shape[-2:] == size:
             return images
         flat = images.flatten(0, -4).float()
-        size = (self.resized, self.resized)
         # Also where it changes nothing: without it, torch has another cubic kernel than PIL, which files are read with.
         made = F.interpolate(flat, size, mode=self.interpolation, align_corners=False, antialias=True)
         return made.clamp(0, 255).view(*images.shape[:-2], *size)

@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from ltr.backbones import pretraining
 from ltr.backbones.freezable import Freezable, Freeze
 from ltr.errors import InputError, first_line
 from ltr.run import weights
+from ltr.run.training_record import TrainingRecord
 
 T = TypeVar("T")
 
@@ -34,13 +36,14 @@ class Library(Freezable):
 
     Attributes:
         preprocessing: size, crop, normalisation and interpolation of the images that the weights were trained with.
+        labels: the number of classes of the classifier in a file, once it is read; 0 without one.
     """
 
     library: str
 
     def __init__(self, name: str, pretrained: bool | str = False, freeze: Freeze | None = None) -> None:
         super().__init__()
-        self.name, self.pretrained = name, pretrained
+        self.name, self.pretrained, self.labels = name, pretrained, 0
         self.chosen_freeze: Freeze = freeze or ("features" if pretrained else "none")
 
     @property
@@ -98,6 +101,8 @@ class Library(Freezable):
         if problems := weights.misfits(state, self.state_dict()):
             raise InputError(f"{origin} does not fit {self.title} ({'; '.join(problems)}).")
         self.load_state_dict(dict(state), strict=False)
+        sets = pretraining.sets(self.pretraining, self.labels)
+        self.training_record = TrainingRecord(complete=True, sets=sets)
         return {}
 
     def reading(self, act: Callable[[], T]) -> T:

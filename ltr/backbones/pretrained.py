@@ -85,6 +85,11 @@ class Pretrained(Freezable):
         return self
 
     @property
+    def inner(self) -> Backbone:
+        """That of the network in it."""
+        return self.backbone.inner
+
+    @property
     def software(self) -> str:
         """That of the network in it."""
         return self.backbone.software

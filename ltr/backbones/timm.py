@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ltr.backbones.efficientnet_names import timm_names
 from ltr.backbones.freezable import Freeze
 from ltr.backbones.library import Library, check_options, imported, quiet
 from ltr.errors import InputError, did_you_mean
@@ -112,12 +113,13 @@ class Timm(Library):
         """Return the tensors of the network with the chosen weights, by the names of this backbone."""
         known = self.network.pretrained_cfg
         if self.file:
-            state = weights.tensors(weights.read(str(self.file)), str(self.file))
+            read = weights.tensors(weights.read(str(self.file)), str(self.file))
+            state = timm_names(read, self.network.state_dict())
             last = known.get("classifier")
             last = last[0] if isinstance(last, tuple | list) else last
-            classes = len(state.get(f"{last}.weight", ()))
-            overlay = {"state_dict": state, "num_classes": classes}
-            network = self.build(classes, pretrained=True, pretrained_cfg_overlay=overlay)
+            self.labels = len(state.get(f"{last}.weight", ()))
+            overlay = {"state_dict": state, "num_classes": self.labels}
+            network = self.build(self.labels, pretrained=True, pretrained_cfg_overlay=overlay)
         elif isinstance(self.pretrained, str):
             if not self.pretrained.startswith(HUB):
                 raise InputError(

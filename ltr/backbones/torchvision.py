@@ -146,6 +146,7 @@ class Torchvision(Library):
         else:
             raise InputError(f"torchvision has no weights for {self.name}: pass the path of a file with `pretrained`.")
         prefix, classifier = "" if self.stages else "network.", f"{self.classifier_name}."
+        self.labels = len(state.get(f"{classifier}weight", ()))
         return {
             prefix + DENSE.sub(r"\1\2", key): value for key, value in state.items() if not key.startswith(classifier)
         }

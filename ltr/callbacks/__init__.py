@@ -18,6 +18,7 @@ from ltr.callbacks.tau_norm import TauNorm
 from ltr.callbacks.temperature_ensemble import TemperatureEnsemble
 from ltr.callbacks.temperature_scaling import TemperatureScaling
 from ltr.callbacks.vector_scaling import VectorScaling
+from ltr.callbacks.views import Views
 from ltr.methods.base import Adjustment
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "TemperatureEnsemble",
     "TemperatureScaling",
     "VectorScaling",
+    "Views",
 ]

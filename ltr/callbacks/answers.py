@@ -143,7 +143,7 @@ def logits_of(method: BaseMethod, data: LongTailed, name: str, adjustments: Sequ
     logits = torch.zeros(len(loader.labels), len(method.counts), device=method.device)
     with method.trainer.precision_plugin.forward_context():
         for batch in loader:
-            output = method.answer(method.prepared(batch))
+            output = method.answer(batch._replace(images=method.ready(batch.images, adjustments)))
             for adjustment in adjustments:
                 output = adjustment.adjust(method, output)
             logits[batch.indices] = output.logits.float()

@@ -10,9 +10,10 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_warn
 
 from ltr import files
-from ltr.backbones import Pretrained
+from ltr.backbones import Pretrained, pretraining
 from ltr.contracts import Backbone
 from ltr.machine import device_name, version
 from ltr.methods import Method
@@ -50,8 +51,12 @@ class Run(MethodCallback, ModelCheckpoint):
         self.written: float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Read the rows of the epochs before a resumed run."""
+        """Note the classes that its pretraining has, and read the rows of the epochs before a resumed run."""
         super().on_train_start(trainer, pl_module)
+        method = self.method
+        pretrained_on = pretraining.overlap(method.training_record.sets, method.data.classes)
+        if note := pretraining.note(pretrained_on, len(method.counts)):
+            rank_zero_warn(note)
         self.rows = [row for row in self.rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -111,7 +116,8 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
     Returns:
         epochs: number of finished epochs; passes: images that went through the network, per training image;
         augmentation, views and experts; starts_from: the checkpoints and the published weights that it
-        started from; device and version;
+        started from; pretrained_on: the sets that these weights were trained on, and how many of the classes each has;
+        device and version;
         notes: what it was too short for.
     """
     data = method.data
@@ -123,6 +129,7 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
         "views": data.augment.views,
         "experts": method.backbone.experts,
         "starts_from": [origin for part in method.modules() if (origin := starting_point(part))],
+        "pretrained_on": pretraining.overlap(method.training_record.sets, data.classes),
         "device": device_name(trainer.strategy.root_device),
         "version": version(),
         "notes": method.notes,

@@ -302,8 +302,9 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         return self.loader(name, self.shard(name), self.eval_batch_size)
 
     def evaluation_loader(self, name: str) -> InMemoryLoader:
-        """Return a loader over this process's share of a split: features if the network caches them, else images."""
-        return self.loader(name, self.shard(name), self.eval_batch_size, features=self.bank.features.get(name))
+        """Return a loader over this process's share of a split: features if the network has them, else images."""
+        features = self.network.evaluation_features(name) if self.network else None
+        return self.loader(name, self.shard(name), self.eval_batch_size, features=features)
 
     def shard(self, name: str) -> range:
         """Return the positions of this process's share of a split."""
@@ -391,4 +392,8 @@ class Network(Protocol):
 
     def prepared(self, batch: Batch) -> Batch:
         """Return a batch of uint8 images as the network takes it."""
+        ...
+
+    def evaluation_features(self, name: str) -> Tensor | None:
+        """Return (1, N, D) the features of a split that an evaluation reads in place of images, if there are any."""
         ...

@@ -212,4 +212,6 @@ def seen(method: Method, metrics: Mapping[str, Any]) -> str:
             f"It was trained on {plural(len(record.images), 'different image')} that are known, and on others: one of "
             "the trainings that led to it has no record of its images."
         )
+    if record.sets:
+        sentence += f" Before, its weights were trained on {' and '.join(record.sets)}."
     return sentence + ("" if tested is None else f" {tested:,} of the images that it was tested on are among them.")

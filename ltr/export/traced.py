@@ -32,16 +32,16 @@ class Traced(nn.Module):
     def __init__(self, method: Method) -> None:
         super().__init__()
         assert method.preprocessing is not None
-        self.method, self.preprocessing = method, method.preprocessing
+        self.method = method
         method.backbone.to(memory_format=torch.channels_last)  # as in every evaluation
-        self.register_buffer("mean", torch.tensor(self.preprocessing.mean))
-        self.register_buffer("std", torch.tensor(self.preprocessing.std))
+        self.register_buffer("mean", torch.tensor(method.preprocessing.mean))
+        self.register_buffer("std", torch.tensor(method.preprocessing.std))
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
-        ready = normalise(self.preprocessing.to_side(self.preprocessing.cropped(images)), self.mean, self.std)
-        return self.method.adjusted(self.method(ready)).logits.float()
+        pixels = self.method.pixels(images, self.method.adjustments)
+        return self.method.adjusted(self.method(normalise(pixels, self.mean, self.std))).logits.float()
 
 
 def images_to_compare(predictor: Predictor) -> Tensor:

@@ -170,10 +170,28 @@ class BaseMethod(Checked, LightningModule):
         """
         return Extraction(self, data, name, draw).features()
 
-    def ready(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (B, 3, H, W) on any device into the network's input, on its device and in its precision."""
-        assert self.preprocessing is not None, "train the network or load its checkpoint first"
-        return self.preprocessing(images.to(self.device)).to(self.dtype)
+    def ready(self, images: Tensor, adjustments: Sequence[Adjustment] = ()) -> Tensor:
+        """Turn uint8 images (B, 3, H, W) on any device into the network's input, on its device and in its precision.
+
+        Args:
+            images: the images.
+            adjustments: those of an evaluation, of which one may ask for V views.
+
+        Returns:
+            (B, 3, side, side), or (B * V, 3, side, side).
+        """
+        pixels = self.pixels(images.to(self.device), adjustments)
+        assert self.preprocessing is not None
+        return self.preprocessing.normalised(pixels).to(self.dtype)
+
+    def pixels(self, images: Tensor, adjustments: Sequence[Adjustment] = ()) -> Tensor:
+        """Return what `ready` normalises: the middle of uint8 images, or views of them."""
+        look = self.preprocessing
+        assert look is not None, "train the network or load its checkpoint first"
+        for adjustment in adjustments:
+            if (views := adjustment.views(look, images)) is not None:
+                return views
+        return look.to_side(look.cropped(images))
 
     def augmented(self, data: LongTailed, images: Tensor) -> Tensor:
         """Augment uint8 training images (B, 3, H, W) and turn them into the network's input, possibly in views."""
@@ -186,7 +204,9 @@ class BaseMethod(Checked, LightningModule):
 
     def prepared(self, batch: Batch) -> Batch:
         """Preprocess the images of a batch; return cached features unchanged."""
-        return batch if batch.features is not None else batch._replace(images=self.ready(batch.images))
+        if batch.features is not None:
+            return batch
+        return batch._replace(images=self.ready(batch.images, self.adjustments))
 
     def predict(self, images: Tensor) -> Output:
         """Preprocess images, run the network and adjust the output, as in every evaluation.
@@ -194,7 +214,7 @@ class BaseMethod(Checked, LightningModule):
         Args:
             images: (B, 3, H, W) uint8, on any device.
         """
-        return self.adjusted(self(self.ready(images)))
+        return self.adjusted(self(self.ready(images, self.adjustments)))
 
     def adjusted(self, output: Output) -> Output:
         """Apply the adjustments in their order."""
@@ -275,9 +295,11 @@ class Adjustment(Checked, Callback, ABC):
 
     Attributes:
         fitted: names of the attributes that `prepare` fits to images and `settings` reports: a number or (C,) each.
+        several_views: whether the network sees each image in several views; see `views`.
     """
 
     fitted: ClassVar[tuple[str, ...]] = ()
+    several_views: ClassVar[bool] = False
 
     @abstractmethod
     def adjust(self, method: BaseMethod, output: Output) -> Output:
@@ -287,6 +309,17 @@ class Adjustment(Checked, Callback, ABC):
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What a result reports about the adjustment."""
+
+    def views(self, look: Preprocessing, images: Tensor) -> Tensor | None:
+        """Return the views (B * V, 3, side, side) of uint8 images in which the network sees them, those of one in turn.
+
+        The adjustments before this one then act on every view. None if it works on the answers only.
+
+        Args:
+            look: the preprocessing of the network.
+            images: (B, 3, H, W) uint8.
+        """
+        return None
 
     def prepare(self, method: BaseMethod, data: LongTailed) -> None:
         """Compute what the adjustment needs, once the weights are loaded.

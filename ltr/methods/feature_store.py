@@ -39,8 +39,9 @@ def blocks(size: int) -> list[range]:
 
 def digest(backbone: Backbone) -> str:
     """Return a hash of a network: its layers, with all that they print of themselves, and its weights."""
-    content = hashlib.sha256(f"{backbone.title} {backbone}".encode())
-    for name, value in sorted(backbone.state_dict().items()):
+    network = backbone.inner  # a run's later stages have the features of its network
+    content = hashlib.sha256(f"{network.title} {network}".encode())
+    for name, value in sorted(network.state_dict().items()):
         content.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         content.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return content.hexdigest()

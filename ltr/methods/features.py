@@ -77,6 +77,15 @@ class Extraction:
                     bar.update(len(batch.indices))
         return distributed.total(features)
 
+    def whole(self) -> Tensor | None:
+        """Return (N, D) float32 in the order of the split if all of them are kept; None otherwise."""
+        found = []
+        for number, part in enumerate(self.parts):
+            if (kept := self.kept(self.content(number), len(part))) is None:
+                return None
+            found.append(kept)
+        return torch.cat(found)
+
     def content(self, number: int) -> bytes | None:
         """Return what the images of a block are known by; None before they are read."""
         return None if self.contents is None else self.contents[[*self.parts[number]]].numpy().tobytes()

@@ -318,6 +318,10 @@ class Method(BaseMethod):
         """Restore the validation interval."""
         self.trainer.check_val_every_n_epoch = self.validation_interval
 
+    def evaluation_features(self, name: str) -> Tensor | None:
+        """Return (1, N, D) the features of a split that an evaluation reads in place of images, if there are any."""
+        return self.bank.features.get(name)
+
     # ---- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

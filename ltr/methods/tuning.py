@@ -16,6 +16,7 @@ from ltr.heads import Linear
 from ltr.heads.directions import class_means, of_texts
 from ltr.losses import GML
 from ltr.methods.cached import Cached
+from ltr.methods.features import Extraction
 from ltr.run import weights
 from ltr.schedules import Cosine
 
@@ -117,6 +118,13 @@ class Tuning(Cached):
         texts = [template.replace("{}", name) for template in self.templates for name in names]
         features, projection = self.backbone.texts_and_projection(texts)
         return of_texts(features.view(len(self.templates), classes, -1), projection).to(self.device)
+
+    def evaluation_features(self, name: str) -> Tensor | None:
+        """Return those that the training has cached; after it, those that were kept on disk for the whole split."""
+        if self.fitting or not self.cache or any(adjustment.several_views for adjustment in self.adjustments):
+            return super().evaluation_features(name)
+        kept = Extraction(self, self.data, name).whole()
+        return None if kept is None else kept[None].to(self.device)
 
     def train(self, mode: bool = True) -> Tuning:
         """Switch the new head to training mode; the old one stays in evaluation mode."""

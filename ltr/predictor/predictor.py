@@ -268,7 +268,7 @@ class Predictor:
         """
         check(images, self.preprocessing.size)
         with self.trainer.precision_plugin.forward_context():
-            output: Output = self.method(self.method.ready(images))
+            output: Output = self.method(self.method.ready(images, self.adjustments))
             if not output.logits.isfinite().all():
                 raise InputError(f"the logits of {self.name} are not finite: its weights are damaged.")
             return self.method.adjusted(output)

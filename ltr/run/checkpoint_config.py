@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from pathlib import Path
 
 from ltr.errors import InputError
+from ltr.run import side_files
 from ltr.run.folder import CHECKPOINT, CONFIG
 
 
@@ -19,29 +18,13 @@ def config_text(checkpoint: Path) -> str:
     Raises:
         InputError: if the checkpoint cannot be read.
     """
-    from ltr.run import torch_files, weights  # torch, which the page must not wait for
-
     beside = checkpoint.with_name(CONFIG)
-    if checkpoint.name != CHECKPOINT or not beside.is_file():
-        text = weights.read(str(checkpoint)).get("config")
-        return text if isinstance(text, str) else ""
-    text, kept = beside.read_text(encoding="utf-8", errors="replace"), torch_files.config_in(checkpoint)
-    if not _sections(text) >= _sections(kept):
-        warnings.warn(f"{beside} is damaged: the config in {checkpoint} is used.", stacklevel=2)
-        return kept
-    if kept and _without_comments(text) != _without_comments(kept):
-        warnings.warn(f"{beside} is not the config that {checkpoint} was written with; it is used.", stacklevel=2)
-    return text
+    if checkpoint.name == CHECKPOINT and beside.is_file():
+        return side_files.config_text(beside, checkpoint)
+    from ltr.run import weights  # torch, which the page must not wait for
 
-
-def _sections(text: str) -> set[str]:
-    """Return the top-level keys of a config; a file from outside is not parsed before it is checked."""
-    return set(re.findall(r"(?m)^(\w+):", text))
-
-
-def _without_comments(text: str) -> list[str]:
-    """Return the lines of a config that are not comments."""
-    return [line for line in text.splitlines() if not line.startswith("#")]
+    text = weights.read(str(checkpoint)).get("config")
+    return text if isinstance(text, str) else ""
 
 
 def own_config(checkpoint: Path) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import shlex
 from collections.abc import Mapping
@@ -16,7 +14,7 @@ import yaml
 
 from ltr.errors import InputError
 from ltr.files import is_temporary
-from ltr.run import description
+from ltr.run import description, side_files
 from ltr.run.evaluation import EVALUATION_FILES, METRICS, RESULTS, TEST, EvaluationResult
 from ltr.run.lock import Lock
 
@@ -127,18 +125,14 @@ class RunFolder:
     def config_text(self) -> str:
         """Its resolved config as YAML; empty if the folder does not have it.
 
-        It is the file of the run, else the text in its checkpoint, else that in the metrics of its main evaluation.
+        It is the file of the run, else the text in its checkpoint, else that in the metrics of its main evaluation. A
+        file that is not what the checkpoint was written with is noted.
 
         Raises:
-            InputError: if its file is damaged.
+            InputError: if the metrics are needed and damaged.
         """
-        if self.config_file.is_file():
-            return self.config_file.read_text(encoding="utf-8")
-        if self.checkpoint.is_file():
-            from ltr.run import torch_files  # torch, which the page must not wait for
-
-            if text := torch_files.config_in(self.checkpoint):
-                return text
+        if text := side_files.config_text(self.config_file, self.checkpoint):
+            return text
         config = self.main.metrics["config"] if self.main else None
         return yaml.safe_dump(config, sort_keys=False) if config else ""
 
@@ -157,25 +151,12 @@ class RunFolder:
 
     @property
     def rows(self) -> list[dict[str, str]]:
-        """The rows of its curves as they are written, empty if there are none; what was not measured is empty.
+        """The rows of its curves as text, empty if there are none; what was not measured is empty.
 
         Raises:
-            InputError: if rows or cells are missing.
+            InputError: if its file is damaged, and it has no checkpoint with the curves.
         """
-        if not self.curves_file.is_file():
-            return []
-        try:
-            table = csv.DictReader(io.StringIO(self.curves_file.read_text(encoding="utf-8")))
-            rows = list(table)
-            epochs = [int(row["epoch"]) for row in rows]
-            whole = "epoch" in (table.fieldnames or ()) and all(
-                None not in row and None not in row.values() for row in rows
-            )
-        except (ValueError, TypeError, KeyError, csv.Error):
-            whole = False
-        if not whole or epochs != [*range(epochs[0] if epochs else 0, len(epochs))]:
-            raise InputError(f"{self.curves_file} is damaged: resume the run, which writes it anew, or delete it.")
-        return rows
+        return side_files.rows(self.curves_file, self.checkpoint)
 
     @cached_property
     def curves(self) -> tuple[Row, ...]:

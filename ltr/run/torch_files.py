@@ -88,13 +88,3 @@ def check_archive(path: Path) -> None:
         raise InputError(f"{path} is refused: its content is compressed, and may be much larger than the file.")
     if damaged:
         raise InputError(f"{path} is damaged: its bytes have changed since it was written (in {damaged}).")
-
-
-def config_in(path: Path) -> str:
-    """Return the config in a checkpoint without reading its tensors; empty if there is none, or it cannot be read."""
-    try:
-        check_archive(path)
-        config = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("config")
-    except (InputError, pickle.UnpicklingError, *UNREADABLE):  # reading the weights will raise the error
-        return ""
-    return config if isinstance(config, str) else ""

@@ -22,10 +22,12 @@ class TrainingRecord(NamedTuple):
     Attributes:
         images: (N,) int64, ascending: a hash of the content of each image.
         complete: whether these are all images; False if one of the trainings has no record.
+        sets: the names of the sets that published weights were trained on, which the images are not of.
     """
 
     images: Tensor = torch.empty(0, dtype=torch.int64)
     complete: bool = False
+    sets: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> TrainingRecord:
@@ -38,20 +40,22 @@ class TrainingRecord(NamedTuple):
         try:
             record = cls(**kept)
             sound = record.images.dtype == torch.int64 and record.images.dim() == 1 and type(record.complete) is bool
+            sound = sound and isinstance(record.sets, tuple | list) and all(type(name) is str for name in record.sets)
         except (TypeError, AttributeError):
             sound = False
         if not sound:
             raise InputError("the record of the training images in the checkpoint is damaged: train the network again.")
-        return record
+        return record._replace(sets=tuple(record.sets))
 
     def write(self, content: dict[str, Any]) -> None:
         """Store the record in a checkpoint."""
-        content[KEY] = self._asdict()
+        content[KEY] = {**self._asdict(), "sets": [*self.sets]}
 
     def __or__(self, other: TrainingRecord) -> TrainingRecord:
         """Return the record of both trainings."""
         both = np.union1d(self.images.numpy(), other.images.numpy())
-        return TrainingRecord(torch.from_numpy(both), self.complete and other.complete)
+        sets = tuple(dict.fromkeys((*self.sets, *other.sets)))
+        return TrainingRecord(torch.from_numpy(both), self.complete and other.complete, sets)
 
     def missing_in(self, other: TrainingRecord) -> int:
         """Count the images that another record does not have."""

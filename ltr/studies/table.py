@@ -35,6 +35,15 @@ MADE = (
 )
 
 Column = Callable[[Mapping[str, Any], Mapping[str, Any]], str]
+
+
+def external_data(run: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
+    """Return what a run has from other data: the pretraining with the classes that it shares, and synthetic images."""
+    sets = origin.get("pretrained_on", {}).items()
+    words = [name if number is None else f"{name} ({number} of the classes)" for name, number in sets]
+    return ", ".join([*words, f"{sum(run['data'].get('synthetic', ())):,} synthetic images"])
+
+
 MADE_OF: dict[str, Column] = {
     "params": lambda run, _: f"{run['params']:,}",
     "epochs": lambda _, origin: str(origin["epochs"]),
@@ -43,7 +52,7 @@ MADE_OF: dict[str, Column] = {
     "views": lambda _, origin: str(origin["views"]),
     "experts": lambda _, origin: str(origin["experts"]),
     "starts from": lambda _, origin: ", ".join(origin["starts_from"]) or "nothing",
-    "external data": lambda run, _: f"{sum(run['data'].get('synthetic', ())):,} synthetic images",
+    "external data": external_data,
     "seconds": lambda run, _: f"{run['seconds']:.0f}",
     "device": lambda _, origin: str(origin["device"]),
     "version": lambda _, origin: str(origin["version"]),

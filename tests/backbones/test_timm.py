@@ -78,6 +78,57 @@ def test_pretrained_reads_a_file_of_timm(tmp_path: Path) -> None:
     assert network.preprocessing == Timm("test_vit").preprocessing
 
 
+def ported(names: list[str]) -> dict[str, str]:
+    """Return the names of an EfficientNet of timm in the PyTorch port of 2019, which counts the blocks through."""
+    blocks = list(dict.fromkeys(name.rsplit(".")[1] + "." + name.split(".")[2] for name in names if "blocks" in name))
+    found = {}
+    for name in names:
+        first, *rest = name.split(".")
+        if first != "blocks":
+            top = {
+                "conv_stem": "_conv_stem",
+                "bn1": "_bn0",
+                "conv_head": "_conv_head",
+                "bn2": "_bn1",
+                "classifier": "_fc",
+            }
+            found[name] = ".".join([top[first], *rest])
+            continue
+        number = blocks.index(f"{rest[0]}.{rest[1]}")
+        layer, value = ".".join(rest[2:-1]), rest[-1]
+        inner = {"conv_dw": "_depthwise_conv", "se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand"}
+        if number == 0:  # the only block that makes no more channels first
+            inner |= {"bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"}
+        else:
+            inner |= {
+                "conv_pw": "_expand_conv",
+                "bn1": "_bn0",
+                "bn2": "_bn1",
+                "conv_pwl": "_project_conv",
+                "bn3": "_bn2",
+            }
+        found[name] = f"_blocks.{number}.{inner[layer]}.{value}"
+    return found
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "efficientnet_b0"])
+def test_an_efficientnet_with_the_names_of_another_port_is_read(name: str, tmp_path: Path) -> None:
+    known = timm.create_model(name, num_classes=7).eval()
+    state, names = known.state_dict(), ported([*known.state_dict()])
+    assert names["blocks.1.0.conv_pw.weight"] == "_blocks.1._expand_conv.weight"
+    assert names["blocks.6.0.bn3.bias"] == "_blocks.15._bn2.bias"
+    torch.save({names[key]: value for key, value in state.items()}, tmp_path / "ported.pth")
+    network = Timm(name, str(tmp_path / "ported.pth")).eval()
+    network.load()
+    with torch.no_grad():
+        features = network(pixels(64))
+        assert torch.equal(known.get_classifier()(features), known(pixels(64)))
+    state["blocks.1.0.conv_pw.weight"] = state["blocks.1.0.conv_pw.weight"][:5]
+    torch.save({names[key]: value for key, value in state.items()}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=rf"other\.pth does not fit Timm {name}"):
+        Timm(name, str(tmp_path / "other.pth")).load()
+
+
 def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
     saved(tmp_path / "weights.pth", "test_vit2")
     with pytest.raises(InputError, match=r"weights\.pth does not fit Timm test_vit"):

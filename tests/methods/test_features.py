@@ -14,6 +14,7 @@ from quiet import quiet_trainer
 from torch import Tensor, distributed
 
 from ltr.backbones import Pretrained, ResNet20
+from ltr.callbacks import Views
 from ltr.data import Synthetic
 from ltr.data.transforms import CropFlip
 from ltr.methods import Method, Tuning, feature_store
@@ -148,6 +149,38 @@ def test_without_a_place_to_keep_them_training_goes_on(tune, home: Path) -> None
     home.write_text("a file, where a folder should be")
     with pytest.warns(UserWarning, match=f"features are not kept: .* `{FOLDER}=FOLDER` names another folder"):
         assert tune().features["train"].shape[2] == 8
+
+
+@pytest.mark.usefixtures("home")
+def test_a_test_reads_what_the_training_kept(tune, run_file: Path, trainer: Make, monkeypatch) -> None:
+    size = len(tune().features["test"][0])
+
+    def tested(*adjustments: Callback) -> Watch:
+        torch.manual_seed(0)
+        data, watch = Synthetic(augment=CropFlip(2)), Watch()
+        model = Tuning(Pretrained(str(run_file), ResNet20(width=2)), data.counts)
+        model.backbone.load()
+        answers = trainer(callbacks=[watch, *adjustments], precision="32-true").predict(model, datamodule=data)
+        watch.features["logits"] = torch.cat([answer.output.logits for answer in answers])
+        return watch
+
+    kept, views = tested(), tested(Views("centre", flip=True))
+    assert kept.seen == 0
+    assert views.seen == 2 * size, "mirror images are not kept"
+    monkeypatch.setenv(FOLDER, "")
+    computed = tested()
+    assert computed.seen == size
+    torch.testing.assert_close(kept.features["logits"], computed.features["logits"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_run_of_a_run_has_its_features(tune, run_file: Path, trainer: Make) -> None:
+    tune()
+    data, watch = Synthetic(augment=CropFlip(2)), Watch()
+    twice = Pretrained(str(run_file), Pretrained("not read", ResNet20(width=2)))
+    model = Tuning(twice, data.counts)
+    trainer(1, callbacks=[watch], precision="32-true").fit(model, datamodule=data)
+    assert watch.seen == 0
 
 
 def extracted() -> list[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.backbones import ResNet20
-from ltr.callbacks import LogitAdjustment
+from ltr.callbacks import Adjustment, LogitAdjustment
 from ltr.contracts import Backbone, Batch, Head, Loss, Mix, Output, Target
 from ltr.data import Synthetic
 from ltr.errors import InputError
@@ -227,11 +228,13 @@ def test_test_predict_and_validate_give_one_answer(trainer: Make, adjusted: bool
 
 
 def test_adjustments_act_in_order() -> None:
-    class Times:
+    class Times(Adjustment):
+        settings = MappingProxyType({})
+
         def adjust(self, method: Method, output: Output) -> Output:
             return output._replace(logits=2 * output.logits)
 
-    class Plus:
+    class Plus(Times):
         def adjust(self, method: Method, output: Output) -> Output:
             return output._replace(logits=output.logits + 1)
 
