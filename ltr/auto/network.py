@@ -19,6 +19,7 @@ PROBE = ("--config", "linear_probe.yaml")
 HELD_OUT, SHARE = 50, 0.2  # validation images of a class at most, and the part of its training images
 EPOCHS = range(5, 201)
 TRIAL = (
+    *("--model.schedule.warmup", "0"),
     *("--name", "trial", "--overwrite", "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "8"),
     *("--trainer.limit_val_batches", "0", "--trainer.enable_progress_bar", "false"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,6 @@ import torch
 import yaml
 from PIL import Image
 
-from ltr.auto import auto as module
 from ltr.auto.network import library_of
 from ltr.errors import InputError
 from ltr.predictor import Predictor
@@ -79,6 +79,7 @@ def test_a_folder_becomes_a_classifier(auto: Run, home: Path, capsys: pytest.Cap
 def test_what_is_stopped_goes_on(
     auto: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    module = importlib.import_module("ltr.auto.auto")  # the package has the function of this name
     assert auto("--name whole") == 0
     for place in ("network", "heads", "decide", "study", "exported"):
         with monkeypatch.context() as patch:
