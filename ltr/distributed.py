@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+# What gloo, NCCL and the store of torch say when another process is gone.
+GONE = re.compile(r"gloo/transport|by peer|Broken pipe|failed to recv|remote process exited")
 
 
 def active() -> bool:
@@ -104,3 +109,8 @@ def gather(value: object) -> list[object]:
     gathered: list[object] = [None] * world()
     dist.all_gather_object(gathered, value)
     return gathered
+
+
+def process_is_gone(error: BaseException) -> bool:
+    """Return whether an error of a collective operation says that another process has ended."""
+    return isinstance(error, RuntimeError) and GONE.search(str(error)) is not None

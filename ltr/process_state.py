@@ -3,8 +3,9 @@
 Put back: seed, random generators, filters and levels of messages (`isolated`), the form of warnings and the handler of
 SIGTERM (`terminal`), the number of threads (`one_thread`).
 
-Until the process ends: what a worker process of a study is given (`take_share`, `work_in`), where modules are imported
-from (`import_from_here`), the settings of Gradio (`set_up_gradio`).
+Until the process ends: what a worker process of a study is given (`take_share`, `work_in`), what a process of a
+distributed run ends with (`end_with_first_process`), where modules are imported from (`import_from_here`), the settings
+of Gradio (`set_up_gradio`).
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from ltr.errors import Stopped, printable
 from ltr.library_errors import library_errors
 
 GRACE = 5.0  # seconds that a process has to end
+LOOK = 1.0  # seconds between two looks at the process that has started this one
+FIRST = "LTR_FIRST_PROCESS"  # an environment variable: the number of the process that starts the others
 SEED = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # where Lightning keeps the seed
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
 REMARKS = (
@@ -133,16 +137,37 @@ def take_share(threads: int, gpu: str) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # without a traceback between two runs
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_end_after, args=(parent.join,), daemon=True).start()
     torch.set_num_threads(threads)
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that has started it is gone."""
-    if (parent := multiprocessing.parent_process()) is None:
+def end_with_first_process(local_rank: int) -> None:
+    """End this process of a distributed run when the one that has started it is gone, for which it might wait for ever.
+
+    The first one leaves its number in the environment, which the others inherit.
+
+    Args:
+        local_rank: number of this process on its machine, from 0.
+    """
+    if local_rank == 0:
+        os.environ[FIRST] = str(os.getpid())
         return
-    parent.join()
+    parent = int(os.environ.get(FIRST, os.getppid()))
+    threading.Thread(target=_end_after, args=(partial(_while_child_of, parent),), daemon=True).start()
+
+
+def _while_child_of(parent: int) -> None:
+    """Wait until a process is no longer the parent of this one, and for what this one has to do at its own end."""
+    while os.getppid() == parent:
+        time.sleep(LOOK)
+    time.sleep(GRACE)
+
+
+def _end_after(wait: Callable[[], object]) -> None:
+    """Wait, then end this process."""
+    wait()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(128 + signal.SIGTERM)

@@ -73,7 +73,7 @@ class Run(MethodCallback, ModelCheckpoint):
             super().on_train_epoch_end(trainer, pl_module)
             if trainer.is_global_zero:
                 self.write(trainer)
-        self.written = time.monotonic()
+        self.replaces, self.written = False, time.monotonic()
 
     def _due(self, trainer: Trainer) -> bool:
         """Return whether it is time to write, the same in all processes."""

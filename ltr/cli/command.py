@@ -26,11 +26,12 @@ from ltr.cli.check import Check
 from ltr.cli.configs import complete, run_name
 from ltr.cli.help import help_of
 from ltr.data import LongTailed
+from ltr.distributed import process_is_gone
 from ltr.errors import InputError, Stopped
 from ltr.library_errors import library_errors
 from ltr.methods import Method
 from ltr.predictor import precision, predict
-from ltr.process_state import isolated, stop_on_sigterm
+from ltr.process_state import end_with_first_process, isolated, stop_on_sigterm
 from ltr.run import description, lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
 from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE
@@ -49,7 +50,7 @@ def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
         tell: whether the result is printed.
 
     Raises:
-        InputError: for bad input.
+        InputError: for bad input, or if another process of a distributed run has ended.
         Stopped: after Ctrl+C or SIGTERM.
     """
     if text := help_of(verb, arguments):
@@ -69,6 +70,12 @@ def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
                 raise
             usual = SIGTERM if isinstance(cause, SIGTERMException) else SIGINT
             raise Stopped(getattr(cause, "signal", usual), command.going_on) from end
+        except RuntimeError as error:
+            if command.trainer.world_size == 1 or not process_is_gone(error):
+                raise
+            raise InputError(
+                f"another process of this command has ended, so this one ends: {command.going_on}."
+            ) from error
 
 
 def new_images(arguments: Sequence[str]) -> list[str]:
@@ -214,6 +221,8 @@ class Command(LightningCLI):
 
     def start(self) -> None:
         """Do what the verb says, from the seed on, whatever was drawn since the parts were built."""
+        if self.trainer.world_size > 1:
+            end_with_first_process(self.trainer.local_rank)
         if self.config.seed_everything is not False:
             seed_everything(self.config.seed_everything, workers=True)
         if self.verb != "fit" and getattr(self.trainer, LIMITS[self.verb]) == 0:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ltr.run import verified_files
 
 FOLDER = "LTR_FEATURES"  # a variable of the environment: another folder, or empty to keep nothing
 BLOCK = 256  # images per file; it also decides which images a network sees together, on which the last bits depend
+LARGE = 20  # GB of all kept features from which their size is noted
 FORMAT = 1  # a new number when the features of a network change
 
 
@@ -92,6 +94,17 @@ class FeatureStore:
         }
         name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
         return cls(home / name, backbone.dim)
+
+    def note_size(self) -> None:
+        """Note how much the features of all networks take, if it is much: nothing deletes them."""
+        home, size = self.folder.parent, 0
+        with suppress(OSError):  # another process may delete them just now
+            size = sum(path.stat().st_size for path in home.glob("*/*.features"))
+        if size > LARGE * 10**9:
+            rank_zero_warn(
+                f"the features that are kept in {home} take {size / 10**9:.0f} GB: delete it, or its oldest folders, "
+                "each of which is of one network; what is needed again is computed again."
+            )
 
     def path(self, images: bytes) -> Path:
         """Return the file of a block of images with this content."""

@@ -75,6 +75,8 @@ class Extraction:
                 for number, batch in zip(missing, loader, strict=True):
                     features[batch.indices] = self.computed(number, batch.images)
                     bar.update(len(batch.indices))
+            if self.store:
+                self.store.note_size()
         return distributed.total(features)
 
     def whole(self) -> Tensor | None:

@@ -8,14 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ltr.callbacks import Run
+from ltr.distributed import process_is_gone
 from ltr.methods import Method
 from tests.tiny import TINY
 
@@ -122,27 +123,84 @@ def test_a_grid_and_a_study_go_on_with_the_same_command(number: int, tiny, ltr, 
     assert not Path("checkpoints/study/two-0").exists(), "an interrupted run is not a failed one"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_two_processes_end_with_one_signal(number: int, tmp_path: Path) -> None:
-    status, name = SIGNALS[signal.Signals(number)]
+@contextmanager
+def two_processes(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Start a long training in two processes; yield the first one and, once it is there, the number of the second."""
     port = str(random.randint(20_000, 40_000))
     words = f"fit {TINY} --trainer.max_epochs 400 --trainer.devices 2 --trainer.strategy ddp --name a"
     process = subprocess.Popen(
         [sys.executable, "-m", "ltr", *words.split()],
-        cwd=tmp_path,
+        cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1", "MASTER_PORT": port, "PYTHONPATH": str(Path(__file__).parents[2])},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     try:
-        while not (tmp_path / "checkpoints/a/last.ckpt").is_file():
-            assert process.poll() is None, process.communicate()[1]
-            time.sleep(0.1)
-        process.send_signal(number)
-        _, error = process.communicate(timeout=120)
+        yield process, wait_for(lambda: second(process.pid), process)
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def second(first: int) -> int:
+    """Return the number of the process of `ltr` that the first one has started, 0 if it is not there yet."""
+    for child in Path(f"/proc/{first}/task/{first}/children").read_text().split():
+        if b"ltr" in Path(f"/proc/{child}/cmdline").read_bytes():
+            return int(child)
+    return 0
+
+
+def wait_for(what: Callable[[], int], process: subprocess.Popen[str]) -> int:
+    """Wait until something is there; fail if the process ends before."""
+    while not (found := what()):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
+    return found
+
+
+GOING_ON = "go on with `ltr fit --ckpt_path checkpoints/a/last.ckpt`."
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the second process is found in /proc")
+
+
+@needs_proc
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "rank", "status", "sentence"),
+    [
+        (signal.SIGTERM, 0, 143, "ltr: stopped by SIGTERM"),
+        (signal.SIGINT, 0, 130, "ltr: stopped by Ctrl+C"),
+        (signal.SIGTERM, 1, 2, "ltr: error: another process of this command has ended, so this one ends"),
+    ],
+    ids=str,
+)
+def test_two_processes_end_with_one_signal(number: int, rank: int, status: int, sentence: str, tmp_path: Path) -> None:
+    with two_processes(tmp_path) as (process, other):
+        wait_for((tmp_path / "checkpoints/a/last.ckpt").is_file, process)
+        os.kill((process.pid, other)[rank], number)
+        _, error = process.communicate(timeout=120)
     assert process.returncode == status
-    assert f"stopped by {name}; go on with `ltr fit --ckpt_path checkpoints/a/last.ckpt`." in error
+    assert f"{sentence}{': ' if status == 2 else '; '}{GOING_ON}" in error
+    assert "gloo" not in error
+
+
+@needs_proc
+@pytest.mark.slow
+def test_the_second_process_does_not_wait_for_a_first_that_is_gone(tmp_path: Path) -> None:
+    with two_processes(tmp_path) as (process, _):
+        process.kill()
+        process.communicate(timeout=300)  # which ends when the second one has closed its output, too
+
+
+@pytest.mark.parametrize(
+    ("error", "gone"),
+    [
+        (RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:561] Connection closed by peer [::1]"), 1),
+        (RuntimeError("Connection reset by peer"), 1),
+        (RuntimeError("NCCL error: remote process exited or there was a network error"), 1),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), 0),
+        (ValueError("Connection reset by peer"), 0),
+    ],
+)
+def test_what_says_that_another_process_is_gone(error: Exception, gone: int) -> None:
+    assert process_is_gone(error) == bool(gone)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 
@@ -21,15 +20,14 @@ def main() -> int:
     options = parser.parse_args()
 
     from tests.faults.drive import drive
+    from tests.faults.leftovers import folder
     from tests.faults.record import Record
 
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and leave no folder or disk behind
     record = Record(options.record)
     if not options.table:
-        with tempfile.TemporaryDirectory(prefix="ltr_faults_") as folder:
-            drive(
-                record, Path(folder), seed=options.seed, count=options.faults, only=options.only, again=options.numbers
-            )
+        with folder() as home:
+            drive(record, home, seed=options.seed, count=options.faults, only=options.only, again=options.numbers)
     print(record.table, end="")
     for line in record.lost:
         print(f"LOST: {line}")

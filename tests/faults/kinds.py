@@ -260,9 +260,11 @@ def dead_rank(stage: Stage, scene: Scene, random: Random) -> Outcome:
         ends = [rank.wait() for rank in ranks]
         if ends[victim].code == 0:
             continue
-        if (other := ends[1 - victim]).code is None:
-            return Outcome(LOST, where, f"the other process: {other.problem}")
-        return compared(stage, scene, where, stage.go_on(scene, ends[victim]))
+        other = ends[1 - victim]
+        if other.problem or other.code != 2:
+            ended = other.problem or f"it ended with {other.code}: {other.sentence}"
+            return Outcome(LOST, where, f"the other process: {ended}")
+        return compared(stage, scene, where, stage.go_on(scene, other))
     return Outcome(SAME, "after its end")
 
 
@@ -274,12 +276,9 @@ def other_devices(stage: Stage, scene: Scene, random: Random) -> Outcome:
     for _ in range(ATTEMPTS):
         stage.prepare(scene)
         event = random.randrange(whole.events // 3, whole.events) + 1
-        commands = stage.start_all(scene.words, Strike(signal.SIGKILL, event))
-        for command in commands[1:]:
-            command.signal(signal.SIGKILL)
-        ends = [command.wait() for command in commands]
+        killed = stage.run(scene.words, Strike(signal.SIGKILL, event))
         checkpoint = stage.folder / "checkpoints" / "a" / CHECKPOINT
-        if ends[0].code == 0 or not checkpoint.is_file():
+        if killed.code == 0 or not checkpoint.is_file():
             continue
         epoch = torch.load(checkpoint, weights_only=True)["epoch"] + 1
         where = f"file operation {event} of {whole.events}, after {epoch} epochs"

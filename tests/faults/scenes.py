@@ -21,7 +21,8 @@ from tests.tiny import TINY
 PLAIN = "--trainer.accelerator cpu --trainer.precision 32-true --trainer.enable_progress_bar false"
 SMALL = f"{TINY} --data.batch_size 32 --model.backbone.width 2"
 FIT = f"fit {SMALL} --trainer.max_epochs 4 --name a"
-TWO = f"{FIT} --trainer.devices 2 --trainer.strategy ddp"
+DEVICES = "--trainer.devices 2 --trainer.strategy ddp"
+TWO = f"{FIT} {DEVICES}"
 GML = f"--config gml.yaml --model.backbone.checkpoint {{}} --trainer.max_epochs 3 {PLAIN}"
 GRID = f"tune-grid --config grid.yaml --model.backbone.checkpoint a --seeds 0 1 --trainer.max_epochs 1 {PLAIN}"
 FILES = {
@@ -129,7 +130,7 @@ class Stage:
             words: the command.
             strike: of the first process.
         """
-        if "--trainer.devices 2" not in words:
+        if DEVICES not in words:
             return [self.start(words, strike)]
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -189,6 +190,8 @@ class Stage:
         """Do what a user does after a fault: what the program has said, else the same command."""
         advice = re.search(r"go on with `ltr (.*?)`", stopped.err)
         words = advice[1] if advice else scene.words
+        if DEVICES in scene.words and DEVICES not in words:  # they are in the checkpoint, but the stage has to know
+            words = f"{words} {DEVICES}"
         end = self.run(words)
         for _ in range(3):
             if end.code == 2 and "exists already" in end.err and "--ckpt_path" not in words:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from random import Random
 
@@ -11,6 +15,7 @@ import torch
 
 from tests.faults.contents import contents, differences
 from tests.faults.kinds import LOST, SAME, damaged, no_small_disk
+from tests.faults.leftovers import folder, mounts
 from tests.faults.plan import FULL, Fault
 from tests.faults.processes import End
 from tests.faults.record import Record
@@ -70,6 +75,24 @@ def test_problems_that_no_fault_excuses(code: int | None, err: str, problem: str
     end = End(code, "", err, 1.0, 0)
     assert problem in end.problem
     assert bool(problem) == bool(end.problem)
+
+
+def test_what_a_killed_driver_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left, others = tmp_path / f"ltr_faults_{dead.pid}_x", [tmp_path / f"ltr_faults_{os.getpid()}_x", tmp_path / "mine"]
+    for path in (left, *others):
+        (path / "disk").mkdir(parents=True)
+        (path / "disk" / "work").write_text("x")
+    if mountable := not no_small_disk(left / "disk"):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", left / "disk"], check=True)
+        assert mounts(tmp_path) == [left / "disk"]
+    with folder() as own:
+        assert not left.exists(), f"mounted: {mountable}"
+        assert [path.is_dir() for path in (own, *others)] == [True] * 3
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+    assert mounts(tmp_path) == []
 
 
 @pytest.fixture(scope="module")

@@ -183,6 +183,17 @@ def test_a_run_of_a_run_has_its_features(tune, run_file: Path, trainer: Make) ->
     assert watch.seen == 0
 
 
+@pytest.mark.usefixtures("home")
+def test_many_kept_features_are_noted(tune, monkeypatch) -> None:
+    tune()  # without a note, which would be an error
+    monkeypatch.setattr(feature_store, "LARGE", 0)
+    with pytest.warns(
+        UserWarning, match="the features that are kept in .* take 0 GB: delete it, or its oldest folders"
+    ):
+        tune(change=0.1)
+    tune(change=0)  # computes nothing
+
+
 def extracted() -> list[Tensor]:
     """Return the training features of a network, plain and augmented."""
     torch.manual_seed(0)
