@@ -25,6 +25,7 @@ from ltr.data.file_dataset import FileDataset
 from ltr.errors import InputError
 from ltr.export import export
 from ltr.predictor import Predictor
+from ltr.profile.advice import GML_BATCH, fitting_batch, tuning_batch
 from ltr.profile.report import examine, problems
 from ltr.ranges import Positive
 from ltr.run.evaluation import TEST, EvaluationResult
@@ -34,7 +35,6 @@ from ltr.studies.study import study
 
 SEEDS, MOST_SEEDS = 3, 10  # of the heads: without a limit of time, and with one
 TRAINING = 0.6  # of the time, for a network from scratch
-BATCH, STEPS = 512, 10
 COVERED = 9  # validation images of a class from which prediction sets can cover nine in ten of its images
 
 
@@ -92,7 +92,8 @@ def auto(
         plan = work.plan(rows)
         Runs(plan, work.folder, perform).train(plan.jobs[0])
     with work.stage("heads"):
-        batch = min(BATCH, max(2 ** ((sum(profile["counts"]["train"]) // STEPS).bit_length() - 1), 8))
+        fitting = min(fitting_batch(sum(profile["counts"]["train"])), GML_BATCH)
+        batch = tuning_batch(fitting, len(profile["classes"]))
         start = ["--model.backbone.checkpoint", str(work.network.path), "--data.batch_size", str(batch)]
         trained = Grid(grid, work.folder / "grid", start, perform)
         candidates, right, labels = heads(work, trained, minutes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,13 +50,17 @@ class Grid:
         folder: where its tables are.
         words: arguments of its tuning besides the config.
         perform: runs a verb with its arguments.
+        split: the images to measure the heads on.
 
     Raises:
         InputError: if it is not the config of a grid.
     """
 
-    def __init__(self, config: str, folder: Path, words: Sequence[str], perform: Perform) -> None:
-        self.folder, self.words, self.perform = folder, ["--config", config, *words], perform
+    def __init__(
+        self, config: str, folder: Path, words: Sequence[str], perform: Perform, split: Literal["val", "test"] = "val"
+    ) -> None:
+        self.folder, self.words, self.perform = folder, [*words], perform
+        self.grid_words = ["--config", config, f"--trainer.callbacks.splits=[{split}]", *words]
         content = description.load(lookup.config(config).read_text(encoding="utf-8")) or {}
         callbacks = (content.get("trainer") or {}).get("callbacks") or [{}]
         options = callbacks[-1].get("init_args") or {}
@@ -71,7 +75,7 @@ class Grid:
         Returns:
             The K candidates, (K, S, N) whether each recognises a validation image with each seed, and the labels (N,).
         """
-        rows = tables(self.folder, seeds, self.words, self.perform)[0]
+        rows = tables(self.folder, seeds, self.grid_words, self.perform)[0]
         parts = [torch_files.read(self.folder / str(seed) / RIGHT) for seed in seeds]
         right = torch.stack([part["right"] for part in parts], 1)
         return [Candidate(row["loss"], row["lr"], row["t_old"]) for row in rows], right, parts[0]["labels"]
@@ -82,7 +86,7 @@ class Grid:
             return None
         loss = self.losses[candidate.name]
         loss = loss if isinstance(loss, str) else json.dumps(loss)
-        words = ["--config", "gml.yaml", *self.words[2:], "--model.loss", loss]
+        words = ["--config", "gml.yaml", *self.words, "--model.loss", loss]
         return [*words, "--model.optimizer.lr", f"{candidate.lr:g}"]
 
     def callbacks(self, candidate: Candidate) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -33,10 +34,12 @@ ALWAYS = {
 RESAMPLES = 200
 
 
-def answers(run: str, folder: Path, split: str, words: list[str]) -> tuple[list[Candidate], Tensor, Tensor]:
+def answers(
+    run: str, folder: Path, split: Literal["val", "test"], words: list[str]
+) -> tuple[list[Candidate], Tensor, Tensor]:
     """Return what the heads of a run recognise of a split, as `Grid.train` does."""
-    start = ["--model.backbone.checkpoint", run, f"--trainer.callbacks.splits=[{split}]", *words]
-    return Grid("auto.yaml", folder / Path(run).name / split, start, perform).train(range(3))
+    start = ["--model.backbone.checkpoint", run, *words]
+    return Grid("auto.yaml", folder / Path(run).name / split, start, perform, split).train(range(3))
 
 
 def error(right: Tensor, labels: Tensor, measure: Goal, one: int, other: int) -> float:
