@@ -30,18 +30,21 @@ def drive(
     stage, done = Stage(folder), record.done(seed)
     reason = no_small_disk(folder / "disk")
     print(f"seed {seed}, {len(done)} faults in {record.path}" + f"; no full or read-only disk: {reason}" * bool(reason))
-    for number, fault, random in faults(stage, seed):
-        if number >= count:
-            break
-        skipped = number in done if again is None else number not in again
-        named = f"{fault.scene.verb}, {fault.kind}, {fault.file}"
-        if skipped or only not in named or (reason and fault.kind in (FULL, READ_ONLY)):
-            continue
-        if record.files[fault.file] >= MOST:
-            continue
-        began = time.monotonic()
-        outcome = fault.inject(stage, random)
-        line = {"number": number, "seed": seed, "verb": fault.scene.verb, "kind": fault.kind, "file": fault.file}
-        line |= {"command": fault.scene.words, **outcome._asdict(), "seconds": round(time.monotonic() - began, 1)}
-        record.add(line)
-        print(f"{number}: {named} {outcome.where}: {outcome.state} {outcome.detail}", flush=True)
+    try:
+        for number, fault, random in faults(stage, seed):
+            if number >= count:
+                break
+            skipped = number in done if again is None else number not in again
+            named = f"{fault.scene.verb}, {fault.kind}, {fault.file}"
+            if skipped or only not in named or (reason and fault.kind in (FULL, READ_ONLY)):
+                continue
+            if record.files[fault.file] >= MOST:
+                continue
+            began = time.monotonic()
+            outcome = fault.inject(stage, random)
+            line = {"number": number, "seed": seed, "verb": fault.scene.verb, "kind": fault.kind, "file": fault.file}
+            line |= {"command": fault.scene.words, **outcome._asdict(), "seconds": round(time.monotonic() - began, 1)}
+            record.add(line)
+            print(f"{number}: {named} {outcome.where}: {outcome.state} {outcome.detail}", flush=True)
+    finally:
+        stage.end()

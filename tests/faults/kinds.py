@@ -20,10 +20,11 @@ from ltr.run.folder import CHECKPOINT
 from tests.faults.child import Strike
 from tests.faults.contents import bytes_of, contents, differences
 from tests.faults.processes import End
-from tests.faults.scenes import FIT, OTHERS, TWO, Scene, Stage
+from tests.faults.scenes import EPOCHS, FIT, OTHERS, TWO, Scene, Stage
 
 SAME, TOLD, LOST = "same", "told", "lost"
 SIGNALS = {"kill -9": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT, "stop": signal.SIGSTOP}
+LAUNCHER = 20.0  # seconds after which a launcher, such as Lightning's or torchrun, kills the processes of a dead one
 ATTEMPTS = 4  # signals that came too late, before one is sent at a file operation
 
 
@@ -257,11 +258,14 @@ def dead_rank(stage: Stage, scene: Scene, random: Random) -> Outcome:
         ranks = stage.start_all(scene.words)
         time.sleep(delay)
         ranks[victim].signal(signal.SIGKILL)
-        ends = [rank.wait() for rank in ranks]
-        if ends[victim].code == 0:
+        dead = ranks[victim].wait()
+        if not ranks[1 - victim].ends_within(LAUNCHER):  # it waits for the other at the beginning
+            ranks[1 - victim].signal(signal.SIGKILL)
+            where += ", the other one by its launcher"
+        other = ranks[1 - victim].wait()
+        if dead.code == 0:
             continue
-        other = ends[1 - victim]
-        if other.problem or other.code != 2:
+        if other.problem or other.code not in (2, -9):
             ended = other.problem or f"it ended with {other.code}: {other.sentence}"
             return Outcome(LOST, where, f"the other process: {ended}")
         return compared(stage, scene, where, stage.go_on(scene, other))
@@ -281,8 +285,10 @@ def other_devices(stage: Stage, scene: Scene, random: Random) -> Outcome:
         if killed.code == 0 or not checkpoint.is_file():
             continue
         epoch = torch.load(checkpoint, weights_only=True)["epoch"] + 1
+        if epoch == EPOCHS:  # nothing is left to go on with
+            continue
         where = f"file operation {event} of {whole.events}, after {epoch} epochs"
         halted = Scene(scene.verb, f"{other} --ckpt_path last", (scene.words,), halted=epoch + 1)
         end = stage.run(f"{other} --ckpt_path last")
         return compared(stage, halted, where, end)
-    return Outcome(SAME, "no checkpoint yet")
+    return Outcome(SAME, "before the first checkpoint or after the last one")

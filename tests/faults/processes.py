@@ -87,6 +87,11 @@ class Command:
         if self.process.is_alive() and self.process.pid:
             os.kill(self.process.pid, number)
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end for some time; return whether it came."""
+        self.process.join(seconds)
+        return not self.process.is_alive()
+
     def wait(self) -> End:
         """Wait for its end."""
         self.process.join(LONGEST)

@@ -20,7 +20,8 @@ from tests.tiny import TINY
 
 PLAIN = "--trainer.accelerator cpu --trainer.precision 32-true --trainer.enable_progress_bar false"
 SMALL = f"{TINY} --data.batch_size 32 --model.backbone.width 2"
-FIT = f"fit {SMALL} --trainer.max_epochs 4 --name a"
+EPOCHS = 4
+FIT = f"fit {SMALL} --trainer.max_epochs {EPOCHS} --name a"
 DEVICES = "--trainer.devices 2 --trainer.strategy ddp"
 TWO = f"{FIT} {DEVICES}"
 GML = f"--config gml.yaml --model.backbone.checkpoint {{}} --trainer.max_epochs 3 {PLAIN}"
@@ -97,12 +98,15 @@ class Stage:
         root: where its folders are.
         known: what scenes leave without a fault, and how they end.
         rooms: the bytes that they write.
+        commands: the number of those that were started.
+        running: those that may still run.
     """
 
     root: Path
     known: dict[Scene, tuple[dict[str, str], End]] = field(default_factory=dict)
     rooms: dict[Scene, int] = field(default_factory=dict)
     commands: int = 0
+    running: list[Command] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for folder in (self.disk, self.root / "before", self.root / "log"):
@@ -121,7 +125,15 @@ class Stage:
     def start(self, words: str, strike: Strike | None = None, **environment: str) -> Command:
         """Start a command."""
         self.commands += 1
-        return Command(words, self.folder, self.root / "log" / str(self.commands % 8), strike, environment)
+        command = Command(words, self.folder, self.root / "log" / str(self.commands % 8), strike, environment)
+        self.running = [*(one for one in self.running if one.process.is_alive()), command]
+        return command
+
+    def end(self) -> None:
+        """End what is still running."""
+        for command in self.running:
+            if command.process.is_alive():
+                command.kill_group()
 
     def start_all(self, words: str, strike: Strike | None = None) -> list[Command]:
         """Start a command, as the two processes that it needs if it is on two devices.
