@@ -69,7 +69,7 @@ class Cached(Method):
             self.automatic_optimization = False
         if not self.cache:
             return
-        if self.backbone.freeze == "none" or self.backbone.shift_bn:
+        if not self.backbone.fixed:
             raise InputError(
                 "features that change cannot be cached: pass `--model.cache false`, or freeze the backbone with its "
                 "batch norm."
