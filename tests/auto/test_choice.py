@@ -44,6 +44,7 @@ def test_a_better_head_is_chosen() -> None:
     right = heads(0.4, 0.5, 0.9, 0.6)
     choice = choose(right, LABELS, CLASSES, MEAN, default=1)
     assert (choice.best, choice.chosen) == (2, 2)
+    assert choice.value == pytest.approx(0.9, abs=0.05)
     assert choice.gain == pytest.approx(0.4, abs=0.05)
 
 
