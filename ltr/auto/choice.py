@@ -20,7 +20,7 @@ class Choice:
         best: the head with the highest value on the validation images.
         chosen: that head if choosing pays, else the default one.
         value: what choosing gives on images that the choice has not seen: the mean over random halvings of the
-            validation images, where the best head of one half is measured on the other.
+            validation images, where the best head of one half is measured on the other; NaN for a single image.
         gain: what that is above the default head.
     """
 
@@ -59,12 +59,15 @@ def choose(right: Tensor, labels: Tensor, classes: int, measure: Measure, defaul
     generator = torch.Generator().manual_seed(seed)
     for _ in range(HALVINGS):
         half = halved(labels, generator)
+        if len(labels) < 2 or bool(half.all()) or not bool(half.any()):
+            continue
         parts = values(half.float()), values(1 - half.float())
         for one, other in (parts, parts[::-1]):
             found.append(float(other[one.argmax()]))
             gains.append(found[-1] - float(other[default]))
-    best, gain = int(values(torch.ones(len(labels))).argmax()), sum(gains) / len(gains)
-    return Choice(best, best if gain > 0 else default, sum(found) / len(found), gain)
+    best = int(values(torch.ones(len(labels))).argmax())
+    value, gain = (float(torch.tensor(each).mean()) for each in (found, gains))
+    return Choice(best, best if gain > 0 else default, value, gain)
 
 
 def recalls(right: Tensor, labels: Tensor, classes: int, weights: Tensor) -> Tensor:

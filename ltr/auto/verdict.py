@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ltr import files
 from ltr.auto.candidates import Candidate
 from ltr.measures import percent
 
@@ -51,7 +52,9 @@ class Verdict:
             f"the head that is best on one half of these images has {percent(self.value)} % on the other half, "
             f"{100 * self.gain:+.1f} points compared with always taking {self.default.title}"
         )
-        if self.pays:
+        if self.gain != self.gain:
+            first = [f"Taken for the {self.goal}: {self.chosen.title}. There are too few validation images to choose."]
+        elif self.pays:
             first = [f"Chosen for the {self.goal}, among {among}: {self.chosen.title}.", f"Choosing pays: {tried}."]
         else:
             first = [
@@ -73,8 +76,8 @@ class Verdict:
         return {
             "goal": self.goal,
             **{key: head._asdict() for key, head in heads.items()},
-            "value": self.value,
-            "gain": self.gain,
+            "value": files.plain(self.value),
+            "gain": files.plain(self.gain),
             "values": {title: list(value) for title, value in self.values.items()},
             "heads": self.heads,
             "seeds": self.seeds,

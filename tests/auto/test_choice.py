@@ -59,6 +59,13 @@ def test_a_choice_among_equal_heads_is_noise() -> None:
     assert choice.chosen == default
 
 
+def test_one_image_is_no_choice() -> None:
+    choice = choose(heads(0.2, 0.8)[..., :1], LABELS[:1], CLASSES, MEAN, default=0)
+    assert choice.chosen == 0
+    assert math.isnan(choice.gain)
+    assert not choice.pays
+
+
 def test_halves_have_the_same_classes() -> None:
     generator = torch.Generator().manual_seed(1)
     order = torch.randperm(len(LABELS), generator=generator)
