@@ -74,11 +74,12 @@ class Cached(Method):
                 "features that change cannot be cached: pass `--model.cache false`, or freeze the backbone with its "
                 "batch norm."
             )
-        start = time.perf_counter()
+        start, counted = time.perf_counter(), self.images
         data = self.data
         features = {name: self.extract_features(data, name)[None] for name in data.monitored}
         features["train"] = self.training_features(data, self.seed)
         self.bank = FeatureBank(features, self.steps_per_execution)
+        self.images = counted or self.images  # a resumed run has counted them
         self.seconds += time.perf_counter() - start
 
     def configure_callbacks(self) -> list[Callback]:
