@@ -123,7 +123,7 @@ def auto(
     tests = {
         rows["network"]["title"]: EvaluationResult.read(work.network.path / TEST),
         ADJUSTED: EvaluationResult.read(work.network.path / "adjusted"),
-        rows["classifier"]["title"]: EvaluationResult.read(run.path / ("classifier" if fit is None else TEST)),
+        "chosen": EvaluationResult.read(run.path / ("classifier" if fit is None else TEST)),
     }
     files.write_text(work.folder / PAGE, page.write(work, verdict, run, tests, notes, found))
     print(f"\npage: {work.folder / PAGE}\nnew images: {work.predict_command(run)}")
@@ -187,6 +187,7 @@ def decide(measure: Goal, candidates: list[Candidate], right: Tensor, labels: Te
         best=candidates[choice.best],
         chosen=candidates[choice.chosen],
         default=candidates[default],
+        value=choice.value,
         gain=choice.gain,
         values={candidates[head].title: value for head, value in zip(shown, values, strict=True)},
         heads=right.shape[0],

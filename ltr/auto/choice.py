@@ -19,12 +19,14 @@ class Choice:
     Attributes:
         best: the head with the highest value on the validation images.
         chosen: that head if choosing pays, else the default one.
-        gain: what choosing adds to the default head, on images that the choice has not seen: the mean over random
-            halvings of the validation images, where the best head of one half is measured on the other.
+        value: what choosing gives on images that the choice has not seen: the mean over random halvings of the
+            validation images, where the best head of one half is measured on the other; NaN for a single image.
+        gain: what that is above the default head.
     """
 
     best: int
     chosen: int
+    value: float
     gain: float
 
     @property
@@ -53,15 +55,19 @@ def choose(right: Tensor, labels: Tensor, classes: int, measure: Measure, defaul
     def values(weights: Tensor) -> Tensor:
         return measure(recalls(answers, labels, classes, weights)).mean(1)
 
-    gains = []
+    found, gains = [], []
     generator = torch.Generator().manual_seed(seed)
     for _ in range(HALVINGS):
         half = halved(labels, generator)
+        if len(labels) < 2 or bool(half.all()) or not bool(half.any()):
+            continue
         parts = values(half.float()), values(1 - half.float())
         for one, other in (parts, parts[::-1]):
-            gains.append(float(other[one.argmax()] - other[default]))
-    best, gain = int(values(torch.ones(len(labels))).argmax()), sum(gains) / len(gains)
-    return Choice(best, best if gain > 0 else default, gain)
+            found.append(float(other[one.argmax()]))
+            gains.append(found[-1] - float(other[default]))
+    best = int(values(torch.ones(len(labels))).argmax())
+    value, gain = (float(torch.tensor(each).mean()) for each in (found, gains))
+    return Choice(best, best if gain > 0 else default, value, gain)
 
 
 def recalls(right: Tensor, labels: Tensor, classes: int, weights: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ltr import files
 from ltr.auto.candidates import Candidate
 from ltr.measures import percent
 
@@ -19,7 +20,8 @@ class Verdict:
         best: the head with the highest value on the validation images.
         chosen: the head that is taken.
         default: the head that is taken where choosing does not pay.
-        gain: what choosing adds to the default head on images that the choice has not seen.
+        value: what choosing gives on images that the choice has not seen.
+        gain: what that is above the default head.
         values: by title the value on the validation images with the bounds of its 95 % interval.
         heads: how many there were.
         seeds: of each.
@@ -30,6 +32,7 @@ class Verdict:
     best: Candidate
     chosen: Candidate
     default: Candidate
+    value: float
     gain: float
     values: Mapping[str, tuple[float, float, float]]
     heads: int
@@ -45,25 +48,26 @@ class Verdict:
     def sentences(self) -> list[str]:
         """The choice, in sentences."""
         among = f"{self.heads:,} heads with {self.seeds} seeds each, on {self.images:,} validation images"
-        gain = f"{100 * self.gain:+.1f} points"
-        if self.pays:
-            first = [
-                f"Chosen for the {self.goal}, among {among}: {self.chosen.title}.",
-                f"Choosing on one half of these images gives {gain} on the other half, compared with always taking "
-                f"{self.default.title}.",
-            ]
+        tried = (
+            f"the head that is best on one half of these images has {percent(self.value)} % on the other half, "
+            f"{100 * self.gain:+.1f} points compared with always taking {self.default.title}"
+        )
+        if self.gain != self.gain:
+            first = [f"Taken for the {self.goal}: {self.chosen.title}. There are too few validation images to choose."]
+        elif self.pays:
+            first = [f"Chosen for the {self.goal}, among {among}: {self.chosen.title}.", f"Choosing pays: {tried}."]
         else:
             first = [
-                f"Taken for the {self.goal}: {self.chosen.title}. A choice among {among} would be noise: "
-                f"the head that is best on one half of them ({self.best.title} on all) gives {gain} on the other half, "
-                f"compared with always taking {self.default.title}.",
+                f"Taken for the {self.goal}: {self.chosen.title}.",
+                f"A choice among {among}, would be noise: {tried}. On all of them, {self.best.title} is the best.",
                 "More images of the rare classes would make a choice possible.",
             ]
         values = "; ".join(
             f"{title} {percent(value)} % [{percent(low)}, {percent(high)}]"
             for title, (value, low, high) in self.values.items()
         )
-        return [*first, f"The {self.goal} on the validation images, with 95 % intervals: {values}."]
+        high = " That of the chosen head is too high, since it was chosen by it." if self.pays else ""
+        return [*first, f"The {self.goal} on all validation images, with 95 % intervals: {values}.{high}"]
 
     @property
     def content(self) -> dict[str, Any]:
@@ -72,7 +76,8 @@ class Verdict:
         return {
             "goal": self.goal,
             **{key: head._asdict() for key, head in heads.items()},
-            "gain": self.gain,
+            "value": files.plain(self.value),
+            "gain": files.plain(self.gain),
             "values": {title: list(value) for title, value in self.values.items()},
             "heads": self.heads,
             "seeds": self.seeds,

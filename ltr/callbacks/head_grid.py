@@ -31,10 +31,14 @@ from ltr.run.folder import GRID, RIGHT
 from ltr.seeds import Stream
 
 OLD_HEAD = "old head"  # its name in the table
+MEMORY = 2**31  # bytes that the heads of a pass may take: in more passes, each of fewer learning rates, if it is more
+COPIES = 4 * 4  # bytes of a parameter: itself, stacked, its gradient and its momentum, in float32
 
 
 class HeadGrid(MethodCallback):
     """Train a head per seed, loss and learning rate beside that of a tuning, all of them in one batched pass.
+
+    If the heads take more than 2 GiB, there are several passes, each over some of the learning rates.
 
     Every head starts like that of the tuning and gets the batches of its seed in the same order, with the same
     optimizer and schedule. So each equals the head of a tuning with that seed, loss and learning rate. The features are
@@ -151,6 +155,14 @@ class HeadGrid(MethodCallback):
         Returns:
             The parameters of the head by name, each (seeds, rates, losses, ...).
         """
+        numbers = sum(value.numel() for value in method.head.parameters())
+        at_once = max(MEMORY // (COPIES * numbers * len(self.seeds(method)) * len(self.make_losses)), 1)
+        passes = [self.lrs[start : start + at_once] for start in range(0, len(self.lrs), at_once)]
+        parts = [self.fit_rates(method, data, lrs, show=show) for lrs in passes]
+        return {name: torch.cat([part[name] for part in parts], 1) for name in parts[0]}
+
+    def fit_rates(self, method: Tuning, data: LongTailed, lrs: list[float], *, show: bool) -> dict[str, Tensor]:
+        """Train the heads of some learning rates, in one pass, as `fit` does."""
         losses = [make(method.counts).to(method.device) for make in self.make_losses.values()]
         for loss in losses:
             loss.name_classes(data.classes)
@@ -160,17 +172,17 @@ class HeadGrid(MethodCallback):
                 name: nn.Parameter(value.detach().expand(*several, *value.shape).clone(), value.requires_grad)
                 for name, value in method.head.named_parameters()
             }
-            for _ in self.lrs
+            for _ in lrs
         ]
         optimizer = method.optimizer(
-            [{"params": list(group.values()), "lr": lr} for group, lr in zip(groups, self.lrs, strict=True)]
+            [{"params": list(group.values()), "lr": lr} for group, lr in zip(groups, lrs, strict=True)]
         )
         epochs = method.epochs
         schedule = LambdaLR(optimizer, lambda epoch: method.schedule(epoch, epochs))
         streams = [Stream(seed) for seed in self.seeds(method)]
         samplers = [data.train_sampler(stream.seed) for stream in streams]
         loaders = [self.loader(method, data, *pair) for pair in zip(samplers, streams, strict=True)]
-        title = f"{len(streams) * len(losses) * len(self.lrs)} heads"
+        title = f"{len(streams) * len(losses) * len(lrs)} heads"
         for epoch in tqdm(range(epochs), desc=title, unit="epoch", disable=not show, dynamic_ncols=True):
             parts: list[EpochAware] = [*samplers, *losses]
             for part in parts:

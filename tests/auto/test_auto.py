@@ -23,16 +23,21 @@ Run = Callable[..., int]
 COUNTS = {"ant": 30, "bee": 16, "cat": 9, "dog": 5}
 
 
+def draw(folder: Path, counts: dict[str, int], first: int = 0) -> None:
+    """Write images of noise, each class with a colour of its own."""
+    for place, (name, count) in enumerate(counts.items()):
+        (folder / name).mkdir(parents=True)
+        for at in range(first, first + count):
+            pixels = np.random.default_rng([place, at]).integers(0, 160, (10, 10, 3))
+            pixels[..., place % 3] += 30 * (place + 1) // 2
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / name / f"{at}.png")
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """Return a folder of images of noise, each class with a colour of its own, and a small grid."""
     home = tmp_path / "images"
-    for place, (name, count) in enumerate(COUNTS.items()):
-        (home / name).mkdir(parents=True)
-        for at in range(count):
-            pixels = np.random.default_rng([place, at]).integers(0, 160, (10, 10, 3))
-            pixels[..., place % 3] += 30 * (place + 1) // 2
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(home / name / f"{at}.png")
+    draw(home, COUNTS)
     grid = yaml.safe_load((Path(__file__).parents[2] / "configs" / "auto.yaml").read_text())
     options = grid["trainer"]["callbacks"][0]["init_args"]
     options["losses"] = {name: options["losses"][name] for name in ("cross-entropy", "GML")}
@@ -112,6 +117,27 @@ def test_a_small_network_is_trained_within_the_time(ltr: Run, home: Path, capsys
     record = json.loads(Path("checkpoints/auto/auto.json").read_text())
     assert record["seeds"] == 1
     assert not Path("checkpoints/auto/trial").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("home")
+@pytest.mark.filterwarnings("ignore:1 files are not images and are left out")
+def test_a_class_of_one_image_and_two_classes(
+    ltr: Run, tmp_path: Path, trained: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained("--name start")
+    draw(tmp_path / "two" / "train", {"ant": 8, "bee": 1})
+    draw(tmp_path / "two" / "test", {"ant": 3, "bee": 3}, first=50)
+    (tmp_path / "two" / "train" / "ant" / "broken.png").write_text("no image")
+    assert ltr(f"auto {tmp_path}/two --grid grid.yaml --backbone start --name two") == 0
+    said = capsys.readouterr().out
+    assert "1 file cannot be read to the end" in said
+    assert "There are too few validation images to choose." in said, "one of the larger class"
+    assert json.loads(Path("checkpoints/two/network/test/metrics.json").read_text())["counts"] == [7, 1]
+
+    draw(tmp_path / "one", {"ant": 8, "bee": 1})
+    assert ltr(f"auto {tmp_path}/one --grid grid.yaml --backbone start --name one") == 2
+    assert "there is only one image of class bee" in capsys.readouterr().err
 
 
 def test_what_cannot_be_used_is_said(ltr: Run, home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,7 @@ def test_a_better_head_is_chosen() -> None:
     right = heads(0.4, 0.5, 0.9, 0.6)
     choice = choose(right, LABELS, CLASSES, MEAN, default=1)
     assert (choice.best, choice.chosen) == (2, 2)
+    assert choice.value == pytest.approx(0.9, abs=0.05)
     assert choice.gain == pytest.approx(0.4, abs=0.05)
 
 
@@ -56,6 +57,13 @@ def test_a_choice_among_equal_heads_is_noise() -> None:
     assert float(best.max() - best[default]) > 0.02, "on all images it looks better"
     assert choice.gain < 0
     assert choice.chosen == default
+
+
+def test_one_image_is_no_choice() -> None:
+    choice = choose(heads(0.2, 0.8)[..., :1], LABELS[:1], CLASSES, MEAN, default=0)
+    assert choice.chosen == 0
+    assert math.isnan(choice.gain)
+    assert not choice.pays
 
 
 def test_halves_have_the_same_classes() -> None:

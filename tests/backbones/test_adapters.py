@@ -18,8 +18,10 @@ from ltr.backbones.adapt_former import Bottleneck
 from ltr.backbones.adapters import lift_width
 from ltr.backbones.library import Library
 from ltr.errors import InputError
-from ltr.heads import Cosine
+from ltr.heads import Cosine, Linear
 from ltr.losses import BalancedSoftmax
+from ltr.methods import Method
+from ltr.methods.teacher import Teacher
 
 pytest.importorskip("open_clip")
 pytest.importorskip("timm")
@@ -235,3 +237,16 @@ def test_a_file_may_have_the_adapters_or_not(tmp_path: Path) -> None:
         network.load()
         assert torch.equal(network(IMAGES), first(IMAGES)) == adapted
         assert network.fixed
+
+
+def test_a_teacher_has_the_adapters_of_its_file(tmp_path: Path) -> None:
+    method = Method(MAKERS["timm"](adapter=LoRA), [5, 3, 2]).eval()
+    for weight in method.backbone.adapters.parameters():
+        nn.init.normal_(weight)
+    torch.save({"state_dict": method.state_dict()}, tmp_path / "run.ckpt")
+    teacher = Teacher(
+        Pretrained(str(tmp_path / "run.ckpt"), MAKERS["timm"](adapter=LoRA)), Linear(method.backbone.dim, 3)
+    )
+    teacher.load()
+    with torch.no_grad():
+        assert torch.equal(teacher(IMAGES), method(IMAGES).logits)

@@ -1,11 +1,10 @@
-"""How good a choice of `ltr auto` is: `python tests/benchmarks/choice.py RUN... --halves 20`.
+"""How good a choice of `ltr auto` is: `python tests/benchmarks/choice.py RUN...`.
 
-Each run is a network with a validation split that it has not seen. The grid of `auto.yaml` is trained on it and
-measured on the validation and on the test images. Then a head is chosen on the validation images, or on random halves
-of them, as `ltr auto` chooses, and compared on the test images with the best head in hindsight: the difference is the
-regret, in points. Beside it stands the regret of always taking one head, and of taking the head with the highest value
-on the validation images. A choice is within noise of the best head if its regret is at most the standard error of the
-difference.
+The grid of `auto.yaml` is trained on each run. A head is chosen as `ltr auto` chooses, on the validation split of the
+run, or on some test images (`--from_test 20 --draws 20`). It is compared on the (other) test images with the best
+head in hindsight: the difference is the regret, in points. Beside it stands the regret of always taking one head, and
+of taking the head with the highest value. A choice is within noise of the best head if its regret is at most the
+standard error of the difference.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ltr.auto.candidates import ADJUSTED, Candidate, Grid
-from ltr.auto.choice import choose, halved, recalls
+from ltr.auto.choice import choose, recalls
 from ltr.auto.goal import Goal
 from ltr.cli.command import perform
 from ltr.markdown import markdown_table
@@ -59,20 +58,35 @@ def error(right: Tensor, labels: Tensor, measure: Goal, one: int, other: int) ->
     return float(torch.tensor(differences).std())
 
 
+def drawn(labels: Tensor, per_class: int, generator: torch.Generator) -> Tensor:
+    """Return (N,) which images are drawn, so many of each class."""
+    order = torch.randperm(len(labels), generator=generator)
+    order = order[labels[order].argsort(stable=True)]
+    counts = torch.bincount(labels)
+    places = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[order]]
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    chosen[order[places < per_class]] = True
+    return chosen
+
+
 def rounds(run: str, options: argparse.Namespace) -> Iterator[tuple[str, dict[str, float], bool]]:
     """Yield for each draw and goal the regret of each way to choose, and whether that of `ltr auto` is within noise."""
-    candidates, right, labels = answers(run, options.folder, "val", options.words)
-    _, tested, truth = answers(run, options.folder, "test", options.words)
-    classes = int(truth.max()) + 1
+    candidates, all_tested, all_truth = answers(run, options.folder, "test", options.words)
+    if not options.from_test:
+        _, right, labels = answers(run, options.folder, "val", options.words)
+    tested, truth, classes = all_tested, all_truth, int(all_truth.max()) + 1
     places = {title: candidates.index(Candidate(*head)) for title, head in ALWAYS.items()}
     generator = torch.Generator().manual_seed(0)
-    for draw in range(max(options.halves, 1)):
-        kept = halved(labels, generator) if options.halves else torch.ones(len(labels), dtype=torch.bool)
+    for draw in range(options.draws):
+        if options.from_test:
+            held_out = drawn(all_truth, options.from_test, generator)
+            right, labels = all_tested[..., held_out], all_truth[held_out]
+            tested, truth = all_tested[..., ~held_out], all_truth[~held_out]
         for name in GOALS:
             measure = Goal.of(name, [str(label) for label in range(classes)], [1] * classes)
             values = measure(recalls(tested.float(), truth, classes, torch.ones(len(truth)))).mean(1)
             default = places["always logit adjustment"]
-            choice = choose(right[..., kept], labels[kept], classes, measure, default, seed=draw)
+            choice = choose(right, labels, classes, measure, default, seed=draw)
             chosen = {"ltr auto": choice.chosen, "the highest on the validation images": choice.best, **places}
             best = int(values.argmax())
             regrets = {title: 100 * float(values[best] - values[head]) for title, head in chosen.items()}
@@ -84,7 +98,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", help="networks with a validation split")
-    parser.add_argument("--halves", type=int, default=0, help="choices on random halves of the validation images")
+    parser.add_argument(
+        "--from_test", type=int, default=0, help="choose on so many test images per class, test on the rest"
+    )
+    parser.add_argument("--draws", type=int, default=1, help="random choices of these images")
     parser.add_argument("--folder", type=Path, default=Path("checkpoints/choice"), help="where the grids are kept")
     options, options.words = parser.parse_known_args()
     found: dict[str, dict[str, list[float]]] = {name: {} for name in GOALS}

@@ -87,6 +87,31 @@ def test_every_head_is_that_of_a_tuning(run_file: Path, trainer: Make, options: 
     assert distances.min() > 1e-3, "the heads differ by more than by rounding, or nothing was compared"
 
 
+def test_large_heads_are_trained_in_several_passes(
+    run_file: Path, trainer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lrs = [0.05, 0.1, 0.2, 0.4, 0.3]
+    whole = Kept(LOSSES, lrs, seeds=[7, 5])
+    tuned(run_file, trainer, GML, 0.1, whole)
+    passes: list[int] = []
+    each = HeadGrid.fit_rates
+
+    def counted(
+        grid: HeadGrid, method: Tuning, data: Any, rates: list[float], *, show: bool
+    ) -> dict[str, torch.Tensor]:
+        passes.append(len(rates))
+        return each(grid, method, data, rates, show=show)
+
+    monkeypatch.setattr(HeadGrid, "fit_rates", counted)
+    numbers = sum(value[0, 0, 0].numel() for value in whole.heads.values())
+    monkeypatch.setattr("ltr.callbacks.head_grid.MEMORY", 2 * 16 * numbers * 2 * len(LOSSES))
+    parts = Kept(LOSSES, lrs, seeds=[7, 5])
+    tuned(run_file, trainer, GML, 0.1, parts)
+    assert passes == [2, 2, 1]
+    for name, value in whole.heads.items():
+        torch.testing.assert_close(parts.heads[name], value, rtol=1e-4, atol=1e-5)
+
+
 def test_the_tuning_goes_on_as_if_there_were_no_grid(run_file: Path, trainer: Make) -> None:
     beside = tuned(run_file, trainer, GML, 0.1, HeadGrid(LOSSES, LRS, seeds=[1, 5, 2]), views=2)
     alone = tuned(run_file, trainer, GML, 0.1, views=2)

@@ -105,6 +105,23 @@ def test_a_second_stage_starts_from_it(small: Path, ltr) -> None:
     assert ltr(words, "--name third") != 0
 
 
+def test_a_tuned_head_without_the_network_that_it_is_on(trained, ltr, capsys) -> None:
+    trained("--name first")
+    words = (
+        "fit --config gml.yaml --trainer.max_epochs 1 --trainer.enable_progress_bar false --trainer.accelerator cpu "
+        "--trainer.precision 32-true --model.backbone.checkpoint first"
+    )
+    assert ltr(words, "--name whole") == ltr(words, "--name small --model.save changed") == 0
+    assert torch.equal(*(Predictor.load(name).output(IMAGES).logits for name in ("whole", "small")))
+    kept = torch.load("checkpoints/small/last.ckpt")["state_dict"]
+    assert {"head.fc.weight", "backbone.backbone.bn1.running_mean"} <= kept.keys()
+    assert "backbone.backbone.conv1.weight" not in kept
+    shutil.move("checkpoints/first", "checkpoints/moved")
+    assert ltr("test --ckpt_path small") != 0
+    assert "the weights that it started from are missing: there is no checkpoint first" in capsys.readouterr().err
+    assert ltr("test --ckpt_path small --model.backbone.checkpoint moved") == 0
+
+
 def test_the_page_does_not_read_the_base_weights_of_an_upload(small: Path) -> None:
     assert network(small, trusted=True).predictor.output(IMAGES).logits.isfinite().all()
     with pytest.raises(InputError, match="has only what its training changed: `ltr export --to checkpoint` makes it"):
