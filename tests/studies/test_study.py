@@ -52,6 +52,7 @@ class Fake:
         home = Path(said["--ckpt_path"]).parent
         if (home.name, verb) in self.bad:
             raise RuntimeError("no more")
+        assert (home / said["--evaluation"] / "arguments.json").is_file(), "a study interrupted after this has them"
         seed = int(home.name.rpartition("-")[2])
         folder = home / said["--evaluation"]
         folder.mkdir(exist_ok=True)
