@@ -11,6 +11,7 @@ from ltr.errors import InputError, did_you_mean
 from ltr.version import __version__
 
 VERBS = {
+    "auto": "find the best classifier for a set of images, and measure it",
     "profile": "examine a data set: its tail, its problems, and the recipe to start from",
     "convert": "write a data set as class folders, a table or annotations",
     "synthesise": "generate images of rare classes with a diffusion model",
@@ -26,7 +27,7 @@ VERBS = {
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
     "gallery": "print all recipes with the reported and the measured results",
 }
-AGAIN = dict.fromkeys(("study", "tune-grid"), "the same command goes on, what is finished is kept")
+AGAIN = dict.fromkeys(("auto", "study", "tune-grid"), "the same command goes on, what is finished is kept")
 HELP = f"""\
 usage: ltr VERB [options]
 
@@ -39,6 +40,7 @@ verbs:
   ltr --version              {__version__}
 
 examples:
+  ltr auto my_images
   ltr profile my_images
   ltr fit --config ce.yaml --data.root data
   ltr fit --config gml.yaml --model.backbone.checkpoint ce
@@ -106,6 +108,13 @@ def run(verb: str, arguments: list[str]) -> None:
             from ltr.cli.call import call
 
             call(app, arguments)
+        case "auto":
+            from ltr.auto import auto
+            from ltr.cli.call import call, data_words, path_as_data
+
+            words = path_as_data(arguments)
+            command = shlex.join(["ltr", "auto", *arguments])
+            call(auto, words, words=data_words(words), command=command)
         case "profile":
             from ltr.cli.call import call, data_words, path_as_data
             from ltr.profile import profile

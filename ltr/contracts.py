@@ -7,14 +7,14 @@ that does not is injected as an *instance*.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ltr import distributed, seeds
+from ltr import distributed, seeds, trainable
 from ltr.counts import CountsLike, known
 from ltr.errors import InputError
 from ltr.preprocessing import Preprocessing
@@ -119,11 +119,19 @@ class Target(NamedTuple):
         return self.weights * value + (1 - self.weights) * loss(output, self.partners)
 
 
+Freeze = Literal["features", "all", "none"]
+ADAPTERS = "adapters."  # how the names of the weights of an adapter begin
+
+
 class Backbone(Checked, nn.Module):
     """Images to features. A subclass names its children in `stages`, in order, and sets `dim`.
 
+    What is frozen stays in evaluation mode, so its running statistics do not change; a part of which all weights are
+    trained is in training mode.
+
     Attributes:
-        freeze: which weights of the file are not trained.
+        freeze: which weights are not trained; see `set_freeze`.
+        partial: whether only some weights are trained, or none.
         shift_bn: whether the statistics of batch norm are updated although the weights are frozen.
         experts: number of networks whose features are concatenated, each of size dim / experts.
         classes: the names of the classes of the network in its file, if they are known.
@@ -138,7 +146,8 @@ class Backbone(Checked, nn.Module):
     stages: tuple[str, ...] = ()
     dim: int
     experts: int = 1
-    freeze: Literal["features", "all", "none"] = "none"
+    freeze: Freeze = "none"
+    partial: bool = False
     shift_bn: bool = False
     training_record: TrainingRecord = TrainingRecord(complete=True)
     classes: Sequence[str] = ()
@@ -163,6 +172,48 @@ class Backbone(Checked, nn.Module):
     def software(self) -> str:
         """The library of its layers with its version, if that is not `ltr`."""
         return ""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether a training leaves its features unchanged."""
+        return not self.shift_bn and not any(weight.requires_grad for weight in self.parameters())
+
+    @property
+    def adapter_weights(self) -> list[str]:
+        """The names of the weights of its adapters, not of those of a network within it."""
+        return [name for name in trainable.names(self) if name.startswith(ADAPTERS)]
+
+    def adapt(self, classes: int) -> None:
+        """Insert its adapters, if it has some, once: their size may depend on the number of classes."""
+        for part in self.children():
+            if isinstance(part, Backbone):
+                part.adapt(classes)
+
+    def set_freeze(self, freeze: Freeze) -> None:
+        """Freeze the weights, or let them be trained.
+
+        Args:
+            freeze: `features` trains its adapters only, if it has some, `all` trains nothing, `none` trains everything.
+        """
+        before, self.freeze = self.freeze, freeze
+        if freeze != "none":
+            self.train_only(self.adapter_weights if freeze == "features" else ())
+        elif before != "none":  # else some parts may be fixed by design
+            self.partial = False
+            self.requires_grad_(True).train()
+
+    def train_only(self, names: Collection[str]) -> None:
+        """Let the weights of some names be trained, and freeze all others."""
+        self.partial = True
+        trainable.train_only(self, names)
+        self.train()  # now, because Lightning keeps the modes of a new network
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training mode, except for frozen parts."""
+        super().train(mode and not self.partial)
+        if mode and self.partial:
+            trainable.start_parts(self)
+        return self
 
     def check_stages(self, what: str, least: int = 1) -> None:
         """Raise `InputError` if it has too few named stages for a method.

@@ -33,8 +33,8 @@ TEMPORARY = re.compile(r"\..+\.\d{1,9}(\.\w+)?")  # the names of temporary files
 def together() -> Iterator[None]:
     """Put the files that are written within into place at the end, all of them or none.
 
-    The old files stay until then. The last file that was written is put into place last. Within another call, the files
-    belong to that one.
+    The old files stay until then. The last file that was written is put into place last, also if Ctrl+C or SIGTERM come
+    in between. Within another call, the files belong to that one.
     """
     if _WAITING.get() is not None:
         yield
@@ -43,9 +43,11 @@ def together() -> Iterator[None]:
     token = _WAITING.set(waiting)
     try:
         yield
-        for temporary, path in waiting.items():
-            with _file_errors(path):
-                _move(temporary, path)
+        try:
+            _move_all(waiting)
+        except KeyboardInterrupt:
+            _move_all(waiting)
+            raise
     finally:
         _WAITING.reset(token)
         for temporary in waiting:
@@ -77,6 +79,14 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def _move_all(waiting: Mapping[Path, Path]) -> None:
+    """Move the temporary files into place that are not there yet."""
+    for temporary, path in waiting.items():
+        if temporary.exists():
+            with _file_errors(path):
+                _move(temporary, path)
 
 
 def _move(temporary: Path, path: Path) -> None:

@@ -8,7 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from tiny_clip import add_models
 
 from ltr.cli.command import Command
 from ltr.run import lookup
@@ -78,6 +80,8 @@ def training(name: str, data: str, flags: str, trained, ltr) -> list[str]:
     words = [f"fit --config {first} --config {name}", data, flags]
     words += ["--data.val_per_class 2"] if name in VALIDATED else []
     words += ["--model.optimizer.lr 0.01"] if name in SLOWER else []
+    if "OpenCLIP" in text:
+        return [*words, small_clip()]
     parts = yaml.safe_load(text).get("model", {}).get("init_args", {})
     from_file = [part for part in ("backbone", "teacher") if "Pretrained" in str(parts.get(part))]
     if from_file:
@@ -92,6 +96,14 @@ def training(name: str, data: str, flags: str, trained, ltr) -> list[str]:
         network = f"--model.{part}" + ".backbone" * sum(wrapper in said for wrapper in wrappers)
         words += [f"{network} ResNet20 {network}.width 4"]
     return words
+
+
+def small_clip() -> str:
+    """Write the weights of a small CLIP; return the words that name it."""
+    open_clip = pytest.importorskip("open_clip")
+    add_models(Path.cwd())
+    torch.save(open_clip.create_model("ltr_tiny").state_dict(), "clip.pt")
+    return "--model.backbone.name ltr_tiny --model.backbone.pretrained clip.pt"
 
 
 def measured(command: Command) -> dict[str, float]:

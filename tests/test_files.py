@@ -56,6 +56,24 @@ def test_a_spreadsheet_runs_no_text_from_data(tmp_path: Path) -> None:
     assert [row["y"] for row in read] == ["-2", "", "'\tcat", "+49"]
 
 
+def test_files_written_together_appear_together_also_if_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move, names = Path.replace, ["a.txt", "b.txt", "c.txt"]
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target.name == "b.txt" and not target.exists() and len(list(tmp_path.iterdir())) == 3:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), files.together():  # noqa: PT012, the end of the block raises
+        for name in names:
+            files.write_text(tmp_path / name, name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
 def test_files_written_together_appear_together_or_not_at_all(tmp_path: Path) -> None:
     first, second = tmp_path / "predictions.pt", tmp_path / "metrics.json"
     files.save(first, {"a": torch.ones(1)})

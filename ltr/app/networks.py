@@ -24,7 +24,7 @@ from ltr.methods import Method, Tuning
 from ltr.predictor import Predictor, adjustments_of, build, trained
 from ltr.preprocessing import Preprocessing
 from ltr.process_state import isolated
-from ltr.run import torch_files, weights
+from ltr.run import base_weights, torch_files, weights
 from ltr.run.checkpoint_config import config_text
 from ltr.run.folder import CHECKPOINT
 from ltr.trust import own_config
@@ -175,6 +175,10 @@ def _run(source: Source, content: dict[str, Any]) -> Predictor:
     config = yaml.safe_load(own_config(source.path, source.packages))
     if not {"model", "data"} <= config.keys():
         raise InputError(f"the config of {source.path} does not name its network.")
+    if base_weights.KEY in content and not source.trusted:  # which would read files, or download some
+        raise InputError(
+            f"{source.path} has only what its training changed: `ltr export --to checkpoint` makes it whole."
+        )
     method, trainer = trained(config["model"], content), config.get("trainer") or {}
     look = method.preprocessing
     if look is not None and max(look.size, look.side) > LARGEST:

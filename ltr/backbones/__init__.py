@@ -1,7 +1,9 @@
 """Backbones: images to features."""
 
+from ltr.backbones.adapt_former import AdaptFormer
 from ltr.backbones.bilateral import Bilateral
 from ltr.backbones.depth_fusion import DepthFusion
+from ltr.backbones.lora import LoRA
 from ltr.backbones.multi_expert import MultiExpert
 from ltr.backbones.open_clip import OpenCLIP
 from ltr.backbones.pretrained import Pretrained
@@ -10,8 +12,10 @@ from ltr.backbones.timm import Timm
 from ltr.backbones.torchvision import ResNet10, ResNet50, ResNet152, ResNeXt50, Torchvision
 
 __all__ = [
+    "AdaptFormer",
     "Bilateral",
     "DepthFusion",
+    "LoRA",
     "MultiExpert",
     "OpenCLIP",
     "Pretrained",

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from ltr.backbones import pretraining
-from ltr.backbones.freezable import Freezable, Freeze
+from ltr.backbones.adapters import Adapter, AdapterFactory, blocks
+from ltr.contracts import ADAPTERS, Backbone, Freeze
 from ltr.errors import InputError, first_line
 from ltr.run import weights
 from ltr.run.training_record import TrainingRecord
@@ -22,7 +23,7 @@ from ltr.run.training_record import TrainingRecord
 T = TypeVar("T")
 
 
-class Library(Freezable):
+class Library(Backbone):
     """A network of a library, without its classifier.
 
     The weights are read when a new training starts, and not again: the checkpoint of the training has the whole
@@ -32,19 +33,32 @@ class Library(Freezable):
         name: of the network in the library.
         pretrained: its weights: `true` for the usual ones of the library, downloaded once; the path of a file; or
             another name that the library has for them. `false` starts from random weights.
-        freeze: as in `Pretrained`; by default pretrained weights are frozen, with `features`, and random ones are not.
+        freeze: as in `Pretrained`; by default pretrained weights and those beside an adapter are frozen, with
+            `features`, and others are not.
+        adapter: builds what is trained in the blocks of the network from (blocks, classes), or None. The method
+            inserts it; it is trained, though the rest is frozen.
 
     Attributes:
+        adapters: the adapter, once it is inserted.
         preprocessing: size, crop, normalisation and interpolation of the images that the weights were trained with.
         labels: the number of classes of the classifier in a file, once it is read; 0 without one.
     """
 
     library: str
 
-    def __init__(self, name: str, pretrained: bool | str = False, freeze: Freeze | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        pretrained: bool | str = False,
+        freeze: Freeze | None = None,
+        *,
+        adapter: AdapterFactory | None = None,
+    ) -> None:
         super().__init__()
         self.name, self.pretrained, self.labels = name, pretrained, 0
-        self.chosen_freeze: Freeze = freeze or ("features" if pretrained else "none")
+        self.chosen_freeze: Freeze = freeze or ("features" if pretrained or adapter else "none")
+        self.make_adapter = adapter
+        self.adapters: Adapter | None = None
 
     @property
     def title(self) -> str:
@@ -85,6 +99,30 @@ class Library(Freezable):
     def read(self) -> Mapping[str, Tensor]:
         """Return the tensors of the network with the chosen weights, by the names of this backbone; it may download."""
 
+    def adapt(self, classes: int) -> None:
+        """Insert the adapter.
+
+        Raises:
+            InputError: if the network has no blocks for it.
+        """
+        if self.make_adapter is None or self.adapters is not None:
+            return
+        if not (found := blocks(getattr(self, "network", self))):
+            raise InputError(
+                f"an adapter goes into transformer blocks of one size, as a ViT has them, and {self.title} has none: "
+                "leave out `--model.backbone.adapter`, or pass another network."
+            )
+        self.adapters = self.make_adapter(found, classes)
+        self.set_freeze(self.freeze)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to features (B, dim)."""
+        if self.stages:
+            return super().forward(images)
+        network = self.get_submodule("network")
+        features: Tensor = self.adapters.run(network, images) if self.adapters else network(images)
+        return features
+
     def load(self) -> dict[str, Tensor]:
         """Read the weights. The classifier of other classes that comes with them is left behind.
 
@@ -98,7 +136,8 @@ class Library(Freezable):
         state = self.reading(self.read)
         origin = str(self.file or self.weights_name)
         weights.check_finite(state, origin)
-        if problems := weights.misfits(state, self.state_dict()):
+        wanted = {name: value for name, value in self.state_dict().items() if not name.startswith(ADAPTERS)}
+        if problems := weights.misfits(state, wanted):
             raise InputError(f"{origin} does not fit {self.title} ({'; '.join(problems)}).")
         self.load_state_dict(dict(state), strict=False)
         sets = pretraining.sets(self.pretraining, self.labels)

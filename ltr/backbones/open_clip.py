@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ltr.backbones.freezable import Freeze
+from ltr.backbones.adapters import AdapterFactory
 from ltr.backbones.library import Library, imported, quiet
+from ltr.contracts import Freeze
 from ltr.errors import InputError, did_you_mean, first_line
 from ltr.preprocessing import Preprocessing
 
@@ -25,7 +26,9 @@ class OpenCLIP(Library):
         name: of the model: `ViT-B-16`, `ViT-L-14`, `ViT-B-16-SigLIP2`.
         pretrained: the weights in OpenCLIP, such as `openai` or `laion2b_s34b_b88k`; `true` for the first ones that it
             lists; or the path of a file. `false` starts from random weights.
-        freeze: as in `Pretrained`; by default pretrained weights are frozen, with `features`, and random ones are not.
+        freeze: as in `Pretrained`; by default pretrained weights and those beside an adapter are frozen, with
+            `features`, and others are not.
+        adapter: what is trained in the blocks of a ViT in place of its weights: `AdaptFormer` or `LoRA`.
         projection: whether the feature is in the space that images and texts share; if not, it is the input of the
             projection to that space, which serves classifiers better.
 
@@ -46,9 +49,10 @@ class OpenCLIP(Library):
         pretrained: bool | str = False,
         freeze: Freeze | None = None,
         *,
+        adapter: AdapterFactory | None = None,
         projection: bool = False,
     ) -> None:
-        super().__init__(name, pretrained, freeze)
+        super().__init__(name, pretrained, freeze, adapter=adapter)
         open_clip = imported("open_clip", "clip")
         if name not in open_clip.list_models():
             raise InputError(f"OpenCLIP has no model {name}{did_you_mean(name, open_clip.list_models())}")
@@ -156,11 +160,6 @@ class OpenCLIP(Library):
         tokens = self.reading(lambda: open_clip.get_tokenizer(self.name)(list(texts)))
         features = [F.normalize(model.encode_text(part).float(), dim=1) for part in torch.split(tokens, TEXTS)]
         return torch.cat(features), None if self.projection else image_projection(model.visual)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, 3, size, size) to features (B, dim)."""
-        features: Tensor = self.network(images)
-        return features
 
 
 def projected_size(name: str) -> int:

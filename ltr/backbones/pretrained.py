@@ -11,11 +11,11 @@ from torch.nn import BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm
 from torch.nn import functional as F
 
 from ltr.backbones.bilateral import Bilateral
-from ltr.backbones.freezable import Freezable, Freeze
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
-from ltr.contracts import Backbone
-from ltr.errors import InputError
-from ltr.run import weights
+from ltr.contracts import ADAPTERS, Backbone, Freeze
+from ltr.errors import InputError, advice
+from ltr.run import base_weights, weights
+from ltr.run.checkpoint_fields import check_fields
 from ltr.run.training_record import TrainingRecord
 
 PREFIXES = ("module.", "_orig_mod.", "encoder_q.", "encoder.", "model.", "net.", "network.", "backbone.")
@@ -23,7 +23,7 @@ BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm)
 CLASSIFIERS = ("fc.", "linear.", "classifier.")
 
 
-class Pretrained(Freezable):
+class Pretrained(Backbone):
     """A backbone from a checkpoint, frozen or as a start.
 
     The file may be a run of `ltr` (its folder, name or `last.ckpt`), a bare state_dict, a safetensors file, or a
@@ -66,9 +66,23 @@ class Pretrained(Freezable):
         self.backbone = backbone or ResNet32()
         self.dim, self.experts = self.backbone.dim, self.backbone.experts
         self.preprocessing = self.backbone.preprocessing
-        if isinstance(self.backbone, Freezable):
-            self.backbone.set_freeze(freeze)
         self.set_freeze(freeze)
+
+    def set_freeze(self, freeze: Freeze) -> None:
+        """Freeze the weights of the network in it, with its adapters, or let them be trained."""
+        if freeze == "none":
+            self.backbone.set_freeze(freeze)
+        super().set_freeze(freeze)
+
+    def adapt(self, classes: int) -> None:
+        """Insert the adapters of the network in it."""
+        super().adapt(classes)
+        self.set_freeze(self.freeze)
+
+    @property
+    def pretraining(self) -> str:
+        """The file."""
+        return self.checkpoint
 
     @property
     def title(self) -> str:
@@ -114,12 +128,19 @@ class Pretrained(Freezable):
             InputError: if the file is unreadable or of another architecture, naming what does not fit.
         """
         content = weights.read(self.checkpoint)
+        if base_weights.KEY in content:
+            check_fields(content, self.checkpoint)
+            with advice("Where they are, `ltr export --to checkpoint` writes it whole."):
+                base_weights.restore(content, self.backbone, self.checkpoint)
         state = weights.tensors(content, self.checkpoint)
         body, classifier = split(state)
-        ours = {_bare(key): key for key in self.backbone.state_dict()}  # a part of it may be named as a prefix
+        wanted = self.backbone.state_dict()
+        ours = {_bare(key): key for key in wanted}  # a part of it may be named as a prefix
         body = {ours.get(key, key): value for key, value in body.items()}
+        if not any(key.startswith(ADAPTERS) for key in body):  # those of the network start anew
+            wanted = {key: value for key, value in wanted.items() if not key.startswith(ADAPTERS)}
         weights.check_finite(body, self.checkpoint)
-        problems = weights.misfits(body, self.backbone.state_dict())
+        problems = weights.misfits(body, wanted)
         if problems:
             kind = self.backbone.title
             raise InputError(f"{self.checkpoint} does not fit a {kind} ({'; '.join(problems)}){_architecture(body)}")

@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from ltr.backbones.adapters import AdapterFactory
 from ltr.backbones.efficientnet_names import timm_names
-from ltr.backbones.freezable import Freeze
 from ltr.backbones.library import Library, check_options, imported, quiet
+from ltr.contracts import Freeze
 from ltr.errors import InputError, did_you_mean
 from ltr.preprocessing import Preprocessing
 from ltr.ranges import Count
@@ -27,7 +28,9 @@ class Timm(Library):
         name: of the network, with or without the name of its weights: `vit_small_patch14_dinov2.lvd142m`.
         pretrained: `true` for the weights in the name, else the first ones that timm lists for the network; the path of
             a file; or a repository of the Hugging Face Hub, `hf-hub:user/name`. `false` starts from random weights.
-        freeze: as in `Pretrained`; by default pretrained weights are frozen, with `features`, and random ones are not.
+        freeze: as in `Pretrained`; by default pretrained weights and those beside an adapter are frozen, with
+            `features`, and others are not.
+        adapter: what is trained in the blocks of a ViT in place of its weights: `AdaptFormer` or `LoRA`.
         size: height and width of its input; null for those of the weights. The position embeddings of a ViT are
             interpolated.
         options: further options of the network in timm, such as `{drop_path_rate: 0.1}`.
@@ -48,10 +51,11 @@ class Timm(Library):
         pretrained: bool | str = False,
         freeze: Freeze | None = None,
         *,
+        adapter: AdapterFactory | None = None,
         size: Count | None = None,
         options: dict[str, bool | int | float | str] | None = None,
     ) -> None:
-        super().__init__(name, pretrained, freeze)
+        super().__init__(name, pretrained, freeze, adapter=adapter)
         timm = imported("timm", "timm")
         if ":" in name or "/" in name:
             raise InputError(
@@ -133,11 +137,6 @@ class Timm(Library):
             network = self.build(None, pretrained=True)
         network.reset_classifier(0)
         return {f"network.{key}": value for key, value in network.state_dict().items()}
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, 3, size, size) to features (B, dim)."""
-        features: Tensor = self.network(images)
-        return features
 
 
 def names(timm: Any, near: str) -> list[str]:

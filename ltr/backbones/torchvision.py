@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ltr.backbones.freezable import Freeze
+from ltr.backbones.adapters import AdapterFactory
 from ltr.backbones.library import Library
+from ltr.contracts import Freeze
 from ltr.errors import InputError, did_you_mean
 from ltr.preprocessing import Preprocessing
 from ltr.run import weights
@@ -31,7 +32,9 @@ class Torchvision(Library):
             ImageNet-LT, with one block per stage.
         pretrained: `true` for the best weights of torchvision, their name (`IMAGENET1K_V1`), or the path of a file.
             `false` starts from random weights.
-        freeze: as in `Pretrained`; by default pretrained weights are frozen, with `features`, and random ones are not.
+        freeze: as in `Pretrained`; by default pretrained weights and those beside an adapter are frozen, with
+            `features`, and others are not.
+        adapter: what is trained in the blocks of a ViT in place of its weights: `AdaptFormer` or `LoRA`.
         small_images: give a ResNet a stem of one 3 x 3 convolution of stride 1, for images of about 32 pixels; else the
             stem reduces height and width to a quarter.
 
@@ -51,9 +54,10 @@ class Torchvision(Library):
         pretrained: bool | str = False,
         freeze: Freeze | None = None,
         *,
+        adapter: AdapterFactory | None = None,
         small_images: bool = False,
     ) -> None:
-        super().__init__(name, pretrained, freeze)
+        super().__init__(name, pretrained, freeze, adapter=adapter)
         from torchvision.models import ResNet
 
         known = [*classifiers(), RESNET10]
@@ -150,13 +154,6 @@ class Torchvision(Library):
         return {
             prefix + DENSE.sub(r"\1\2", key): value for key, value in state.items() if not key.startswith(classifier)
         }
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, 3, H, W) to features (B, dim)."""
-        if self.stages:
-            return super().forward(images)
-        features: Tensor = self.network(images)
-        return features
 
 
 class ResNet10(Torchvision):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from ltr.contracts import Output
 from ltr.counts import log_prior
+from ltr.data import LongTailed
 from ltr.methods.base import Adjustment, BaseMethod
 from ltr.ranges import NonNegative
 
@@ -21,6 +24,8 @@ class LogitAdjustment(Adjustment):
         Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, https://arxiv.org/abs/2007.07314.
     """
 
+    prior: Tensor
+
     def __init__(self, tau: NonNegative = 1.0) -> None:
         self.tau = tau
 
@@ -29,7 +34,11 @@ class LogitAdjustment(Adjustment):
         """What a result reports about the adjustment."""
         return {"tau": self.tau}
 
+    def prepare(self, method: BaseMethod, data: LongTailed) -> None:
+        """Compute the logarithm of the prior."""
+        self.prior = log_prior(method.counts.cpu())
+
     def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with logits (B, C) adjusted."""
-        prior = log_prior(method.counts.cpu()).to(output.logits.device)
-        return output._replace(logits=output.logits.float() - self.tau * prior)
+        logits = output.logits.float()
+        return output._replace(logits=logits - self.tau * self.prior.to(logits))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -61,5 +60,7 @@ class NCM(Adjustment):
 
     def adjust(self, method: BaseMethod, output: Output) -> Output:
         """Return the output with negative squared distances (B, C) for logits."""
-        distances = torch.cdist(self.transformed(output.features.float()), self.means)
-        return output._replace(logits=-distances.square())
+        features = self.transformed(output.features.float())
+        # Not `torch.cdist`, which computes small and large batches in two ways and so cannot be exported for any batch.
+        squares = features.square().sum(1, keepdim=True) + self.means.square().sum(1)
+        return output._replace(logits=2 * features @ self.means.T - squares)

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_warn
 
 from ltr import files
-from ltr.backbones import Pretrained, pretraining
+from ltr.backbones import pretraining
 from ltr.contracts import Backbone
 from ltr.machine import device_name, version
 from ltr.methods import Method
@@ -128,16 +128,11 @@ def provenance(trainer: Trainer, method: Method) -> dict[str, Any]:
         "augmentation": "none" if plain else data.augment.title,
         "views": data.augment.views,
         "experts": method.backbone.experts,
-        "starts_from": [origin for part in method.modules() if (origin := starting_point(part))],
+        "starts_from": [
+            part.pretraining for part in method.modules() if isinstance(part, Backbone) and part.pretraining
+        ],
         "pretrained_on": pretraining.overlap(method.training_record.sets, data.classes),
         "device": device_name(trainer.strategy.root_device),
         "version": version(),
         "notes": method.notes,
     }
-
-
-def starting_point(part: object) -> str:
-    """Return the checkpoint of a backbone, or the published weights; empty for any other part."""
-    if isinstance(part, Pretrained):
-        return part.checkpoint
-    return part.pretraining if isinstance(part, Backbone) else ""

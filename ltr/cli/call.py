@@ -209,11 +209,13 @@ def path_as_data(arguments: Sequence[str]) -> list[str]:
 
 
 def data_words(arguments: Sequence[str]) -> list[str]:
-    """Return arguments of the data as `ltr fit` takes them: of a config with more than data, the data only."""
+    """Return the arguments of the data as `ltr fit` takes them: of a config with more than data, the data only."""
     repeated: list[str] = []
-    for argument in words.split(words.without(arguments, "output")):
+    for argument in words.split(arguments):
         content = config_of(argument)
-        if content is None or content.keys() == {"data"}:
+        if content is None:
+            repeated += argument.words if (argument.name or "").partition(".")[0] == "data" else ()
+        elif content.keys() == {"data"}:
             repeated += argument.words
         elif "class_path" in (content.get("data") or {}):
             repeated += ["--data", json.dumps(content["data"])]

@@ -17,6 +17,7 @@ from lightning.pytorch.profilers import Profiler
 from torch.optim import Optimizer
 
 from ltr import backbones, callbacks, data, heads, losses, methods, mixes, optimizers, samplers, schedules
+from ltr.backbones.adapters import Adapter
 from ltr.contracts import Backbone, Head, Loss, Mix, Sampler, Schedule, Transform
 from ltr.data import LongTailed
 from ltr.errors import InputError, did_you_mean
@@ -42,6 +43,7 @@ WRITTEN = ("name", "runs", "overwrite", "evaluation", "ckpt_path", "trust")  # t
 # The base class of a kind of part, and the rooms whose `__all__` lists the parts.
 ROOMS: dict[type[Any], tuple[types.ModuleType, ...]] = {
     Backbone: (backbones,),
+    Adapter: (backbones,),
     Head: (heads,),
     Loss: (losses,),
     Mix: (mixes,),

@@ -22,7 +22,7 @@ from ltr.data.transforms import CropFlip, Plain
 from ltr.errors import InputError
 from ltr.markdown import first
 from ltr.preprocessing import Preprocessing
-from ltr.ranges import Checked
+from ltr.ranges import Checked, PositiveFraction
 from ltr.samplers import Power
 
 Augment = Transform | Literal["none"] | None
@@ -43,6 +43,7 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         subset_seed: seed of the choice of the images that are kept (`rand_number` of the official code).
         val_per_class: images per class carved out of the training split for validation; at least one image per class
             is left to train on. The training split is then no longer the standard one.
+        val_share: the part of a class that `val_per_class` takes at most, though at least one image of two or more.
         batch_size: training images per step and process.
         eval_batch_size: images per step and process of validation, test and prediction.
         drop_last: whether the last training batch of an epoch is left out if it is smaller than the others.
@@ -81,6 +82,7 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
         tail: Tail = "exp",
         subset_seed: int = 0,
         val_per_class: int = 0,
+        val_share: PositiveFraction = 1.0,
         batch_size: int = 128,
         eval_batch_size: int = 500,
         drop_last: bool = False,
@@ -101,7 +103,7 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
             imbalance = imbalance_factor(imbalance)
         wanted = long_tailed(max(sizes), len(sizes), imbalance, tail)
         kept = [min(size, count) for size, count in zip(sizes, wanted, strict=True)]
-        self.val_counts = [min(val_per_class, count - 1) for count in kept]
+        self.val_counts = [min(val_per_class, max(int(val_share * count), 1), count - 1) for count in kept]
         self.counts = Counts([count - held_out for count, held_out in zip(kept, self.val_counts, strict=True)])
         as_asked = tail not in ("none", "balanced") and [*self.counts] == wanted
         self.imbalance = imbalance if as_asked else max(self.counts) / min(self.counts)

@@ -14,6 +14,7 @@ from ltr.data.base import Augment, LongTailed
 from ltr.data.splits import Split
 from ltr.data.tfrecord import examples
 from ltr.errors import InputError
+from ltr.ranges import PositiveFraction
 from ltr.samplers import Power
 
 
@@ -35,6 +36,7 @@ class CuiCIFAR10LT(LongTailed):
         root: folder of the folders.
         imbalance: N_max / N_min; a value below 1 is read as its inverse.
         val_per_class: images per class carved out of the training split for validation.
+        val_share: the part of a class that `val_per_class` takes at most.
         batch_size: training images per step and process.
         eval_batch_size: images per step and process of validation, test and prediction.
         drop_last: whether the last training batch of an epoch is left out if it is smaller than the others.
@@ -61,6 +63,7 @@ class CuiCIFAR10LT(LongTailed):
         *,
         imbalance: float = 100,
         val_per_class: int = 0,
+        val_share: PositiveFraction = 1.0,
         batch_size: int = 128,
         eval_batch_size: int = 500,
         drop_last: bool = False,
@@ -71,6 +74,7 @@ class CuiCIFAR10LT(LongTailed):
             root,
             imbalance=imbalance,
             val_per_class=val_per_class,
+            val_share=val_share,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
             drop_last=drop_last,

@@ -61,9 +61,11 @@ class FileDataset(LongTailed):
         subset_seed: which images are kept, and, in a set without a test split, which are for testing.
         test_share: part of every class that is held out for testing if the set has no test split, at least one image; 1
             for all of them, in an evaluation.
+        test_split: file in which a test split that was drawn is kept, so that images which are added later do not
+            change it; by default one in the folder of the set.
         mirror: whether the usual augmentation flips half of the training images; not where left and right matter, as
             in traffic signs and text.
-        **others: `val_per_class`, `batch_size`, `eval_batch_size`, `drop_last`, `sampler` and `augment` of
+        **others: `val_per_class`, `val_share`, `batch_size`, `eval_batch_size`, `drop_last`, `sampler` and `augment` of
             `LongTailed`.
     """
 
@@ -87,6 +89,7 @@ class FileDataset(LongTailed):
         tail: Tail = "none",
         subset_seed: int = 0,
         test_share: float = 0.2,
+        test_split: str | None = None,
         mirror: bool = True,
         **others: Any,
     ) -> None:
@@ -105,6 +108,7 @@ class FileDataset(LongTailed):
         self.workers, self.mirror = workers, mirror
         self.mean, self.std = mean or self.mean, std or self.std
         self.test_share, self.subset_seed = test_share, subset_seed
+        self.given_split = Path(test_split).expanduser() if test_split else None
         self.listings, self.classes = self.find()
         if unreadable == "skip":
             self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
@@ -176,6 +180,11 @@ class FileDataset(LongTailed):
     @property
     def split_file(self) -> Path | None:
         """Where a split that was drawn is kept, so that images which are added later do not change it."""
+        return self.given_split or self.usual_split_file
+
+    @property
+    def usual_split_file(self) -> Path | None:
+        """Where it is kept if no file is named; None if there is no place for it."""
         return self.home / f"ltr_split_{self.test_share:g}_{self.subset_seed}.csv"
 
     def usual_augment(self) -> Transform:

@@ -42,7 +42,7 @@ class HubLT(FileDataset):
         super().__init__(root, **others)
 
     @property
-    def split_file(self) -> None:
+    def usual_split_file(self) -> None:
         """None: a split that is drawn depends on the version of the set and on the seed alone."""
         return None
 

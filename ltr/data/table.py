@@ -84,8 +84,8 @@ class TableLT(FileDataset):
         super().__init__(root, **others)
 
     @property
-    def split_file(self) -> Path:
-        """Where a split that was drawn is kept: beside the table, of which there may be others."""
+    def usual_split_file(self) -> Path:
+        """Where a split that was drawn is kept if no file is named: beside the table, of which there may be others."""
         return self.home / f"{self.name}_split_{self.test_share:g}_{self.subset_seed}.csv"
 
     def find(self) -> tuple[dict[str, FileList], list[str]]:
@@ -134,7 +134,9 @@ class TableLT(FileDataset):
         columns = read_table(table, self.encoding)
         images = column(columns, self.columns["image"], IMAGE, option="image", table=table)
         if split not in ("", "train") and not self.columns["label"] and named(columns, LABEL) is None:
-            if not self.split_file.is_file():  # else a training has said so, and has drawn a split instead
+            if not (
+                self.split_file and self.split_file.is_file()
+            ):  # else a training has said so, and has drawn a split instead
                 warnings.warn(
                     f"{table} has no labels and is not used: pass it to `ltr predict --images`.", stacklevel=2
                 )

@@ -73,7 +73,8 @@ def write(predictor: Predictor, to: Format, output: Path, config: str | None = N
     if output.suffix != suffix:
         raise InputError(f"a file for `--to {to}` ends in {suffix}: pass `--output {output.with_suffix(suffix)}`.")
     assert predictor.path is not None
-    content = formats.without_optimizer(predictor.path, own_config(predictor.path) if config is None else config)
+    config = own_config(predictor.path) if config is None else config
+    content = formats.without_optimizer(predictor, predictor.path, config)
     source = Source(predictor, content, images_to_compare(predictor))
     network, images = Traced(predictor.method), source.images
     differences: list[float] = []

@@ -16,7 +16,7 @@ from torch import Tensor
 from ltr.errors import InputError, first_line
 from ltr.export.traced import Traced
 from ltr.predictor import Predictor, trained
-from ltr.run import description, safetensors_files, training_record, weights
+from ltr.run import base_weights, description, safetensors_files, training_record, weights
 from ltr.version import __version__
 
 Format = Literal["safetensors", "onnx", "torch", "checkpoint"]
@@ -52,14 +52,17 @@ class Source(NamedTuple):
     images: Tensor
 
 
-def without_optimizer(path: Path, config: str) -> dict[str, Any]:
-    """Return a checkpoint without the state of the optimizer.
+def without_optimizer(predictor: Predictor, path: Path, config: str) -> dict[str, Any]:
+    """Return a checkpoint without the state of the optimizer, and with all weights.
 
     Args:
+        predictor: the network in it.
         path: the checkpoint.
         config: the config to keep in it, as YAML.
     """
     content = weights.read(str(path))
+    if base_weights.KEY in content:
+        base_weights.complete(content, predictor.method.backbone.state_dict())
     return {key: content[key] for key in KEPT if key in content} | {"config": config}
 
 

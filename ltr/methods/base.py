@@ -64,6 +64,7 @@ class BaseMethod(Checked, LightningModule):
         self.undefined: dict[str, Tensor] = {}
         self.recalls = Recalls(len(counts))
         self.backbone = backbone
+        backbone.adapt(len(counts))
         self.head = head(backbone.dim, len(counts))
         if self.head.experts not in (1, backbone.experts):
             raise InputError(

@@ -69,16 +69,17 @@ class Cached(Method):
             self.automatic_optimization = False
         if not self.cache:
             return
-        if self.backbone.freeze == "none" or self.backbone.shift_bn:
+        if not self.backbone.fixed:
             raise InputError(
                 "features that change cannot be cached: pass `--model.cache false`, or freeze the backbone with its "
                 "batch norm."
             )
-        start = time.perf_counter()
+        start, counted = time.perf_counter(), self.images
         data = self.data
         features = {name: self.extract_features(data, name)[None] for name in data.monitored}
         features["train"] = self.training_features(data, self.seed)
         self.bank = FeatureBank(features, self.steps_per_execution)
+        self.images = counted or self.images  # a resumed run has counted them
         self.seconds += time.perf_counter() - start
 
     def configure_callbacks(self) -> list[Callback]:

@@ -41,7 +41,7 @@ class Extraction:
     def open_store(self) -> FeatureStore | None:
         """Return where the features are kept; None for a network that is not frozen, or if they are not kept."""
         method, home = self.method, folder()
-        if home is None or method.backbone.freeze == "none" or method.backbone.shift_bn:
+        if home is None or not method.backbone.fixed:
             return None
         assert method.preprocessing is not None
         return FeatureStore.of(

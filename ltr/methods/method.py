@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from ltr import distributed, seeds
+from ltr import distributed, seeds, trainable
 from ltr.contracts import Backbone, Batch, EpochAware, HeadFactory, LossFactory, MixFactory, Output, Schedule, Target
 from ltr.counts import Counts, known
 from ltr.data import LongTailed
@@ -29,7 +29,7 @@ from ltr.methods.epoch_loss import EpochLoss
 from ltr.methods.rates import EpochRates, scaled
 from ltr.preprocessing import Preprocessing
 from ltr.ranges import Checked, NonNegative, check
-from ltr.run import weights
+from ltr.run import base_weights, weights
 from ltr.run.training_record import TrainingRecord
 from ltr.schedules import Steps
 
@@ -51,6 +51,11 @@ class Method(BaseMethod):
         schedule: the factor of the learning rate per epoch; `Steps` by default.
         rates: factors of the learning rate by prefix of the parameter names, such as `{backbone: 0.1}` or
             `{head.fc: 0.2}`; the longest prefix counts.
+        train: what of the backbone is trained beside its adapters, while the rest is frozen: `bias` (all biases),
+            `norm` (the normalisation layers), or prefixes of parameter names, such as `backbone.layer3`; by default
+            what its `freeze` says. A list, or one of them. The head is trained in any case.
+        save: what checkpoints have of the network: all weights, or those that the training changes, with a digest of
+            the others, which are then read again from where the backbone has them.
         compile: whether the backbone is compiled with `torch.compile`.
 
     Attributes:
@@ -79,9 +84,14 @@ class Method(BaseMethod):
         optimizer: OptimizerCallable = lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=2e-4),
         schedule: Schedule | None = None,
         rates: dict[str, NonNegative] | None = None,
+        train: list[str] | str | None = None,
+        save: Literal["all", "changed"] = "all",
         compile: bool = False,
     ) -> None:
         super().__init__(backbone, counts, head=head, compile=compile)
+        if train is not None:
+            self.train_only([train] if isinstance(train, str) else train)
+        self.save = save
         self.loss = loss(self.counts)
         self.mix = mix(self.counts) if mix else None
         self.optimizer, self.schedule, self.rates = optimizer, schedule or Steps(), rates or {}
@@ -97,6 +107,20 @@ class Method(BaseMethod):
             self.mix.attach(self.backbone)
 
     # ---- the start of a training
+
+    def train_only(self, words: Sequence[str]) -> None:
+        """Let what words choose of the backbone, and its adapters, be trained, and freeze the rest of it.
+
+        Args:
+            words: as the argument `train`.
+
+        Raises:
+            InputError: for a word that chooses nothing, or if the whole network is frozen.
+        """
+        if self.backbone.freeze == "all":
+            raise InputError("`--model.backbone.freeze all` trains nothing: leave it out, or `--model.train`.")
+        chosen = trainable.chosen(self.backbone, words, "backbone.")
+        self.backbone.train_only(chosen.union(self.backbone.adapter_weights))
 
     def setup(self, stage: str) -> None:
         """Prepare the network, and forget what an earlier training has added."""
@@ -149,6 +173,11 @@ class Method(BaseMethod):
         if data is not None:
             self.loss.name_classes(data.classes)
             self.check_views(data.augment.views)
+        if self.save == "changed" and not self.backbone.pretraining:
+            raise InputError(
+                "`--model.save changed` leaves out weights that can be read again, and this network starts from random "
+                "ones: leave it out."
+            )
         if self.trainer.ckpt_path is None:  # known here, not yet in `setup`
             self.start(self.backbone.load())
             if data is not None:
@@ -331,13 +360,18 @@ class Method(BaseMethod):
         if self.preprocessing is not None:
             self.preprocessing.write(checkpoint)
         checkpoint["classes"] = self.classes
+        if self.save == "changed":
+            frozen = [name for name, weight in self.backbone.named_parameters() if not weight.requires_grad]
+            base_weights.leave_out(checkpoint, [f"backbone.{name}" for name in frozen])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the checkpoint fits, and read what `on_save_checkpoint` stored.
 
         Raises:
-            InputError: if it does not fit, or holds numbers that are not finite.
+            InputError: if it does not fit, lacks weights that cannot be read again, or holds numbers that are not
+                finite.
         """
+        base_weights.restore(checkpoint, self.backbone, "the checkpoint")
         state = checkpoint["state_dict"]
         if "counts" not in state:
             raise InputError("this is not a checkpoint of `ltr`: start from it with `--model.backbone Pretrained`.")

@@ -26,6 +26,7 @@ class Teacher:
 
     def __init__(self, backbone: Backbone, head: Head) -> None:
         self.backbone, self.head = backbone, head
+        backbone.adapt(head.classes)
         for part in (backbone, head):
             part.requires_grad_(False).eval()
 

@@ -80,13 +80,20 @@ class Tuning(Cached):
         self.register_buffer("old_known", torch.tensor(False))
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
-        """Keep the head of the file, and start the new one from it unless it is reset."""
-        if classifier:
-            with advice("Pass its head class with `--model.old_head`.", on=weights.ClassifierError):
-                weights.load_head(self.old_head, classifier)
-            self.old_known.fill_(True)
+        """Keep the head of the file, and start the new one from it unless it starts anew.
+
+        A classifier of another number of classes is left behind if the new head starts anew.
+        """
         # The weights of a library come without a classifier for these classes.
         anew = self.reset or self.initial is not None or isinstance(self.backbone, Library)
+        if classifier:
+            try:
+                with advice("Pass its head class with `--model.old_head`.", on=weights.ClassifierError):
+                    weights.load_head(self.old_head, classifier)
+                self.old_known.fill_(True)
+            except weights.OtherClassesError as error:
+                if not anew:
+                    raise InputError(f"{error} Start a new head with `--model.initial zero`.") from error
         if not anew:
             with advice("Start a new head with `--model.reset true`.", on=weights.ClassifierError):
                 weights.load_head(self.head, classifier, added=self.head.added)

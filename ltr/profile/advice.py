@@ -17,7 +17,7 @@ from ltr.profile.left_right import are_characters, mirror_pairs
 NEARLY_BALANCED = 3  # N_max / N_min
 SCARCE = 5  # images of a class: one of four moves its recall by 25 points
 STEPS, SMALLEST_BATCH = 10, 8  # an epoch of fewer steps makes a short training of 200 of them
-USUAL_BATCH, GML_BATCH = 128, 512  # of base.yaml and of gml.yaml
+GML_BATCH = 512  # of gml.yaml
 MEDIUM_SIDE, LARGE_SIDE = 48, 160  # from which 32 pixels, and 64 of them, show too little
 RESNET32_SIDE = 64
 PHOTOGRAPHS = {"--data.size": "256", "--data.crop": "224"}
@@ -81,14 +81,16 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
     ]
     if measures["imbalance"] >= NEARLY_BALANCED:
         start = ["--model.backbone.checkpoint", ce]  # which brings network and data, but not the size of a batch
+        batch = GML_BATCH
         if "--data.batch_size" in options or chosen("batch_size", words):
-            start += ["--data.batch_size", options.get("--data.batch_size", str(data.batch_size))]
+            batch = tuning_batch(int(options.get("--data.batch_size", data.batch_size)), len(measures["classes"]))
+            start += ["--data.batch_size", str(batch)]
         commands += [
             ["test", "--ckpt_path", ce, "--config", "logit_adjustment.yaml", "--evaluation", "adjusted"],
             ["fit", "--config", "gml.yaml", *start, "--name", gml],
             ["test", "--ckpt_path", gml],
         ]
-        hints += crowded(data, measures, options)
+        hints += crowded(len(measures["classes"]), batch)
     reasons = [hint.reason for hint in hints]
     return Advice(
         [*reasons, *measuring(measures), *held_out(measures, words), LENGTH],
@@ -174,7 +176,7 @@ def sized(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -
 def batched(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) -> list[Hint]:
     """Choose the size of a batch, where the user has not and an epoch would have few steps."""
     images = sum(measures["counts"]["train"])
-    fitting = max(2 ** ((images // STEPS).bit_length() - 1), SMALLEST_BATCH)
+    fitting = fitting_batch(images)
     if chosen("batch_size", words) or fitting >= data.batch_size:
         return []
     return [
@@ -184,6 +186,11 @@ def batched(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str])
             {"--data.batch_size": str(fitting)},
         )
     ]
+
+
+def fitting_batch(images: int) -> int:
+    """Return how many images a batch has at most, so that an epoch over so many images has ten steps."""
+    return max(1 << max((images // STEPS).bit_length() - 1, 0), SMALLEST_BATCH)
 
 
 def network(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str, str]) -> tuple[str | None, Hint]:
@@ -197,11 +204,13 @@ def network(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str,
     return backbone, Hint(f"{sight}: {backbone} reduces the resolution early; the ResNet-32 of base.yaml does not.")
 
 
-def crowded(data: LongTailed, measures: Mapping[str, Any], options: Mapping[str, str]) -> list[Hint]:
+def tuning_batch(batch: int, classes: int) -> int:
+    """Return the images of a batch of GML: those of the training, or as many as there are classes, 512 at most."""
+    return max(batch, min(1 << (classes - 1).bit_length(), GML_BATCH))
+
+
+def crowded(classes: int, batch: int) -> list[Hint]:
     """Warn of more classes than a batch of GML holds images."""
-    classes = len(measures["classes"])
-    usual = GML_BATCH if data.batch_size == USUAL_BATCH else data.batch_size
-    batch = int(options.get("--data.batch_size", usual))
     if classes <= batch:
         return []
     return [

@@ -38,19 +38,35 @@ def profile(data: LongTailed, *, output: str = "profile", words: Sequence[str] =
     Raises:
         InputError: if the set has no training images.
     """
+    folder = Path(output)
+    print(markdown(examine(data, folder, words)), end="")
+    print(f"\npicture: {folder / 'profile.png'}\nall names and counts: {folder / 'profile.json'}")
+
+
+def examine(data: LongTailed, folder: Path, words: Sequence[str]) -> dict[str, Any]:
+    """Measure a data set and write `profile.json`, `profile.md` and `profile.png`.
+
+    Args:
+        data: the set, not yet set up.
+        folder: where the files are written.
+        words: the arguments of the data on the command line.
+
+    Returns:
+        The content of `profile.json`.
+
+    Raises:
+        InputError: if the set has no training images.
+    """
     if not data.trainable:
         raise InputError(f"{data.name} has no training images to examine: test a network on it with `ltr test`.")
-    folder = Path(output)
     data.prepare_data()
     measures = measure(data)
     result = {**measures, **advise(data, measures, words)._asdict()}
-    text = markdown(result)
-    print(text, end="")
-    files.write_json(folder / "profile.json", result)
-    files.write_text(folder / "profile.md", text)
+    files.write_text(folder / "profile.md", markdown(result))
     counts = measures["counts"]
     plots.save(plots.class_counts(counts["train"], counts["test"], classes=data.classes), folder / "profile.png")
-    print(f"\npicture: {folder / 'profile.png'}\nall names and counts: {folder / 'profile.json'}")
+    files.write_json(folder / "profile.json", result)
+    return result
 
 
 def markdown(result: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ltr.errors import InputError
+from ltr.run import base_weights
 
 
 def check_fields(content: Mapping[str, Any], path: object) -> None:
@@ -109,6 +110,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "preprocessing": _is_mapping,
     "provenance": _is_plain,
     "state_dict": _is_state,
+    base_weights.KEY: base_weights.is_sound,
     "optimizer_states": _is_optimizers,
     "lr_schedulers": _is_schedules,
     "callbacks": _is_mapping,

@@ -20,8 +20,9 @@ from ltr.run.lock import Lock
 
 CHECKPOINT, PREVIOUS, CONFIG, CURVES = "last.ckpt", "previous.ckpt", "config.yaml", "metrics.csv"
 WANDB = "wandb.json"
+GRID, RIGHT = "grid.csv", "right.pt"  # of a grid of heads: its table, and which images each head recognises
 # Everything that `ltr` writes into the folder of a run, besides its evaluations.
-RUN_FILES = (CHECKPOINT, CURVES, PREVIOUS, CONFIG, WANDB, "grid.csv", "front.png")
+RUN_FILES = (CHECKPOINT, CURVES, PREVIOUS, CONFIG, WANDB, GRID, RIGHT, "front.png")
 BEFORE = "_before"  # suffix of the run that holds a network before its tuning
 LOCKS = ".locks"  # the folder of all locks, beside the runs
 PLAIN_NAME = re.compile(r"[^\s./\\][^/\\\x00-\x1f]{0,199}(?<!\s)")

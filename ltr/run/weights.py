@@ -17,6 +17,10 @@ class ClassifierError(InputError):
     """A file has no classifier, or one of another kind than the head that should receive it."""
 
 
+class OtherClassesError(InputError):
+    """The classifier of a file has another number of classes than the head that should receive it."""
+
+
 # The part of a head that makes embeddings and no logits: a classifier is whole without it.
 BESIDE = "projection."
 
@@ -139,7 +143,7 @@ def load_head(
         added: tensors of the head that stay as they are where the file has none of that name.
 
     Raises:
-        InputError: if the numbers of classes differ.
+        OtherClassesError: if the numbers of classes differ.
         ClassifierError: if there is no classifier, or one of another kind.
     """
     wanted = head.state_dict()
@@ -148,7 +152,7 @@ def load_head(
     classifier = without_bias(classifier, wanted)
     for key, value in classifier.items():
         if key in wanted and not key.startswith(BESIDE) and value.shape[:1] != wanted[key].shape[:1]:
-            raise InputError(
+            raise OtherClassesError(
                 f"the file's classifier has {value.shape[0]} classes, the data have {wanted[key].shape[0]}."
             )
     initial = {key: value for key, value in wanted.items() if key in added or key.startswith(BESIDE)}

@@ -12,11 +12,11 @@ from ltr.errors import InputError
 from ltr.markdown import escape, markdown_table
 from ltr.measures import shown
 from ltr.metrics import over_seeds, undominated
+from ltr.run import torch_files
 from ltr.run.evaluation import read_arguments, write_arguments
-from ltr.run.folder import RunFolder
+from ltr.run.folder import GRID, RIGHT, RunFolder
 from ltr.studies.runs import Perform
 
-TABLE = "grid.csv"
 NOTE = "In percent, mean ± standard deviation over seeds. These are the heads that no other one beats in both columns."
 
 
@@ -52,8 +52,8 @@ def tune_grid(
     """
     seeds = [0, 1, 2] if seeds is None else seeds
     folder = RunFolder.of(runs, name).path
-    heads = _tables(folder, seeds, ["--config", config, *common], perform, separate=separate)
-    rows = over_seeds(heads)
+    heads = tables(folder, seeds, ["--config", config, *common], perform, separate=separate)
+    rows = over_seeds(row for table in heads for row in table)
     files.write_csv(folder / "front.csv", rows)
     split = rows[0]["split"]
     chosen = [row for row in rows if row["split"] == split]
@@ -64,11 +64,22 @@ def tune_grid(
     print(f"\nall heads: {folder / 'front.csv'}\npicture: {folder / 'front.png'}")
 
 
-def _tables(
-    folder: Path, wanted: Sequence[int], words: Sequence[str], perform: Perform, *, separate: bool
-) -> list[dict[str, Any]]:
-    """Return the rows of all seeds; those that are not there yet are computed, and kept in a folder for each seed."""
-    homes = {seed: folder / str(seed) / TABLE for seed in wanted}
+def tables(
+    folder: Path, seeds: Sequence[int], words: Sequence[str], perform: Perform, *, separate: bool = False
+) -> list[list[dict[str, Any]]]:
+    """Return the rows of each seed; those that are not there yet are computed, and kept in a folder for each seed.
+
+    Args:
+        folder: that of the grid.
+        seeds: of the heads.
+        words: arguments of the tuning; the first two name its config.
+        perform: runs a verb with its arguments, raising `InputError` where they cannot be used.
+        separate: a pass for each seed.
+
+    Raises:
+        InputError: if the tuning cannot be run, or results of other arguments are in the way.
+    """
+    homes = {seed: folder / str(seed) / GRID for seed in seeds}
     missing = [seed for seed, home in homes.items() if not home.is_file()]
     for seed in sorted(homes.keys() - missing):
         kept = read_arguments(homes[seed].parent) or {"fit": [*words]}
@@ -76,20 +87,24 @@ def _tables(
             raise InputError(
                 f"{homes[seed]} was made with other arguments: delete {folder}, or choose another `--name`."
             )
-        if TABLE in kept and kept[TABLE] != files.digest(homes[seed].read_bytes().decode(errors="replace")):
+        if GRID in kept and kept[GRID] != files.digest(homes[seed].read_bytes().decode(errors="replace")):
             raise InputError(f"{homes[seed]} is damaged: delete it, and the same command computes it again.")
     for some in [[seed] for seed in missing] if separate else [missing] if missing else []:
         heads = _pass(folder / "run", some, words, perform)
+        right = torch_files.read(folder / "run" / RIGHT)
+        first = [row for row in heads if row["split"] == heads[0]["split"]]
         for seed in some:
             text = files.csv_text([row for row in heads if row["seed"] == str(seed)])
-            write_arguments(homes[seed].parent, {"fit": [*words], TABLE: files.digest(text)})
+            write_arguments(homes[seed].parent, {"fit": [*words], GRID: files.digest(text)})
+            own = [row["seed"] == str(seed) for row in first]
+            files.save(homes[seed].with_name(RIGHT), {**right, "right": right["right"][own]})
             files.write_text(homes[seed], text)
-    return [_read(row) for home in homes.values() for row in _rows(home)]
+    return [[_read(row) for row in _rows(home)] for home in homes.values()]
 
 
 def _pass(run: Path, seeds: list[int], words: Sequence[str], perform: Perform) -> list[dict[str, str]]:
     """Tune the heads of some seeds together and return their rows."""
-    table = run / TABLE
+    table = run / GRID
     table.unlink(missing_ok=True)  # of another pass, which must not be taken for this one's
     config, others = words[:2], words[2:]
     ours = ["--seed_everything", str(seeds[0]), f"--trainer.callbacks.seeds={seeds}"]

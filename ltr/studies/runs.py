@@ -98,7 +98,8 @@ class Runs:
             with self.run(job).lock.hold(timeout=-1):
                 finished = self._kept(job) and not self._weights_missing(job)
                 if not finished:
-                    self._train_and_test(job)
+                    self.train(job)
+                    self.test(job)
                 measures = self.read(job)
         except Exception as error:
             if not isinstance(error, InputError):
@@ -134,17 +135,21 @@ class Runs:
         """Return the arguments of a run."""
         return self.plan.arguments(job, self.folder, self.common)
 
-    def _train_and_test(self, job: Job) -> None:
-        """Train a row if it has a training, from its last checkpoint if it was interrupted, then test it."""
+    def train(self, job: Job) -> None:
+        """Train a row if it has a training, from its last checkpoint if it was interrupted."""
         run = self.run(job)
-        *fit, test = self.plan.commands(job, self.folder, self.common)
+        *fit, _ = self.plan.commands(job, self.folder, self.common)
         bar = [] if self.bars else ["--trainer.enable_progress_bar", "false"]
         for verb, *words in fit:
             going_on = ["--ckpt_path", "last"] if any(path.is_file() for path in run.weights) else []
             # Interrupted in its first epoch, or a result whose weights are needed again.
             again = ["--overwrite"] if run.exists and not going_on else []
             self.perform(verb, [*words, *bar, *again, *going_on], tell=False)
-        self.perform(test[0], test[1:], tell=False)
+
+    def test(self, job: Job) -> None:
+        """Test a row, and keep the arguments that gave its result."""
+        *_, (verb, *words) = self.plan.commands(job, self.folder, self.common)
+        self.perform(verb, words, tell=False)
         write_arguments(self.result(job).parent, self._arguments(job))
 
     def drop_weights(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny_clip import VISION, add_models
 from torch.nn import functional as F
 
 from ltr.backbones import OpenCLIP
@@ -16,20 +16,11 @@ from ltr.errors import InputError
 open_clip = pytest.importorskip("open_clip")
 
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-TEXT = {"context_length": 77, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1}
-VISION: dict[str, dict[str, Any]] = {
-    "ltr_tiny": {"image_size": 32, "layers": 2, "width": 24, "patch_size": 8, "head_width": 8},
-    "ltr_tiny_timm": {"image_size": 32, "timm_model_name": "test_vit", "timm_pool": "", "timm_proj": "linear"},
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def configurations(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("configurations")
-    for name, vision in VISION.items():
-        path = folder / f"{name}.json"
-        path.write_text(json.dumps({"embed_dim": 16, "vision_cfg": vision, "text_cfg": TEXT}))
-        open_clip.add_model_config(path)
+    add_models(tmp_path_factory.mktemp("configurations"))
 
 
 @pytest.fixture(params=VISION)

@@ -27,7 +27,7 @@ def test_it_is_the_network_of_torchvision_with_the_weights_of_a_file(name: str, 
         features = network(IMAGES)
         torch.testing.assert_close(last(features), known(IMAGES))
     assert features.shape == (2, network.dim)
-    assert network.frozen
+    assert network.fixed
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 

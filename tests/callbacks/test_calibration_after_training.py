@@ -170,7 +170,9 @@ def test_what_is_fitted_is_of_the_validation_split_and_of_what_acts_before(train
     method = network(data)
     with torch.no_grad():
         logits = method(data.prepare(data.splits["val"].images)).logits.double()
-    labels, adjusted = data.splits["val"].labels, LogitAdjustment().adjust(method, Output(logits, logits)).logits
+    labels, adjustment = data.splits["val"].labels, LogitAdjustment()
+    adjustment.prepare(method, data)
+    adjusted = adjustment.adjust(method, Output(logits, logits)).logits
     expected = TemperatureScaling().fit(logits, labels).tolist()
     assert fitted(trainer, method, data, TemperatureScaling()) == [pytest.approx(expected, rel=1e-4)]
     expected = TemperatureScaling().fit(adjusted.double(), labels).tolist()

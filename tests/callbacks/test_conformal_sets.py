@@ -77,8 +77,9 @@ def test_adjustments_act_wherever_they_stand(trainer: Make, tmp_path: Path) -> N
     method, val = network(data), data.splits["val"]
     with torch.no_grad():
         logits = method(data.prepare(val.images)).logits
-    conformal = Conformal(share=0)
-    conformal.calibrate(LogitAdjustment().adjust(method, Output(logits, logits)).logits.double(), val.labels)
+    conformal, adjustment = Conformal(share=0), LogitAdjustment()
+    adjustment.prepare(method, data)
+    conformal.calibrate(adjustment.adjust(method, Output(logits, logits)).logits.double(), val.labels)
     assert conformal.thresholds.tolist() == pytest.approx(results[1], abs=1e-6)
 
 

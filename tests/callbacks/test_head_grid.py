@@ -16,12 +16,13 @@ from lightning.pytorch import Trainer, seed_everything
 from matplotlib.figure import Figure
 
 from ltr.backbones import Pretrained, ResNet20
-from ltr.callbacks import HeadGrid, TemperatureEnsemble
+from ltr.callbacks import NCM, HeadGrid, LogitAdjustment, TauNorm, TemperatureEnsemble
 from ltr.data import CropFlip, Synthetic
 from ltr.errors import InputError
 from ltr.heads import LWS, Cosine, Linear
 from ltr.losses import CDT, GML, BalancedSoftmax, CrossEntropy, Deferred, SoftmaxEqualization
 from ltr.methods import Method, Tuning
+from ltr.methods.base import Adjustment
 from ltr.samplers import Power
 
 Make = Callable[..., Trainer]
@@ -86,6 +87,31 @@ def test_every_head_is_that_of_a_tuning(run_file: Path, trainer: Make, options: 
     assert distances.min() > 1e-3, "the heads differ by more than by rounding, or nothing was compared"
 
 
+def test_large_heads_are_trained_in_several_passes(
+    run_file: Path, trainer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lrs = [0.05, 0.1, 0.2, 0.4, 0.3]
+    whole = Kept(LOSSES, lrs, seeds=[7, 5])
+    tuned(run_file, trainer, GML, 0.1, whole)
+    passes: list[int] = []
+    each = HeadGrid.fit_rates
+
+    def counted(
+        grid: HeadGrid, method: Tuning, data: Any, rates: list[float], *, show: bool
+    ) -> dict[str, torch.Tensor]:
+        passes.append(len(rates))
+        return each(grid, method, data, rates, show=show)
+
+    monkeypatch.setattr(HeadGrid, "fit_rates", counted)
+    numbers = sum(value[0, 0, 0].numel() for value in whole.heads.values())
+    monkeypatch.setattr("ltr.callbacks.head_grid.MEMORY", 2 * 16 * numbers * 2 * len(LOSSES))
+    parts = Kept(LOSSES, lrs, seeds=[7, 5])
+    tuned(run_file, trainer, GML, 0.1, parts)
+    assert passes == [2, 2, 1]
+    for name, value in whole.heads.items():
+        torch.testing.assert_close(parts.heads[name], value, rtol=1e-4, atol=1e-5)
+
+
 def test_the_tuning_goes_on_as_if_there_were_no_grid(run_file: Path, trainer: Make) -> None:
     beside = tuned(run_file, trainer, GML, 0.1, HeadGrid(LOSSES, LRS, seeds=[1, 5, 2]), views=2)
     alone = tuned(run_file, trainer, GML, 0.1, views=2)
@@ -121,6 +147,39 @@ def test_the_table_holds_what_a_test_measures(
         (point,) = (line for line in axes.lines if line.get_marker() == "o" and line.get_markerfacecolor() != "white")
         means = [100 * statistics.mean(float(row[measure]) for row in rows[1::3]) for measure in ("top1", key)]
         assert point.get_xydata()[0] == pytest.approx(means), "the mean over the seeds"
+
+
+def test_adjustments_of_the_old_head_stand_beside_the_new_ones(run_file: Path, trainer: Make, tmp_path: Path) -> None:
+    adjustments: dict[str, Adjustment] = {"LA": LogitAdjustment(1.5), "NCM": NCM(), "tau": TauNorm(0.5)}
+    grid = HeadGrid({"GML": GML}, [0.1], seeds=[4, 5], adjustments=adjustments)
+    tuned(run_file, trainer, GML, 0.1, grid)
+    with (tmp_path / "grid.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["loss"] for row in rows] == ["old head", "LA", "NCM", "tau", "GML"] * 2
+    plain = Method(Pretrained(str(run_file), ResNet20(width=2), freeze="all"), Synthetic().counts, head=Linear)
+    plain.start(plain.backbone.load())
+    for name, adjustment in adjustments.items():
+        trainer(callbacks=[adjustment]).test(plain, datamodule=Synthetic(batch_size=16), verbose=False)
+        for row in rows:
+            if row["loss"] == name:
+                assert float(row["hm"]) == pytest.approx(plain.measures["test/hm"], abs=1e-5), name
+    kept = torch.load(tmp_path / "right.pt")
+    labels = kept["labels"]
+    assert kept["right"].shape == (len(rows), len(labels))
+    for row, right in zip(rows, kept["right"], strict=True):
+        assert float(row["top1"]) == pytest.approx(float(right.double().mean()))
+        assert float(row["lowest"]) == pytest.approx(min(float(right[labels == c].double().mean()) for c in range(5)))
+
+
+def test_a_grid_measures_the_splits_that_it_is_given(run_file: Path, trainer: Make, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no split val to measure: hold images out"):
+        tuned(run_file, trainer, GML, 0.1, HeadGrid({"GML": GML}, [0.1], splits=["val"]))
+    data = Synthetic(batch_size=16, val_per_class=1)
+    method = Tuning(Pretrained(str(run_file), ResNet20(width=2)), data.counts)
+    trainer(2, callbacks=[HeadGrid({"GML": GML}, [0.1], splits=["val"])]).fit(method, datamodule=data)
+    with (tmp_path / "grid.csv").open(newline="") as lines:
+        assert {row["split"] for row in csv.DictReader(lines)} == {"val"}
+    assert torch.equal(torch.load(tmp_path / "right.pt")["labels"], data.splits["val"].labels)
 
 
 def test_a_loss_that_draws_is_drawn_for_all_heads_alike(run_file: Path, trainer: Make) -> None:

@@ -44,8 +44,21 @@ def test_passes_are_what_the_network_saw(ltr, words: str, passes: float) -> None
     assert made(ltr, "run")["passes"] == pytest.approx(passes, rel=0.1)  # streams of whole batches
 
 
-def test_a_resumed_run_has_cost_what_an_undisturbed_one_has(tiny, ltr, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tiny("--name whole") == 0
+GML = (
+    "--config gml.yaml --model.backbone.checkpoint start --trainer.max_epochs 2 --trainer.accelerator cpu "
+    "--trainer.enable_progress_bar false --trainer.precision 32-true"
+)
+
+
+@pytest.mark.parametrize("words", [TINY, GML], ids=["training", "tuning"])
+def test_a_resumed_run_has_cost_what_an_undisturbed_one_has(
+    words: str, tiny, ltr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(more: str) -> None:
+        assert ltr(f"fit {words} {more}") == 0
+
+    assert tiny("--name start") == 0
+    fit("--name whole")
     ends = Method.on_train_epoch_end
 
     def break_off(method: Method) -> None:
@@ -54,9 +67,9 @@ def test_a_resumed_run_has_cost_what_an_undisturbed_one_has(tiny, ltr, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(Method, "on_train_epoch_end", break_off)
-        assert tiny("--name broken") == 0
+        fit("--name broken")
     assert made(ltr, "broken")["epochs"] == 1
-    assert tiny("--name broken --ckpt_path last") == 0
+    fit("--name broken --ckpt_path last")
     assert made(ltr, "broken") == made(ltr, "whole")
 
 

@@ -66,7 +66,9 @@ def test_the_formula_as_a_loop(prior: Any, factor: float, target: list[float], a
 
 
 def test_the_uniform_prior_is_logit_adjustment() -> None:
-    other = LogitAdjustment(1.0).adjust(Method(ResNet20(width=2), COUNTS), Output(LOGITS, LOGITS))
+    method, adjustment = Method(ResNet20(width=2), COUNTS), LogitAdjustment(1.0)
+    adjustment.prepare(method, Synthetic())
+    other = adjustment.adjust(method, Output(LOGITS, LOGITS))
     torch.testing.assert_close(adjusted(Retarget("uniform")), other.logits.softmax(1))
 
 

@@ -168,6 +168,18 @@ def test_unreadable_files_are_all_counted_and_left_out_only_when_asked(home: Pat
     data.setup()
 
 
+def test_a_drawn_split_is_kept_where_one_says(home: Path, tmp_path: Path) -> None:
+    whole, kept = home / "train", tmp_path / "run" / "split.csv"
+    before = sorted(whole.rglob("*"))
+    data = FolderLT(str(whole), test_share=0.4, test_split=str(kept))
+    data.setup()
+    assert sorted(whole.rglob("*")) == before, "the folder of the images is not written to"
+    assert kept.read_text().splitlines()[0] == "image,split"
+    Image.new("RGB", (12, 12)).save(whole / "class 0" / "another.png")
+    later = FolderLT(str(whole), test_share=0.4, test_split=str(kept))
+    assert later.listings["test"].names == data.listings["test"].names
+
+
 def test_a_drawn_split_stays_what_it_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = home / "train"
     first = FolderLT(str(whole), test_share=0.4)

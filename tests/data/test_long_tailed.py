@@ -103,6 +103,13 @@ def test_validation_leaves_every_class_an_image() -> None:
     assert whole.description["official"]
 
 
+def test_validation_takes_a_part_of_each_class_at_most() -> None:
+    data = ready(classes=5, largest=40, imbalance=40, val_per_class=6, val_share=0.2)
+    whole = [count + held_out for count, held_out in zip(data.counts, data.val_counts, strict=True)]
+    assert whole == [40, 15, 6, 2, 1]
+    assert data.val_counts == [6, 3, 1, 1, 0]
+
+
 @every_set
 def test_the_subset_has_a_seed_of_its_own(kind: type[LongTailed], monkeypatch: pytest.MonkeyPatch) -> None:
     first = ready(kind).fingerprints

@@ -14,6 +14,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+import yaml
 from commands import metrics, run
 from PIL import Image
 from safetensors import safe_open
@@ -71,6 +72,31 @@ def test_onnx(name: str, tmp_path: Path) -> None:
     assert json.loads(about["mean"]) == pytest.approx([0.4914, 0.4822, 0.4465])
     assert json.loads(about["std"]) == pytest.approx([0.2023, 0.1994, 0.2010])
     agrees_with_the_test(name, lambda batch: torch.from_numpy(session.run(["logits"], {"images": batch.numpy()})[0]))
+
+
+ADJUSTMENTS: dict[str, dict[str, Any]] = {
+    "ClassWeights": {"weights": {"class 1": 5}},
+    "LogitAdjustment": {},
+    "NCM": {},
+    "Retarget": {},
+    "TauNorm": {},
+    "TemperatureScaling": {"temperature": 2.0},
+}
+
+
+def test_adjustments_are_part_of_the_file(tmp_path: Path) -> None:
+    for name, options in ADJUSTMENTS.items():
+        config = {"trainer": {"callbacks": [{"class_path": f"ltr.callbacks.{name}", "init_args": options}]}}
+        (tmp_path / "adjusted.yaml").write_text(yaml.safe_dump(config))
+        file = tmp_path / f"{name}.onnx"
+        assert run(f"export --ckpt_path plain --to onnx --output {file} --config {tmp_path}/adjusted.yaml") == 0, name
+        assert run(f"test --ckpt_path plain --config {tmp_path}/adjusted.yaml --evaluation {name}") == 0
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        data = Synthetic(imbalance=4)
+        data.setup()
+        (logits,) = session.run(["logits"], {"images": data.splits["test"].images.numpy()})
+        wanted = torch.load(f"checkpoints/plain/{name}/predictions.pt")["probabilities"]
+        torch.testing.assert_close(torch.from_numpy(logits).softmax(1), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_the_onnx_code_of_the_documentation_answers_as_a_prediction(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ltr import files
 from ltr.run import safetensors_files
 from ltr.run.folder import LOCKS, PREVIOUS
 
@@ -57,7 +57,7 @@ def _read(path: Path) -> Any:
         case ".safetensors":  # whose metadata are in any order
             return sorted(safetensors_files.read(path).items())
         case ".json":
-            return json.loads(path.read_bytes())
+            return files.read_json(path)
         case ".csv":
             return [*csv.DictReader(io.StringIO(path.read_text()))]
     return path.read_bytes()

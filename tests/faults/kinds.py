@@ -50,9 +50,18 @@ def compared(stage: Stage, scene: Scene, where: str, end: End) -> Outcome:
     return Outcome(LOST, where, f"other than undisturbed: {', '.join(changed)}") if changed else Outcome(SAME, where)
 
 
-def half_written(stage: Stage, scene: Scene, before: dict[str, str]) -> str:
-    """Return what is there of a result that is written whole or not at all; empty if it is whole or not there."""
+def half_written(stage: Stage, scene: Scene, before: dict[str, str], *, removable: bool = True) -> str:
+    """Return what is there of a result that is written whole or not at all; empty if it is whole or not there.
+
+    Args:
+        stage: the stage.
+        scene: the command.
+        before: the contents before it.
+        removable: whether the command could remove its temporary files; else the next one does.
+    """
     now = contents(stage.folder)
+    if not removable:
+        now = {path: content for path, content in now.items() if not is_temporary(Path(path))}
     changed = differences(before, now)
     if not changed or now == stage.undisturbed(scene)[0]:
         return ""
@@ -164,15 +173,18 @@ def read_only(stage: Stage, scene: Scene, random: Random) -> Outcome:
             subprocess.run(["mount", "-o", "remount,rw", stage.disk], check=True)
             if end.code == 0:
                 continue
-            return _after_refusal(stage, scene, before, f"after {delay:.2f} of {whole.seconds:.2f} s", end)
+            where = f"after {delay:.2f} of {whole.seconds:.2f} s"
+            return _after_refusal(stage, scene, before, where, end, removable=False)
     return Outcome(LOST, "at the beginning", "the folder was read-only, and nothing was said")
 
 
-def _after_refusal(stage: Stage, scene: Scene, before: dict[str, str], where: str, end: End) -> Outcome:
+def _after_refusal(
+    stage: Stage, scene: Scene, before: dict[str, str], where: str, end: End, *, removable: bool = True
+) -> Outcome:
     """Return the outcome of a command that could not write, once it can."""
     if end.problem or end.code != 2:
         return Outcome(LOST, where, end.problem or f"it ended with {end.code}: {end.sentence}")
-    if half := half_written(stage, scene, before):
+    if half := half_written(stage, scene, before, removable=removable):
         return Outcome(LOST, where, half)
     return compared(stage, scene, where, stage.go_on(scene, end))
 

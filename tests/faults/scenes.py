@@ -12,6 +12,7 @@ from signal import SIGKILL
 
 import yaml
 
+from ltr.methods.feature_store import FOLDER as FEATURES
 from ltr.run.folder import CHECKPOINT
 from tests.faults.child import Strike
 from tests.faults.contents import bytes_of, contents, differences
@@ -125,6 +126,7 @@ class Stage:
     def start(self, words: str, strike: Strike | None = None, **environment: str) -> Command:
         """Start a command."""
         self.commands += 1
+        environment[FEATURES] = str(self.root / "features")
         command = Command(words, self.folder, self.root / "log" / str(self.commands % 8), strike, environment)
         self.running = [*(one for one in self.running if one.process.is_alive()), command]
         return command

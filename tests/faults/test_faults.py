@@ -13,6 +13,7 @@ from random import Random
 import pytest
 import torch
 
+from ltr import files
 from tests.faults.contents import contents, differences
 from tests.faults.kinds import LOST, SAME, damaged, no_small_disk
 from tests.faults.leftovers import folder, mounts
@@ -31,7 +32,7 @@ def line(number: int, state: str, verb: str = "fit", kind: str = "kill -9", file
 def test_contents_differ_by_results_and_not_by_durations(tmp_path: Path) -> None:
     def write(weight: float, seconds: float) -> dict[str, str]:
         torch.save({"state_dict": {"w": torch.tensor([weight])}, "seconds": seconds}, tmp_path / "last.ckpt")
-        (tmp_path / "metrics.json").write_text(json.dumps({"top1": 0.5, "seconds": seconds}))
+        files.write_json(tmp_path / "metrics.json", {"top1": 0.5, "seconds": seconds}, checksum=True)
         return contents(tmp_path)
 
     first = write(1.0, 2.0)

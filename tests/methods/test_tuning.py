@@ -192,8 +192,13 @@ def test_training_mode_reaches_the_new_head_only(run_file: Path) -> None:
 
 def test_another_number_of_classes(run_file: Path, trainer: Make) -> None:
     data = Synthetic(classes=4)
-    with pytest.raises(InputError, match="the file's classifier has 5 classes, the data have 4"):
+    with pytest.raises(
+        InputError, match=r"has 5 classes, the data have 4\. Start a new head with `--model.initial zero`"
+    ):
         trainer(1).fit(tuning(run_file, data), datamodule=data)
+    method = tuning(run_file, data, initial="zero")
+    trainer(1).fit(method, datamodule=data)
+    assert not method.old_known, "the classifier of other classes is left behind"
 
 
 def test_a_file_without_a_classifier(run_file: Path, trainer: Make) -> None:

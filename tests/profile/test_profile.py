@@ -278,7 +278,14 @@ def test_batches_suit_the_set(home: Path) -> None:
     assert "GML" in " ".join(found.reasons)
     assert "at most" not in " ".join(found.reasons)
     data = Synthetic(classes=40, largest=100, batch_size=32)
-    assert "of 40 at most 32 are in one" in " ".join(advise(data, measure(data), []).reasons)
+    found = advise(data, measure(data), ["--data.batch_size", "32"])
+    assert "at most" not in " ".join(found.reasons)
+    assert "--data.batch_size 32" in found.commands[0]
+    assert "--data.batch_size 64" in found.commands[3], "a batch of GML can have every class"
+    data = Synthetic(classes=600, largest=20, test_per_class=1, imbalance=4, batch_size=32)
+    found = advise(data, measure(data), ["--data.batch_size", "32"])
+    assert "--data.batch_size 512" in found.commands[3]
+    assert "of 600 at most 512 are in one" in " ".join(found.reasons)
 
 
 def test_scarce_classes_are_told(home: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from matplotlib.figure import Figure
 
@@ -61,6 +62,10 @@ def test_a_grid_over_seeds(trained, ltr, tmp_path: Path, capsys, drawn: dict[str
     assert {row["seed"] for row in each[1]} == {"2"}
     assert {row["seed"] for row in read(home / "run/grid.csv")} == {"1", "2"}, "one pass for both"
     assert json.loads((home / "1/arguments.json").read_text())["fit"][:2] == ["--config", "grid.yaml"]
+
+    for seed, table in zip(("1", "2"), each, strict=True):
+        right = torch.load(home / seed / "right.pt")["right"]
+        assert right.double().mean(1).tolist() == pytest.approx([float(row["top1"]) for row in table])
 
     before = (home / "1/grid.csv").stat().st_mtime_ns
     assert ltr(f"tune-grid {SMALL} --seeds 1 3") == 0

@@ -1,0 +1,207 @@
+"""The verb `auto`: from images to the best classifier, in stages that each keep their result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ltr import files
+from ltr.auto import page
+from ltr.auto.candidates import ADJUSTED, Candidate, Grid
+from ltr.auto.choice import choose, intervals
+from ltr.auto.goal import Goal
+from ltr.auto.network import SCRATCH, WITHOUT, data_words, epochs_within, start_words
+from ltr.auto.verdict import Verdict
+from ltr.auto.work import ONNX, PAGE, Work
+from ltr.callbacks.head_grid import OLD_HEAD
+from ltr.cli.command import perform
+from ltr.data import LongTailed
+from ltr.data.file_dataset import FileDataset
+from ltr.errors import InputError
+from ltr.export import export
+from ltr.predictor import Predictor
+from ltr.profile.advice import GML_BATCH, fitting_batch, tuning_batch
+from ltr.profile.report import examine, problems
+from ltr.ranges import Positive
+from ltr.run.evaluation import TEST, EvaluationResult
+from ltr.run.folder import RunFolder
+from ltr.studies.runs import Runs
+from ltr.studies.study import study
+
+SEEDS, MOST_SEEDS = 3, 10  # of the heads: without a limit of time, and with one
+TRAINING = 0.6  # of the time, for a network from scratch
+COVERED = 9  # validation images of a class from which prediction sets can cover nine in ten of its images
+
+
+def auto(
+    data: LongTailed,
+    /,
+    *,
+    backbone: str | None = None,
+    weights: str | None = None,
+    goal: str = "mean-recall",
+    minutes: Positive | None = None,
+    grid: str = "auto.yaml",
+    runs: str = "checkpoints",
+    name: str = "auto",
+    words: Sequence[str] = (),
+    command: str = "ltr auto",
+) -> None:
+    """Find the best classifier for a set of images, and measure it once.
+
+    It examines the set, holds out validation images, computes the features of a network once, trains a grid of heads on
+    them, chooses by your goal on the validation images, and tests the choice beside plain cross-entropy and logit
+    adjustment. The folder of the run then has the classifier, a page about it and an ONNX file. What is stopped goes on
+    with the same command.
+
+    Args:
+        data: the set, not yet set up.
+        backbone: a pretrained network: a run, a checkpoint, or the name of a network of torchvision, timm or OpenCLIP.
+            Without one, a small network is trained on the images alone.
+        weights: the weights of a network of a library: a file, or their name; by default its usual ones.
+        goal: mean-recall, top1 (at the shares of the training images), hm (harmonic mean), lowest (lowest recall), or a
+            YAML file with weights of classes, such as `stop: 5`.
+        minutes: how long it may take, roughly; by default a training has 30 epochs and a head 3 seeds.
+        grid: the config of the grid of heads.
+        runs: folder in which the folder of the run is kept.
+        name: the folder of the run.
+        words: the arguments of the data on the command line.
+        command: how this was called.
+
+    Raises:
+        InputError: if the set cannot be used, or results of other arguments are in the way.
+    """
+    asked = {"backbone": backbone, "weights": weights, "goal": goal, "grid": grid, "data": [*words]}
+    work = Work.begin(RunFolder.of(runs, name).path, asked)
+    with work.stage("profile"):
+        path = work.folder / "profile" / "profile.json"
+        profile = files.read_json(path) if path.is_file() else examine(data, path.parent, words)
+        if not profile["commands"]:
+            raise InputError(profile["reasons"][0])
+        measure = Goal.of(goal, profile["classes"], profile["counts"]["train"])
+        found = problems(profile)
+        print("".join(f"- {problem}\n" for problem in found), end="")
+    with work.stage("network"):
+        rows: dict[str, Any] = {"network": {"title": "plain cross-entropy"}}
+        rows["network"]["fit"] = network(work, data, profile, backbone, weights, minutes)
+        plan = work.plan(rows)
+        Runs(plan, work.folder, perform).train(plan.jobs[0])
+    with work.stage("heads"):
+        fitting = min(fitting_batch(sum(profile["counts"]["train"])), GML_BATCH)
+        batch = tuning_batch(fitting, len(profile["classes"]))
+        start = ["--model.backbone.checkpoint", str(work.network.path), "--data.batch_size", str(batch)]
+        trained = Grid(grid, work.folder / "grid", start, perform)
+        candidates, right, labels = heads(work, trained, minutes)
+    with work.stage("choice"):
+        verdict = decide(measure, candidates, right, labels, len(profile["classes"]))
+        files.write_json(work.folder / "choice.json", verdict.content, checksum=True)
+        print("\n".join(verdict.sentences))
+    with work.stage("test"):
+        counts = torch.bincount(labels, minlength=len(profile["classes"]))
+        sets = {"alpha": 0.1, "share": float(bool((counts >= COVERED).all()))}
+        answer = work.write_answer(
+            [
+                *trained.callbacks(verdict.chosen),
+                {"class_path": "ltr.callbacks.TemperatureScaling"},
+                {"class_path": "ltr.callbacks.Conformal", "init_args": sets},
+            ]
+        )
+        fit = trained.fit(verdict.chosen)
+        rows["adjusted"] = {"title": ADJUSTED, "of": "network", "test": ["--config", "logit_adjustment.yaml"]}
+        rows["classifier"] = {"title": f"chosen: {verdict.chosen.title}", "test": ["--config", str(answer)]}
+        rows["classifier"] |= {"of": "network"} if fit is None else {"fit": fit}
+        work.plan(rows)
+        study(str(work.folder / "study.yaml"), runs=runs, perform=perform, command=command)
+    with work.stage("export"):
+        run = work.network if fit is None else RunFolder(work.folder / "classifier")
+        notes = exported(run, answer, work.folder / ONNX)
+    tests = {
+        rows["network"]["title"]: EvaluationResult.read(work.network.path / TEST),
+        ADJUSTED: EvaluationResult.read(work.network.path / "adjusted"),
+        "chosen": EvaluationResult.read(run.path / ("classifier" if fit is None else TEST)),
+    }
+    files.write_text(work.folder / PAGE, page.write(work, verdict, run, tests, notes, found))
+    print(f"\npage: {work.folder / PAGE}\nnew images: {work.predict_command(run)}")
+
+
+def network(
+    work: Work,
+    data: LongTailed,
+    profile: dict[str, Any],
+    backbone: str | None,
+    weights: str | None,
+    minutes: float | None,
+) -> list[str]:
+    """Return the arguments that train the network, or a classifier on a pretrained one."""
+    drawn = isinstance(data, FileDataset) and data.drawn
+    words = data_words(profile, work.folder, drawn=drawn, pretrained=backbone is not None)
+    if backbone is not None:
+        return [*start_words(backbone, weights), *words]
+    print(f"No `--backbone` is given. {WITHOUT}")
+    words = [*SCRATCH, *words]
+    if minutes is None:
+        return words
+    if "epochs" not in work.record:
+        share = TRAINING * work.left(minutes)
+        work.decided("epochs", epochs_within(share, words, work.folder, sum(profile["counts"]["train"])))
+    print(f"{work.record['epochs']} epochs fit into the time.")
+    return [*words, "--trainer.max_epochs", str(work.record["epochs"])]
+
+
+def heads(work: Work, grid: Grid, minutes: float | None) -> tuple[list[Candidate], Tensor, Tensor]:
+    """Return the answers of `Grid.train` for three seeds, or for as many as fit into the time."""
+    if minutes is None or "seeds" in work.record:
+        return grid.train(range(work.record.get("seeds", SEEDS)))
+    began, left = time.monotonic(), work.left(minutes)
+    for count in range(1, MOST_SEEDS + 1):
+        start = time.monotonic()
+        answers = grid.train(range(count))
+        if time.monotonic() - began + (time.monotonic() - start) > left:
+            break
+    work.decided("seeds", count)
+    return answers
+
+
+def decide(measure: Goal, candidates: list[Candidate], right: Tensor, labels: Tensor, classes: int) -> Verdict:
+    """Return the choice among some heads.
+
+    Args:
+        measure: what a head is chosen for.
+        candidates: the heads.
+        right: (heads, seeds, N) whether each recognises a validation image.
+        labels: (N,) class indices.
+        classes: number of classes.
+    """
+    names = [one.name for one in candidates]
+    default, plain = names.index(ADJUSTED), names.index(OLD_HEAD)
+    choice = choose(right, labels, classes, measure, default)
+    shown = list(dict.fromkeys([plain, default, choice.chosen]))
+    values = intervals(right, labels, classes, measure, shown)
+    return Verdict(
+        goal=measure.title,
+        best=candidates[choice.best],
+        chosen=candidates[choice.chosen],
+        default=candidates[default],
+        value=choice.value,
+        gain=choice.gain,
+        values={candidates[head].title: value for head, value in zip(shown, values, strict=True)},
+        heads=right.shape[0],
+        seeds=right.shape[1],
+        images=right.shape[2],
+    )
+
+
+def exported(run: RunFolder, answer: Path, output: Path) -> list[str]:
+    """Write the classifier as ONNX; return why not, if that is not possible."""
+    try:
+        predictor = Predictor.load(run.checkpoint, answer, device="cpu", precision="32-true")
+        export(predictor, to="onnx", output=str(output))
+    except InputError as error:
+        print(note := f"There is no ONNX file: {error}")
+        return [note]
+    return []

@@ -1,0 +1,96 @@
+"""The heads of a grid, and the commands that make one of them again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ltr.callbacks.head_grid import OLD_HEAD
+from ltr.errors import InputError
+from ltr.run import description, lookup, torch_files
+from ltr.run.folder import RIGHT
+from ltr.studies.grid import tables
+from ltr.studies.runs import Perform
+
+ADJUSTED = "logit adjustment"  # the adjustment that is taken if choosing does not pay
+
+
+class Candidate(NamedTuple):
+    """A head of the grid.
+
+    Attributes:
+        name: of its loss or adjustment in the config of the grid, or `old head`.
+        lr: learning rate; None for the old head, adjusted or not.
+        t_old: temperature of the old head in an ensemble with it; None for the head alone.
+    """
+
+    name: str
+    lr: float | None
+    t_old: float | None
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        if self.name == OLD_HEAD:
+            return "plain cross-entropy"
+        ensemble = f", with the old head at temperature {self.t_old:g}" if self.t_old else ""
+        return self.name + (f", learning rate {self.lr:g}" if self.lr else "") + ensemble
+
+
+class Grid:
+    """The grid of heads of a network.
+
+    Args:
+        config: its config, by name or path.
+        folder: where its tables are.
+        words: arguments of its tuning besides the config.
+        perform: runs a verb with its arguments.
+        split: the images to measure the heads on.
+
+    Raises:
+        InputError: if it is not the config of a grid.
+    """
+
+    def __init__(
+        self, config: str, folder: Path, words: Sequence[str], perform: Perform, split: Literal["val", "test"] = "val"
+    ) -> None:
+        self.folder, self.words, self.perform = folder, [*words], perform
+        self.grid_words = ["--config", config, f"--trainer.callbacks.splits=[{split}]", *words]
+        content = description.load(lookup.config(config).read_text(encoding="utf-8")) or {}
+        callbacks = (content.get("trainer") or {}).get("callbacks") or [{}]
+        options = callbacks[-1].get("init_args") or {}
+        self.losses: Mapping[str, Any] = options.get("losses") or {}
+        self.adjustments: Mapping[str, Any] = options.get("adjustments") or {}
+        if ADJUSTED not in self.adjustments or not self.losses:
+            raise InputError(f"{config} is no grid of heads with the adjustment `{ADJUSTED}`: start from auto.yaml.")
+
+    def train(self, seeds: Sequence[int]) -> tuple[list[Candidate], Tensor, Tensor]:
+        """Train the heads of some seeds, as far as they are not there.
+
+        Returns:
+            The K candidates, (K, S, N) whether each recognises a validation image with each seed, and the labels (N,).
+        """
+        rows = tables(self.folder, seeds, self.grid_words, self.perform)[0]
+        parts = [torch_files.read(self.folder / str(seed) / RIGHT) for seed in seeds]
+        right = torch.stack([part["right"] for part in parts], 1)
+        return [Candidate(row["loss"], row["lr"], row["t_old"]) for row in rows], right, parts[0]["labels"]
+
+    def fit(self, candidate: Candidate) -> list[str] | None:
+        """Return the arguments with which `ltr fit` trains a head, None if it is the old one."""
+        if candidate.lr is None:
+            return None
+        loss = self.losses[candidate.name]
+        loss = loss if isinstance(loss, str) else json.dumps(loss)
+        words = ["--config", "gml.yaml", *self.words, "--model.loss", loss]
+        return [*words, "--model.optimizer.lr", f"{candidate.lr:g}"]
+
+    def callbacks(self, candidate: Candidate) -> list[dict[str, Any]]:
+        """Return the adjustments that a test of a candidate needs."""
+        if candidate.t_old is not None:
+            return [{"class_path": "ltr.callbacks.TemperatureEnsemble", "init_args": {"t_old": candidate.t_old}}]
+        return [self.adjustments[candidate.name]] if candidate.name in self.adjustments else []

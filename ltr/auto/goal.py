@@ -1,0 +1,100 @@
+"""What a classifier is chosen for: one number made of the recalls of its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor
+
+from ltr.errors import InputError
+from ltr.losses.class_weights import class_weights
+from ltr.metrics.means import FLOOR
+from ltr.run import description
+
+TIE = 1e-3  # of the harmonic mean beside the lowest recall, which many heads share on few images
+TITLES = {
+    "mean-recall": "mean recall",
+    "top1": "top-1 at the shares of the training images",
+    "hm": "harmonic mean",
+    "lowest": "lowest recall",
+}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a classifier is chosen for.
+
+    Attributes:
+        title: in words.
+        weights: (C,) weights of the classes, in a mean of recalls.
+        summary: makes the number from recalls (..., C) and weights (C,).
+    """
+
+    title: str
+    weights: Tensor
+    summary: Callable[[Tensor, Tensor], Tensor]
+
+    def __call__(self, recalls: Tensor) -> Tensor:
+        """Return (...) the number for recalls (..., C); classes without an image, NaN in every row, are left out."""
+        present = ~recalls.isnan().flatten(0, -2).any(0)
+        return self.summary(recalls[..., present], self.weights[present])
+
+    @classmethod
+    def of(cls, name: str, classes: Sequence[str], counts: Sequence[int]) -> Goal:
+        """Return a goal.
+
+        Args:
+            name: `mean-recall`; `top1`, the share of right answers if the classes are as common as in the training
+                images; `hm`, the harmonic mean; `lowest`, the lowest recall; or a YAML file with weights of classes,
+                such as `stop: 5`, for a weighted mean of the recalls. A class that is not named has weight 1.
+            classes: the names of the classes.
+            counts: training images per class.
+
+        Raises:
+            InputError: for another name, or if the file cannot be used.
+        """
+        uniform = torch.ones(len(classes))
+        match name:
+            case "mean-recall":
+                return cls(TITLES[name], uniform, weighted_mean)
+            case "top1":
+                return cls(TITLES[name], torch.tensor(counts, dtype=torch.float32), weighted_mean)
+            case "hm":
+                return cls(TITLES[name], uniform, lambda recalls, _: harmonic_mean(recalls))
+            case "lowest":
+                return cls(TITLES[name], uniform, lambda recalls, _: recalls.amin(-1) + TIE * harmonic_mean(recalls))
+        if not Path(name).is_file():
+            raise InputError(
+                f"--goal is {', '.join(TITLES)}, or a YAML file with weights of classes; it is not {name}."
+            )
+        return cls(f"mean recall, weighted by {Path(name).name}", class_weights(read(name), classes), weighted_mean)
+
+
+def weighted_mean(recalls: Tensor, weights: Tensor) -> Tensor:
+    """Return (...) the mean of recalls (..., C) with weights (C,)."""
+    return (recalls * weights).sum(-1) / weights.sum()
+
+
+def harmonic_mean(recalls: Tensor) -> Tensor:
+    """Return (...) the harmonic mean of recalls (..., C), floored at 1e-3."""
+    return 1 / recalls.clamp(min=FLOOR).reciprocal().mean(-1)
+
+
+def read(path: str) -> dict[str | int, float]:
+    """Return the weights of classes in a YAML file.
+
+    Raises:
+        InputError: if it is not a mapping of classes to positive numbers.
+    """
+    try:
+        content = description.load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from error
+    numbers = isinstance(content, dict) and all(type(value) in (int, float) and value > 0 for value in content.values())
+    if not content or not numbers:
+        raise InputError(f"{path} must give weights above 0 by class, such as `stop: 5`.")
+    return {key if isinstance(key, int) else str(key): float(value) for key, value in content.items()}

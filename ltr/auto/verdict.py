@@ -1,0 +1,85 @@
+"""The choice in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ltr import files
+from ltr.auto.candidates import Candidate
+from ltr.measures import percent
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which head was chosen, and what that is worth.
+
+    Attributes:
+        goal: what it was chosen for, in words.
+        best: the head with the highest value on the validation images.
+        chosen: the head that is taken.
+        default: the head that is taken where choosing does not pay.
+        value: what choosing gives on images that the choice has not seen.
+        gain: what that is above the default head.
+        values: by title the value on the validation images with the bounds of its 95 % interval.
+        heads: how many there were.
+        seeds: of each.
+        images: validation images.
+    """
+
+    goal: str
+    best: Candidate
+    chosen: Candidate
+    default: Candidate
+    value: float
+    gain: float
+    values: Mapping[str, tuple[float, float, float]]
+    heads: int
+    seeds: int
+    images: int
+
+    @property
+    def pays(self) -> bool:
+        """Whether choosing pays."""
+        return self.gain > 0
+
+    @property
+    def sentences(self) -> list[str]:
+        """The choice, in sentences."""
+        among = f"{self.heads:,} heads with {self.seeds} seeds each, on {self.images:,} validation images"
+        tried = (
+            f"the head that is best on one half of these images has {percent(self.value)} % on the other half, "
+            f"{100 * self.gain:+.1f} points compared with always taking {self.default.title}"
+        )
+        if self.gain != self.gain:
+            first = [f"Taken for the {self.goal}: {self.chosen.title}. There are too few validation images to choose."]
+        elif self.pays:
+            first = [f"Chosen for the {self.goal}, among {among}: {self.chosen.title}.", f"Choosing pays: {tried}."]
+        else:
+            first = [
+                f"Taken for the {self.goal}: {self.chosen.title}.",
+                f"A choice among {among}, would be noise: {tried}. On all of them, {self.best.title} is the best.",
+                "More images of the rare classes would make a choice possible.",
+            ]
+        values = "; ".join(
+            f"{title} {percent(value)} % [{percent(low)}, {percent(high)}]"
+            for title, (value, low, high) in self.values.items()
+        )
+        high = " That of the chosen head is too high, since it was chosen by it." if self.pays else ""
+        return [*first, f"The {self.goal} on all validation images, with 95 % intervals: {values}.{high}"]
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The content of `choice.json`."""
+        heads = {"best": self.best, "chosen": self.chosen, "default": self.default}
+        return {
+            "goal": self.goal,
+            **{key: head._asdict() for key, head in heads.items()},
+            "value": files.plain(self.value),
+            "gain": files.plain(self.gain),
+            "values": {title: list(value) for title, value in self.values.items()},
+            "heads": self.heads,
+            "seeds": self.seeds,
+            "images": self.images,
+        }

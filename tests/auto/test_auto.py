@@ -1,0 +1,161 @@
+"""From a folder of images to a classifier, its page and its files."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from ltr.auto.network import library_of
+from ltr.errors import InputError
+from ltr.predictor import Predictor
+
+Run = Callable[..., int]
+COUNTS = {"ant": 30, "bee": 16, "cat": 9, "dog": 5}
+
+
+def draw(folder: Path, counts: dict[str, int], first: int = 0) -> None:
+    """Write images of noise, each class with a colour of its own."""
+    for place, (name, count) in enumerate(counts.items()):
+        (folder / name).mkdir(parents=True)
+        for at in range(first, first + count):
+            pixels = np.random.default_rng([place, at]).integers(0, 160, (10, 10, 3))
+            pixels[..., place % 3] += 30 * (place + 1) // 2
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / name / f"{at}.png")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return a folder of images of noise, each class with a colour of its own, and a small grid."""
+    home = tmp_path / "images"
+    draw(home, COUNTS)
+    grid = yaml.safe_load((Path(__file__).parents[2] / "configs" / "auto.yaml").read_text())
+    options = grid["trainer"]["callbacks"][0]["init_args"]
+    options["losses"] = {name: options["losses"][name] for name in ("cross-entropy", "GML")}
+    options["lrs"] = [0.03, 0.3]
+    grid["trainer"]["max_epochs"] = 10
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid, sort_keys=False))
+    return home
+
+
+@pytest.fixture
+def auto(ltr: Run, home: Path, trained: Callable[..., None]) -> Run:
+    """Return `ltr auto` on the images, with the features of a small trained run."""
+    trained("--name start")
+    return lambda *words: ltr(f"auto {home} --grid grid.yaml --backbone start", *words)
+
+
+@pytest.mark.slow
+def test_a_folder_becomes_a_classifier(auto: Run, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(home.rglob("*"))
+    assert auto() == 0
+    told = capsys.readouterr().out
+    assert sorted(home.rglob("*")) == before, "the folder of the images is not written to"
+    folder = Path("checkpoints/auto")
+    choice = json.loads((folder / "choice.json").read_text())
+    assert choice["seeds"] == 3
+    assert choice["heads"] == 1 + 6 + 2 * 2 * 3
+    command = next(line for line in told.splitlines() if line.startswith("new images: ltr predict "))
+    run, config = command.split()[command.split().index("--ckpt_path") + 1], str(folder / "answer.yaml")
+    predictor = Predictor.load(run, config, device="cpu")
+    images = sorted(home.rglob("*.png"))[:5]
+    answer = predictor.predict(images)
+    assert answer.sets is not None, "prediction sets belong to the classifier"
+    session = onnxruntime.InferenceSession(folder / "classifier.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_outputs()[0].shape[1] == len(COUNTS)
+    page = (folder / "report.html").read_text()
+    for said in ("plain cross-entropy", "logit adjustment", "Where the time went", "ltr predict --ckpt_path"):
+        assert said in page, said
+    rows = (folder / "table.md").read_text()
+    assert "chosen: " in rows
+    assert "| plain cross-entropy |" in rows
+
+
+@pytest.mark.slow
+def test_what_is_stopped_goes_on(
+    auto: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = importlib.import_module("ltr.auto.auto")  # the package has the function of this name
+    assert auto("--name whole") == 0
+    for place in ("network", "heads", "decide", "study", "exported"):
+        with monkeypatch.context() as patch:
+            done = getattr(module, place)
+
+            def stop(*arguments: Any, done: Any = done, **options: Any) -> None:
+                done(*arguments, **options)
+                raise KeyboardInterrupt
+
+            patch.setattr(module, place, stop)
+            assert auto("--name stopped") == 130
+            assert "the same command goes on, what is finished is kept" in capsys.readouterr().err
+    assert auto("--name stopped") == 0
+    whole, stopped = Path("checkpoints/whole"), Path("checkpoints/stopped")
+    assert (stopped / "choice.json").read_text() == (whole / "choice.json").read_text()
+    for seed in "012":
+        assert (stopped / "grid" / seed / "grid.csv").read_text() == (whole / "grid" / seed / "grid.csv").read_text()
+    states = [torch.load(next(one.glob("network/last.ckpt")))["state_dict"] for one in (whole, stopped)]
+    assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+    assert auto("--name stopped --goal hm") == 2
+    assert "stopped was made with other arguments" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_small_network_is_trained_within_the_time(ltr: Run, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ltr(f"auto {home} --grid grid.yaml --minutes 0.01 --goal lowest") == 0
+    told = capsys.readouterr().out
+    assert "No `--backbone` is given. It trains a ResNet on your images alone." in told
+    assert "5 epochs fit into the time." in told, "no fewer are trained"
+    record = json.loads(Path("checkpoints/auto/auto.json").read_text())
+    assert record["seeds"] == 1
+    assert not Path("checkpoints/auto/trial").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("home")
+@pytest.mark.filterwarnings("ignore:1 files are not images and are left out")
+def test_a_class_of_one_image_and_two_classes(
+    ltr: Run, tmp_path: Path, trained: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained("--name start")
+    draw(tmp_path / "two" / "train", {"ant": 8, "bee": 1})
+    draw(tmp_path / "two" / "test", {"ant": 3, "bee": 3}, first=50)
+    (tmp_path / "two" / "train" / "ant" / "broken.png").write_text("no image")
+    assert ltr(f"auto {tmp_path}/two --grid grid.yaml --backbone start --name two") == 0
+    said = capsys.readouterr().out
+    assert "1 file cannot be read to the end" in said
+    assert "There are too few validation images to choose." in said, "one of the larger class"
+    assert json.loads(Path("checkpoints/two/network/test/metrics.json").read_text())["counts"] == [7, 1]
+
+    draw(tmp_path / "one", {"ant": 8, "bee": 1})
+    assert ltr(f"auto {tmp_path}/one --grid grid.yaml --backbone start --name one") == 2
+    assert "there is only one image of class bee" in capsys.readouterr().err
+
+
+def test_what_cannot_be_used_is_said(ltr: Run, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ltr(f"auto {home} --goal best") == 2
+    assert "--goal is mean-recall, top1, hm, lowest, or a YAML file" in capsys.readouterr().err
+    assert ltr("auto nowhere") == 2
+    assert "nowhere is not a folder" in capsys.readouterr().err
+    assert ltr(f"auto {home} --backbone resnet5O --name other") == 2
+    assert "there is no checkpoint resnet5O" in (said := capsys.readouterr().err)
+    assert "did you mean resnet50?" in said
+    assert ltr(f"auto {home} --grid gml.yaml --name third --backbone resnet18 --weights nowhere.pt") == 2
+    assert "nowhere.pt" in capsys.readouterr().err
+
+
+def test_networks_have_names() -> None:
+    assert library_of("resnet50", "") == "Torchvision"
+    assert library_of("vit_small_patch14_dinov2.lvd142m", "") == "Timm"
+    assert library_of("hf-hub:user/name", "") == "Timm"
+    assert library_of("ViT-B-16", "") == "OpenCLIP"
+    with pytest.raises(InputError, match="no library has a network of this name"):
+        library_of("vit_gigantic_patch3", "there is no checkpoint")
