@@ -25,6 +25,7 @@ DATA = (
 )
 PLAIN = "--model.backbone ResNet20 --model.backbone.width 4"
 EXPERTS = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"
+EXPERTS_BEFORE = EXPERTS.replace("backbone.backbone", "backbone.backbone.backbone")
 # The recipes, one of each class of methods and of each family of losses, with what makes their networks small; `start`
 # is a run of cross-entropy, `experts` one of RIDE, `cosine` one with a Cosine head.
 RECIPES = {
@@ -34,7 +35,7 @@ RECIPES = {
     "class_balanced_focal": PLAIN,
     "ldam_drw": PLAIN,
     "arcface": PLAIN,
-    "label_aware_smoothing": "--model.backbone.checkpoint start",
+    "label_aware_smoothing": PLAIN,
     "sigmoid_focal": PLAIN,
     "influence_balanced": PLAIN,
     "feature_balanced": PLAIN,
@@ -49,9 +50,11 @@ RECIPES = {
     "paco": PLAIN,
     "proco": PLAIN,
     "rsg": PLAIN,
-    "ride_routing": "--model.backbone.checkpoint experts",
+    "ride_routing": f"{EXPERTS_BEFORE} --model.backbone.checkpoint experts",
     "gml": "--model.backbone.checkpoint start",
 }
+# RSG trains the parts of its generator at different times.
+TOGETHER = {"rsg": "--trainer.strategy ddp_find_unused_parameters_true"}
 STARTS = {"start": ("ce", PLAIN), "cosine": ("ce", f"{PLAIN} --model.head Cosine"), "experts": ("ride", EXPERTS)}
 FLAGS = {
     "float32": "--trainer.precision 32-true",
@@ -174,9 +177,9 @@ def cells(home: str, recipe: str, columns: Sequence[str]) -> dict[str, str]:
         if column in after:
             answers[column] = answers["float32"] or after[column]()
         elif column != "float32":
-            processes = 2 if column == "two processes" else 1
+            processes, flags = (2, TOGETHER.get(recipe, "")) if column == "two processes" else (1, "")
             name = f"{run}_{column.split()[0]}"
-            answers[column] = fit(home, recipe, words, name, FLAGS[column], processes=processes)
+            answers[column] = fit(home, recipe, words, name, f"{FLAGS[column]} {flags}", processes=processes)
     return {column: answers[column] for column in columns}
 
 

@@ -67,6 +67,7 @@ def keep(last: Path) -> None:
     except OSError:  # a file system without links
         last.rename(second_name)
     second_name.replace(last.with_name(PREVIOUS))
+    second_name.unlink(missing_ok=True)  # a rename between two names of one file leaves both
 
 
 def resumable(run: RunFolder) -> Path:

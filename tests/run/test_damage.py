@@ -21,6 +21,7 @@ from ltr.callbacks import Run
 from ltr.errors import InputError
 from ltr.run import safetensors_files, weights
 from ltr.run.checkpoint_fields import check_fields
+from ltr.run.checkpoint_io import keep
 from ltr.run.folder import RunFolder
 from ltr.run.torch_files import check_archive
 from ltr.run.training_record import TrainingRecord
@@ -271,6 +272,14 @@ def test_damaged_checkpoints_do_not_replace_a_good_one(tiny, monkeypatch: pytest
     assert tiny("--name a --trainer.max_epochs 3") == 0
     assert torch.load(PREVIOUS, weights_only=True)["epoch"] == 0
     assert torch.load(LAST, weights_only=True)["epoch"] == 2
+
+
+def test_a_checkpoint_that_is_kept_twice_has_two_names(tmp_path: Path) -> None:
+    last = tmp_path / "last.ckpt"
+    torch.save({"a": 1}, last)
+    for _ in range(2):  # the process was interrupted before it wrote the next one
+        keep(last)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "previous.ckpt"]
 
 
 def test_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
