@@ -183,10 +183,12 @@ def _row(recipe: Recipe, cells: Sequence[tuple[str, Cell]]) -> tuple[str, ...]:
 
 
 def _belongs(recipe: Recipe, cell: Cell) -> bool:
-    """Return whether a row was made with an unchanged recipe, budget and starting checkpoints aside."""
+    """Return whether a row was made with an unchanged recipe, budget and starting checkpoints aside, from scratch."""
     if not cell.results:
         return False
     measures = next(iter(cell.results.values()))
+    if (measures.get("provenance") or {}).get("pretrained_on"):
+        return False
     arguments, data = measures.get("arguments"), measures["data"]
     if arguments is None or (data["name"], data["imbalance"], data["official"]) != ("CIFAR-100-LT", 100, True):
         return False

@@ -184,6 +184,14 @@ def test_other_settings_or_data_are_no_figures_of_a_recipe(tmp_path: Path, fit: 
     assert row(text, "ce.yaml").endswith("|  |")
 
 
+def test_a_pretrained_network_gives_no_figures_of_a_recipe(tmp_path: Path) -> None:
+    path = result(tmp_path / "short" / "ce-0" / "test", 0, 0.4, fit="--config ce.yaml")
+    measures = json.loads(path.read_text())
+    for sets, last in (({}, ".0 ([short](../docs/results.md#short)) |"), ({"ImageNet-1k": 57}, "|  |")):
+        path.write_text(json.dumps(measures | {"provenance": {"pretrained_on": sets}}))
+        assert row(write([path]).recipes, "ce.yaml").endswith(last)
+
+
 def test_the_command_writes_two_files_and_the_pictures(ltr, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = result(tmp_path / "checkpoints" / "quickstart" / "ce-0" / "test", 0, 0.3, fit="--config ce.yaml")
     assert ltr("gallery --output recipes.md --results results.md") == 0
