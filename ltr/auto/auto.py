@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ltr import files
 from ltr.auto import page
-from ltr.auto.candidates import ADJUSTED, Candidate, Grid
+from ltr.auto.candidates import ADJUSTED, Candidate, Grid, default_head
 from ltr.auto.choice import choose, intervals
 from ltr.auto.goal import Goal
 from ltr.auto.network import SCRATCH, WITHOUT, data_words, epochs_within, start_words
@@ -178,9 +178,9 @@ def decide(measure: Goal, candidates: list[Candidate], right: Tensor, labels: Te
         classes: number of classes.
     """
     names = [one.name for one in candidates]
-    default, plain = names.index(ADJUSTED), names.index(OLD_HEAD)
+    default, plain, adjusted = default_head(candidates), names.index(OLD_HEAD), names.index(ADJUSTED)
     choice = choose(right, labels, classes, measure, default)
-    shown = list(dict.fromkeys([plain, default, choice.chosen]))
+    shown = list(dict.fromkeys([plain, adjusted, default, choice.chosen]))
     values = intervals(right, labels, classes, measure, shown)
     return Verdict(
         goal=measure.title,

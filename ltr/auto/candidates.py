@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,7 +18,9 @@ from ltr.run.folder import RIGHT
 from ltr.studies.grid import tables
 from ltr.studies.runs import Perform
 
-ADJUSTED = "logit adjustment"  # the adjustment that is taken if choosing does not pay
+ADJUSTED = "logit adjustment"  # the adjustment that stands beside the choice
+# The head that is taken if choosing does not pay; tests/benchmarks/README.md has what always taking it costs.
+DEFAULT, DEFAULT_LR = "GML", 0.1
 
 
 class Candidate(NamedTuple):
@@ -40,6 +43,16 @@ class Candidate(NamedTuple):
             return "plain cross-entropy"
         ensemble = f", with the old head at temperature {self.t_old:g}" if self.t_old else ""
         return self.name + (f", learning rate {self.lr:g}" if self.lr else "") + ensemble
+
+
+def default_head(candidates: Sequence[Candidate]) -> int:
+    """Return the place of the default head: GML alone, with the learning rate nearest to 0.1."""
+    far = {
+        place: abs(math.log(one.lr / DEFAULT_LR))
+        for place, one in enumerate(candidates)
+        if one.name == DEFAULT and one.lr is not None and one.t_old is None
+    }
+    return min(far, key=far.__getitem__)
 
 
 class Grid:
@@ -66,8 +79,11 @@ class Grid:
         options = callbacks[-1].get("init_args") or {}
         self.losses: Mapping[str, Any] = options.get("losses") or {}
         self.adjustments: Mapping[str, Any] = options.get("adjustments") or {}
-        if ADJUSTED not in self.adjustments or not self.losses:
-            raise InputError(f"{config} is no grid of heads with the adjustment `{ADJUSTED}`: start from auto.yaml.")
+        if ADJUSTED not in self.adjustments or DEFAULT not in self.losses:
+            raise InputError(
+                f"{config} is no grid of heads with the loss `{DEFAULT}` and the adjustment `{ADJUSTED}`: start from "
+                "auto.yaml."
+            )
 
     def train(self, seeds: Sequence[int]) -> tuple[list[Candidate], Tensor, Tensor]:
         """Train the heads of some seeds, as far as they are not there.

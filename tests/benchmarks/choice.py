@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ltr.auto.candidates import ADJUSTED, Candidate, Grid
+from ltr.auto.candidates import ADJUSTED, Candidate, Grid, default_head
 from ltr.auto.choice import choose, recalls
 from ltr.auto.goal import Goal
 from ltr.cli.command import perform
@@ -85,8 +85,7 @@ def rounds(run: str, options: argparse.Namespace) -> Iterator[tuple[str, dict[st
         for name in GOALS:
             measure = Goal.of(name, [str(label) for label in range(classes)], [1] * classes)
             values = measure(recalls(tested.float(), truth, classes, torch.ones(len(truth)))).mean(1)
-            default = places["always logit adjustment"]
-            choice = choose(right, labels, classes, measure, default, seed=draw)
+            choice = choose(right, labels, classes, measure, default_head(candidates), seed=draw)
             chosen = {"ltr auto": choice.chosen, "the highest on the validation images": choice.best, **places}
             best = int(values.argmax())
             regrets = {title: 100 * float(values[best] - values[head]) for title, head in chosen.items()}
