@@ -32,7 +32,8 @@ from ltr.seeds import Stream
 
 OLD_HEAD = "old head"  # its name in the table
 MEMORY = 2**31  # bytes that the heads of a pass may take: in more passes, each of fewer learning rates, if it is more
-COPIES = 4 * 4  # bytes of a parameter: itself, stacked, its gradient and its momentum, in float32
+PARAMETER = 4 * 4  # its bytes: itself, stacked, its gradient and its momentum, in float32
+LOGIT = 6 * 4  # its bytes: itself, its gradient, and what a loss keeps of it
 
 
 class HeadGrid(MethodCallback):
@@ -156,7 +157,8 @@ class HeadGrid(MethodCallback):
             The parameters of the head by name, each (seeds, rates, losses, ...).
         """
         numbers = sum(value.numel() for value in method.head.parameters())
-        at_once = max(MEMORY // (COPIES * numbers * len(self.seeds(method)) * len(self.make_losses)), 1)
+        size = PARAMETER * numbers + LOGIT * data.batch_size * len(method.counts)
+        at_once = max(MEMORY // (size * len(self.seeds(method)) * len(self.make_losses)), 1)
         passes = [self.lrs[start : start + at_once] for start in range(0, len(self.lrs), at_once)]
         parts = [self.fit_rates(method, data, lrs, show=show) for lrs in passes]
         return {name: torch.cat([part[name] for part in parts], 1) for name in parts[0]}

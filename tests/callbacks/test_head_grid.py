@@ -104,7 +104,8 @@ def test_large_heads_are_trained_in_several_passes(
 
     monkeypatch.setattr(HeadGrid, "fit_rates", counted)
     numbers = sum(value[0, 0, 0].numel() for value in whole.heads.values())
-    monkeypatch.setattr("ltr.callbacks.head_grid.MEMORY", 2 * 16 * numbers * 2 * len(LOSSES))
+    size = 2 * len(LOSSES) * (16 * numbers + 24 * 16 * 5)  # of a learning rate: two seeds, batches of 16, five classes
+    monkeypatch.setattr("ltr.callbacks.head_grid.MEMORY", 2 * size)
     parts = Kept(LOSSES, lrs, seeds=[7, 5])
     tuned(run_file, trainer, GML, 0.1, parts)
     assert passes == [2, 2, 1]
