@@ -93,12 +93,13 @@ def tables(
         heads = _pass(folder / "run", some, words, perform)
         right = torch_files.read(folder / "run" / RIGHT)
         first = [row for row in heads if row["split"] == heads[0]["split"]]
-        for seed in some:
-            text = files.csv_text([row for row in heads if row["seed"] == str(seed)])
-            write_arguments(homes[seed].parent, {"fit": [*words], GRID: files.digest(text)})
-            own = [row["seed"] == str(seed) for row in first]
-            files.save(homes[seed].with_name(RIGHT), {**right, "right": right["right"][own]})
-            files.write_text(homes[seed], text)
+        with files.together():  # the seeds that were left over after an interruption would be another pass
+            for seed in some:
+                text = files.csv_text([row for row in heads if row["seed"] == str(seed)])
+                write_arguments(homes[seed].parent, {"fit": [*words], GRID: files.digest(text)})
+                own = [row["seed"] == str(seed) for row in first]
+                files.save(homes[seed].with_name(RIGHT), {**right, "right": right["right"][own]})
+                files.write_text(homes[seed], text)
     return [[_read(row) for row in _rows(home)] for home in homes.values()]
 
 

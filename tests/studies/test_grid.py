@@ -13,7 +13,10 @@ import torch
 import yaml
 from matplotlib.figure import Figure
 
+from ltr import files
 from ltr.metrics import over_seeds, undominated
+from ltr.run.folder import RIGHT
+from ltr.studies.grid import tables
 
 SMALL = (
     "--data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone.checkpoint start "
@@ -127,3 +130,25 @@ def test_a_measure_that_is_missing_stays_missing() -> None:
     assert rows[0]["top1_std"] == pytest.approx(statistics.stdev([0.5, 0.7]))
     assert "few" not in rows[0]
     assert rows[0]["seeds"] == 2
+
+
+def test_an_interruption_does_not_part_the_seeds_of_a_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"seed": str(seed), "split": "test", "loss": "CE", "lr": "0.1"} for seed in (0, 1)]
+
+    def tune(*_: object) -> None:
+        files.write_csv(tmp_path / "run/grid.csv", rows)
+        files.save(tmp_path / "run" / RIGHT, {"right": torch.ones(2, 3)})
+
+    move = Path.replace
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target.parent.name == "1":
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tables(tmp_path, (0, 1), ["--config", "grid.yaml"], tune)
+    assert all((tmp_path / seed / "grid.csv").is_file() for seed in "01")
+    assert len(tables(tmp_path, (0, 1), ["--config", "grid.yaml"], pytest.fail)) == 2
