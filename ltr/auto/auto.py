@@ -54,7 +54,8 @@ def auto(
 ) -> None:
     """Find the best classifier for a set of images, and measure it once.
 
-    It examines the set, holds out validation images, computes the features of a network once, trains a grid of heads on
+    The set is a folder or a table, `ltr auto my_images`, or any other one: `ltr auto --data CIFAR100LT`. The command
+    examines the set, holds out validation images, computes the features of a network once, trains a grid of heads on
     them, chooses by your goal on the validation images, and tests the choice beside plain cross-entropy and logit
     adjustment. The folder of the run then has the classifier, a page about it and an ONNX file. What is stopped goes on
     with the same command.
