@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 
 from ltr.backbones import MultiExpert, ResNet20
+from ltr.backbones.adapters import Adapter
 from ltr.cli.catalogue import ROOMS
 from ltr.contracts import Backbone, Head, Loss, Mix, Sampler
 from ltr.errors import InputError
@@ -26,6 +27,7 @@ NOT_NUMBERS = (math.nan, math.inf, -math.inf)
 # What the parts of a kind need besides the option in question; by class, what one of them needs in particular.
 NEEDED: dict[type[Any], dict[str, Any]] = {
     Backbone: {},
+    Adapter: {"blocks": [], "classes": 4},
     Head: {"dim": 8, "classes": 4},
     Loss: {"counts": torch.tensor(COUNTS)},
     Mix: {"counts": torch.tensor(COUNTS)},

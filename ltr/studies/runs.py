@@ -149,7 +149,8 @@ class Runs:
     def test(self, job: Job) -> None:
         """Test a row, and keep the arguments that gave its result."""
         *_, (verb, *words) = self.plan.commands(job, self.folder, self.common)
-        write_arguments(self.result(job).parent, self._arguments(job))  # first, so that no result is without them
+        own = (self.folder / job.result).parent  # the committed result may be there, without its weights
+        write_arguments(own, self._arguments(job))  # first, so that no result is without them
         self.perform(verb, words, tell=False)
 
     def drop_weights(self) -> None:

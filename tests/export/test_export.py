@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ltr.data import Synthetic
 from ltr.methods import Method
+from ltr.predictor import Predictor
 
 KINDS = ("plain", "cosine", "experts", "tuned")
 AS_IT_IS = (
@@ -90,13 +91,13 @@ def test_adjustments_are_part_of_the_file(tmp_path: Path) -> None:
         (tmp_path / "adjusted.yaml").write_text(yaml.safe_dump(config))
         file = tmp_path / f"{name}.onnx"
         assert run(f"export --ckpt_path plain --to onnx --output {file} --config {tmp_path}/adjusted.yaml") == 0, name
-        assert run(f"test --ckpt_path plain --config {tmp_path}/adjusted.yaml --evaluation {name}") == 0
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         data = Synthetic(imbalance=4)
         data.setup()
-        (logits,) = session.run(["logits"], {"images": data.splits["test"].images.numpy()})
-        wanted = torch.load(f"checkpoints/plain/{name}/predictions.pt")["probabilities"]
-        torch.testing.assert_close(torch.from_numpy(logits).softmax(1), wanted, rtol=1e-4, atol=1e-5)
+        images = data.splits["test"].images
+        (logits,) = session.run(["logits"], {"images": images.numpy()})
+        wanted = Predictor.load("plain", tmp_path / "adjusted.yaml").output(images).logits
+        torch.testing.assert_close(torch.from_numpy(logits).softmax(1), wanted.softmax(1), rtol=1e-4, atol=1e-5)
 
 
 def test_the_onnx_code_of_the_documentation_answers_as_a_prediction(
