@@ -17,7 +17,7 @@ from ltr.auto.choice import choose, intervals
 from ltr.auto.goal import Goal
 from ltr.auto.network import SCRATCH, WITHOUT, data_words, epochs_within, start_words
 from ltr.auto.verdict import Verdict
-from ltr.auto.work import ONNX, PAGE, Work
+from ltr.auto.work import ONNX, PAGE, STUDY, Work
 from ltr.callbacks.head_grid import OLD_HEAD
 from ltr.cli.command import perform
 from ltr.data import LongTailed
@@ -117,7 +117,7 @@ def auto(
         rows["classifier"] = {"title": f"chosen: {verdict.chosen.title}", "test": ["--config", str(answer)]}
         rows["classifier"] |= {"of": "network"} if fit is None else {"fit": fit}
         work.plan(rows)
-        study(str(work.folder / "study.yaml"), runs=runs, perform=perform, command=command)
+        study(str(work.folder / STUDY), runs=runs, perform=perform, command=command)
     with work.stage("export"):
         run = work.network if fit is None else RunFolder(work.folder / "classifier")
         notes = exported(run, answer, work.folder / ONNX)
@@ -188,8 +188,7 @@ def decide(measure: Goal, candidates: list[Candidate], right: Tensor, labels: Te
         best=candidates[choice.best],
         chosen=candidates[choice.chosen],
         default=candidates[default],
-        value=choice.value,
-        gain=choice.gain,
+        choice=choice,
         values={candidates[head].title: value for head, value in zip(shown, values, strict=True)},
         heads=right.shape[0],
         seeds=right.shape[1],

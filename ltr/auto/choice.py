@@ -18,14 +18,14 @@ class Choice:
 
     Attributes:
         best: the head with the highest value on the validation images.
-        chosen: that head if choosing pays, else the default one.
+        default: the head that is taken if choosing does not pay.
         value: what choosing gives on images that the choice has not seen: the mean over random halvings of the
             validation images, where the best head of one half is measured on the other; NaN for a single image.
         gain: what that is above the default head.
     """
 
     best: int
-    chosen: int
+    default: int
     value: float
     gain: float
 
@@ -33,6 +33,11 @@ class Choice:
     def pays(self) -> bool:
         """Whether choosing pays."""
         return self.gain > 0
+
+    @property
+    def chosen(self) -> int:
+        """The head that is taken."""
+        return self.best if self.pays else self.default
 
 
 def choose(right: Tensor, labels: Tensor, classes: int, measure: Measure, default: int, seed: int = 0) -> Choice:
@@ -67,7 +72,7 @@ def choose(right: Tensor, labels: Tensor, classes: int, measure: Measure, defaul
             gains.append(found[-1] - float(other[default]))
     best = int(values(torch.ones(len(labels))).argmax())
     value, gain = (float(torch.tensor(each).mean()) for each in (found, gains))
-    return Choice(best, best if gain > 0 else default, value, gain)
+    return Choice(best, default, value, gain)
 
 
 def recalls(right: Tensor, labels: Tensor, classes: int, weights: Tensor) -> Tensor:
@@ -98,6 +103,14 @@ def halved(labels: Tensor, generator: torch.Generator) -> Tensor:
     return half
 
 
+def resampled(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return (N,) how often each image is drawn, as many times from each class as it has images."""
+    order, counts = labels.argsort(stable=True), torch.bincount(labels)
+    starts = (counts.cumsum(0) - counts)[labels]
+    drawn = order[starts + (torch.rand(len(labels), generator=generator) * counts[labels]).long()]
+    return torch.bincount(drawn, minlength=len(labels)).float()
+
+
 def intervals(
     right: Tensor, labels: Tensor, classes: int, measure: Measure, heads: Sequence[int], seed: int = 0
 ) -> list[tuple[float, float, float]]:
@@ -116,13 +129,9 @@ def intervals(
     """
     answers = right[list(heads)].float()
     generator = torch.Generator().manual_seed(seed)
-    order = labels.argsort(stable=True)
-    counts = torch.bincount(labels, minlength=classes)
-    starts = (counts.cumsum(0) - counts)[labels]
     values = []
     for _ in range(RESAMPLES):
-        drawn = order[starts + (torch.rand(len(labels), generator=generator) * counts[labels]).long()]
-        weights = torch.bincount(drawn, minlength=len(labels)).float()
+        weights = resampled(labels, generator)
         seeds = torch.randint(answers.shape[1], (answers.shape[1],), generator=generator)
         values.append(measure(recalls(answers[:, seeds], labels, classes, weights)).mean(1))
     means = measure(recalls(answers, labels, classes, torch.ones(len(labels)))).mean(1)

@@ -25,8 +25,8 @@ TRIAL = (
 )
 WITHOUT = (
     "It trains a ResNet on your images alone. A network pretrained on millions of images is usually much better: "
-    "`pip install timm`, and pass for example `--backbone vit_small_patch14_dinov2.lvd142m`, which is 88 MB to "
-    "download, or `--backbone resnet50`."
+    "`pip install timm`, and pass for example `--backbone vit_small_patch14_dinov2.lvd142m` or `--backbone "
+    "resnet50`, which are downloaded once."
 )
 
 

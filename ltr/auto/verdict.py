@@ -8,6 +8,7 @@ from typing import Any
 
 from ltr import files
 from ltr.auto.candidates import Candidate
+from ltr.auto.choice import Choice
 from ltr.measures import percent
 
 
@@ -20,8 +21,7 @@ class Verdict:
         best: the head with the highest value on the validation images.
         chosen: the head that is taken.
         default: the head that is taken where choosing does not pay.
-        value: what choosing gives on images that the choice has not seen.
-        gain: what that is above the default head.
+        choice: what choosing gives.
         values: by title the value on the validation images with the bounds of its 95 % interval.
         heads: how many there were.
         seeds: of each.
@@ -32,29 +32,23 @@ class Verdict:
     best: Candidate
     chosen: Candidate
     default: Candidate
-    value: float
-    gain: float
+    choice: Choice
     values: Mapping[str, tuple[float, float, float]]
     heads: int
     seeds: int
     images: int
 
     @property
-    def pays(self) -> bool:
-        """Whether choosing pays."""
-        return self.gain > 0
-
-    @property
     def sentences(self) -> list[str]:
         """The choice, in sentences."""
         among = f"{self.heads:,} heads with {self.seeds} seeds each, on {self.images:,} validation images"
         tried = (
-            f"the head that is best on one half of these images has {percent(self.value)} % on the other half, "
-            f"{100 * self.gain:+.1f} points compared with always taking {self.default.title}"
+            f"the head that is best on one half of these images has {percent(self.choice.value)} % on the other half, "
+            f"{100 * self.choice.gain:+.1f} points compared with always taking {self.default.title}"
         )
-        if self.gain != self.gain:
+        if self.choice.gain != self.choice.gain:
             first = [f"Taken for the {self.goal}: {self.chosen.title}. There are too few validation images to choose."]
-        elif self.pays:
+        elif self.choice.pays:
             first = [f"Chosen for the {self.goal}, among {among}: {self.chosen.title}.", f"Choosing pays: {tried}."]
         else:
             first = [
@@ -66,7 +60,7 @@ class Verdict:
             f"{title} {percent(value)} % [{percent(low)}, {percent(high)}]"
             for title, (value, low, high) in self.values.items()
         )
-        high = " That of the chosen head is too high, since it was chosen by it." if self.pays else ""
+        high = " That of the chosen head is too high, since it was chosen by it." if self.choice.pays else ""
         return [*first, f"The {self.goal} on all validation images, with 95 % intervals: {values}.{high}"]
 
     @property
@@ -76,8 +70,8 @@ class Verdict:
         return {
             "goal": self.goal,
             **{key: head._asdict() for key, head in heads.items()},
-            "value": files.plain(self.value),
-            "gain": files.plain(self.gain),
+            "value": files.plain(self.choice.value),
+            "gain": files.plain(self.choice.gain),
             "values": {title: list(value) for title, value in self.values.items()},
             "heads": self.heads,
             "seeds": self.seeds,

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ltr.auto.candidates import ADJUSTED, Candidate, Grid, default_head
-from ltr.auto.choice import choose, recalls
+from ltr.auto.choice import choose, recalls, resampled
 from ltr.auto.goal import Goal
 from ltr.cli.command import perform
 from ltr.markdown import markdown_table
@@ -46,13 +46,9 @@ def error(right: Tensor, labels: Tensor, measure: Goal, one: int, other: int) ->
     classes = int(labels.max()) + 1
     generator = torch.Generator().manual_seed(0)
     pair = right[[one, other]].float()
-    order = labels.argsort(stable=True)
-    counts = torch.bincount(labels)
-    starts = (counts.cumsum(0) - counts)[labels]
     differences = []
     for _ in range(RESAMPLES):
-        drawn = order[starts + (torch.rand(len(labels), generator=generator) * counts[labels]).long()]
-        weights = torch.bincount(drawn, minlength=len(labels)).float()
+        weights = resampled(labels, generator)
         first, second = measure(recalls(pair, labels, classes, weights)).mean(1).tolist()
         differences.append(first - second)
     return float(torch.tensor(differences).std())
