@@ -76,7 +76,8 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
     """Return the columns of a Parquet file, of structures of images the bytes.
 
     A value that many rows share is stored once, so a small file can stand for any amount of memory. It is read in
-    batches so small that none is large whatever its rows share, until the whole would be too large.
+    batches so small that none is large whatever its rows share, until the whole would be too large. Columns of lists,
+    a row of which may have any number of values, are left out.
     """
     try:
         from pyarrow import ArrowException, parquet
@@ -84,18 +85,18 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
         raise InputError('a Parquet file needs pyarrow: pip install "ltr[hub]".') from error
     try:
         with parquet.ParquetFile(path) as file:
-            summary, names = file.metadata, file.schema_arrow.names
-            check_titles(names, path)
+            # What pyarrow says of single columns ends the process if the file is damaged, so only groups are asked.
+            summary, fields = file.metadata, [*file.schema_arrow]
+            check_titles([field.name for field in fields], path)
             groups = [summary.row_group(group) for group in range(summary.num_row_groups)]
-            chunks = [group.column(at) for group in groups for at in range(group.num_columns)]
-            unpacked, left = sum(group.total_byte_size for group in groups), max(UNPACKED, RATIO * path.stat().st_size)
-            if max([summary.num_rows, *(chunk.num_values for chunk in chunks)]) > LARGEST or unpacked > left:
+            sizes = [group.total_byte_size for group in groups]
+            unpacked, left = sum(sizes), max(UNPACKED, RATIO * path.stat().st_size)
+            if summary.num_rows > LARGEST or unpacked > left:
                 raise InputError(f"{path} unpacks to {summary.num_rows:,} rows and {unpacked:,} bytes: {SMALLER}")
-            columns: dict[str, list[Any]] = {name: [] for name in names}
+            columns: dict[str, list[Any]] = {field.name: [] for field in fields if single(field.type)}
             for name, cells in columns.items():
-                own = [chunk for chunk in chunks if f"{chunk.path_in_schema}.".startswith(f"{name}.")]
-                largest = max((chunk.total_uncompressed_size for chunk in own), default=0)  # that a value can be
-                for batch in file.iter_batches(min(max(BATCH // max(largest, 1), 1), ROWS), columns=[name]):
+                rows = BATCH // max([*sizes, 1])  # as if a single value were the whole of its group
+                for batch in file.iter_batches(min(max(rows, 1), ROWS), columns=[name]):
                     left -= batch.nbytes
                     if left < 0:
                         raise InputError(f"the columns of {path} unpack to more than a gigabyte: {SMALLER}")
@@ -109,6 +110,15 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
         name: [cell.get("bytes") or cell.get("path") if isinstance(cell, dict) else cell for cell in cells]
         for name, cells in columns.items()
     }
+
+
+def single(kind: Any) -> bool:
+    """Return whether a row has one value of a type of pyarrow, or one for each field of a structure."""
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return all(single(field.type) for field in kind)
+    return not types.is_nested(kind)
 
 
 def check_titles(titles: Sequence[str], path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -244,6 +246,44 @@ def test_a_value_that_many_rows_share_takes_bounded_memory(home: Path, monkeypat
     with pytest.raises(InputError, match=r"the columns of .*bomb\.parquet unpack to more than a gigabyte"):
         read_table(home / "bomb.parquet")
     assert arrow.total_allocated_bytes() - before < 2**24
+
+
+def test_a_row_of_very_many_values_is_left_out(home: Path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    boxes = arrow.ListArray.from_arrays([0, 2**22], arrow.array(np.zeros(2**22, np.int64)))
+    columns = {"image": ["im 0.png"], "boxes": boxes, "inner": arrow.StructArray.from_arrays([boxes], ["boxes"])}
+    parquet.write_table(arrow.table(columns), home / "boxes.parquet")
+    assert (home / "boxes.parquet").stat().st_size < 2**20
+    before = arrow.total_allocated_bytes()
+    assert read_table(home / "boxes.parquet") == {"image": ["im 0.png"]}
+    assert arrow.total_allocated_bytes() - before < 2**20
+
+
+def test_no_changed_byte_ends_the_process(home: Path) -> None:
+    """Columns that pyarrow describes itself do that: it leaves C++ through a function that may not raise."""
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(arrow.table({"image": ["im 0.png", "im 1.png"], "label": [0, 1]}), home / "whole.parquet")
+    whole = (home / "whole.parquet").read_bytes()
+    script = (
+        "import sys, pathlib\n"
+        "from ltr.data.table_files import read_table\n"
+        "from ltr.errors import InputError\n"
+        "whole, path = pathlib.Path('whole.parquet').read_bytes(), pathlib.Path('changed.parquet')\n"
+        "for place in range(len(whole)):\n"
+        "    path.write_bytes(whole[:place] + bytes([whole[place] ^ 6]) + whole[place + 1 :])\n"
+        "    try:\n"
+        "        read_table(path)\n"
+        "    except InputError as error:\n"
+        "        assert 'changed.parquet' in str(error)\n"
+        "    print(place)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert len(done.stdout.split()) == len(whole)
 
 
 def test_small_batches_read_the_same_rows(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
