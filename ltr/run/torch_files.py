@@ -8,12 +8,13 @@ import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ltr.errors import InputError, first_line
 
@@ -38,6 +39,8 @@ HARMLESS: list[Any] = [
     argparse.Namespace,
 ]
 
+SHARED = 4  # numbers in tensors to bytes of their file: one number may stand for any number of them
+
 
 def read(path: Path) -> dict[str, Any]:
     """Read a file onto the CPU.
@@ -58,9 +61,27 @@ def read(path: Path) -> dict[str, Any]:
         ) from error
     except UNREADABLE as error:
         raise InputError(f"{path} is truncated or no checkpoint ({first_line(error)}).") from error
+    if (numbers := sum(tensor.numel() for tensor in tensors(content))) > SHARED * path.stat().st_size:
+        raise InputError(f"{path} is refused: its tensors repeat what it holds, up to {numbers:,} numbers.")
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds a {type(content).__name__}, not a dictionary of weights.")
     return dict(content)
+
+
+def tensors(content: Any) -> Iterator[Tensor]:
+    """Yield the tensors in dictionaries and lists, each once; these may contain themselves."""
+    waiting, seen = [content], set[int]()
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list | tuple | set):
+            waiting += value
 
 
 def check_archive(path: Path) -> None:

@@ -19,11 +19,10 @@ import torch
 from ltr import files
 from ltr.callbacks import Run
 from ltr.errors import InputError
-from ltr.run import safetensors_files, weights
+from ltr.run import safetensors_files, torch_files, weights
 from ltr.run.checkpoint_fields import check_fields
 from ltr.run.checkpoint_io import keep
 from ltr.run.folder import RunFolder
-from ltr.run.torch_files import check_archive
 from ltr.run.training_record import TrainingRecord
 
 RUN = Path("checkpoints/a")
@@ -257,7 +256,7 @@ def test_a_resume_falls_back_to_the_checkpoint_before_and_ends_as_an_undisturbed
     assert (RUN / "metrics.csv").read_text() == Path("checkpoints/whole/metrics.csv").read_text()
     mine, other = (torch.load(path / "last.ckpt")["state_dict"] for path in (RUN, Path("checkpoints/whole")))
     assert all(torch.equal(value, other[key]) for key, value in mine.items())
-    check_archive(PREVIOUS)
+    torch_files.check_archive(PREVIOUS)
 
 
 def test_damaged_checkpoints_do_not_replace_a_good_one(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,3 +354,17 @@ def test_damaged_curves_are_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "metrics.csv").write_text(text)
     with pytest.raises(InputError, match=r"metrics\.csv is damaged: resume the run, which writes it anew"):
         _ = RunFolder(tmp_path).curves
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_a_number_that_stands_for_very_many_is_refused(archive: bool, tmp_path: Path) -> None:
+    state = {"w": torch.zeros(1).expand(2**40), "tied": [torch.ones(9)] * 3}
+    torch.save({"state_dict": state}, tmp_path / "w.pt", _use_new_zipfile_serialization=archive)
+    with pytest.raises(InputError, match=r"w\.pt is refused: its tensors repeat what it holds, up to 1,099,511,"):
+        torch_files.read(tmp_path / "w.pt")
+
+
+def test_tensors_in_a_list_that_contains_itself_are_found_once() -> None:
+    content: list[Any] = [torch.ones(2), {"a": torch.zeros(3)}]
+    content.append(content)
+    assert sorted(len(tensor) for tensor in torch_files.tensors({"x": content, "y": content[0]})) == [2, 3]
