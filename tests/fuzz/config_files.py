@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import pkgutil
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -228,9 +227,18 @@ def check_foreign_config(text: Text) -> str:
     kept: list[str] = []
     content = text.content.decode("utf-8", "replace")
     sentence = answer(lambda: kept.append(checked(content, "last.ckpt")))
-    for path in re.findall(r"class_path: (\S+)", "".join(kept)):
+    for path in (name for text in kept for name in class_names(load(text))):
         assert isinstance(pkgutil.resolve_name(path), type), f"{path} may be built"
     return sentence
+
+
+def class_names(config: object) -> Iterator[str]:
+    """Yield the names that a config gives as those of classes; a number is none."""
+    if isinstance(config, dict) and isinstance(name := config.get("class_path"), str):
+        yield name
+    inner = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
+    for value in inner:
+        yield from class_names(value)
 
 
 def check_study(text: Text) -> str:
