@@ -1,25 +1,23 @@
-"""Many heads on the same features, trained in one pass."""
+"""A grid of heads on the same features, trained and measured beside a tuning."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.optim.lr_scheduler import LambdaLR
-from tqdm import tqdm
 
 from ltr import distributed, files
-from ltr.callbacks.many_heads import batches, stacked, together
+from ltr.callbacks.many_heads import Block, train
 from ltr.callbacks.temperature_ensemble import averaged
-from ltr.contracts import EpochAware, LossFactory, Output, Sampler
+from ltr.contracts import LossFactory, Output
 from ltr.data import LongTailed
-from ltr.data.loaders import InMemoryLoader
 from ltr.errors import InputError
 from ltr.measures import shown
 from ltr.methods import Tuning
@@ -28,18 +26,31 @@ from ltr.methods.method import MethodCallback
 from ltr.metrics import Recall, Report, over_seeds
 from ltr.ranges import Positive, WholeNumber
 from ltr.run.folder import GRID, RIGHT
-from ltr.seeds import Stream
 
 OLD_HEAD = "old head"  # its name in the table
-MEMORY = 2**31  # bytes that the heads of a pass may take: in more passes, each of fewer learning rates, if it is more
+MEMORY = 2**31  # bytes that the heads of a pass may take; if all take more, there are several passes
 PARAMETER = 4 * 4  # its bytes: itself, stacked, its gradient and its momentum, in float32
 LOGIT = 6 * 4  # its bytes: itself, its gradient, and what a loss keeps of it
+
+
+class Measured(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        place: where it stands: by split, seed, learning rate, loss, and temperature of the old head.
+        row: its cells.
+        right: (N,) which images of the split it recognises.
+    """
+
+    place: tuple[int, ...]
+    row: dict[str, Any]
+    right: Tensor
 
 
 class HeadGrid(MethodCallback):
     """Train a head per seed, loss and learning rate beside that of a tuning, all of them in one batched pass.
 
-    If the heads take more than 2 GiB, there are several passes, each over some of the learning rates.
+    If the heads take more than 2 GiB, there are several passes, each over a part of them.
 
     Every head starts like that of the tuning and gets the batches of its seed in the same order, with the same
     optimizer and schedule. So each equals the head of a tuning with that seed, loss and learning rate. The features are
@@ -124,8 +135,18 @@ class HeadGrid(MethodCallback):
             return
         start = time.perf_counter()
         tuning = self.tuning
-        heads = self.fit(tuning, tuning.data, show=trainer.progress_bar_callback is not None)
-        self.rows = self.measure(tuning, tuning.data, heads)
+        show = trainer.progress_bar_callback is not None
+        measured = [*self.measure_old(tuning)]
+        for block in self.blocks(tuning):
+            heads = train(tuning, block, [self.make_losses[name] for name in block.losses], show=show)
+            measured += self.measure(tuning, block, heads)
+        measured.sort(key=lambda one: one.place)
+        self.rows = [one.row for one in measured]
+        first = self.splits(tuning.data)[0]
+        self.right = {
+            "right": torch.stack([one.right for one in measured if one.row["split"] == first]),
+            "labels": tuning.data.splits[first].labels.cpu(),
+        }
         tuning.seconds += time.perf_counter() - start
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -145,106 +166,53 @@ class HeadGrid(MethodCallback):
 
     on_train_end = on_train_epoch_start  # for a training of one epoch
 
-    def fit(self, method: Tuning, data: LongTailed, *, show: bool = False) -> dict[str, Tensor]:
-        """Train the heads.
-
-        Args:
-            method: the tuning; all heads start from its head.
-            data: its data, with the cached features.
-            show: show a progress bar.
-
-        Returns:
-            The parameters of the head by name, each (seeds, rates, losses, ...).
-        """
+    def blocks(self, method: Tuning) -> Iterator[Block]:
+        """Yield the heads of each pass, as many as fit into the memory."""
         numbers = sum(value.numel() for value in method.head.parameters())
-        size = PARAMETER * numbers + LOGIT * data.batch_size * len(method.counts)
-        at_once = max(MEMORY // (size * len(self.seeds(method)) * len(self.make_losses)), 1)
-        passes = [self.lrs[start : start + at_once] for start in range(0, len(self.lrs), at_once)]
-        parts = [self.fit_rates(method, data, lrs, show=show) for lrs in passes]
-        return {name: torch.cat([part[name] for part in parts], 1) for name in parts[0]}
-
-    def fit_rates(self, method: Tuning, data: LongTailed, lrs: list[float], *, show: bool) -> dict[str, Tensor]:
-        """Train the heads of some learning rates, in one pass, as `fit` does."""
-        losses = [make(method.counts).to(method.device) for make in self.make_losses.values()]
-        for loss in losses:
-            loss.name_classes(data.classes)
-        several = (len(self.seeds(method)), len(losses))
-        groups = [
-            {
-                name: nn.Parameter(value.detach().expand(*several, *value.shape).clone(), value.requires_grad)
-                for name, value in method.head.named_parameters()
-            }
-            for _ in lrs
-        ]
-        optimizer = method.optimizer(
-            [{"params": list(group.values()), "lr": lr} for group, lr in zip(groups, lrs, strict=True)]
-        )
-        epochs = method.epochs
-        schedule = LambdaLR(optimizer, lambda epoch: method.schedule(epoch, epochs))
-        streams = [Stream(seed) for seed in self.seeds(method)]
-        samplers = [data.train_sampler(stream.seed) for stream in streams]
-        loaders = [self.loader(method, data, *pair) for pair in zip(samplers, streams, strict=True)]
-        title = f"{len(streams) * len(losses) * len(lrs)} heads"
-        for epoch in tqdm(range(epochs), desc=title, unit="epoch", disable=not show, dynamic_ncols=True):
-            parts: list[EpochAware] = [*samplers, *losses]
-            for part in parts:
-                part.set_epoch(epoch, epochs)
-            for batch in batches(loaders, streams, epoch):
-                optimizer.zero_grad()
-                with method.trainer.precision_plugin.train_step_context():
-                    value = together(method.head, stacked(groups), losses, batch, streams)
-                value.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-            schedule.step()
-        return {name: value.detach() for name, value in stacked(groups).items()}
-
-    def loader(self, method: Tuning, data: LongTailed, sampler: Sampler, stream: Stream) -> InMemoryLoader:
-        """Return a loader over the training features of a run with the seed of the stream."""
-        features = method.bank.features["train"]
-        if method.views > 0 and stream.seed != method.seed:
-            with stream.drawn():
-                features = method.training_features(data, stream.seed)
-        return data.training_loader(sampler, features=features)
+        size = PARAMETER * numbers + LOGIT * method.data.batch_size * len(method.counts)
+        return Block(self.seeds(method), self.lrs, [*self.make_losses]).cut(MEMORY // size)
 
     @torch.no_grad()
-    def measure(self, method: Tuning, data: LongTailed, heads: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-        """Return a row for the old head of each seed, for each adjustment of it, and for each new head.
+    def measure_old(self, method: Tuning) -> Iterator[Measured]:
+        """Yield the rows of the old head and of its adjustments, for each seed and split."""
+        if not method.old_known:
+            return
+        for split_at, split in enumerate(self.splits(method.data)):
+            features = method.bank.features[split][0]
+            logits = self.adjusted(
+                method, method.data, Output(self.logits(method, method.old_head, features), features)
+            )
+            for seed_at, seed in enumerate(self.seeds(method)):
+                for at, (name, value) in enumerate(logits.items()):
+                    row = {"split": split, "seed": seed, "loss": name, "lr": None, "t_old": None}
+                    yield self.measured(method, (split_at, seed_at, -1, at), row, value)
 
-        A new head has a row of its own and one for each temperature of the old head, on every split. `right` has which
-        images of the first split each row recognises.
-        """
+    @torch.no_grad()
+    def measure(self, method: Tuning, block: Block, heads: Mapping[str, Tensor]) -> Iterator[Measured]:
+        """Yield the rows of heads: each alone, and with each temperature of the old head, on every split."""
+        whole = Block(self.seeds(method), self.lrs, [*self.make_losses])
+        for split_at, split in enumerate(self.splits(method.data)):
+            features = method.bank.features[split][0]
+            old = self.logits(method, method.old_head, features) if method.old_known else None
+            for at in product(*(range(len(entries)) for entries in (block.seeds, block.lrs, block.losses))):
+                seed, lr, loss = block.seeds[at[0]], block.lrs[at[1]], block.losses[at[2]]
+                place = (split_at, whole.seeds.index(seed), whole.lrs.index(lr), whole.losses.index(loss))
+                row = {"split": split, "seed": seed, "loss": loss, "lr": lr}
+                new = self.logits(method, method.head, features, {name: value[at] for name, value in heads.items()})
+                yield self.measured(method, (*place, 0), {**row, "t_old": None}, new)
+                if old is not None:
+                    for temperature_at, t_old in enumerate(self.t_old, 1):
+                        both = averaged(new, old / t_old)
+                        yield self.measured(method, (*place, temperature_at), {**row, "t_old": t_old}, both)
 
-        def logits_of(head: nn.Module, parameters: dict[str, Tensor], features: Tensor) -> Tensor:
-            with method.trainer.precision_plugin.forward_context():
-                output: Output = functional_call(head, parameters, (features,))
-            return output.logits.float()
-
-        rows: list[dict[str, Any]] = []
-        right: list[Tensor] = []
-        for split in (names := self.splits(data)):
-            features, labels = method.bank.features[split][0], data.splits[split].labels
-
-            def add(row: dict[str, Any], logits: Tensor, split: str = split, labels: Tensor = labels) -> None:
-                rows.append({"split": split, **row, **self.measures(method, logits, labels)})
-                if split == names[0]:
-                    right.append((logits.argmax(1) == labels).cpu())
-
-            old = logits_of(method.old_head, {}, features) if method.old_known else None
-            before = {} if old is None else self.adjusted(method, data, Output(old, features))
-            for seed_index, seed in enumerate(self.seeds(method)):
-                for name, logits in before.items():
-                    add({"seed": seed, "loss": name, "lr": None, "t_old": None}, logits)
-                for lr_index, lr in enumerate(self.lrs):
-                    for loss_index, loss in enumerate(self.make_losses):
-                        head = {name: value[seed_index, lr_index, loss_index] for name, value in heads.items()}
-                        new = logits_of(method.head, head, features)
-                        row = {"seed": seed, "loss": loss, "lr": lr}
-                        add({**row, "t_old": None}, new)
-                        if old is not None:
-                            for t_old in self.t_old:
-                                add({**row, "t_old": t_old}, averaged(new, old / t_old))
-        self.right = {"right": torch.stack(right), "labels": data.splits[names[0]].labels.cpu()}
-        return rows
+    @staticmethod
+    def logits(
+        method: Tuning, head: nn.Module, features: Tensor, parameters: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """Return the logits (N, C) of a head for features (N, D), with other parameters if they are given."""
+        with method.trainer.precision_plugin.forward_context():
+            output: Output = functional_call(head, dict(parameters or {}), (features,))
+        return output.logits.float()
 
     def adjusted(self, method: Tuning, data: LongTailed, old: Output) -> dict[str, Tensor]:
         """Return the logits (N, C) of the old head, and those of each adjustment of it."""
@@ -255,9 +223,11 @@ class HeadGrid(MethodCallback):
         return logits
 
     @staticmethod
-    def measures(method: Tuning, logits: Tensor, labels: Tensor) -> dict[str, object]:
-        """Return the measures of logits (N, C) for labels (N,) by their keys."""
+    def measured(method: Tuning, place: tuple[int, ...], row: Mapping[str, Any], logits: Tensor) -> Measured:
+        """Return a row with the measures of its logits (N, C)."""
+        labels = method.data.splits[row["split"]].labels
         recall = Recall(logits.shape[1]).to(logits.device)
         recall.update(logits.softmax(1), labels)
         report = Report.of(recall, method.training_counts.real).to_json()
-        return {measure.key: report[measure.key] for measure in shown("main")}
+        measures = {measure.key: report[measure.key] for measure in shown("main")}
+        return Measured(place, {**row, **measures}, (logits.argmax(1) == labels).cpu())

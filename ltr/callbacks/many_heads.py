@@ -1,18 +1,107 @@
-"""Batches and losses of many heads, over seeds and learning rates at once."""
+"""Many heads on the same features, trained in one pass."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm import tqdm
 
 from ltr import seeds
-from ltr.contracts import Batch, Loss
+from ltr.contracts import Batch, EpochAware, Loss, LossFactory, Sampler
 from ltr.data.loaders import InMemoryLoader
 from ltr.errors import InputError
+from ltr.methods import Tuning
 from ltr.seeds import Stream
+
+
+class Block(NamedTuple):
+    """Heads that are trained in one pass: one for each seed, learning rate and loss.
+
+    Attributes:
+        seeds: of the heads.
+        lrs: learning rates.
+        losses: names of the losses.
+    """
+
+    seeds: list[int]
+    lrs: list[float]
+    losses: list[str]
+
+    @property
+    def heads(self) -> int:
+        """How many heads these are."""
+        return len(self.seeds) * len(self.lrs) * len(self.losses)
+
+    def cut(self, most: int) -> Iterator[Block]:
+        """Yield blocks of at most so many heads: learning rates are parted first, then seeds, then losses."""
+        for field in ("lrs", "seeds", "losses"):
+            entries = getattr(self, field)
+            if self.heads > most and len(entries) > 1:
+                at_once = max(most * len(entries) // self.heads, 1)
+                for start in range(0, len(entries), at_once):
+                    yield from self._replace(**{field: entries[start : start + at_once]}).cut(most)
+                return
+        yield self
+
+
+def train(method: Tuning, block: Block, makers: Sequence[LossFactory], *, show: bool) -> dict[str, Tensor]:
+    """Train heads in one pass.
+
+    Args:
+        method: the tuning; all heads start from its head.
+        block: which heads.
+        makers: build its losses from the counts (C,).
+        show: show a progress bar.
+
+    Returns:
+        The parameters of the head by name, each (seeds, rates, losses, ...).
+    """
+    losses = [make(method.counts).to(method.device) for make in makers]
+    for loss in losses:
+        loss.name_classes(method.data.classes)
+    several = (len(block.seeds), len(losses))
+    groups = [
+        {
+            name: nn.Parameter(value.detach().expand(*several, *value.shape).clone(), value.requires_grad)
+            for name, value in method.head.named_parameters()
+        }
+        for _ in block.lrs
+    ]
+    optimizer = method.optimizer(
+        [{"params": list(group.values()), "lr": lr} for group, lr in zip(groups, block.lrs, strict=True)]
+    )
+    epochs, steps = method.epochs, int(method.trainer.num_training_batches)
+    schedule = LambdaLR(optimizer, lambda epoch: method.schedule(epoch, epochs))
+    streams = [Stream(seed) for seed in block.seeds]
+    samplers = [method.data.train_sampler(stream.seed) for stream in streams]
+    loaders = [loader(method, *pair) for pair in zip(samplers, streams, strict=True)]
+    for epoch in tqdm(range(epochs), desc=f"{block.heads} heads", unit="epoch", disable=not show, dynamic_ncols=True):
+        parts: list[EpochAware] = [*samplers, *losses]
+        for part in parts:
+            part.set_epoch(epoch, epochs)
+        for batch in islice(batches(loaders, streams, epoch), steps):
+            optimizer.zero_grad()
+            with method.trainer.precision_plugin.train_step_context():
+                value = together(method.head, stacked(groups), losses, batch, streams)
+            value.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        schedule.step()
+    return {name: value.detach() for name, value in stacked(groups).items()}
+
+
+def loader(method: Tuning, sampler: Sampler, stream: Stream) -> InMemoryLoader:
+    """Return a loader over the training features of a run with the seed of the stream."""
+    features = method.bank.features["train"]
+    if method.views > 0 and stream.seed != method.seed:
+        with stream.drawn():
+            features = method.training_features(method.data, stream.seed)
+    return method.data.training_loader(sampler, features=features)
 
 
 def stacked(groups: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

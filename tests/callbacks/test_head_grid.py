@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 
 from ltr.backbones import Pretrained, ResNet20
 from ltr.callbacks import NCM, HeadGrid, LogitAdjustment, TauNorm, TemperatureEnsemble
+from ltr.callbacks.head_grid import Measured
+from ltr.callbacks.many_heads import Block
 from ltr.data import CropFlip, Synthetic
 from ltr.errors import InputError
 from ltr.heads import LWS, Cosine, Linear
@@ -39,10 +41,16 @@ LRS = [0.05, 0.4]
 class Kept(HeadGrid):
     """A grid that keeps its heads."""
 
-    def fit(self, *arguments: Any, **options: Any) -> dict[str, torch.Tensor]:
-        """Train the heads and remember them."""
-        self.heads = super().fit(*arguments, **options)
-        return self.heads
+    def measure(self, method: Tuning, block: Block, heads: Mapping[str, torch.Tensor]) -> Iterator[Measured]:
+        """Remember the heads of a pass."""
+        self.passes = [*getattr(self, "passes", []), (block, heads)]
+        return super().measure(method, block, heads)
+
+    @property
+    def heads(self) -> Mapping[str, torch.Tensor]:
+        """The heads, which were trained in one pass."""
+        ((_, heads),) = self.passes
+        return heads
 
 
 def tuned(
@@ -87,30 +95,41 @@ def test_every_head_is_that_of_a_tuning(run_file: Path, trainer: Make, options: 
     assert distances.min() > 1e-3, "the heads differ by more than by rounding, or nothing was compared"
 
 
+@pytest.mark.parametrize(
+    ("most", "shapes"),
+    [
+        (12, [(2, 2, 3), (2, 2, 3), (2, 1, 3)]),
+        (3, [(1, 1, 3)] * 10),
+        (2, [(1, 1, 2), (1, 1, 1)] * 10),
+        (0, [(1, 1, 1)] * 30),
+    ],
+)
 def test_large_heads_are_trained_in_several_passes(
-    run_file: Path, trainer: Make, monkeypatch: pytest.MonkeyPatch
+    most: int,
+    shapes: list[tuple[int, int, int]],
+    run_file: Path,
+    trainer: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lrs = [0.05, 0.1, 0.2, 0.4, 0.3]
-    whole = Kept(LOSSES, lrs, seeds=[7, 5])
+    whole = Kept(LOSSES, lrs, t_old=[2.0], seeds=[7, 5])
     tuned(run_file, trainer, GML, 0.1, whole)
-    passes: list[int] = []
-    each = HeadGrid.fit_rates
-
-    def counted(
-        grid: HeadGrid, method: Tuning, data: Any, rates: list[float], *, show: bool
-    ) -> dict[str, torch.Tensor]:
-        passes.append(len(rates))
-        return each(grid, method, data, rates, show=show)
-
-    monkeypatch.setattr(HeadGrid, "fit_rates", counted)
+    table, right = (tmp_path / "grid.csv").read_text(), torch.load(tmp_path / "right.pt")["right"]
     numbers = sum(value[0, 0, 0].numel() for value in whole.heads.values())
-    size = 2 * len(LOSSES) * (16 * numbers + 24 * 16 * 5)  # of a learning rate: two seeds, batches of 16, five classes
-    monkeypatch.setattr("ltr.callbacks.head_grid.MEMORY", 2 * size)
-    parts = Kept(LOSSES, lrs, seeds=[7, 5])
+    size = 16 * numbers + 24 * 16 * 5  # of a head: batches of 16, five classes
+    monkeypatch.setattr("ltr.callbacks.head_grid.MEMORY", most * size)
+    parts = Kept(LOSSES, lrs, t_old=[2.0], seeds=[7, 5])
     tuned(run_file, trainer, GML, 0.1, parts)
-    assert passes == [2, 2, 1]
-    for name, value in whole.heads.items():
-        torch.testing.assert_close(parts.heads[name], value, rtol=1e-4, atol=1e-5)
+    assert [tuple(map(len, block)) for block, _ in parts.passes] == shapes
+    for block, heads in parts.passes:
+        seeds, rates = [[7, 5].index(seed) for seed in block.seeds], [lrs.index(lr) for lr in block.lrs]
+        losses = [[*LOSSES].index(name) for name in block.losses]
+        for name, value in whole.heads.items():
+            torch.testing.assert_close(heads[name], value[seeds][:, rates][:, :, losses], rtol=1e-4, atol=1e-5)
+    rows = [line.split(",")[:5] for line in (tmp_path / "grid.csv").read_text().splitlines()]
+    assert rows == [line.split(",")[:5] for line in table.splitlines()], "in the same order"
+    assert (torch.load(tmp_path / "right.pt")["right"] != right).double().mean() < 0.01
 
 
 def test_the_tuning_goes_on_as_if_there_were_no_grid(run_file: Path, trainer: Make) -> None:
