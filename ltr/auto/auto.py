@@ -34,7 +34,7 @@ from ltr.studies.runs import Runs
 from ltr.studies.study import study
 
 SEEDS, MOST_SEEDS = 3, 10  # of the heads: without a limit of time, and with one
-TRAINING = 0.6  # of the time, for a network from scratch
+TRAINING, HEADS = 0.6, 0.7  # of the time that is left: for a network from scratch, and for the heads
 COVERED = 9  # validation images of a class from which prediction sets can cover nine in ten of its images
 
 
@@ -97,7 +97,7 @@ def auto(
         batch = tuning_batch(fitting, len(profile["classes"]))
         start = ["--model.backbone.checkpoint", str(work.network.path), "--data.batch_size", str(batch)]
         trained = Grid(grid, work.folder / "grid", start, perform)
-        candidates, right, labels = heads(work, trained, minutes)
+        candidates, right, labels = heads(work, trained, minutes, sum(profile["counts"]["train"]))
     with work.stage("choice"):
         verdict = decide(measure, candidates, right, labels, len(profile["classes"]))
         files.write_json(work.folder / "choice.json", verdict.content, checksum=True)
@@ -154,11 +154,18 @@ def network(
     return [*words, "--trainer.max_epochs", str(work.record["epochs"])]
 
 
-def heads(work: Work, grid: Grid, minutes: float | None) -> tuple[list[Candidate], Tensor, Tensor]:
-    """Return the answers of `Grid.train` for three seeds, or for as many as fit into the time."""
-    if minutes is None or "seeds" in work.record:
-        return grid.train(range(work.record.get("seeds", SEEDS)))
-    began, left = time.monotonic(), work.left(minutes)
+def heads(work: Work, grid: Grid, minutes: float | None, images: int) -> tuple[list[Candidate], Tensor, Tensor]:
+    """Return the answers of `Grid.train` for three seeds, or for as many epochs and seeds as fit into the time."""
+    if minutes is None:
+        return grid.train(range(SEEDS))
+    left = HEADS * work.left(minutes)
+    if "epochs_of_heads" not in work.record:
+        work.decided("epochs_of_heads", grid.epochs_within(left, images))
+    if (planned := grid.epochs) != grid.cut(work.record["epochs_of_heads"]):
+        print(f"{grid.epochs} of {planned} epochs of the heads fit into the time.")
+    if "seeds" in work.record:
+        return grid.train(range(work.record["seeds"]))
+    began = time.monotonic()
     for count in range(1, MOST_SEEDS + 1):
         start = time.monotonic()
         answers = grid.train(range(count))

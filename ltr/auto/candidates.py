@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from ltr.auto.timing import trial
 from ltr.callbacks.head_grid import OLD_HEAD
 from ltr.errors import InputError
 from ltr.run import description, lookup, torch_files
@@ -21,6 +23,7 @@ from ltr.studies.runs import Perform
 ADJUSTED = "logit adjustment"  # the adjustment that stands beside the choice
 # The head that is taken if choosing does not pay; tests/benchmarks/README.md has what always taking it costs.
 DEFAULT, DEFAULT_LR = "GML", 0.1
+LEAST_EPOCHS = 3  # of a head
 
 
 class Candidate(NamedTuple):
@@ -72,10 +75,11 @@ class Grid:
     def __init__(
         self, config: str, folder: Path, words: Sequence[str], perform: Perform, split: Literal["val", "test"] = "val"
     ) -> None:
-        self.folder, self.words, self.perform = folder, [*words], perform
-        self.grid_words = ["--config", config, f"--trainer.callbacks.splits=[{split}]", *words]
+        self.config, self.folder, self.words, self.perform, self.split = config, folder, [*words], perform, split
         content = description.load(lookup.config(config).read_text(encoding="utf-8")) or {}
-        callbacks = (content.get("trainer") or {}).get("callbacks") or [{}]
+        trainer = content.get("trainer") or {}
+        self.epochs: int | None = trainer.get("max_epochs")
+        callbacks = trainer.get("callbacks") or [{}]
         options = callbacks[-1].get("init_args") or {}
         self.losses: Mapping[str, Any] = options.get("losses") or {}
         self.adjustments: Mapping[str, Any] = options.get("adjustments") or {}
@@ -84,6 +88,31 @@ class Grid:
                 f"{config} is no grid of heads with the loss `{DEFAULT}` and the adjustment `{ADJUSTED}`: start from "
                 "auto.yaml."
             )
+
+    @property
+    def grid_words(self) -> list[str]:
+        """The arguments of the tuning that trains the grid."""
+        return ["--config", self.config, f"--trainer.callbacks.splits=[{self.split}]", *self.words]
+
+    def epochs_within(self, seconds: float, images: int) -> int:
+        """Return how many epochs of the heads of one seed fit into a time, three at least; two trials measure it.
+
+        Args:
+            seconds: the time.
+            images: training images of an epoch.
+        """
+        words = [*self.grid_words, "--trainer.callbacks.seeds=[0]", "--seed_everything", "0"]
+        one, two = (trial(words, self.folder, epochs) for epochs in (1, 2))
+        epoch = max(two.seconds - one.seconds, 0.0) / one.images * images
+        rest = max(2 * one.seconds - two.seconds, 0.0)  # reading the features and measuring the heads
+        return max(int((seconds - rest) / epoch), LEAST_EPOCHS) if epoch else sys.maxsize
+
+    def cut(self, epochs: int) -> int | None:
+        """Train the heads for at most so many epochs; return how many there are now."""
+        if self.epochs is None or epochs < self.epochs:
+            self.epochs = epochs
+            self.words += ["--trainer.max_epochs", str(epochs)]
+        return self.epochs
 
     def train(self, seeds: Sequence[int]) -> tuple[list[Candidate], Tensor, Tensor]:
         """Train the heads of some seeds, as far as they are not there.
@@ -102,7 +131,7 @@ class Grid:
             return None
         loss = self.losses[candidate.name]
         loss = loss if isinstance(loss, str) else json.dumps(loss)
-        words = ["--config", "gml.yaml", *self.words, "--model.loss", loss]
+        words = ["--config", self.config, "--trainer.callbacks", "[]", *self.words, "--model.loss", loss]
         return [*words, "--model.optimizer.lr", f"{candidate.lr:g}"]
 
     def callbacks(self, candidate: Candidate) -> list[dict[str, Any]]:

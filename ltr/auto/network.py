@@ -8,21 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ltr.auto.timing import trial
 from ltr.cli import arguments
-from ltr.cli.command import perform
 from ltr.errors import InputError, did_you_mean
-from ltr.run import lookup, torch_files
-from ltr.run.folder import RunFolder
+from ltr.run import lookup
 
 SCRATCH = ("--config", "ce.yaml", "--config", "recipes/short.yaml")
 PROBE = ("--config", "linear_probe.yaml")
 HELD_OUT, SHARE = 50, 0.2  # validation images of a class at most, and the part of its training images
 EPOCHS = range(5, 201)
-TRIAL = (
-    *("--model.schedule.warmup", "0"),
-    *("--name", "trial", "--overwrite", "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "8"),
-    *("--trainer.limit_val_batches", "0", "--trainer.enable_progress_bar", "false"),
-)
 WITHOUT = (
     "It trains a ResNet on your images alone. A network pretrained on millions of images is usually much better: "
     "`pip install timm`, and pass for example `--backbone vit_small_patch14_dinov2.lvd142m` or `--backbone "
@@ -106,11 +100,6 @@ def epochs_within(seconds: float, words: Sequence[str], folder: Path, images: in
         folder: where the folder of the trial is.
         images: training images of an epoch.
     """
-    trial = RunFolder(folder / "trial")
-    perform("fit", [*words, "--runs", str(folder), *TRIAL], tell=False)
-    content = torch_files.read(trial.checkpoint)
-    fitting = int(seconds / (content["seconds"] / content["images"] * images))
-    for path in sorted(trial.path.iterdir()):
-        path.unlink()
-    trial.path.rmdir()
+    seconds_of, images_of = trial([*words, "--model.schedule.warmup", "0"], folder)
+    fitting = int(seconds / (seconds_of / images_of * images))
     return min(max(fitting, EPOCHS[0]), EPOCHS[-1])
