@@ -46,6 +46,13 @@ def _is_mapping(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_loops(value: Any) -> bool:
+    """Each loop of Lightning has a state of parts that are mappings, too."""
+    return _is_mapping(value) and all(
+        _is_mapping(loop) and all(map(_is_mapping, loop.values())) for loop in value.values()
+    )
+
+
 def _is_plain(value: Any) -> bool:
     try:
         json.dumps(value, allow_nan=False)
@@ -114,5 +121,5 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "optimizer_states": _is_optimizers,
     "lr_schedulers": _is_schedules,
     "callbacks": _is_mapping,
-    "loops": _is_mapping,
+    "loops": _is_loops,
 }

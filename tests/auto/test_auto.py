@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import json
 from collections.abc import Callable
@@ -15,7 +16,10 @@ import torch
 import yaml
 from PIL import Image
 
+from ltr.auto.candidates import Grid
 from ltr.auto.network import library_of
+from ltr.auto.timing import Trial
+from ltr.cli.command import perform
 from ltr.errors import InputError
 from ltr.predictor import Predictor
 
@@ -114,9 +118,42 @@ def test_a_small_network_is_trained_within_the_time(ltr: Run, home: Path, capsys
     told = capsys.readouterr().out
     assert "No `--backbone` is given. It trains a ResNet on your images alone." in told
     assert "5 epochs fit into the time." in told, "no fewer are trained"
+    assert "3 of 10 epochs of the heads fit into the time." in told
     record = json.loads(Path("checkpoints/auto/auto.json").read_text())
     assert record["seeds"] == 1
+    assert len(Path("checkpoints/auto/grid/run/metrics.csv").read_text().splitlines()) == 1 + 3
     assert not Path("checkpoints/auto/trial").exists()
+
+
+@pytest.mark.slow
+def test_the_classifier_is_a_head_of_the_grid(auto: Run, tmp_path: Path) -> None:
+    assert auto() == 0
+    start = ["--model.backbone.checkpoint", "checkpoints/auto/network", "--data.batch_size", "32"]
+    grid = Grid("grid.yaml", tmp_path / "again", start, perform)
+    candidates, right, _ = grid.train([0])
+    for place, candidate in enumerate(candidates):
+        if candidate.lr is not None and candidate.t_old is None:
+            words = grid.fit(candidate)
+            assert words is not None
+            perform("fit", [*words, "--name", "one", "--overwrite", "--seed_everything", "0"], tell=False)
+            with Path("checkpoints/one/metrics.csv").open(newline="") as lines:
+                last = [*csv.DictReader(lines)][-1]
+            assert float(last["val/top1"]) == pytest.approx(float(right[place, 0].double().mean())), candidate.title
+            assert last["epoch"] == "9", "of ten, as its file says"
+
+
+def test_epochs_fit_into_a_time(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An epoch of eight batches takes 4 s, so one of 800 images takes 40 s, and the rest of the work 6 s."""
+    monkeypatch.chdir(home.parent)
+    grid = Grid("grid.yaml", tmp_path, [], perform)
+    took = {1: Trial(10.0, 80), 2: Trial(14.0, 160)}
+    monkeypatch.setattr("ltr.auto.candidates.trial", lambda *given: took[given[-1]])
+    assert grid.epochs_within(6 + 7 * 40, 800) == 7
+    assert grid.epochs_within(7.0, 800) == 3, "no fewer"
+    assert (grid.cut(12), grid.words) == (10, [])
+    assert (grid.cut(7), grid.words) == (7, ["--trainer.max_epochs", "7"])
+    took[2] = Trial(9.0, 160)
+    assert grid.cut(grid.epochs_within(1.0, 800)) == 7, "what takes no time fits"
 
 
 @pytest.mark.slow
