@@ -1,7 +1,8 @@
 """What `ltr` changes for a whole process: all of it is here, each with its reason.
 
 Put back: seed, random generators, filters and levels of messages (`isolated`), the form of warnings and the handler of
-SIGTERM (`terminal`), the number of threads (`one_thread`).
+SIGTERM (`terminal`), the number of threads (`one_thread`), what the log says of an ended process
+(`told_of_ended_process`).
 
 Until the process ends: what a worker process of a study is given (`take_share`, `work_in`), what a process of a
 distributed run ends with (`end_with_first_process`), where modules are imported from (`import_from_here`), the settings
@@ -32,6 +33,7 @@ LOOK = 1.0  # seconds between two looks at the process that has started this one
 FIRST = "LTR_FIRST_PROCESS"  # an environment variable: the number of the process that starts the others
 SEED = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # where Lightning keeps the seed
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+LAUNCHER = "lightning.fabric.strategies.launchers.subprocess_script"
 REMARKS = (
     "LightningCLI's args parameter",  # they are those of the process, with paths in place of names
     ".*LeafSpec.* is deprecated",  # within Lightning
@@ -74,6 +76,31 @@ def isolated() -> Iterator[None]:
                 os.environ.pop(name, None)
                 if value is not None:
                     os.environ[name] = value
+
+
+@contextmanager
+def told_of_ended_process(sentence: Callable[[], str]) -> Iterator[None]:
+    """Print a sentence when a process of a distributed run is gone before all have met.
+
+    Lightning finds that out in a thread, logs it, and kills this process.
+    """
+
+    class Told(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            print(f"ltr: error: {printable(sentence())}", file=sys.stderr, flush=True)
+
+    logger, handler = logging.getLogger(LAUNCHER), Told(logging.INFO)
+    handler.addFilter(lambda record: "Forcefully terminating" in record.getMessage())
+    level, passing = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = passing
 
 
 @contextmanager

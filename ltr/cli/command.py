@@ -31,7 +31,7 @@ from ltr.errors import InputError, Stopped
 from ltr.library_errors import library_errors
 from ltr.methods import Method
 from ltr.predictor import precision, predict
-from ltr.process_state import end_with_first_process, isolated, stop_on_sigterm
+from ltr.process_state import end_with_first_process, isolated, stop_on_sigterm, told_of_ended_process
 from ltr.run import description, lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
 from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE
@@ -63,7 +63,8 @@ def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
     with isolated():
         command = Command(verb, arguments, tell=tell)
         try:
-            command.start()
+            with told_of_ended_process(lambda: command.gone):
+                command.start()
         except (KeyboardInterrupt, SystemExit) as end:  # Lightning leaves with `SystemExit` after an interruption
             cause = end.__context__ if type(end) is SystemExit else end
             if not isinstance(cause, KeyboardInterrupt | SIGTERMException):
@@ -73,9 +74,7 @@ def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
         except RuntimeError as error:
             if command.trainer.world_size == 1 or not process_is_gone(error):
                 raise
-            raise InputError(
-                f"another process of this command has ended, so this one ends: {command.going_on}."
-            ) from error
+            raise InputError(command.gone) from error
 
 
 def new_images(arguments: Sequence[str]) -> list[str]:
@@ -312,6 +311,11 @@ class Command(LightningCLI):
         if ours and (checkpoint := RunFolder(self.folder).checkpoint).is_file():
             return f"go on with `ltr fit --ckpt_path {checkpoint}`"
         return "nothing was written; give the command again"
+
+    @property
+    def gone(self) -> str:
+        """What to say when another process of a distributed run has ended."""
+        return f"another process of this command has ended, so this one ends: {self.going_on}."
 
     def say(self, sentence: str) -> None:
         """Print a result, once over all processes."""

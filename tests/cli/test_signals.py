@@ -186,6 +186,18 @@ def test_two_processes_end_with_one_signal(number: int, rank: int, status: int, 
 
 @needs_proc
 @pytest.mark.slow
+def test_a_process_that_ends_before_both_have_met_is_told(tmp_path: Path) -> None:
+    with two_processes(tmp_path) as (process, other):
+        os.kill(other, signal.SIGKILL)
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL, "Lightning kills it"
+    sentence = "ltr: error: another process of this command has ended, so this one ends: nothing was written; give the"
+    assert sentence in error
+    assert error.count("ltr: error: ") == 1
+
+
+@needs_proc
+@pytest.mark.slow
 def test_the_second_process_does_not_wait_for_a_first_that_is_gone(tmp_path: Path) -> None:
     with two_processes(tmp_path) as (process, _):
         process.kill()
