@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 import ltr
-from ltr import build, load
+from ltr import build, files, load
 from ltr.__main__ import main
 from ltr.callbacks import Run
 from ltr.data import DigitsLT
@@ -68,9 +68,9 @@ def tensors(run: Path) -> list[Tensor]:
 
 
 def metrics(evaluation: Path) -> dict[str, object]:
-    """Return what a test has written, but for the seconds that it took."""
+    """Return what a test has written, but for the seconds that it took, and the checksum with them."""
     found = json.loads((evaluation / "metrics.json").read_text())
-    return {key: value for key, value in found.items() if key != "seconds"}
+    return {key: value for key, value in found.items() if key not in ("seconds", files.CHECKSUM)}
 
 
 def test_it_is_the_run_of_the_command_line(tiny) -> None:
