@@ -164,7 +164,7 @@ class Library(Backbone):
             return f"{self.file} does not fit {self.title} ({first_line(error)}): pass another file."
         return (
             f"the weights {self.weights_name} cannot be had ({first_line(error)}): download {self.source} where there "
-            "is a network, and pass the path of the file with `--model.backbone.pretrained`."
+            "is a network, and pass the path of the file with `--model.backbone.pretrained`, `--weights` of `ltr auto`."
         )
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 from ltr.auto.candidates import Grid
 from ltr.auto.network import library_of
 from ltr.auto.timing import Trial
+from ltr.backbones import Torchvision
 from ltr.cli.command import perform
 from ltr.errors import InputError
 from ltr.predictor import Predictor
@@ -187,6 +188,19 @@ def test_what_cannot_be_used_is_said(ltr: Run, home: Path, capsys: pytest.Captur
     assert "did you mean resnet50?" in said
     assert ltr(f"auto {home} --grid gml.yaml --name third --backbone resnet18 --weights nowhere.pt") == 2
     assert "nowhere.pt" in capsys.readouterr().err
+
+
+def test_without_a_network_the_sentence_says_what_to_pass(
+    ltr: Run, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(_: Torchvision) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(Torchvision, "read", offline)
+    assert ltr(f"auto {home} --backbone resnet18") == 2
+    said = capsys.readouterr().err
+    assert "no route to host): download https://download.pytorch.org/models/resnet18-" in said
+    assert "pass the path of the file with `--model.backbone.pretrained`, `--weights` of `ltr auto`" in said
 
 
 def test_networks_have_names() -> None:
