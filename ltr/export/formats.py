@@ -21,6 +21,7 @@ from ltr.version import __version__
 
 Format = Literal["safetensors", "onnx", "torch", "checkpoint"]
 BATCH = "batch"  # the name of the first dimension
+MOST = 2**31 - 1  # images of a batch; torch 2.6 cannot trace without a bound
 NAMES: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"], "verbose": False}
 Answer = Callable[[Tensor], Tensor]
 # The parts of a checkpoint that an evaluation needs; the others only serve to resume a training.
@@ -149,7 +150,7 @@ def exported(source: Source) -> torch.export.ExportedProgram:
     Raises:
         InputError: if the operations of the network depend on the images.
     """
-    sizes: dict[str, Any] = {"images": {0: torch.export.Dim(BATCH)}}
+    sizes: dict[str, Any] = {"images": {0: torch.export.Dim(BATCH, max=MOST)}}
     try:
         with no_warnings():
             return torch.export.export(

@@ -58,7 +58,7 @@ class Lock:
         if not self.file.is_file():
             return False
         try:
-            with FileLock(self.file, timeout=LOOK, poll_interval=POLL):
+            with FileLock(self.file).acquire(timeout=LOOK, poll_interval=POLL):
                 return False
         except Timeout:
             return True
