@@ -21,7 +21,7 @@ from ltr.version import __version__
 
 Format = Literal["safetensors", "onnx", "torch", "checkpoint"]
 BATCH = "batch"  # the name of the first dimension
-MOST = 2**31 - 1  # images of a batch; torch 2.6 cannot trace without a bound
+MOST = 2**31 - 1  # images of a batch; torch 2.6 needs a bound
 NAMES: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"], "verbose": False}
 Answer = Callable[[Tensor], Tensor]
 # The parts of a checkpoint that an evaluation needs; the others only serve to resume a training.

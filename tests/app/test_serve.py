@@ -129,9 +129,11 @@ def test_the_page_is_there_before_torch() -> None:
 
 
 def output_of(code: str) -> str:
-    """Return what Python prints in its own process."""
+    """Return the last line that Python prints in its own process."""
     pytest.importorskip("gradio")
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()[
+        -1
+    ]
 
 
 @pytest.mark.parametrize("given", ["--trust mine --trust theirs", "--trust mine theirs"])
