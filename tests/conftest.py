@@ -30,10 +30,15 @@ PROCESSES = {"in_two_processes", "site", "browser"}
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Count as slow what starts processes of its own."""
+    """Count as slow what starts processes of its own, and all cases but the first of what is `slow_but_one`."""
+    first: set[tuple[Path, str]] = set()
     for item in items:
-        if isinstance(item, pytest.Function) and PROCESSES & set(item.fixturenames):
+        if not isinstance(item, pytest.Function):
+            continue
+        case = (item.path, item.originalname)
+        if PROCESSES & set(item.fixturenames) or (item.get_closest_marker("slow_but_one") and case in first):
             item.add_marker(pytest.mark.slow)
+        first.add(case)
 
 
 @pytest.fixture(autouse=True)

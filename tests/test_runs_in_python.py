@@ -94,6 +94,7 @@ def test_it_is_the_run_of_the_command_line(tiny) -> None:
     assert np.isnan(run.curves["test/top1"][0])
 
 
+@pytest.mark.slow
 def test_a_run_from_the_shell_answers_in_python_as_there(trained) -> None:
     trained("--name a")
     build(*GML, name="gml").fit()
@@ -145,6 +146,7 @@ def test_bad_input_gets_the_sentence_of_the_command_line(option: dict[str, objec
     assert not RUN.exists()
 
 
+@pytest.mark.slow
 def test_an_existing_run_is_refused_or_replaced(tiny) -> None:
     assert tiny("--name a") == 0
     with pytest.raises(InputError, match="exists already"):
@@ -161,6 +163,7 @@ def test_an_object_is_refused() -> None:
         build(*PARTS, {"model.loss": CrossEntropy(torch.ones(5))})
 
 
+@pytest.mark.slow
 def test_the_process_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PL_GLOBAL_SEED")
 

@@ -131,6 +131,7 @@ def opened(source: str, text: str, content: dict[str, Any], home: Path) -> None:
         main(["test", "--ckpt_path", str(file)])
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("source", SOURCES)
 def test_nothing_that_a_config_names_runs(
     source: str, content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -270,6 +271,7 @@ def test_text_that_the_parser_would_read_as_more_is_refused(way: tuple[str | int
         trust.checked(put(way, value), "it")
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize(
     "text",
     [
@@ -308,6 +310,7 @@ def test_shipped_runs_are_unchanged() -> None:
     assert kept == {key: config[key] for key in ("seed_everything", "model", "data", "name")}
 
 
+@pytest.mark.slow
 def test_every_part_of_lightning_passes_as_a_run_keeps_it() -> None:
     needed = {
         "EarlyStopping": "monitor=x",
@@ -374,6 +377,7 @@ def test_a_trusted_package_gives_its_classes_and_no_functions(tmp_path: Path) ->
     del sys.modules["my_parts"]
 
 
+@pytest.mark.slow
 def test_a_run_with_a_part_of_ones_own_is_tested_with_trust(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "own_parts.py").write_text(PARTS)
     main(["fit", *TINY.split(), "--model.loss", "own_parts.Mine", "--trainer.profiler", "simple", "--name", "own"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -95,17 +94,17 @@ class Grid:
         return ["--config", self.config, f"--trainer.callbacks.splits=[{self.split}]", *self.words]
 
     def epochs_within(self, seconds: float, images: int) -> int:
-        """Return how many epochs of the heads of one seed fit into a time, three at least; two trials measure it.
+        """Return how many epochs of the heads of one seed fit into a time, three at least, measured on a few batches.
 
         Args:
             seconds: the time.
             images: training images of an epoch.
         """
         words = [*self.grid_words, "--trainer.callbacks.seeds=[0]", "--seed_everything", "0"]
-        one, two = (trial(words, self.folder, epochs) for epochs in (1, 2))
-        epoch = max(two.seconds - one.seconds, 0.0) / one.images * images
-        rest = max(2 * one.seconds - two.seconds, 0.0)  # reading the features and measuring the heads
-        return max(int((seconds - rest) / epoch), LEAST_EPOCHS) if epoch else sys.maxsize
+        with trial(words, self.folder) as run:
+            content, training = torch_files.read(run.checkpoint), torch_files.read(run.path / RIGHT)["seconds"]
+        rest = content["seconds"] - training  # reading the features and measuring the heads
+        return max(int((seconds - rest) / (training / content["images"] * images)), LEAST_EPOCHS)
 
     def cut(self, epochs: int) -> int | None:
         """Train the heads for at most so many epochs; return how many there are now."""

@@ -11,7 +11,7 @@ from typing import Any
 from ltr.auto.timing import trial
 from ltr.cli import arguments
 from ltr.errors import InputError, did_you_mean
-from ltr.run import lookup
+from ltr.run import lookup, torch_files
 
 SCRATCH = ("--config", "ce.yaml", "--config", "recipes/short.yaml")
 PROBE = ("--config", "linear_probe.yaml")
@@ -100,6 +100,7 @@ def epochs_within(seconds: float, words: Sequence[str], folder: Path, images: in
         folder: where the folder of the trial is.
         images: training images of an epoch.
     """
-    seconds_of, images_of = trial([*words, "--model.schedule.warmup", "0"], folder)
-    fitting = int(seconds / (seconds_of / images_of * images))
+    with trial([*words, "--model.schedule.warmup", "0"], folder) as run:
+        content = torch_files.read(run.checkpoint)
+    fitting = int(seconds / (content["seconds"] / content["images"] * images))
     return min(max(fitting, EPOCHS[0]), EPOCHS[-1])

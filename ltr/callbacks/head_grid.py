@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -15,15 +15,15 @@ from torch.func import functional_call
 
 from ltr import distributed, files
 from ltr.callbacks.many_heads import Block, train
+from ltr.callbacks.measured_heads import Measured, Tally, parts
 from ltr.callbacks.temperature_ensemble import averaged
 from ltr.contracts import LossFactory, Output
 from ltr.data import LongTailed
 from ltr.errors import InputError
-from ltr.measures import shown
 from ltr.methods import Tuning
 from ltr.methods.base import Adjustment
 from ltr.methods.method import MethodCallback
-from ltr.metrics import Recall, Report, over_seeds
+from ltr.metrics import over_seeds
 from ltr.ranges import Positive, WholeNumber
 from ltr.run.folder import GRID, RIGHT
 
@@ -31,20 +31,6 @@ OLD_HEAD = "old head"  # its name in the table
 MEMORY = 2**31  # bytes that the heads of a pass may take; if all take more, there are several passes
 PARAMETER = 4 * 4  # its bytes: itself, stacked, its gradient and its momentum, in float32
 LOGIT = 6 * 4  # its bytes: itself, its gradient, and what a loss keeps of it
-
-
-class Measured(NamedTuple):
-    """A row of the table.
-
-    Attributes:
-        place: where it stands: by split, seed, learning rate, loss, and temperature of the old head.
-        row: its cells.
-        right: (N,) which images of the split it recognises.
-    """
-
-    place: tuple[int, ...]
-    row: dict[str, Any]
-    right: Tensor
 
 
 class HeadGrid(MethodCallback):
@@ -56,7 +42,8 @@ class HeadGrid(MethodCallback):
     optimizer and schedule. So each equals the head of a tuning with that seed, loss and learning rate. The features are
     shared; those of augmented views depend on the seed and are computed for each. The measures of the heads on some
     splits, alone and in an ensemble with the old head, are written to `grid.csv` in the folder of the run, and their
-    means over the seeds are drawn in `front.png`. `right.pt` has which images of the first split each head recognises.
+    means over the seeds are drawn in `front.png`. `right.pt` has which images of the first split each head recognises,
+    and how long the training of the heads took, in seconds.
     The heads are not kept: to get one, tune with its seed, loss and learning rate.
 
     Args:
@@ -90,7 +77,7 @@ class HeadGrid(MethodCallback):
         self.make_losses, self.lrs, self.t_old, self.given_seeds = losses, lrs, t_old or [], seeds
         self.adjustments, self.given_splits = adjustments or {}, splits
         self.rows: list[dict[str, Any]] = []
-        self.right: dict[str, Tensor] = {}
+        self.right: dict[str, Any] = {}
 
     def seeds(self, method: Tuning) -> list[int]:
         """Return the seeds of the heads."""
@@ -133,12 +120,14 @@ class HeadGrid(MethodCallback):
         """Train and measure the heads. The tuning continues as if there were no grid."""
         if trainer.current_epoch > 0:  # a resumed tuning, whose grid is written
             return
-        start = time.perf_counter()
+        start, training = time.perf_counter(), 0.0
         tuning = self.tuning
         show = trainer.progress_bar_callback is not None
         measured = [*self.measure_old(tuning)]
         for block in self.blocks(tuning):
+            begun = time.perf_counter()
             heads = train(tuning, block, [self.make_losses[name] for name in block.losses], show=show)
+            training += time.perf_counter() - begun
             measured += self.measure(tuning, block, heads)
         measured.sort(key=lambda one: one.place)
         self.rows = [one.row for one in measured]
@@ -146,6 +135,7 @@ class HeadGrid(MethodCallback):
         self.right = {
             "right": torch.stack([one.right for one in measured if one.row["split"] == first]),
             "labels": tuning.data.splits[first].labels.cpu(),
+            "seconds": training,
         }
         tuning.seconds += time.perf_counter() - start
 
@@ -177,33 +167,40 @@ class HeadGrid(MethodCallback):
         """Yield the rows of the old head and of its adjustments, for each seed and split."""
         if not method.old_known:
             return
+        for adjustment in self.adjustments.values():
+            adjustment.prepare(method, method.data)
         for split_at, split in enumerate(self.splits(method.data)):
-            features = method.bank.features[split][0]
-            logits = self.adjusted(
-                method, method.data, Output(self.logits(method, method.old_head, features), features)
-            )
+            tallies = [Tally(len(method.counts)) for _ in range(1 + len(self.adjustments))]
+            for features, labels in parts(method, split):
+                old = Output(self.logits(method, method.old_head, features), features)
+                adjusted = (one.adjust(method, old).logits.float() for one in self.adjustments.values())
+                for tally, logits in zip(tallies, (old.logits, *adjusted), strict=True):
+                    tally.add(logits, labels)
             for seed_at, seed in enumerate(self.seeds(method)):
-                for at, (name, value) in enumerate(logits.items()):
+                for at, (name, tally) in enumerate(zip((OLD_HEAD, *self.adjustments), tallies, strict=True)):
                     row = {"split": split, "seed": seed, "loss": name, "lr": None, "t_old": None}
-                    yield self.measured(method, (split_at, seed_at, -1, at), row, value)
+                    yield tally.measured(method, (split_at, seed_at, -1, at), row)
 
     @torch.no_grad()
     def measure(self, method: Tuning, block: Block, heads: Mapping[str, Tensor]) -> Iterator[Measured]:
         """Yield the rows of heads: each alone, and with each temperature of the old head, on every split."""
         whole = Block(self.seeds(method), self.lrs, [*self.make_losses])
+        places = [*product(*(range(len(entries)) for entries in (block.seeds, block.lrs, block.losses)))]
+        t_old = [None, *self.t_old] if method.old_known else [None]
         for split_at, split in enumerate(self.splits(method.data)):
-            features = method.bank.features[split][0]
-            old = self.logits(method, method.old_head, features) if method.old_known else None
-            for at in product(*(range(len(entries)) for entries in (block.seeds, block.lrs, block.losses))):
-                seed, lr, loss = block.seeds[at[0]], block.lrs[at[1]], block.losses[at[2]]
-                place = (split_at, whole.seeds.index(seed), whole.lrs.index(lr), whole.losses.index(loss))
-                row = {"split": split, "seed": seed, "loss": loss, "lr": lr}
-                new = self.logits(method, method.head, features, {name: value[at] for name, value in heads.items()})
-                yield self.measured(method, (*place, 0), {**row, "t_old": None}, new)
-                if old is not None:
-                    for temperature_at, t_old in enumerate(self.t_old, 1):
-                        both = averaged(new, old / t_old)
-                        yield self.measured(method, (*place, temperature_at), {**row, "t_old": t_old}, both)
+            tallies = {(*at, one): Tally(len(method.counts)) for at in places for one in range(len(t_old))}
+            for features, labels in parts(method, split):
+                old = self.logits(method, method.old_head, features) if method.old_known else None
+                for at in places:
+                    new = self.logits(method, method.head, features, {name: value[at] for name, value in heads.items()})
+                    for one, temperature in enumerate(t_old):
+                        both = new if old is None or temperature is None else averaged(new, old / temperature)
+                        tallies[(*at, one)].add(both, labels)
+            for (seed_at, lr_at, loss_at, one), tally in tallies.items():
+                seed, lr, loss = block.seeds[seed_at], block.lrs[lr_at], block.losses[loss_at]
+                place = (split_at, whole.seeds.index(seed), whole.lrs.index(lr), whole.losses.index(loss), one)
+                row = {"split": split, "seed": seed, "loss": loss, "lr": lr, "t_old": t_old[one]}
+                yield tally.measured(method, place, row)
 
     @staticmethod
     def logits(
@@ -213,21 +210,3 @@ class HeadGrid(MethodCallback):
         with method.trainer.precision_plugin.forward_context():
             output: Output = functional_call(head, dict(parameters or {}), (features,))
         return output.logits.float()
-
-    def adjusted(self, method: Tuning, data: LongTailed, old: Output) -> dict[str, Tensor]:
-        """Return the logits (N, C) of the old head, and those of each adjustment of it."""
-        logits = {OLD_HEAD: old.logits}
-        for name, adjustment in self.adjustments.items():
-            adjustment.prepare(method, data)
-            logits[name] = adjustment.adjust(method, old).logits.float()
-        return logits
-
-    @staticmethod
-    def measured(method: Tuning, place: tuple[int, ...], row: Mapping[str, Any], logits: Tensor) -> Measured:
-        """Return a row with the measures of its logits (N, C)."""
-        labels = method.data.splits[row["split"]].labels
-        recall = Recall(logits.shape[1]).to(logits.device)
-        recall.update(logits.softmax(1), labels)
-        report = Report.of(recall, method.training_counts.real).to_json()
-        measures = {measure.key: report[measure.key] for measure in shown("main")}
-        return Measured(place, {**row, **measures}, (logits.argmax(1) == labels).cpu())

@@ -136,6 +136,7 @@ def test_temperatures_act_on_what_was_answered(paths: AllowedPaths, shown: list[
             result.html(1, wrong)
 
 
+@pytest.mark.slow
 def test_a_network_stays_in_evaluation_mode_and_is_read_once(
     paths: AllowedPaths, shown: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +164,7 @@ def test_a_network_stays_in_evaluation_mode_and_is_read_once(
     assert networks._read.cache_info().currsize == networks.KEPT
 
 
+@pytest.mark.slow
 def test_images_of_the_data_are_not_needed(ltr, tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(1)
     for split, each in (("train", (6, 3)), ("test", (2, 2))):
@@ -262,6 +264,7 @@ def test_a_file_cannot_do_harm(paths: AllowedPaths, trained: Path) -> None:
     assert not Path("harmed").exists()
 
 
+@pytest.mark.slow
 def test_a_strangers_config_names_nothing_of_the_machine(paths: AllowedPaths, shown: list[Path]) -> None:
     content = torch.load("checkpoints/a/last.ckpt")
     config = content["config"]

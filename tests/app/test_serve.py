@@ -108,6 +108,7 @@ def test_no_config_that_is_read_moves_the_other_threads(monkeypatch: pytest.Monk
     assert not went
 
 
+@pytest.mark.slow
 def test_gradio_does_not_mark_a_mounted_page_as_launched() -> None:
     """Gradio checks the files that a request names only in a launched page, so `page.application` marks it.
 

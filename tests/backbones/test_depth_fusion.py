@@ -90,6 +90,7 @@ def test_depths_are_stages_before_the_last(depths: list[str]) -> None:
         DepthFusion(SMALL, depths=depths)
 
 
+@pytest.mark.slow
 @SHORT
 def test_both_stages_a_tuning_and_a_student(ltr) -> None:
     assert ltr(f"fit --config shike.yaml {RUN} {NETWORK} --name shike") == 0
@@ -110,6 +111,7 @@ def test_both_stages_a_tuning_and_a_student(ltr) -> None:
     assert ltr("test --ckpt_path student") == 0
 
 
+@pytest.mark.slow
 @SHORT
 def test_a_resumed_run_equals_an_undisturbed_one(ltr) -> None:
     words = f"fit --config shike.yaml {RUN} {NETWORK} --model.schedule ltr.schedules.Exponential --trainer.max_epochs"

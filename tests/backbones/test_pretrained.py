@@ -178,6 +178,7 @@ def test_a_file_of_torchvision_is_a_start_for_other_classes() -> None:
     assert method(images).logits.shape == (2, 3), "its classifier of 1,000 classes is left behind"
 
 
+@pytest.mark.slow
 def test_a_momentum_encoder_and_its_queue_are_left_out() -> None:
     state = bare("fc", "module.encoder_q.")
     state |= {key.replace("encoder_q", "encoder_k"): torch.zeros_like(value) for key, value in state.items()}

@@ -72,6 +72,7 @@ def test_a_training_notes_what_is_shared(ltr, tmp_path: Path, monkeypatch: pytes
     assert external_data({"data": {}}, content["provenance"]) == f"{UNKNOWN} (2 of the classes), 0 synthetic images"
 
 
+@pytest.mark.slow
 def test_runs_and_what_starts_from_them_say_it(ltr, tmp_path: Path) -> None:
     network = Torchvision("resnet10").state_dict() | {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
     torch.save(network, tmp_path / "weights.pth")

@@ -211,6 +211,7 @@ def test_files_are_read_as_the_network_wants_them(tmp_path: Path) -> None:
     assert (data.size, data.preprocessing.mean, data.splits) == (32, data.mean, {})
 
 
+@pytest.mark.slow
 def test_a_head_is_tuned_on_its_frozen_features_from_the_command_line(ltr, tmp_path: Path) -> None:
     known = saved(tmp_path / "vit.safetensors")
     assert ltr(TUNED, "--model.backbone.pretrained vit.safetensors --name vit") == 0

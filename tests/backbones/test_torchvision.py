@@ -82,6 +82,7 @@ def test_what_torchvision_does_not_have_is_named() -> None:
         Torchvision("mobilenet_v3_small", small_images=True)
 
 
+@pytest.mark.slow
 def test_a_method_that_needs_stages_refuses_a_network_without() -> None:
     with pytest.raises(InputError, match="stages of a network, which Torchvision shufflenet_v2_x0_5 does not name"):
         MultiExpert(lambda: Torchvision("shufflenet_v2_x0_5"))

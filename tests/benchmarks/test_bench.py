@@ -63,6 +63,7 @@ def test_what_is_learned_is_compared_with_the_usual_stack(tmp_path: Path) -> Non
     assert text[4].split(" | ")[-1].startswith(f"{(first + second) / 2:.1f} ± ")
 
 
+@pytest.mark.slow
 def test_files_are_made_found_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = []
     monkeypatch.setattr("image_files.command", lambda *words: said.append(words[0]))

@@ -221,6 +221,7 @@ def test_a_given_temperature_needs_no_images(trainer: Make) -> None:
         fitted(trainer, network(data), data, TemperatureScaling([1, 2, 3]))
 
 
+@pytest.mark.slow
 def test_the_command_line_fits_and_says_so(tiny, ltr) -> None:
     assert tiny("--name a --trainer.max_epochs 1 --trainer.check_val_every_n_epoch 1 --data.val_per_class 2") == 0
     for name, words in {

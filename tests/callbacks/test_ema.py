@@ -65,6 +65,7 @@ def test_the_training_goes_on_as_without(trainer) -> None:
     assert all(torch.equal(last[0][key], value) for key, value in last[1].items())
 
 
+@pytest.mark.slow
 def test_a_run_is_tested_with_its_average(tiny, ltr) -> None:
     assert tiny("--name a --trainer.callbacks+=EMA --trainer.callbacks.decay 0.6") == 0
     folder = Path("checkpoints/a")

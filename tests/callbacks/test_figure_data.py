@@ -47,6 +47,7 @@ def test_a_test_keeps_features_lengths_and_images(trained, ltr) -> None:
     assert torch.equal(found["examples"], data.splits["test"].images[found["exampled"]])
 
 
+@pytest.mark.slow
 def test_a_tuned_run_keeps_the_answers_of_its_old_head(trained, ltr) -> None:
     trained("--name a")
     assert ltr("test --ckpt_path a") == 0
@@ -60,6 +61,7 @@ def test_a_tuned_run_keeps_the_answers_of_its_old_head(trained, ltr) -> None:
     assert measures["old_recall"] == json.loads(Path("checkpoints/a/test/metrics.json").read_text())["recall"]
 
 
+@pytest.mark.slow
 def test_experts_are_kept_side_by_side_and_cosines_have_no_lengths(ltr) -> None:
     words = (
         "fit --config ride.yaml --data Synthetic --data.imbalance 4 --data.batch_size 16 --trainer.max_epochs 5 "

@@ -50,6 +50,7 @@ GML = (
 )
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("words", [TINY, GML], ids=["training", "tuning"])
 def test_a_resumed_run_has_cost_what_an_undisturbed_one_has(
     words: str, tiny, ltr, monkeypatch: pytest.MonkeyPatch
@@ -73,6 +74,7 @@ def test_a_resumed_run_has_cost_what_an_undisturbed_one_has(
     assert made(ltr, "broken") == made(ltr, "whole")
 
 
+@pytest.mark.slow
 def test_a_tuning_says_what_it_starts_from(tiny, ltr) -> None:
     assert tiny("--name first") == 0
     words = "--data Synthetic --data.imbalance 4 --model.backbone.checkpoint first --model.backbone.backbone ResNet20"

@@ -138,6 +138,7 @@ def test_numbers_that_are_no_prior(prior: list[float]) -> None:
         adjusted(Retarget(prior))
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_priors_and_says_them(tiny, ltr) -> None:
     assert tiny("--name a --trainer.max_epochs 1 --trainer.check_val_every_n_epoch 1 --data.val_per_class 2") == 0
     for name, prior in {"bbse": "bbse", "known": "[1,1,1,1,6]"}.items():

@@ -86,6 +86,7 @@ def test_a_class_that_was_not_drawn_does_not_count() -> None:
     assert known["lowest"] > 0.05
 
 
+@pytest.mark.slow
 def test_a_test_leaves_table_and_picture_after_one_look_at_the_images(
     trainer: Make, tmp_path: Path, drawn: dict[str, Figure]
 ) -> None:

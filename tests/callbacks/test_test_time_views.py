@@ -118,6 +118,7 @@ def same(found: Tensor, wanted: Tensor) -> None:
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_test_prediction_python_page_and_export_agree(trained, ltr) -> None:
     trained("--config five_crops.yaml --name run")  # a training is not changed, and the run answers so from then on
     assert ltr("test --ckpt_path run") == 0

@@ -113,6 +113,7 @@ def test_what_a_third_training_inherits(second: Any, train: Train, accepted: Cal
     assert not accepted(finetuned(carved(), other), carved(), third)
 
 
+@pytest.mark.slow
 def test_another_draw_of_the_validation_split(train: Train, accepted: Callable[..., bool]) -> None:
     here, there = carved(imbalance=2), carved(imbalance=2, subset_seed=1)
     run = train(plain(here), here)

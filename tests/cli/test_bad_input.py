@@ -165,6 +165,7 @@ class Hostile:
         return os.system, ("touch harmed",)
 
 
+@pytest.mark.slow
 def test_checkpoints_that_cannot_be_read(trained, tiny, ltr, capsys) -> None:
     trained("--name a")
     whole = (RUN / "last.ckpt").read_bytes()
@@ -189,6 +190,7 @@ def test_a_foreign_file_is_no_run(ltr, capsys) -> None:
     assert "is not a run of `ltr`" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_other_classes_and_other_networks(trained, tiny, ltr, capsys) -> None:
     trained("--name a")
     capsys.readouterr()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -23,6 +24,7 @@ def state(name: str) -> dict[str, Tensor]:
     return dict(torch.load(f"checkpoints/{name}/last.ckpt")["state_dict"])
 
 
+@pytest.mark.slow
 def test_a_classifier_is_trained_after_the_contrast(ltr) -> None:
     assert ltr(f"fit --config supcon.yaml {FIRST}") == 0
     first = state("a")
@@ -38,6 +40,7 @@ def test_a_classifier_is_trained_after_the_contrast(ltr) -> None:
             assert not key.startswith("backbone.") or torch.equal(second[f"backbone.{key}"], value), key
 
 
+@pytest.mark.slow
 def test_a_contrastive_run_is_evaluated(ltr) -> None:
     assert ltr(f"fit --config ce_supcon.yaml {FIRST}") == 0
     for adjustment in ("ncm", "tau_norm"):
@@ -45,6 +48,7 @@ def test_a_contrastive_run_is_evaluated(ltr) -> None:
         assert 0 <= json.loads(Path(f"checkpoints/a/{adjustment}/metrics.json").read_text())["top1"] <= 1
 
 
+@pytest.mark.slow
 def test_a_cosine_classifier_beside_a_projection_is_named(ltr, capsys) -> None:
     assert ltr(f"fit --config ldam_supcon.yaml {FIRST}") == 0
     assert {"head.weight", "head.projection.0.weight"} <= set(state("a"))

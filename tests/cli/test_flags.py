@@ -83,6 +83,7 @@ def test_a_method_can_be_compiled(recipe: str, fit, monkeypatch: pytest.MonkeyPa
     assert any(isinstance(module, Backbone) for module in compiled)
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("name", ["ResNet32", "ResNet10"])
 def test_a_network_is_one_graph(name: str) -> None:
     torch.compiler.reset()

@@ -48,6 +48,7 @@ def check_is_tuned(run: str, tuned: str, backbone: str, head: str) -> None:
     assert all(torch.equal(value, own[f"head.{name}"]) for name, value in old.items())
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("name", RUNS)
 def test_the_recipe_and_the_run_are_enough(name: str, ltr) -> None:
     words, backbone, head = RUNS[name]
@@ -58,6 +59,7 @@ def test_the_recipe_and_the_run_are_enough(name: str, ltr) -> None:
     check_is_tuned("tuned", "again", backbone, head)
 
 
+@pytest.mark.slow
 def test_what_is_given_counts_and_a_resumed_training_needs_no_run(ltr) -> None:
     assert ltr(f"fit --config ce.yaml {SMALL} --trainer.max_epochs 0 {NARROW} {COSINE} --name run") == 0
     lws = f"fit --config lws.yaml {SMALL} {COSINE} --model.backbone.checkpoint run --name tuned"
@@ -82,6 +84,7 @@ def data(name: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_data_set_of_the_run_is_the_one_that_it_is_tuned_on(ltr) -> None:
     words = SMALL.replace("--data Synthetic ", "")
     first = f"{words} --data Synthetic --data.val_per_class 2 --data.sampler ClassAware {NARROW} {COSINE} --name run"
@@ -112,6 +115,7 @@ def test_a_named_architecture_leaves_the_data_set_to_the_run(ltr) -> None:
     assert data("tuned")["class_path"] == "ltr.data.Synthetic"
 
 
+@pytest.mark.slow
 def test_options_of_a_folder_of_images_that_are_none_stay_none(ltr) -> None:
     assert ltr("convert --data DigitsLT --data.imbalance 20 --output images") == 0
     words = SMALL.replace("--data Synthetic --data.imbalance 4 --data.batch_size 16", "")

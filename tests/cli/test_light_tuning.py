@@ -35,6 +35,7 @@ def state(name: str) -> dict[str, torch.Tensor]:
     return weights
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_with_an_adapter_is_resumed_tested_and_exported(kind: str, ltr) -> None:
     assert ltr(FIT, f"--model.backbone.adapter {kind} --data.batch_size 16 --name a") == 0
@@ -54,6 +55,7 @@ def test_a_run_with_an_adapter_is_resumed_tested_and_exported(kind: str, ltr) ->
         assert ltr(f"export --ckpt_path a --to {form} --output a.{ending}") == 0
 
 
+@pytest.mark.slow
 def test_an_adapter_takes_the_options_of_its_class(ltr, capsys) -> None:
     assert ltr(FIT, "--model.backbone.adapter LoRA --model.backbone.adapter.width 3") != 0
     assert "LoRA has no option width, which AdaptFormer has" in capsys.readouterr().err

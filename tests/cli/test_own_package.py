@@ -52,6 +52,7 @@ def forget() -> None:
     importlib.invalidate_caches()
 
 
+@pytest.mark.slow
 def test_parts_of_every_kind_are_trained_and_tested(tiny, ltr, capsys) -> None:
     parts = "--model.head my_parts.Head --model.mix my_parts.Mix --data.sampler my_parts.Sampler"
     assert tiny(f"--name a {OWN} {parts} --model.loss.sharpness 3 --trainer.callbacks+=my_parts.Watch") == 0

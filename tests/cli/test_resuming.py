@@ -25,6 +25,7 @@ def group(name: str) -> dict[str, object]:
     return dict(content["optimizer_states"][0]["param_groups"][0])
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("schedule", ["Cosine", "Cosine --model.schedule.warmup 2", "Steps --model.schedule.warmup 0"])
 def test_more_epochs_have_the_rates_of_a_run_of_that_length(tiny, schedule: str) -> None:
     words = f"--model.schedule {schedule} --trainer.max_epochs"
@@ -54,6 +55,7 @@ def test_new_settings_of_the_optimizer_count_and_stand_in_the_config(trained, ti
     assert (optimizer["lr"], optimizer["weight_decay"], optimizer["momentum"]) == (0.001, 0.5, 0.8)
 
 
+@pytest.mark.slow
 def test_new_rates_of_parts_count(tiny) -> None:
     rate = '--model.rates {"backbone":%s}'
     assert tiny("--name a", rate % 0.1) == 0
@@ -96,6 +98,7 @@ def test_a_file_of_weights_is_not_resumed(tiny, capsys) -> None:
     assert not RUN.exists()
 
 
+@pytest.mark.slow
 def test_other_data_are_noticed_and_remembered(trained, tiny, ltr, capsys) -> None:
     trained("--name a --data.val_per_class 2")
     assert tiny("--name b --data.val_per_class 2") == 0
@@ -116,6 +119,7 @@ def test_the_same_data_are_not_noted(trained, tiny, recwarn: pytest.WarningsReco
     assert not [warning for warning in recwarn if "new to this run" in str(warning.message)]
 
 
+@pytest.mark.slow
 def test_a_resumed_training_goes_on_in_its_run_of_weights_and_biases(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")

@@ -83,6 +83,7 @@ def test_a_test_agrees_with_the_end_of_the_training(trained, ltr, capsys) -> Non
     assert hits.double().mean().item() == found["top1"]
 
 
+@pytest.mark.slow
 def test_a_run_is_scored_on_its_own_data_and_flags_win(tiny, ltr) -> None:
     assert tiny("--name a --data.imbalance 2 --data.subset_seed 3 --data.classes 4") == 0
     assert ltr("test --ckpt_path checkpoints/a/last.ckpt") == 0
@@ -223,6 +224,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("way", WAYS)
 def test_a_resumed_run_equals_an_undisturbed_one(tiny, way: str) -> None:
     assert tiny("--name a --trainer.max_epochs 4", WAYS[way]) == 0
@@ -235,6 +237,7 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny, way: str) -> None:
     same_run("a", "b")
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_resumed_tuning_equals_an_undisturbed_one(trained, ltr, steps: int) -> None:
     trained("--name start")
@@ -268,6 +271,7 @@ def test_what_a_checkpoint_says_of_hyper_parameters_changes_no_option(trained, t
         assert model["init_args"]["rates"] is None
 
 
+@pytest.mark.slow
 def test_a_run_is_named_after_its_method(tiny) -> None:
     assert tiny() == 0
     assert Path("checkpoints/ce/last.ckpt").is_file()
@@ -279,6 +283,7 @@ def test_a_run_is_named_after_its_method(tiny) -> None:
     assert Path("checkpoints/balanced_softmax/last.ckpt").is_file()
 
 
+@pytest.mark.slow
 def test_tuning_survives_the_loss_of_the_file_it_started_from(trained, ltr) -> None:
     trained("--name a")
     assert ltr("fit", GML, "--name gml --model.backbone.checkpoint a") == 0
@@ -294,6 +299,7 @@ def test_tuning_survives_the_loss_of_the_file_it_started_from(trained, ltr) -> N
     assert float(last["test/ece"]) == pytest.approx(before["ece"], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_adjustments_reach_metrics_and_predictions(trained, ltr) -> None:
     trained("--name a")
     assert ltr("fit", GML, "--name gml --model.backbone.checkpoint a --model.reset true") == 0
@@ -316,6 +322,7 @@ def test_adjustments_reach_metrics_and_predictions(trained, ltr) -> None:
     torch.testing.assert_close(adjusted, (old.log() - prior.log()).softmax(1), atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_file_can_be_taken_as_it_is(trained, ltr) -> None:
     trained("--name a")
     assert ltr("test --ckpt_path a") == 0
@@ -331,6 +338,7 @@ def test_a_file_can_be_taken_as_it_is(trained, ltr) -> None:
     assert metrics(run=Path("checkpoints/same"))["recall"] == metrics()["recall"]
 
 
+@pytest.mark.slow
 def test_temperatures_are_fitted_on_images_that_nothing_has_seen(trained, tiny, ltr, capsys) -> None:
     trained("--name a --data.val_per_class 2")
     assert ltr("fit", GML, "--name gml --model.backbone.checkpoint a --data.val_per_class 2") == 0

@@ -51,6 +51,7 @@ def test_the_test_split_of_a_run_is_new_to_it(ltr) -> None:
     assert seen("a") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* were drawn for it")
 def test_a_split_that_was_drawn_again_is_not(ltr) -> None:
     assert ltr(PLAIN, "--name a") == 0

@@ -81,6 +81,7 @@ def test_the_rates_are_logged(tiny) -> None:
     assert "lr-SGD" in next(Path("logs").rglob("metrics.csv")).read_text()
 
 
+@pytest.mark.slow
 def test_a_test_of_a_part_is_marked(trained, ltr, capsys) -> None:
     trained("--name a")
     capsys.readouterr()

@@ -59,6 +59,7 @@ def test_a_training_says_how_to_go_on(number: int, tiny, ltr, capsys) -> None:
     assert ltr(command.removeprefix("ltr ")) == 0
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("moved", [0, 1, 2])
 def test_a_training_stopped_between_its_files_goes_on_as_it_says(
     moved: int, tiny, ltr, capsys, monkeypatch: pytest.MonkeyPatch
@@ -108,6 +109,7 @@ def test_a_test_leaves_nothing_behind(number: int, tiny, ltr, capsys) -> None:
     assert not Path("checkpoints/a/test").exists()
 
 
+@pytest.mark.slow_but_one
 @each_signal
 def test_a_grid_and_a_study_go_on_with_the_same_command(number: int, tiny, ltr, capsys) -> None:
     status, name = SIGNALS[signal.Signals(number)]

@@ -22,6 +22,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("name", RUNS)
 def test_gml_tunes_the_classifier_of_a_run(name: str, ltr) -> None:
     words, backbone, head = RUNS[name]

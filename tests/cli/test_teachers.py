@@ -40,6 +40,7 @@ def words(way: str) -> str:
     return f"fit {config}.yaml {TINY} {rest}"
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("average", ["", "--trainer.callbacks+=EMA --trainer.callbacks.decay 0.6"])
 @pytest.mark.parametrize("way", RESUMED)
 def test_a_resumed_run_equals_an_undisturbed_one(trained, ltr, way: str, average: str) -> None:
@@ -52,6 +53,7 @@ def test_a_resumed_run_equals_an_undisturbed_one(trained, ltr, way: str, average
     same_run("a", "b")
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_is_tested_and_tuned_like_any_other(trained, ltr, way: str) -> None:
     trained("--name start")
@@ -75,6 +77,7 @@ def test_a_checkpoint_without_a_teacher_is_refused(trained, ltr, capsys) -> None
     assert "the checkpoint has no teacher" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_network_trained_with_keys_is_tested_and_tuned_without_them(trained, ltr) -> None:
     trained("--name start")
     assert ltr(words("a teacher with a queue"), "--name a") == 0

@@ -191,6 +191,7 @@ def test_images_of_another_layout(cui: Callable[..., CuiCIFAR10LT], write: Write
         cui()
 
 
+@pytest.mark.slow
 def test_a_training_on_these_files(cui: Callable[..., CuiCIFAR10LT], ltr, tmp_path: Path, capsys) -> None:
     small = (
         "--model.backbone ResNet20 --model.backbone.width 4 --model.schedule Cosine --model.schedule.warmup 0 "

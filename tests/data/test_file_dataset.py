@@ -57,6 +57,7 @@ def test_streamed_images_are_those_in_memory(workers: int, home: Path) -> None:
     assert held.fingerprints == streamed.fingerprints
 
 
+@pytest.mark.slow
 def test_a_streamed_training_is_that_in_memory(home: Path, ltr: Run) -> None:
     words = (
         f"--config ce.yaml --data FolderLT --data.root {home} --data.size 8 --model.backbone ResNet20 "

@@ -151,6 +151,7 @@ def test_a_damaged_image_is_named(home: Path) -> None:
         FolderLT(str(home)).setup()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the network was trained on")  # of one colour, so equal in both splits
 def test_a_network_is_trained_and_tested_on_a_folder(home: Path, ltr) -> None:
     words = "--model.backbone ResNet20 --model.backbone.width 2 --trainer.max_epochs 1 --model.schedule Cosine"

@@ -251,6 +251,7 @@ TRAINING = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the network was trained on")
 def test_a_run_is_tested_with_its_own_numbers_of_classes(tmp_path: Path, ltr: Run, capsys) -> None:
     draw(tmp_path / "set/train", {"b": 9, "a": 6, "c": 5})
@@ -296,6 +297,7 @@ def test_a_run_is_tested_with_its_own_numbers_of_classes(tmp_path: Path, ltr: Ru
     assert "the checkpoint has the classes of set in another order, c, a, b" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the network was trained on")
 def test_a_test_says_what_part_it_takes_and_writes_nothing_into_the_set(tmp_path: Path, ltr: Run) -> None:
     draw(tmp_path / "set/train", {"a": 6, "b": 6})

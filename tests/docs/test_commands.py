@@ -91,6 +91,7 @@ def here(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return the command line, quiet and in a folder with these runs; it returns the exit status."""
     shutil.copytree(runs, tmp_path / "checkpoints")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # it would try again and again
 
     def run(words: list[str]) -> int:
         monkeypatch.setattr("sys.argv", ["ltr", *words])

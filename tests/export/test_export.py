@@ -56,6 +56,7 @@ def test_a_program_of_torch(name: str, tmp_path: Path) -> None:
     agrees_with_the_test(name, torch.export.load(file).module())
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("name", KINDS)
 def test_onnx(name: str, tmp_path: Path) -> None:
     file = tmp_path / "network.onnx"
@@ -85,6 +86,7 @@ ADJUSTMENTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_adjustments_are_part_of_the_file(tmp_path: Path) -> None:
     for name, options in ADJUSTMENTS.items():
         config = {"trainer": {"callbacks": [{"class_path": f"ltr.callbacks.{name}", "init_args": options}]}}
@@ -100,6 +102,7 @@ def test_adjustments_are_part_of_the_file(tmp_path: Path) -> None:
         torch.testing.assert_close(torch.from_numpy(logits).softmax(1), wanted.softmax(1), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_onnx_code_of_the_documentation_answers_as_a_prediction(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +124,7 @@ def test_the_onnx_code_of_the_documentation_answers_as_a_prediction(
         assert capsys.readouterr().out == f"class {int(wanted.argmax())}\n"
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("name", KINDS)
 def test_safetensors_are_a_run(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "away" / "network.safetensors"
@@ -150,6 +154,7 @@ def test_safetensors_say_what_they_are(tmp_path: Path) -> None:
     assert said["ltr"]
 
 
+@pytest.mark.slow
 def test_a_small_checkpoint_is_a_run_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     light = tmp_path / "light"
     assert run(f"export --ckpt_path tuned --to checkpoint --output {light}") == 0

@@ -67,6 +67,7 @@ def test_the_card_says_what_the_hub_reads(tmp_path: Path) -> None:
     assert {result.dataset_type for result in card.data.eval_results} == {"me/images"}
 
 
+@pytest.mark.slow
 def test_the_card_says_what_the_network_is_not(tmp_path: Path) -> None:
     assert run("test --ckpt_path tuned --config logit_adjustment.yaml --evaluation la") == 0
     assert run(f"{PUSH} tuned --folder {tmp_path}/out") == 0

@@ -125,6 +125,7 @@ def test_the_teacher_stays_as_it_is(run_file: Path, trainer: Make) -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) == own
 
 
+@pytest.mark.slow
 def test_a_student_of_nothing_but_a_teacher_comes_to_agree_with_it(run_file: Path, trainer: Make) -> None:
     data = Synthetic(batch_size=8, augment=Plain())
     model = student(run_file, data, label_weight=0, temperature=1)

@@ -30,6 +30,7 @@ def tuned(ltr) -> dict[str, torch.Tensor]:
     return state
 
 
+@pytest.mark.slow
 def test_every_expert_is_tuned_and_none_of_their_features(tuned: dict[str, torch.Tensor]) -> None:
     first = torch.load("checkpoints/ride/last.ckpt", weights_only=True)["state_dict"]
     for number in range(3):
@@ -41,6 +42,7 @@ def test_every_expert_is_tuned_and_none_of_their_features(tuned: dict[str, torch
             assert torch.equal(tuned[name.replace("backbone.", "backbone.backbone.", 1)], value), name
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tuned")
 def test_the_tuned_run_is_tested_alone_and_with_its_old_heads(ltr) -> None:
     assert ltr("test --ckpt_path gml") == 0

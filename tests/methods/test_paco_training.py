@@ -257,6 +257,7 @@ SMALL = (
 )
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_undisturbed_one(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("--config paco.yaml", SMALL.format(4))
     assert tiny(*words, "--name a") == 0
@@ -278,6 +279,7 @@ def test_a_resumed_run_equals_an_undisturbed_one(tiny, monkeypatch: pytest.Monke
         assert torch.equal(value, b[key]), key
 
 
+@pytest.mark.slow
 def test_a_run_is_tested_averaged_and_tuned(tiny, ltr) -> None:
     words = ("--config paco.yaml", SMALL.format(2), "--trainer.callbacks+=EMA --name paco")
     assert tiny(*words) == 0

@@ -206,6 +206,7 @@ def test_a_single_expert_cannot_be_routed() -> None:
         Routing(Pretrained("none", ResNet20(width=2)), [3, 2, 1])
 
 
+@pytest.mark.slow
 def test_a_resumed_routing_is_an_undisturbed_one(ltr) -> None:
     small = (
         "--data Synthetic --data.batch_size 16 --data.imbalance 4 --trainer.enable_progress_bar false "

@@ -201,6 +201,7 @@ def test_an_evaluation_is_that_of_the_plain_network() -> None:
     assert torch.equal(model(IMAGES).logits, plain(IMAGES).logits)
 
 
+@pytest.mark.slow
 def test_the_generation_starts_when_it_is_time(trainer: Make) -> None:
     generated: list[list[int]] = [[], [], [], []]
     states = []

@@ -97,6 +97,7 @@ def test_a_loss_without_a_meaning_for_blends_refuses(kind: type[Mix]) -> None:
         Method(ResNet20(width=2), COUNTS, mix=kind, loss=GML)
 
 
+@pytest.mark.slow_but_one
 @every_mix
 @pytest.mark.usefixtures("double")  # rounding differs between processors, and in float32 it changes predictions
 def test_a_training_with_it_learns(kind: type[Mix], trainer: Callable) -> None:

@@ -104,6 +104,7 @@ def test_the_radius_changes_at_its_fraction() -> None:
     assert sam([nn.Parameter(torch.ones(1))]).notes(2) == [], "a radius that does not change misses nothing"
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_radius_of_its_epoch(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("--config sam.yaml --trainer.max_epochs 4", "--model.optimizer.rho_after 1.5 --model.optimizer.start 0.5")
     assert tiny(*words, "--name a") == 0

@@ -140,6 +140,7 @@ def test_python_answers_as_the_shell_to_paths_images_and_tensors() -> None:
     assert torch.equal(run.output(tensors).logits, run.predict(tensors).logits)
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("there", [True, False])
 def test_temperatures_and_prediction_sets_are_those_of_the_test(there: bool) -> None:
     if there:  # they are fitted anew
@@ -213,6 +214,7 @@ def test_images_of_any_size_and_kind_are_read(tmp_path: Path) -> None:
     torch.testing.assert_close(found.probabilities.sum(1), torch.ones(len(names)))
 
 
+@pytest.mark.slow
 def test_unreadable_images_are_named_and_skipped_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "some"
     folder.mkdir()
@@ -238,6 +240,7 @@ def test_unreadable_images_are_named_and_skipped_on_request(tmp_path: Path, caps
     assert "there is no image to classify: a.png is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_table_without_labels_becomes_a_submission(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "elsewhere" / "test_images"
     folder.mkdir(parents=True)

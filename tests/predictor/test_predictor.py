@@ -81,6 +81,7 @@ def predicted(run: str, evaluation: str = "predict") -> Tensor:
     return said
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("run", ["32-true", "bf16-mixed"])
 def test_it_answers_as_the_command_line_bit_for_bit(run: str) -> None:
     predictor = Predictor.load(run)
@@ -96,6 +97,7 @@ def test_precision_can_be_chosen() -> None:
     torch.testing.assert_close(exact.logits, rounded.logits.float(), rtol=0.1, atol=0.1)
 
 
+@pytest.mark.slow
 def test_adjustments_act_in_their_order() -> None:
     Path("both.yaml").write_text(
         "trainer:\n  callbacks:\n    - {class_path: ltr.callbacks.TemperatureEnsemble, init_args: {t_old: 2.0}}\n"
@@ -158,6 +160,7 @@ def test_it_leaves_the_generators_as_they_were() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_a_network_is_exported_without_its_images(tmp_path: Path) -> None:
     main(f"export --ckpt_path tuned --config ensemble.yaml --to torch --output {tmp_path}/network.pt2".split())
     answer = torch.export.load(tmp_path / "network.pt2").module()

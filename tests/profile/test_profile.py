@@ -116,6 +116,7 @@ def test_dirt_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("profile/profile.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the network was trained on 1 of")  # the leaked one that the profile names
 @pytest.mark.filterwarnings("ignore:.*files are not images and are left out")
 @pytest.mark.usefixtures("dirty")
@@ -269,6 +270,7 @@ def test_the_command_for_large_images_works(home: Path, capsys: pytest.CaptureFi
     main([*first, *QUICK.split(), "--trainer.fast_dev_run", "true"])
 
 
+@pytest.mark.slow
 def test_batches_suit_the_set(home: Path) -> None:
     draw(home / "train", {"apple": 400})
     assert "--data.batch_size 32" in advice(home)[1]

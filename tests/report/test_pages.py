@@ -98,6 +98,7 @@ def test_the_first_table_has_the_price_of_a_tuning(page: Page, whole: Path, tmp_
     assert table["old head"]["ECE"] == "32.10"
 
 
+@pytest.mark.slow
 def test_a_page_is_not_replaced_in_silence(ltr, capsys, tmp_path: Path) -> None:
     make_run(tmp_path / "new")
     assert ltr("report new") == 0
@@ -156,6 +157,7 @@ def test_the_error_of_every_group_is_that_of_a_loop(page: Page, whole: Path) -> 
         assert float(row[name]) == pytest.approx(100 * error, abs=0.051), name
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named_with_the_command_that_brings_it(ltr, tmp_path: Path) -> None:
     run = make_run(tmp_path / "old")
     make_metrics(run / "test")
@@ -183,6 +185,7 @@ def test_a_run_that_was_never_tested_has_its_curves(ltr, tmp_path: Path) -> None
     assert "never tested: ltr test --ckpt_path new" in page.text
 
 
+@pytest.mark.slow
 def test_a_head_without_lengths_and_an_expert_that_was_not_asked(ltr, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     features = torch.randn(60, 8).half()
@@ -228,6 +231,7 @@ def test_two_runs_of_one_name_go_by_their_folders(ltr, tmp_path: Path) -> None:
     assert list(Page(Path("report.html").read_text()).table("", "top-1")) == ["one/run", "two/run"]
 
 
+@pytest.mark.slow
 def test_the_shipped_run_has_a_page(ltr) -> None:
     assert ltr("report ce_resnet32_cifar100_lt100") == 0
     page = Page(Path("report.html").read_text())

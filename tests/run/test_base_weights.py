@@ -38,6 +38,7 @@ def vit(tmp_path: Path) -> Path:
     return tmp_path / "vit.pt"
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.usefixtures("vit")
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_the_predictions_are_those_of_the_whole_checkpoint(way: str, ltr) -> None:
@@ -68,6 +69,7 @@ def small(vit: Path, ltr) -> Path:
     return vit.parent / "checkpoints/small/last.ckpt"
 
 
+@pytest.mark.slow
 def test_one_sentence_says_that_the_weights_are_missing(small: Path, ltr, capsys) -> None:
     Path("vit.pt").unlink()
     sentence = (
@@ -82,6 +84,7 @@ def test_one_sentence_says_that_the_weights_are_missing(small: Path, ltr, capsys
     assert capsys.readouterr().err.strip().endswith(sentence)
 
 
+@pytest.mark.slow
 def test_other_weights_are_refused_and_the_right_ones_may_be_elsewhere(small: Path, ltr) -> None:
     shutil.move("vit.pt", "elsewhere.pt")
     torch.save(Timm("test_vit", size=16).network.state_dict(), "vit.pt")
@@ -90,6 +93,7 @@ def test_other_weights_are_refused_and_the_right_ones_may_be_elsewhere(small: Pa
     assert ltr("test --ckpt_path small --model.backbone.pretrained elsewhere.pt") == 0
 
 
+@pytest.mark.slow
 def test_a_second_stage_starts_from_it(small: Path, ltr) -> None:
     words = (
         "fit --config gml.yaml --trainer.max_epochs 1 --trainer.enable_progress_bar false --trainer.accelerator cpu "
@@ -105,6 +109,7 @@ def test_a_second_stage_starts_from_it(small: Path, ltr) -> None:
     assert ltr(words, "--name third") != 0
 
 
+@pytest.mark.slow
 def test_a_tuned_head_without_the_network_that_it_is_on(trained, ltr, capsys) -> None:
     trained("--name first")
     words = (

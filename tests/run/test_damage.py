@@ -216,6 +216,7 @@ def zeroed(path: Path) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_of_a_run_is_reported_with_the_one_before(trained, ltr, capsys) -> None:
     trained("--name a")
     zeroed(LAST)
@@ -230,6 +231,7 @@ def test_a_damaged_checkpoint_of_a_run_is_reported_with_the_one_before(trained, 
     assert "before it" not in capsys.readouterr().err
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("damage", ["zeroed", "truncated", "empty", "missing"])
 def test_a_resume_falls_back_to_the_checkpoint_before_and_ends_as_an_undisturbed_run(tiny, damage: str) -> None:
     assert tiny("--name whole --trainer.max_epochs 4") == 0
@@ -314,6 +316,7 @@ def test_content_is_on_the_disk_before_the_name_is(tmp_path: Path, monkeypatch: 
     assert events == [f".a.{os.getpid()}.txt", "replace", tmp_path.name]
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("content", [b"seed_everything: 0\n", b"model: [", b"\xff\xfe", b""], ids=str)
 def test_a_damaged_config_is_replaced_by_that_in_the_checkpoint(tiny, ltr, content: bytes) -> None:
     assert tiny("--name a --data.imbalance 2") == 0

@@ -114,6 +114,7 @@ def test_files_of_others_survive_where_a_run_is_deleted(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere" / "metrics.json").is_file()
 
 
+@pytest.mark.slow
 def test_every_file_that_a_command_writes_is_known(trained, ltr) -> None:
     trained("--name a --data.val_per_class 2")
     assert ltr("test --ckpt_path a") == 0

@@ -59,6 +59,7 @@ def test_a_committed_row_is_not_trained_again_and_not_refused(result: Path, tmp_
     assert runs.read(job) == metrics
 
 
+@pytest.mark.slow_but_one
 @pytest.mark.parametrize("name", ["methods.yaml", "short.yaml"])
 def test_a_whole_study_trains_nothing_in_a_fresh_clone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

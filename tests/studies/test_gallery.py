@@ -192,6 +192,7 @@ def test_a_pretrained_network_gives_no_figures_of_a_recipe(tmp_path: Path) -> No
         assert row(write([path]).recipes, "ce.yaml").endswith(last)
 
 
+@pytest.mark.slow
 def test_the_command_writes_two_files_and_the_pictures(ltr, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = result(tmp_path / "checkpoints" / "quickstart" / "ce-0" / "test", 0, 0.3, fit="--config ce.yaml")
     assert ltr("gallery --output recipes.md --results results.md") == 0

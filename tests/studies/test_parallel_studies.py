@@ -126,6 +126,7 @@ def test_a_study_holds_the_lock_of_its_run() -> None:
     assert not run.lock.held
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_by_one")
 def test_some_runs_only(tmp_path: Path) -> None:
     logged = Logged(tmp_path)
