@@ -102,9 +102,10 @@ class Grid:
         """
         words = [*self.grid_words, "--trainer.callbacks.seeds=[0]", "--seed_everything", "0"]
         with trial(words, self.folder) as run:
-            content, training = torch_files.read(run.checkpoint), torch_files.read(run.path / RIGHT)["seconds"]
-        rest = content["seconds"] - training  # reading the features and measuring the heads
-        return max(int((seconds - rest) / (training / content["images"] * images)), LEAST_EPOCHS)
+            whole, training = torch_files.read(run.checkpoint)["seconds"], torch_files.read(run.path / RIGHT)
+        rest = whole - training["seconds"]  # reading the features and measuring the heads
+        epoch = training["seconds"] / training["images"] * images
+        return max(int((seconds - rest) / epoch), LEAST_EPOCHS)
 
     def cut(self, epochs: int) -> int | None:
         """Train the heads for at most so many epochs; return how many there are now."""

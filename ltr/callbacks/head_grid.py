@@ -43,7 +43,7 @@ class HeadGrid(MethodCallback):
     shared; those of augmented views depend on the seed and are computed for each. The measures of the heads on some
     splits, alone and in an ensemble with the old head, are written to `grid.csv` in the folder of the run, and their
     means over the seeds are drawn in `front.png`. `right.pt` has which images of the first split each head recognises,
-    and how long the training of the heads took, in seconds.
+    and how many seconds the heads took for how many training images.
     The heads are not kept: to get one, tune with its seed, loss and learning rate.
 
     Args:
@@ -136,6 +136,7 @@ class HeadGrid(MethodCallback):
             "right": torch.stack([one.right for one in measured if one.row["split"] == first]),
             "labels": tuning.data.splits[first].labels.cpu(),
             "seconds": training,
+            "images": tuning.epochs * int(trainer.num_training_batches) * tuning.data.batch_size,
         }
         tuning.seconds += time.perf_counter() - start
 

@@ -151,8 +151,8 @@ def test_epochs_fit_into_a_time(home: Path, tmp_path: Path, monkeypatch: pytest.
 
     @contextmanager
     def trial(*_: object) -> Iterator[RunFolder]:
-        torch.save({"seconds": 10.0, "images": 80}, tmp_path / "last.ckpt")
-        torch.save({"seconds": 4.0}, tmp_path / "right.pt")
+        torch.save({"seconds": 10.0}, tmp_path / "last.ckpt")
+        torch.save({"seconds": 4.0, "images": 80}, tmp_path / "right.pt")
         yield RunFolder(tmp_path)
 
     monkeypatch.setattr("ltr.auto.candidates.trial", trial)

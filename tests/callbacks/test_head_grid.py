@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -184,6 +185,9 @@ def test_adjustments_of_the_old_head_stand_beside_the_new_ones(run_file: Path, t
             if row["loss"] == name:
                 assert float(row["hm"]) == pytest.approx(plain.measures["test/hm"], abs=1e-5), name
     kept = torch.load(tmp_path / "right.pt")
+    assert kept["seconds"] > 0
+    steps = math.ceil(sum(Synthetic().counts.real) / 16)
+    assert kept["images"] == 3 * steps * 16, "of three epochs"
     labels = kept["labels"]
     assert kept["right"].shape == (len(rows), len(labels))
     for row, right in zip(rows, kept["right"], strict=True):
