@@ -41,7 +41,8 @@ class Verdict:
     @property
     def sentences(self) -> list[str]:
         """The choice, in sentences."""
-        among = f"{self.heads:,} heads with {self.seeds} seeds each, on {self.images:,} validation images"
+        seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        among = f"{self.heads:,} heads with {seeds} each, on {self.images:,} validation images"
         tried = (
             f"the head that is best on one half of these images has {percent(self.choice.value)} % on the other half, "
             f"{100 * self.choice.gain:+.1f} points compared with always taking {self.default.title}"

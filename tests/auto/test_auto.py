@@ -123,6 +123,7 @@ def test_a_small_network_is_trained_within_the_time(ltr: Run, home: Path, capsys
     assert "3 of 10 epochs of the heads fit into the time." in told
     record = json.loads(Path("checkpoints/auto/auto.json").read_text())
     assert record["seeds"] == 1
+    assert " with one seed each, on " in told
     assert len(Path("checkpoints/auto/grid/run/metrics.csv").read_text().splitlines()) == 1 + 3
     assert not Path("checkpoints/auto/trial").exists()
 
