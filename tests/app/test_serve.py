@@ -123,6 +123,7 @@ def test_gradio_does_not_mark_a_mounted_page_as_launched() -> None:
     assert output_of(code) == "False False"
 
 
+@pytest.mark.slow
 def test_the_page_is_there_before_torch() -> None:
     """Torch and Lightning take seconds to import; a thread does it once the page answers."""
     code = "import sys, ltr.app.page; print([name for name in ('torch', 'lightning') if name in sys.modules])"

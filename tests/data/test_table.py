@@ -261,6 +261,7 @@ def test_a_row_of_very_many_values_is_left_out(home: Path) -> None:
     assert arrow.total_allocated_bytes() - before < 2**20
 
 
+@pytest.mark.slow
 def test_no_changed_byte_ends_the_process(home: Path) -> None:
     """Columns that pyarrow describes itself do that: it leaves C++ through a function that may not raise."""
     arrow = pytest.importorskip("pyarrow")

@@ -38,7 +38,7 @@ def vit(tmp_path: Path) -> Path:
     return tmp_path / "vit.pt"
 
 
-@pytest.mark.slow_but_one
+@pytest.mark.slow
 @pytest.mark.usefixtures("vit")
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_the_predictions_are_those_of_the_whole_checkpoint(way: str, ltr) -> None:

@@ -189,6 +189,7 @@ def test_a_malformed_training_record_is_refused(value: Any) -> None:
         TrainingRecord.read({"training_record": value})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")
 def test_a_malformed_checkpoint_is_a_sentence_for_every_verb(trained, ltr, capsys) -> None:
     trained("--name a")
