@@ -16,7 +16,7 @@ from ltr.auto.candidates import ADJUSTED, Candidate, Grid, default_head
 from ltr.auto.choice import choose, intervals
 from ltr.auto.goal import Goal
 from ltr.auto.network import SCRATCH, WITHOUT, data_words, epochs_within, start_words
-from ltr.auto.verdict import Verdict
+from ltr.auto.verdict import FEW, Verdict
 from ltr.auto.work import ONNX, PAGE, STUDY, Work
 from ltr.callbacks.head_grid import OLD_HEAD
 from ltr.cli.command import perform
@@ -190,6 +190,7 @@ def decide(measure: Goal, candidates: list[Candidate], right: Tensor, labels: Te
     choice = choose(right, labels, classes, measure, default)
     shown = list(dict.fromkeys([plain, adjusted, default, choice.chosen]))
     values = intervals(right, labels, classes, measure, shown)
+    counts = torch.bincount(labels, minlength=classes)
     return Verdict(
         goal=measure.title,
         best=candidates[choice.best],
@@ -200,6 +201,7 @@ def decide(measure: Goal, candidates: list[Candidate], right: Tensor, labels: Te
         heads=right.shape[0],
         seeds=right.shape[1],
         images=right.shape[2],
+        uncertain=int(((counts > 0) & (counts < FEW)).sum()) if measure.worst else 0,
     )
 
 

@@ -32,11 +32,13 @@ class Goal:
         title: in words.
         weights: (C,) weights of the classes, in a mean of recalls.
         summary: makes the number from recalls (..., C) and weights (C,).
+        worst: whether it depends most on the worst classes.
     """
 
     title: str
     weights: Tensor
     summary: Callable[[Tensor, Tensor], Tensor]
+    worst: bool = False
 
     def __call__(self, recalls: Tensor) -> Tensor:
         """Return (...) the number for recalls (..., C); classes without an image, NaN in every row, are left out."""
@@ -64,9 +66,9 @@ class Goal:
             case "top1":
                 return cls(TITLES[name], torch.tensor(counts, dtype=torch.float32), weighted_mean)
             case "hm":
-                return cls(TITLES[name], uniform, lambda recalls, _: harmonic_mean(recalls))
+                return cls(TITLES[name], uniform, lambda recalls, _: harmonic_mean(recalls), worst=True)
             case "lowest":
-                return cls(TITLES[name], uniform, lambda recalls, _: recalls.amin(-1) + TIE * harmonic_mean(recalls))
+                return cls(TITLES[name], uniform, lowest, worst=True)
         if not Path(name).is_file():
             raise InputError(
                 f"--goal is {', '.join(TITLES)}, or a YAML file with weights of classes; it is not {name}."
@@ -77,6 +79,11 @@ class Goal:
 def weighted_mean(recalls: Tensor, weights: Tensor) -> Tensor:
     """Return (...) the mean of recalls (..., C) with weights (C,)."""
     return (recalls * weights).sum(-1) / weights.sum()
+
+
+def lowest(recalls: Tensor, _: Tensor) -> Tensor:
+    """Return (...) the lowest of recalls (..., C); the harmonic mean decides between equal ones."""
+    return recalls.amin(-1) + TIE * harmonic_mean(recalls)
 
 
 def harmonic_mean(recalls: Tensor) -> Tensor:

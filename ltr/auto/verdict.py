@@ -11,6 +11,8 @@ from ltr.auto.candidates import Candidate
 from ltr.auto.choice import Choice
 from ltr.measures import percent
 
+FEW = 5  # validation images of a class, with fewer of which its recall says little
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -26,6 +28,7 @@ class Verdict:
         heads: how many there were.
         seeds: of each.
         images: validation images.
+        uncertain: how many classes have so few of them that the value depends on chance; 0 for a mean of recalls.
     """
 
     goal: str
@@ -37,6 +40,7 @@ class Verdict:
     heads: int
     seeds: int
     images: int
+    uncertain: int = 0
 
     @property
     def sentences(self) -> list[str]:
@@ -62,6 +66,11 @@ class Verdict:
             for title, (value, low, high) in self.values.items()
         )
         high = " That of the chosen head is too high, since it was chosen by it." if self.choice.pays else ""
+        if self.uncertain:
+            first.append(
+                f"{self.uncertain} classes have fewer than {FEW} validation images, on which the {self.goal} depends "
+                "most: another validation split may choose quite another head. A mean of recalls is a safer goal."
+            )
         return [*first, f"The {self.goal} on all validation images, with 95 % intervals: {values}.{high}"]
 
     @property
@@ -77,4 +86,5 @@ class Verdict:
             "heads": self.heads,
             "seeds": self.seeds,
             "images": self.images,
+            "uncertain": self.uncertain,
         }

@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from ltr.auto.auto import decide
+from ltr.auto.candidates import ADJUSTED, Candidate
 from ltr.auto.choice import choose, halved, intervals, recalls
 from ltr.auto.goal import Goal
+from ltr.callbacks.head_grid import OLD_HEAD
 from ltr.metrics import Recall
 
 CLASSES = 4
@@ -87,3 +90,15 @@ def test_an_interval_is_that_of_a_proportion() -> None:
     assert value == pytest.approx(0.3)
     margin = 1.96 * math.sqrt(0.3 * 0.7 / 400)
     assert (value - low, high - value) == (pytest.approx(margin, rel=0.15), pytest.approx(margin, rel=0.15))
+
+
+def test_few_images_of_a_class_make_a_choice_for_the_worst_uncertain() -> None:
+    labels = torch.tensor([0] * 9 + [1] * 5 + [2] * 4 + [4])
+    right = torch.rand(3, 2, len(labels), generator=torch.Generator().manual_seed(0)) < 0.5
+    candidates = [Candidate(name, lr, None) for name, lr in ((OLD_HEAD, None), (ADJUSTED, None), ("GML", 0.1))]
+    names = [str(label) for label in range(5)]
+    for goal, uncertain in (("hm", 2), ("lowest", 2), ("mean-recall", 0), ("top1", 0)):
+        verdict = decide(Goal.of(goal, names, [1] * 5), candidates, right, labels, 5)
+        assert verdict.uncertain == uncertain, goal
+        said = "2 classes have fewer than 5 validation images, on which the "
+        assert any(sentence.startswith(said) for sentence in verdict.sentences) == bool(uncertain)
