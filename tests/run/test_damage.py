@@ -158,6 +158,7 @@ FIELDS: list[tuple[str, Any]] = [
     ("lr_schedulers", [{"last_epoch": "3"}]),
     ("callbacks", 1),
     ("loops", []),
+    ("loops", {"test_loop": None}),
 ]
 
 
