@@ -158,14 +158,13 @@ def heads(work: Work, grid: Grid, minutes: float | None, images: int) -> tuple[l
     """Return the answers of `Grid.train` for three seeds, or for as many epochs and seeds as fit into the time."""
     if minutes is None:
         return grid.train(range(SEEDS))
-    left = HEADS * work.left(minutes)
+    began, left = time.monotonic(), HEADS * work.left(minutes)
     if "epochs_of_heads" not in work.record:
         work.decided("epochs_of_heads", grid.epochs_within(left, images))
-    if (planned := grid.epochs) != grid.cut(work.record["epochs_of_heads"]):
-        print(f"{grid.epochs} of {planned} epochs of the heads fit into the time.")
+    if grid.cut(epochs := work.record["epochs_of_heads"]):
+        print(f"{epochs} epochs of the heads fit into the time.")
     if "seeds" in work.record:
         return grid.train(range(work.record["seeds"]))
-    began = time.monotonic()
     for count in range(1, MOST_SEEDS + 1):
         start = time.monotonic()
         answers = grid.train(range(count))

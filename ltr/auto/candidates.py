@@ -107,12 +107,12 @@ class Grid:
         epoch = training["seconds"] / training["images"] * images
         return max(int((seconds - rest) / epoch), LEAST_EPOCHS)
 
-    def cut(self, epochs: int) -> int | None:
-        """Train the heads for at most so many epochs; return how many there are now."""
-        if self.epochs is None or epochs < self.epochs:
-            self.epochs = epochs
-            self.words += ["--trainer.max_epochs", str(epochs)]
-        return self.epochs
+    def cut(self, epochs: int) -> bool:
+        """Train the heads for at most so many epochs; return whether that is fewer than the config says."""
+        if self.epochs is not None and epochs >= self.epochs:
+            return False
+        self.words += ["--trainer.max_epochs", str(epochs)]
+        return True
 
     def train(self, seeds: Sequence[int]) -> tuple[list[Candidate], Tensor, Tensor]:
         """Train the heads of some seeds, as far as they are not there.

@@ -72,7 +72,7 @@ def training(epochs: int, home: Path) -> Iterator[list[str]]:
         with curves.open(newline="") as lines:
             return sum(1 for _ in csv.DictReader(lines))
 
-    # One epoch more, so that the process is there when the last one counted is over.
+    # Some epochs more, so that the process is there when the last one counted is over.
     with started([*TRAINING.split(), "--trainer.max_epochs", str(epochs + 20)], home) as process:
         yield from tenths(epochs, reached, process)
 
