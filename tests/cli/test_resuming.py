@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -119,10 +120,23 @@ def test_the_same_data_are_not_noted(trained, tiny, recwarn: pytest.WarningsReco
     assert not [warning for warning in recwarn if "new to this run" in str(warning.message)]
 
 
-@pytest.mark.slow
-def test_a_resumed_training_goes_on_in_its_run_of_weights_and_biases(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def weights_and_biases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let Weights & Biases write to files, and end its service, which the processes of later tests would share.
+
+    A process waits for its own service to write everything, but not for that of another process.
+    """
+    import wandb
+
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
+    yield
+    wandb.teardown()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("weights_and_biases")
+def test_a_resumed_training_goes_on_in_its_run_of_weights_and_biases(tiny) -> None:
     assert tiny("--name a --config recipes/wandb.yaml") == 0
     first = json.loads((RUN / "wandb.json").read_text())
     assert tiny(f"--name a --config recipes/wandb.yaml {LAST} --trainer.max_epochs 3") == 0
