@@ -220,3 +220,22 @@ def data_words(arguments: Sequence[str]) -> list[str]:
         elif "class_path" in (content.get("data") or {}):
             repeated += ["--data", json.dumps(content["data"])]
     return repeated
+
+
+# ---- new images
+
+
+def new_image_words(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of `ltr predict` with which new images are predicted; none if it is the test split of a run.
+
+    A folder with images and without class folders, given as the data, is new images, too.
+    """
+    flat = [root for root in words.values(arguments, "data.root")[-1:] if is_flat(Path(root))]
+    predicted = [*words.without(arguments, "data.root"), "--images", *flat] if flat else list(arguments)
+    return predicted if any(argument.name == "images" for argument in words.split(predicted)) else []
+
+
+def is_flat(folder: Path) -> bool:
+    """Return whether a folder has files and no folders; hidden ones do not count."""
+    inside = [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
+    return bool(inside) and not any(path.is_dir() for path in inside)

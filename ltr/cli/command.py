@@ -19,8 +19,7 @@ from ltr import files
 from ltr.callbacks import Evaluation, Progress, Run
 from ltr.callbacks.foreign import check_callbacks
 from ltr.cli import catalogue
-from ltr.cli.arguments import split, values, without
-from ltr.cli.call import call
+from ltr.cli.call import call, new_image_words
 from ltr.cli.catalogue import TOP, WRITTEN, Verb
 from ltr.cli.check import Check
 from ltr.cli.configs import complete, run_name
@@ -56,7 +55,7 @@ def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
     if text := help_of(verb, arguments):
         print(text)
         return
-    if verb == "predict" and (words := new_images(arguments)):
+    if verb == "predict" and (words := new_image_words(arguments)):
         with isolated():
             call(predict, words)
         return
@@ -75,22 +74,6 @@ def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
             if command.trainer.world_size == 1 or not process_is_gone(error):
                 raise
             raise InputError(command.gone) from error
-
-
-def new_images(arguments: Sequence[str]) -> list[str]:
-    """Return the words with which new images are predicted; none if it is the test split of a run.
-
-    A folder of images without class folders, given as the data, is new images, too.
-    """
-    flat = [root for root in values(arguments, "data.root")[-1:] if is_flat(Path(root))]
-    words = [*without(arguments, "data.root"), "--images", *flat] if flat else list(arguments)
-    return words if any(argument.name == "images" for argument in split(words)) else []
-
-
-def is_flat(folder: Path) -> bool:
-    """Return whether a folder has files and no folders; hidden ones do not count."""
-    inside = [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
-    return bool(inside) and not any(path.is_dir() for path in inside)
 
 
 class StopOnSigterm(Callback):

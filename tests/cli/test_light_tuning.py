@@ -16,9 +16,10 @@ from ltr.predictor import Predictor
 
 pytest.importorskip("timm")
 
+DEPTH = "--model.backbone.options.depth 2"
 FIT = (
     "fit --config balanced_softmax.yaml --data Synthetic --data.imbalance 4 --model.backbone Timm "
-    "--model.backbone.name test_vit --model.backbone.size 16 --model.backbone.pretrained vit.pt "
+    f"--model.backbone.name test_vit --model.backbone.size 16 {DEPTH} --model.backbone.pretrained vit.pt "
     "--model.schedule Cosine --model.schedule.warmup 0 --trainer.max_epochs 2 --trainer.check_val_every_n_epoch 2 "
     "--trainer.enable_progress_bar false --trainer.accelerator cpu --trainer.precision 32-true"
 )
@@ -27,7 +28,7 @@ KINDS = ("AdaptFormer", "LoRA")
 
 @pytest.fixture(autouse=True)
 def vit(tmp_path: Path) -> None:
-    torch.save(Timm("test_vit", size=16).network.state_dict(), tmp_path / "vit.pt")
+    torch.save(Timm("test_vit", size=16, options={"depth": 2}).network.state_dict(), tmp_path / "vit.pt")
 
 
 def state(name: str) -> dict[str, torch.Tensor]:
@@ -61,7 +62,7 @@ def test_an_adapter_takes_the_options_of_its_class(ltr, capsys) -> None:
     assert "LoRA has no option width, which AdaptFormer has" in capsys.readouterr().err
     assert ltr(FIT, "--model.backbone.adapter AdaptFormer --model.backbone.adapter.width 0") != 0
     assert "`width` of AdaptFormer must be at least 1" in capsys.readouterr().err
-    unsized = FIT.replace("--model.backbone.size 16", "--model.backbone.adapter LoRA")
+    unsized = FIT.replace(f"--model.backbone.size 16 {DEPTH}", "--model.backbone.adapter LoRA")
     assert ltr(unsized.replace("test_vit", "test_convnext")) != 0
     assert "and Timm test_convnext has none" in capsys.readouterr().err
     assert ltr(FIT, "--model.train bias --name b") == 0
@@ -93,6 +94,7 @@ def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_compiled_training_is_that_of_a_plain_one(kind: str, ltr) -> None:
+    whole = "--data.batch_size 16 --trainer.limit_train_batches 4 --trainer.limit_val_batches 0"  # each size is compiled
     for more in ("--name plain", "--name compiled --model.compile true"):
-        assert ltr(FIT, f"--model.backbone.adapter {kind} --data.batch_size 16", more) == 0
+        assert ltr(FIT, f"--model.backbone.adapter {kind} {whole}", more) == 0
     same(state("plain"), state("compiled"))
