@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +18,10 @@ from ltr.auto.choice import choose, intervals
 from ltr.auto.goal import Goal
 from ltr.auto.network import SCRATCH, WITHOUT, data_words, epochs_within, start_words
 from ltr.auto.verdict import FEW, Verdict
-from ltr.auto.work import ONNX, PAGE, STUDY, Work
+from ltr.auto.work import ONNX, PAGE, PROFILE, STUDY, Work
 from ltr.callbacks.head_grid import OLD_HEAD
 from ltr.cli.command import perform
+from ltr.counts import number
 from ltr.data import LongTailed
 from ltr.data.file_dataset import FileDataset
 from ltr.errors import InputError
@@ -77,10 +79,14 @@ def auto(
     Raises:
         InputError: if the set cannot be used, or results of other arguments are in the way.
     """
-    asked = {"backbone": backbone, "weights": weights, "goal": goal, "grid": grid, "data": [*words]}
-    work = Work.begin(RunFolder.of(runs, name).path, asked)
+    folder = RunFolder.of(runs, name).path
+    Goal.check(goal)
+    start = start_words(backbone, weights)
+    trained = Grid(grid, folder / "grid", [], perform)
+    asked = {"backbone": backbone, "weights": weights, "goal": goal, "minutes": minutes, "grid": grid}
+    work = Work.begin(folder, {**asked, "data": [*words], "images": images_of(data)})
     with work.stage("profile"):
-        path = work.folder / "profile" / "profile.json"
+        path = work.folder / PROFILE
         profile = files.read_json(path) if path.is_file() else examine(data, path.parent, words)
         if not profile["commands"]:
             raise InputError(profile["reasons"][0])
@@ -89,14 +95,13 @@ def auto(
         print("".join(f"- {problem}\n" for problem in found), end="")
     with work.stage("network"):
         rows: dict[str, Any] = {"network": {"title": "plain cross-entropy"}}
-        rows["network"]["fit"] = network(work, data, profile, backbone, weights, minutes)
+        rows["network"]["fit"] = network(work, data, profile, start, minutes)
         plan = work.plan(rows)
         Runs(plan, work.folder, perform).train(plan.jobs[0])
     with work.stage("heads"):
         fitting = min(fitting_batch(sum(profile["counts"]["train"])), GML_BATCH)
         batch = tuning_batch(fitting, len(profile["classes"]))
-        start = ["--model.backbone.checkpoint", str(work.network.path), "--data.batch_size", str(batch)]
-        trained = Grid(grid, work.folder / "grid", start, perform)
+        trained.words += ["--model.backbone.checkpoint", str(work.network.path), "--data.batch_size", str(batch)]
         candidates, right, labels = heads(work, trained, minutes, sum(profile["counts"]["train"]))
     with work.stage("choice"):
         verdict = decide(measure, candidates, right, labels, len(profile["classes"]))
@@ -130,19 +135,22 @@ def auto(
     print(f"\npage: {work.folder / PAGE}\nnew images: {work.predict_command(run)}")
 
 
+def images_of(data: LongTailed) -> int | None:
+    """Return a number for the names and labels of the files of a set, None for one that does not list files."""
+    if not isinstance(data, FileDataset):
+        return None
+    parts = [(split, [*listing.names], listing.labels.tolist()) for split, listing in data.listings.items()]
+    return number(json.dumps(parts).encode())
+
+
 def network(
-    work: Work,
-    data: LongTailed,
-    profile: dict[str, Any],
-    backbone: str | None,
-    weights: str | None,
-    minutes: float | None,
+    work: Work, data: LongTailed, profile: dict[str, Any], start: list[str], minutes: float | None
 ) -> list[str]:
-    """Return the arguments that train the network, or a classifier on a pretrained one."""
+    """Return the arguments that train the network, or a classifier on the pretrained one of `start`."""
     drawn = isinstance(data, FileDataset) and data.drawn
-    words = data_words(profile, work.folder, drawn=drawn, pretrained=backbone is not None)
-    if backbone is not None:
-        return [*start_words(backbone, weights), *words]
+    words = data_words(profile, work.folder, drawn=drawn, pretrained=bool(start))
+    if start:
+        return [*start, *words]
     print(f"No `--backbone` is given. {WITHOUT}")
     words = [*SCRATCH, *words]
     if minutes is None:
@@ -206,6 +214,7 @@ def decide(measure: Goal, candidates: list[Candidate], right: Tensor, labels: Te
 
 def exported(run: RunFolder, answer: Path, output: Path) -> list[str]:
     """Write the classifier as ONNX; return why not, if that is not possible."""
+    output.unlink(missing_ok=True)
     try:
         predictor = Predictor.load(run.checkpoint, answer, device="cpu", precision="32-true")
         export(predictor, to="onnx", output=str(output))

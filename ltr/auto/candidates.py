@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ltr.auto.timing import trial
 from ltr.callbacks.head_grid import OLD_HEAD
+from ltr.cli import arguments
 from ltr.errors import InputError
-from ltr.run import description, lookup, torch_files
+from ltr.run import torch_files
 from ltr.run.folder import RIGHT
 from ltr.studies.grid import tables
 from ltr.studies.runs import Perform
@@ -75,13 +76,12 @@ class Grid:
         self, config: str, folder: Path, words: Sequence[str], perform: Perform, split: Literal["val", "test"] = "val"
     ) -> None:
         self.config, self.folder, self.words, self.perform, self.split = config, folder, [*words], perform, split
-        content = description.load(lookup.config(config).read_text(encoding="utf-8")) or {}
-        trainer = content.get("trainer") or {}
+        trainer = _mapping(arguments.read(config).get("trainer"))
         self.epochs: int | None = trainer.get("max_epochs")
-        callbacks = trainer.get("callbacks") or [{}]
-        options = callbacks[-1].get("init_args") or {}
-        self.losses: Mapping[str, Any] = options.get("losses") or {}
-        self.adjustments: Mapping[str, Any] = options.get("adjustments") or {}
+        callbacks = trainer.get("callbacks")
+        last = callbacks[-1] if isinstance(callbacks, list) and callbacks else {}
+        options = _mapping(_mapping(last).get("init_args"))
+        self.losses, self.adjustments = _mapping(options.get("losses")), _mapping(options.get("adjustments"))
         if ADJUSTED not in self.adjustments or DEFAULT not in self.losses:
             raise InputError(
                 f"{config} is no grid of heads with the loss `{DEFAULT}` and the adjustment `{ADJUSTED}`: start from "
@@ -139,3 +139,8 @@ class Grid:
         if candidate.t_old is not None:
             return [{"class_path": "ltr.callbacks.TemperatureEnsemble", "init_args": {"t_old": candidate.t_old}}]
         return [self.adjustments[candidate.name]] if candidate.name in self.adjustments else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Return a mapping of a config, and an empty one in place of anything else."""
+    return value if isinstance(value, dict) else {}

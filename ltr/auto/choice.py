@@ -103,18 +103,28 @@ def halved(labels: Tensor, generator: torch.Generator) -> Tensor:
     return half
 
 
-def resampled(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return (N,) how often each image is drawn, as many times from each class as it has images."""
+def redrawn(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return (N,) an image in place of each: of n images of a class, n / (n + 1) on average are of that class.
+
+    The others are of any class. Images of one class alone would say that a class with one image has no spread.
+    """
     order, counts = labels.argsort(stable=True), torch.bincount(labels)
-    starts = (counts.cumsum(0) - counts)[labels]
-    drawn = order[starts + (torch.rand(len(labels), generator=generator) * counts[labels]).long()]
-    return torch.bincount(drawn, minlength=len(labels)).float()
+    present = counts.nonzero().flatten()
+    chances = torch.rand(2, len(labels), generator=generator, dtype=torch.float64)
+    own = chances[0] * (counts[labels] + 1) < counts[labels]
+    any_class = present[torch.randint(len(present), labels.shape, generator=generator)]
+    chosen = torch.where(own, labels, any_class)
+    places = (chances[1] * counts[chosen]).long()
+    return order[(counts.cumsum(0) - counts)[chosen] + places]
 
 
 def intervals(
-    right: Tensor, labels: Tensor, classes: int, measure: Measure, heads: Sequence[int], seed: int = 0
+    right: Tensor, labels: Tensor, classes: int, measure: Measure, heads: Sequence[int]
 ) -> list[tuple[float, float, float]]:
-    """Return the value of some heads with a 95 % interval: resampled are the images of each class, and the seeds.
+    """Return the value of some heads with a 95 % interval: images and seeds are drawn again, a thousand times.
+
+    The images are drawn with `redrawn`. What a recall deviates from what is expected of it there is stretched by
+    (n + 1) / sqrt(n^2 + n + 1), so that its variance is on average that of n images, p (1 - p) / n.
 
     Args:
         right: (heads, seeds, N) whether an image is recognised.
@@ -122,18 +132,19 @@ def intervals(
         classes: number of classes.
         measure: what a head is chosen for.
         heads: which heads.
-        seed: of the resampling.
 
     Returns:
         For each head the value, the lower and the upper bound.
     """
-    answers = right[list(heads)].float()
-    generator = torch.Generator().manual_seed(seed)
+    answers, ones = right[list(heads)].float(), torch.ones(len(labels))
+    found, counts = recalls(answers, labels, classes, ones), torch.bincount(labels, minlength=classes)
+    expected = (counts * found + found.nanmean(-1, keepdim=True)) / (counts + 1)
+    stretch = (counts + 1) / (counts.square() + counts + 1).sqrt()
+    generator = torch.Generator().manual_seed(0)
     values = []
     for _ in range(RESAMPLES):
-        weights = resampled(labels, generator)
+        again = recalls(answers[..., redrawn(labels, generator)], labels, classes, ones)
         seeds = torch.randint(answers.shape[1], (answers.shape[1],), generator=generator)
-        values.append(measure(recalls(answers[:, seeds], labels, classes, weights)).mean(1))
-    means = measure(recalls(answers, labels, classes, torch.ones(len(labels)))).mean(1)
-    low, high = torch.stack(values).quantile(torch.tensor([0.025, 0.975]), dim=0)
-    return list(zip(means.tolist(), low.tolist(), high.tolist(), strict=True))
+        values.append(measure((found + stretch * (again - expected))[:, seeds]).mean(1))
+    low, high = torch.stack(values).quantile(torch.tensor([0.025, 0.975]), dim=0).clamp(0, 1)
+    return list(zip(measure(found).mean(1).tolist(), low.tolist(), high.tolist(), strict=True))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor
 
 from ltr.errors import InputError
 from ltr.losses.class_weights import class_weights
 from ltr.metrics.means import FLOOR
-from ltr.run import description
+from ltr.studies import fields
 
 TIE = 1e-3  # of the harmonic mean beside the lowest recall, which many heads share on few images
 TITLES = {
@@ -45,6 +45,17 @@ class Goal:
         present = ~recalls.isnan().flatten(0, -2).any(0)
         return self.summary(recalls[..., present], self.weights[present])
 
+    @staticmethod
+    def check(name: str) -> None:
+        """Raise `InputError` if there is no such goal, before the classes are known."""
+        if name in TITLES:
+            return
+        if not Path(name).is_file():
+            raise InputError(
+                f"--goal is {', '.join(TITLES)}, or a YAML file with weights of classes; it is not {name}."
+            )
+        read(name)
+
     @classmethod
     def of(cls, name: str, classes: Sequence[str], counts: Sequence[int]) -> Goal:
         """Return a goal.
@@ -59,6 +70,7 @@ class Goal:
         Raises:
             InputError: for another name, or if the file cannot be used.
         """
+        cls.check(name)
         uniform = torch.ones(len(classes))
         match name:
             case "mean-recall":
@@ -69,10 +81,6 @@ class Goal:
                 return cls(TITLES[name], uniform, lambda recalls, _: harmonic_mean(recalls), worst=True)
             case "lowest":
                 return cls(TITLES[name], uniform, lowest, worst=True)
-        if not Path(name).is_file():
-            raise InputError(
-                f"--goal is {', '.join(TITLES)}, or a YAML file with weights of classes; it is not {name}."
-            )
         return cls(f"mean recall, weighted by {Path(name).name}", class_weights(read(name), classes), weighted_mean)
 
 
@@ -97,11 +105,10 @@ def read(path: str) -> dict[str | int, float]:
     Raises:
         InputError: if it is not a mapping of classes to positive numbers.
     """
-    try:
-        content = description.load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from error
-    numbers = isinstance(content, dict) and all(type(value) in (int, float) and value > 0 for value in content.values())
+    content, _ = fields.load(Path(path))
+    numbers = isinstance(content, dict) and all(
+        type(value) in (int, float) and 0 < value < math.inf for value in content.values()
+    )
     if not content or not numbers:
         raise InputError(f"{path} must give weights above 0 by class, such as `stop: 5`.")
     return {key if isinstance(key, int) else str(key): float(value) for key, value in content.items()}

@@ -34,7 +34,7 @@ def data_words(profile: Mapping[str, Any], folder: Path, *, drawn: bool, pretrai
         pretrained: whether the network has a size of its own.
     """
     words = shlex.split(profile["commands"][0])[2 + len(SCRATCH) :]  # without `ltr fit`
-    words = arguments.without(words, "name", "model.backbone", *(["data.size", "data.crop"] if pretrained else []))
+    words = arguments.without(words, "name", *(["model.backbone", "data.size", "data.crop"] if pretrained else []))
     if "val" not in profile["counts"] and not arguments.values(words, "data.val_per_class"):
         words += ["--data.val_per_class", str(HELD_OUT), "--data.val_share", str(SHARE)]
     if drawn and not arguments.values(words, "data.test_split"):
@@ -42,16 +42,20 @@ def data_words(profile: Mapping[str, Any], folder: Path, *, drawn: bool, pretrai
     return words
 
 
-def start_words(backbone: str, weights: str | None) -> list[str]:
-    """Return the arguments that train a linear classifier on the features of a pretrained network.
+def start_words(backbone: str | None, weights: str | None) -> list[str]:
+    """Return the arguments that train a linear classifier on the features of a pretrained network, none without one.
 
     Args:
         backbone: a run, a checkpoint, or the name of a network of torchvision, timm or OpenCLIP.
         weights: a file, or the name of some weights of the library; None for its usual ones.
 
     Raises:
-        InputError: if there is no such run, file or network.
+        InputError: if there is no such run, file or network, or there are weights without one.
     """
+    if backbone is None:
+        if weights is not None:
+            raise InputError("`--weights` are those of a network: name it with `--backbone`.")
+        return []
     try:
         lookup.checkpoint(backbone)
     except InputError as error:
@@ -68,7 +72,7 @@ def library_of(name: str, no_run: str) -> str:
 
     Args:
         name: of the network.
-        no_run: why it is no run, for the error.
+        no_run: the sentence that it is no run, for the error.
 
     Raises:
         InputError: if none has it.
@@ -86,9 +90,9 @@ def library_of(name: str, no_run: str) -> str:
     for library, names in known.items():
         if name in names or (library == "Timm" and (start in names or name.startswith("hf-hub:"))):
             return library
-    install = f" Not installed: {' and '.join(missing)}." if missing else ""
+    install = f" (Not installed: {' and '.join(missing)}.)" if missing else ""
     near = did_you_mean(name, [each for names in known.values() for each in names])
-    raise InputError(f"{no_run}, and no library has a network of this name{near}.{install}")
+    raise InputError(f"{no_run} It is no network of a library either{near}{install}")
 
 
 def epochs_within(seconds: float, words: Sequence[str], folder: Path, images: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +26,8 @@ def trial(words: Sequence[str], folder: Path) -> Iterator[RunFolder]:
         folder: where the folder of the trial is for that time.
     """
     run = RunFolder(folder / "trial")
-    perform("fit", [*words, "--runs", str(folder), "--name", run.path.name, *TRIAL], tell=False)
-    yield run
-    for path in sorted(run.path.iterdir()):
-        path.unlink()
-    run.path.rmdir()
+    try:
+        perform("fit", [*words, "--runs", str(folder), "--name", run.path.name, *TRIAL], tell=False)
+        yield run
+    finally:
+        shutil.rmtree(run.path, ignore_errors=True)

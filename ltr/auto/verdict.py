@@ -9,6 +9,7 @@ from typing import Any
 from ltr import files
 from ltr.auto.candidates import Candidate
 from ltr.auto.choice import Choice
+from ltr.markdown import plural
 from ltr.measures import percent
 
 FEW = 5  # validation images of a class, with fewer of which its recall says little
@@ -62,16 +63,19 @@ class Verdict:
                 "More images of the rare classes would make a choice possible.",
             ]
         values = "; ".join(
-            f"{title} {percent(value)} % [{percent(low)}, {percent(high)}]"
+            f"{title} {percent(value)} %" + ("" if self.uncertain else f" [{percent(low)}, {percent(high)}]")
             for title, (value, low, high) in self.values.items()
         )
         high = " That of the chosen head is too high, since it was chosen by it." if self.choice.pays else ""
         if self.uncertain:
+            one = self.uncertain == 1
             first.append(
-                f"{self.uncertain} classes have fewer than {FEW} validation images, on which the {self.goal} depends "
-                "most: another validation split may choose quite another head. A mean of recalls is a safer goal."
+                f"{plural(self.uncertain, 'class', 'classes')} {'has' if one else 'have'} fewer than {FEW} validation "
+                f"images, on which the {self.goal} depends most: another validation split may choose quite another "
+                "head. A mean of recalls is a safer goal."
             )
-        return [*first, f"The {self.goal} on all validation images, with 95 % intervals: {values}.{high}"]
+        spread = "without intervals, for which there are too few" if self.uncertain else "with 95 % intervals"
+        return [*first, f"The {self.goal} on all validation images, {spread}: {values}.{high}"]
 
     @property
     def content(self) -> dict[str, Any]:
@@ -82,7 +86,7 @@ class Verdict:
             **{key: head._asdict() for key, head in heads.items()},
             "value": files.plain(self.choice.value),
             "gain": files.plain(self.choice.gain),
-            "values": {title: list(value) for title, value in self.values.items()},
+            "values": {title: list(value[:1] if self.uncertain else value) for title, value in self.values.items()},
             "heads": self.heads,
             "seeds": self.seeds,
             "images": self.images,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from ltr.run.folder import RunFolder
 from ltr.studies.plan import Plan
 
 RECORD, STUDY, ANSWER, PAGE, ONNX = "auto.json", "study.yaml", "answer.yaml", "report.html", "classifier.onnx"
+PROFILE, NETWORK = Path("profile", "profile.json"), "network"
 STAGES = {
     "profile": "examining the images",
     "network": "the network",
@@ -45,13 +47,18 @@ class Work:
         """Return the work with these arguments, begun or new.
 
         Raises:
-            InputError: if the folder has work of other arguments.
+            InputError: if the folder has a network that was made with other arguments or of other images.
         """
         path = folder / RECORD
-        record = files.read_json(path) if path.is_file() else {"arguments": dict(asked), "seconds": {}}
-        if record["arguments"] != asked:
-            raise InputError(f"{folder} was made with other arguments: choose another `--name`, or delete the folder.")
-        return cls(folder, record)
+        record = files.read_json(path) if path.is_file() else {}
+        if record and record["arguments"] != asked:
+            if RunFolder(folder / NETWORK).exists:
+                same = {**record["arguments"], "images": asked["images"]} == asked
+                made = "of other images" if same else "with other arguments"
+                raise InputError(f"{folder} was made {made}: choose another `--name`, or delete the folder.")
+            (folder / PROFILE).unlink(missing_ok=True)
+            record = {}
+        return cls(folder, record or {"arguments": dict(asked), "seconds": {}})
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -69,12 +76,10 @@ class Work:
         """Write the record."""
         files.write_json(self.folder / RECORD, {**self.record}, checksum=True)
 
-    def decided(self, key: str, value: Any) -> Any:
-        """Return a value that was decided before, or keep and return this one."""
-        if key not in self.record:
-            self.record[key] = value
-            self.write()
-        return self.record[key]
+    def decided(self, key: str, value: Any) -> None:
+        """Keep what was decided."""
+        self.record[key] = value
+        self.write()
 
     def left(self, minutes: float) -> float:
         """Return how many of the seconds are left, of a number of minutes."""
@@ -95,7 +100,7 @@ class Work:
     @property
     def network(self) -> RunFolder:
         """The run of the network whose heads are tuned."""
-        return RunFolder(self.folder / "network")
+        return RunFolder(self.folder / NETWORK)
 
     def predict_command(self, run: RunFolder) -> str:
         """Return the command for new images.
@@ -103,7 +108,8 @@ class Work:
         Args:
             run: that of the classifier.
         """
-        return f"ltr predict --ckpt_path {run.path} --config {self.folder / ANSWER} --images FOLDER"
+        words = ["--ckpt_path", run.path, "--config", self.folder / ANSWER, "--images", "FOLDER"]
+        return shlex.join(["ltr", "predict", *map(str, words)])
 
     def write_answer(self, callbacks: Sequence[Mapping[str, Any]]) -> Path:
         """Write the config of the adjustments that belong to the classifier, and return its path."""

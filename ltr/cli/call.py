@@ -194,6 +194,8 @@ def path_as_data(arguments: Sequence[str]) -> list[str]:
         InputError: if there is no such path, or no data set reads it.
     """
     if not arguments or arguments[0].startswith("-"):
+        if stray := [argument.words[0] for argument in words.split(arguments) if not argument.name]:
+            raise InputError(f"{stray[0]} belongs to no option: name the images first, before all options.")
         return list(arguments)
     path = Path(arguments[0])
     kind = "folder" if path.is_dir() else path.suffix.lower()
@@ -214,7 +216,7 @@ def data_words(arguments: Sequence[str]) -> list[str]:
     for argument in words.split(arguments):
         content = config_of(argument)
         if content is None:
-            repeated += argument.words if (argument.name or "").partition(".")[0] == "data" else ()
+            repeated += argument.words if argument.name.partition(".")[0] == "data" else ()
         elif content.keys() == {"data"}:
             repeated += argument.words
         elif "class_path" in (content.get("data") or {}):

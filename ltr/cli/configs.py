@@ -41,7 +41,10 @@ def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
         InputError: for an option, a class, a recipe or a checkpoint that does not exist.
     """
     if stray := [argument.words[0] for argument in arguments.split(given) if not argument.name]:
-        advice = "name new images with `--images`" if verb == "predict" else f"`ltr {verb} --help` has all options"
+        advice = {
+            "fit": "name a recipe with `--config`, images with `--data.root`",
+            "predict": "name new images with `--images`",
+        }.get(verb, "name the run with `--ckpt_path`")
         raise InputError(f"{stray[0]} belongs to no option: {advice}.")
     begun = check.arguments(["--config", "base.yaml"] if verb == "fit" else [])
     check.given.clear()  # base.yaml is what holds where nothing is given
@@ -49,7 +52,7 @@ def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
     trust = arguments.values(given, "trust")
     checkpoint, words = None, list(given)
     if named := arguments.values(given, "ckpt_path"):
-        checkpoint = last(given) if named[-1] == "last" else lookup.checkpoint(named[-1])
+        checkpoint = last(given) if (verb, named[-1]) == ("fit", "last") else lookup.checkpoint(named[-1])
         words = [*arguments.without(given, "ckpt_path"), "--ckpt_path", str(checkpoint)]
         if verb != "fit" or not arguments.values(given, *CONFIG):  # else it is the command that began the run
             words = ["--config", own_config(checkpoint, trust), *words]

@@ -110,7 +110,9 @@ def _pass(run: Path, seeds: list[int], words: Sequence[str], perform: Perform) -
     config, others = words[:2], words[2:]
     ours = ["--seed_everything", str(seeds[0]), f"--trainer.callbacks.seeds={seeds}"]
     try:
-        perform("fit", [*config, *ours, *others, "--runs", str(run.parent), "--name", run.name, "--overwrite"])
+        perform(
+            "fit", [*config, *ours, *others, "--runs", str(run.parent), "--name", run.name, "--overwrite"], tell=False
+        )
     except InputError as error:
         if "option" not in str(error) or "seeds" not in str(error):
             raise

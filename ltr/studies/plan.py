@@ -89,6 +89,9 @@ class Plan:
                 if row in entries:
                     raise InputError(f"{file}: two runs are called {row}.")
                 entries[row] = _entry(file, row, settings, entries, seeds)
+        titles = [entry.title for entry in entries.values()]
+        if repeated := [title for title in titles if titles.count(title) > 1]:
+            raise InputError(f"{file}: two runs have the title {repeated[0]}: a table could not tell them apart.")
         if any(entry.varies for entry in entries.values()) != (None not in recipes):
             raise InputError(f"{file}: `{RECIPE}` in the arguments of a run and the key `recipes` need each other.")
         data, balanced = fields.axis(f"{file}: `data`", content.get("data")), content.get("balanced")

@@ -126,8 +126,10 @@ class Runs:
 
     def _weights_missing(self, job: Job) -> bool:
         """Return whether a run has its result but not its weights, and another run needs them for its own."""
-        if job.entry.fit is None or self.run(job).checkpoint.is_file():
-            return False
+        return job.entry.fit is not None and not self.run(job).checkpoint.is_file() and self._needed(job)
+
+    def _needed(self, job: Job) -> bool:
+        """Return whether a run that has no result yet needs the weights of another."""
         waiting = (other for other in self.plan.jobs if not self.result(other).is_file())
         return any(job in self.plan.needs(other) for other in waiting)
 
@@ -154,8 +156,8 @@ class Runs:
         self.perform(verb, words, tell=False)
 
     def drop_weights(self) -> None:
-        """Delete the weights that the study does not keep."""
+        """Delete the weights that the study does not keep, once no other run needs them."""
         for job in self.plan.jobs:
-            if not job.entry.keep and self.result(job).is_file():
+            if not job.entry.keep and self.result(job).is_file() and not self._needed(job):
                 for path in self.run(job).weights:
                     path.unlink(missing_ok=True)

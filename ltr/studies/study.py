@@ -63,12 +63,16 @@ def study(
     """
     if processes < 1:
         raise InputError(f"--processes is at least 1; it cannot be {processes}.")
+    if ray is None and (gpus is not None or cpus != 1.0):
+        raise InputError("`--gpus` and `--cpus` are those of a run on Ray: pass `--ray auto`, too.")
+    if ray is not None and processes > 1:
+        raise InputError("Ray decides how many runs there are at once: leave out `--processes`.")
     plan = Plan.read(file)
+    jobs = plan.jobs if only is None else plan.with_needs(only)
     if sweep:
-        write_sweep(plan, Path(sweep), [file, "--runs", runs, *common])
+        write_sweep([job.name for job in jobs], plan, Path(sweep), [file, "--runs", runs, *common])
         print(f"{sweep}; next: wandb sweep {sweep}")
         return
-    jobs = plan.jobs if only is None else plan.with_needs(only)
     alone = processes == 1 and ray is None
     all_runs = Runs(plan, Path(runs) / plan.name, perform, tuple(common), bars=alone and sys.stderr.isatty())
     with _executor(processes, ray, gpus, cpus) as (executor, slots):

@@ -13,11 +13,12 @@ from ltr import files
 from ltr.studies.plan import Plan
 
 
-def write_sweep(plan: Plan, path: Path, arguments: Sequence[str]) -> None:
+def write_sweep(names: Sequence[str], plan: Plan, path: Path, arguments: Sequence[str]) -> None:
     """Write the file that `wandb sweep` takes.
 
     Args:
-        plan: the study.
+        names: of the runs.
+        plan: their study.
         path: the file.
         arguments: of `ltr study`, which every agent repeats for one run.
     """
@@ -27,7 +28,7 @@ def write_sweep(plan: Plan, path: Path, arguments: Sequence[str]) -> None:
         "method": "grid",
         "program": "ltr",
         "command": ["${env}", "ltr", "study", *arguments, "${args}"],
-        "parameters": {"only": {"values": [job.name for job in plan.jobs]}},
+        "parameters": {"only": {"values": [*names]}},
     }
     files.write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 

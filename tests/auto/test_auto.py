@@ -17,10 +17,13 @@ import torch
 import yaml
 from PIL import Image
 
+from ltr.auto.auto import images_of
 from ltr.auto.candidates import Grid
-from ltr.auto.network import library_of
+from ltr.auto.network import data_words, library_of
+from ltr.auto.work import Work
 from ltr.backbones import Torchvision
 from ltr.cli.command import perform
+from ltr.data import FolderLT, Synthetic
 from ltr.errors import InputError
 from ltr.predictor import Predictor
 from ltr.run.folder import RunFolder
@@ -191,9 +194,56 @@ def test_what_cannot_be_used_is_said(ltr: Run, home: Path, capsys: pytest.Captur
     assert "nowhere is not a folder" in capsys.readouterr().err
     assert ltr(f"auto {home} --backbone resnet5O --name other") == 2
     assert "there is no checkpoint resnet5O" in (said := capsys.readouterr().err)
-    assert "did you mean resnet50?" in said
-    assert ltr(f"auto {home} --grid gml.yaml --name third --backbone resnet18 --weights nowhere.pt") == 2
+    assert "It is no network of a library either; did you mean resnet50?" in said
+    assert ltr(f"auto {home} --backbone resnet18 --weights nowhere.pt --name third") == 2
     assert "nowhere.pt" in capsys.readouterr().err
+    assert ltr(f"auto {home} --weights nowhere.pt") == 2
+    assert "`--weights` are those of a network: name it with `--backbone`" in capsys.readouterr().err
+    assert ltr(f"auto --minutes 1 {home}") == 2
+    assert "name the images first, before all options" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("callbacks", ["[]", "[HeadGrid]", "HeadGrid", "null"])
+def test_another_grid_is_checked_first(
+    ltr: Run, home: Path, callbacks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("wrong.yaml").write_text(f"trainer:\n  callbacks: {callbacks}\n")
+    assert ltr(f"auto {home} --grid wrong.yaml") == 2
+    assert "wrong.yaml is no grid of heads with the loss `GML`" in capsys.readouterr().err
+    assert not Path("checkpoints").exists(), "nothing was begun"
+
+
+def test_a_command_can_be_mended_until_there_is_a_network(tmp_path: Path) -> None:
+    asked = {"goal": "mean-recall", "images": 1}
+    work = Work.begin(tmp_path, asked)
+    with work.stage("profile"):
+        (tmp_path / "profile").mkdir()
+        (tmp_path / "profile" / "profile.json").write_text("{}")
+    assert Work.begin(tmp_path, asked).record["seconds"].keys() == {"profile"}
+    assert Work.begin(tmp_path, {**asked, "goal": "hm"}).record["seconds"] == {}
+    assert not (tmp_path / "profile" / "profile.json").exists(), "made anew"
+    (tmp_path / "network").mkdir()
+    (tmp_path / "network" / "last.ckpt").touch()
+    for other, made in (({"goal": "hm"}, "with other arguments"), ({"images": 2}, "of other images")):
+        with pytest.raises(InputError, match=f"was made {made}: choose another `--name`"):
+            Work.begin(tmp_path, {**asked, **other})
+
+
+def test_a_set_of_files_has_the_number_of_its_names_and_labels(home: Path) -> None:
+    before = images_of(FolderLT(home))
+    assert images_of(FolderLT(home)) == before
+    (home / "dog" / "0.png").rename(home / "cat" / "100.png")
+    assert images_of(FolderLT(home)) != before
+    assert images_of(Synthetic()) is None
+
+
+def test_the_network_that_the_profile_advises_is_trained() -> None:
+    advised = "--data FolderLT --data.root x --data.size 96 --model.backbone ResNet10 --name x"
+    profile = {"commands": [f"ltr fit --config ce.yaml --config recipes/short.yaml {advised}"], "counts": {"val": []}}
+    words = data_words(profile, Path("auto"), drawn=False, pretrained=False)
+    assert words == advised.removesuffix(" --name x").split()
+    words = data_words(profile, Path("auto"), drawn=False, pretrained=True)
+    assert words == ["--data", "FolderLT", "--data.root", "x"]
 
 
 def test_without_a_network_the_sentence_says_what_to_pass(
@@ -214,5 +264,5 @@ def test_networks_have_names() -> None:
     assert library_of("vit_small_patch14_dinov2.lvd142m", "") == "Timm"
     assert library_of("hf-hub:user/name", "") == "Timm"
     assert library_of("ViT-B-16", "") == "OpenCLIP"
-    with pytest.raises(InputError, match="no library has a network of this name"):
-        library_of("vit_gigantic_patch3", "there is no checkpoint")
+    with pytest.raises(InputError, match="It is no network of a library either"):
+        library_of("vit_gigantic_patch3", "there is no run.")

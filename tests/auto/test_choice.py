@@ -92,6 +92,19 @@ def test_an_interval_is_that_of_a_proportion() -> None:
     assert (value - low, high - value) == (pytest.approx(margin, rel=0.15), pytest.approx(margin, rel=0.15))
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_classes_of_few_images_have_a_spread(images: int) -> None:
+    """Half of the answers are right, so the mean recall of C classes has the variance 1/4 / (n C)."""
+    classes = 40
+    labels = torch.arange(classes).repeat_interleave(images)
+    right = torch.tensor([0, 1] if images == 1 else [0, 0, 0, 1, 1, 0, 1, 1]).repeat(classes * images)[: len(labels)]
+    measure = Goal.of("mean-recall", [str(label) for label in range(classes)], [1] * classes)
+    ((value, low, high),) = intervals(right.bool()[None, None], labels, classes, measure, [0])
+    assert value == 0.5
+    margin = 1.96 * math.sqrt(0.25 / (images * classes))
+    assert (value - low, high - value) == (pytest.approx(margin, rel=0.15), pytest.approx(margin, rel=0.15))
+
+
 def test_few_images_of_a_class_make_a_choice_for_the_worst_uncertain() -> None:
     labels = torch.tensor([0] * 9 + [1] * 5 + [2] * 4 + [4])
     right = torch.rand(3, 2, len(labels), generator=torch.Generator().manual_seed(0)) < 0.5
@@ -102,3 +115,4 @@ def test_few_images_of_a_class_make_a_choice_for_the_worst_uncertain() -> None:
         assert verdict.uncertain == uncertain, goal
         said = "2 classes have fewer than 5 validation images, on which the "
         assert any(sentence.startswith(said) for sentence in verdict.sentences) == bool(uncertain)
+        assert ("with 95 % intervals" in verdict.sentences[-1]) != bool(uncertain), "none where they would be wrong"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ltr.auto.candidates import ADJUSTED, Candidate, Grid, default_head
-from ltr.auto.choice import choose, recalls, resampled
+from ltr.auto.choice import choose, recalls
 from ltr.auto.goal import Goal
 from ltr.cli.command import perform
 from ltr.markdown import markdown_table
@@ -39,6 +39,14 @@ def answers(
     """Return what the heads of a run recognise of a split, as `Grid.train` does."""
     start = ["--model.backbone.checkpoint", run, *words]
     return Grid("auto.yaml", folder / Path(run).name / split, start, perform, split).train(range(3))
+
+
+def resampled(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return (N,) how often each image is drawn, as many times from each class as it has images."""
+    order, counts = labels.argsort(stable=True), torch.bincount(labels)
+    starts = (counts.cumsum(0) - counts)[labels]
+    drawn = order[starts + (torch.rand(len(labels), generator=generator) * counts[labels]).long()]
+    return torch.bincount(drawn, minlength=len(labels)).float()
 
 
 def error(right: Tensor, labels: Tensor, measure: Goal, one: int, other: int) -> float:

@@ -60,7 +60,7 @@ SENTENCES = [
     ("--ckpt_path last", "there is nothing to resume: checkpoints/a/last.ckpt does not exist."),
     ("--ckpt_path nowhere", "there is no checkpoint nowhere"),
     ("--model.backbone Pretrained --model.backbone.checkpoint nowhere", "there is no checkpoint nowhere"),
-    ("my_images", "my_images belongs to no option: `ltr fit --help` has all options."),
+    ("my_images", "my_images belongs to no option: name a recipe with `--config`, images with `--data.root`."),
     ("--config broken.yaml", "broken.yaml is not valid YAML"),
     ("--config nested.yaml", "there is no option model.los; did you mean --model.loss?"),
     (

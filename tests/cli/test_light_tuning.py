@@ -94,7 +94,9 @@ def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_compiled_training_is_that_of_a_plain_one(kind: str, ltr) -> None:
-    whole = "--data.batch_size 16 --trainer.limit_train_batches 4 --trainer.limit_val_batches 0"  # each size is compiled
+    whole = (
+        "--data.batch_size 16 --trainer.limit_train_batches 4 --trainer.limit_val_batches 0"  # each size is compiled
+    )
     for more in ("--name plain", "--name compiled --model.compile true"):
         assert ltr(FIT, f"--model.backbone.adapter {kind} {whole}", more) == 0
     same(state("plain"), state("compiled"))

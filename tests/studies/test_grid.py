@@ -135,7 +135,7 @@ def test_a_measure_that_is_missing_stays_missing() -> None:
 def test_an_interruption_does_not_part_the_seeds_of_a_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"seed": str(seed), "split": "test", "loss": "CE", "lr": "0.1"} for seed in (0, 1)]
 
-    def tune(*_: object) -> None:
+    def tune(*_: object, **__: object) -> None:
         files.write_csv(tmp_path / "run/grid.csv", rows)
         files.save(tmp_path / "run" / RIGHT, {"right": torch.ones(2, 3)})
 

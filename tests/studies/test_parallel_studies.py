@@ -159,6 +159,9 @@ def test_a_sweep_has_every_run(tmp_path: Path) -> None:
     study(["mine.yaml", "--data.root", "x", "--sweep", "sweep.yaml"], Logged(tmp_path))
     sweep = yaml.safe_load(Path("sweep.yaml").read_text())
     assert sweep["parameters"] == {"only": {"values": [job.name for job in Plan.read("mine.yaml").jobs]}}
+    study(["mine.yaml", "--only", "gml-0", "--sweep", "sweep.yaml"], Logged(tmp_path))
+    one = yaml.safe_load(Path("sweep.yaml").read_text())["parameters"]["only"]["values"]
+    assert one == [job.name for job in Plan.read("mine.yaml").with_needs(["gml-0"])], "and what it needs"
     assert not Path("log").exists(), "nothing is run"
 
 

@@ -208,6 +208,7 @@ def test_a_placeholder_is_a_name_and_nothing_else(tmp_path: Path) -> None:
         ("runs: {a: {fit: x, reported: true}}", "`reported` is top-1 in percent"),
         ("runs: {a: {fit: x, sweep: {lr: 1}}}", "`sweep` is one option with a list of values"),
         ("runs: {a: {fit: x, title: [x]}}", "`title` is a text"),
+        ("runs: {a: {fit: x, title: A}, b: {fit: y, title: A}}", "two runs have the title A"),
         ("data: {x: 5}\nruns: {a: {fit: x}}", "`data`, x holds arguments"),
         ("runs: {a: {fit: x}}\nbalanced: [x]", "`balanced` is one of the names"),
         ("? [a]\n: 1", "cannot be read as YAML"),

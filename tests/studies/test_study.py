@@ -229,3 +229,35 @@ def test_a_real_study_in_one_process(ltr, capsys) -> None:
     assert {path.name for path in Path("checkpoints/mine/base-0").iterdir()} >= {"test", "adjusted", "last.ckpt"}
     assert ltr("study mine.yaml --data.classes 3 --data.imbalance 4") == 0
     assert ltr("study mine.yaml --data.classes 4 --data.imbalance 4") == 2
+
+
+def test_weights_go_when_no_other_run_needs_them(fake: Fake) -> None:
+    Path("mine.yaml").write_text(STUDY.replace("ce.yaml\n", "ce.yaml\n    keep: false\n"))
+    study(["mine.yaml", "--only", "base-0"], fake)
+    weights = Path("checkpoints/mine/base-0/last.ckpt")
+    assert weights.is_file(), "the other rows need them"
+    fake.bad = {("tuned-0", "fit")}
+    with pytest.raises(InputError, match="1 of the runs failed"):
+        study(["mine.yaml"], fake)
+    assert weights.is_file(), "the failed row needs them"
+    assert not Path("checkpoints/mine/base-1/last.ckpt").exists()
+    fake.bad = set()
+    study(["mine.yaml"], fake)
+    assert not weights.exists()
+    assert Path("checkpoints/mine/tuned-0/last.ckpt").is_file(), "which is kept"
+    assert fake.asked().count("fit base-0") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--processes 0", "--processes is at least 1"),
+        ("--gpus 2", "`--gpus` and `--cpus` are those of a run on Ray"),
+        ("--cpus 3", "`--gpus` and `--cpus` are those of a run on Ray"),
+        ("--ray local --processes 2", "Ray decides how many runs there are at once"),
+    ],
+)
+def test_no_option_is_ignored(fake: Fake, words: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        study(["mine.yaml", *words.split()], fake)
+    assert fake.calls == []
