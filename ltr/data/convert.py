@@ -72,8 +72,14 @@ def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
         The files and folders that were written.
 
     Raises:
-        InputError: if the folder holds other files, one cannot be written, or no folder can have the name of a class.
+        InputError: if the folder holds other files, one cannot be written, no folder can have the name of a class, or
+            the set has synthetic images.
     """
+    if any(data.counts.synthetic):
+        raise InputError(
+            "a written set could not say which of its images are synthetic: leave out `--data.synthetic`, and pass it to "
+            "the training."
+        )
     copied = layout == "folders" or not isinstance(data, FileDataset)
     written = ["table.csv"] if layout == "table" else ["train.json", "val.json", "test.json"]
     if output.exists() and (

@@ -90,6 +90,17 @@ def test_files_are_copied_to_folders_and_listed_where_they_are(ltr: Run, tmp_pat
     assert first.fingerprints == second.fingerprints
 
 
+def test_synthetic_images_are_refused(ltr: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("mine/train/a", "mine/train/b", "mine/test/a", "mine/test/b", "more/a"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name / f"{name.count('b')}.png")
+    for layout in ("folders", "table", "annotations"):
+        words = "--data FolderLT --data.root mine --data.synthetic more"
+        assert ltr("convert", words, f"--to {layout} --output written") == 2
+        assert "leave out `--data.synthetic`, and pass it to the training." in capsys.readouterr().err
+    assert not (tmp_path / "written").exists()
+
+
 def test_bad_arguments_are_told(ltr: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert ltr("convert --data FolderLT --data.root nowhere --output x") == 2
     assert "there is no folder nowhere" in capsys.readouterr().err
