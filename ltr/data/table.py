@@ -132,7 +132,8 @@ class TableLT(FileDataset):
             InputError: if a row is not complete, or of another split, or an image is missing.
         """
         columns = read_table(table, self.encoding)
-        images = column(columns, self.columns["image"], IMAGE, option="image", table=table)
+        cells = column(columns, self.columns["image"], IMAGE, option="image", table=table)
+        images: list[Any] = [cell if isinstance(cell, bytes) else text(cell) for cell in cells]
         if split not in ("", "train") and not self.columns["label"] and named(columns, LABEL) is None:
             if not (
                 self.split_file and self.split_file.is_file()
@@ -150,7 +151,7 @@ class TableLT(FileDataset):
             names = [f"{splits[row]}/{row}" for row in range(len(images))]
             sources: list[Source] = [images[row] for row in keep]
         else:
-            names = [text(image) for image in images]
+            names = images
             folder = Path(self.images).expanduser() if self.images else self.home
             sources = [*locate([os.path.expanduser(names[row]) for row in keep], folder, table, split=split)]
         return [Row(names[row], source, labels[row], splits[row]) for row, source in zip(keep, sources, strict=True)]

@@ -105,6 +105,13 @@ def test_a_parquet_file(home: Path) -> None:
     data = TableLT(str(home / "labels.parquet"))
     assert data.classes == ["0", "1"]
     assert data.counts == (2, 2)
+    for number in range(6):
+        (home / "pictures" / f"im {number}.png").rename(home / "pictures" / f"{number}.png")
+    parquet.write_table(arrow.table({"id": np.arange(6), "label": np.arange(6) % 2}), home / "numbers.parquet")
+    for unlabelled in ("refuse", "skip"):
+        listings = TableLT(str(home / "numbers.parquet"), unlabelled=unlabelled).listings  # type: ignore[arg-type]
+        names = [name for listing in listings.values() for name in listing.names]
+        assert sorted(names) == [str(number) for number in range(6)], "0 is the id of an image"
     (home / "broken.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(InputError, match=r"broken\.parquet is damaged or not a Parquet file"):
         TableLT(str(home / "broken.parquet"))
