@@ -49,7 +49,12 @@ class AnnotatedLT(FileDataset):
         sizes = {content["num_classes"] for content in read.values()}
         if len(sizes) > 1:
             raise InputError(f"the annotations in {self.home} are of {' and '.join(map(str, sorted(sizes)))} classes.")
-        classes = read["train"].get("classes") or [str(label) for label in range(sizes.pop())]
+        named = [content["classes"] for content in read.values() if content.get("classes") is not None]
+        if any(names != named[0] for names in named):
+            raise InputError(
+                f"the annotations in {self.home} have different `classes`: give all of them the same list."
+            )
+        classes = named[0] if named else [str(label) for label in range(sizes.pop())]
         return {split: self.listing(files[split], content) for split, content in read.items()}, classes
 
     def listing(self, path: Path, content: dict[str, Any]) -> FileList:
@@ -70,7 +75,7 @@ def read_annotations(path: Path) -> dict[str, Any]:
     """Read a file of annotations.
 
     Raises:
-        InputError: if it is another kind of file.
+        InputError: if it is another kind of file, or its names of classes are not one for each.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -83,4 +88,8 @@ def read_annotations(path: Path) -> dict[str, Any]:
             f"{path} is not a file of annotations: it needs `num_classes`, and `annotations` with the `fpath` and the "
             "`category_id` of every image."
         )
+    classes, number = content.get("classes"), content["num_classes"]
+    named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if classes is not None and not (named and len(classes) == len({*classes}) == number):
+        raise InputError(f"the `classes` of {path} are not a list of {number} different names: correct or remove them.")
     return content

@@ -82,6 +82,16 @@ def test_bad_annotations_are_refused_with_a_sentence(home: Path, tmp_path: Path)
         with pytest.raises(InputError, match=r"train\.json is not a file of annotations: it needs `num_classes`"):
             AnnotatedLT(str(home))
     path.write_text(whole)
+    for classes in (["a", "b"], [*"abcd"], "abc", [1, 2, 3], {"a": 0, "b": 1, "c": 2}, ["a", "a", "c"], []):
+        change(home, classes=classes)
+        with pytest.raises(InputError, match=r"the `classes` of .*train\.json are not a list of 3 different names"):
+            AnnotatedLT(str(home))
+    change(home, classes=["a", "b", "c"])
+    test = home / "CIFAR100_val.json"
+    test.write_text(json.dumps({**json.loads(test.read_text()), "classes": ["c", "b", "a"]}))
+    with pytest.raises(InputError, match="have different `classes`: give all of them the same list"):
+        AnnotatedLT(str(home))
+    path.write_text(whole)
     (home / "other_train.json").write_text(whole)
     with pytest.raises(InputError, match=r"several annotations of one split, CIFAR100_train\.json, other_train\.json"):
         AnnotatedLT(str(home))
