@@ -59,7 +59,7 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
         words: the arguments of the data on the command line, which every training repeats.
     """
     if blocked := unusable(measures):
-        need = "two images that can be read, one of them to test on" if measures["drawn"] else "an image to train on"
+        need = "two images that can be read, one of them to train on" if measures["drawn"] else "an image to train on"
         return Advice([f"First repair {escape(first(blocked))}: a class needs {need}. Then profile the set again."], [])
     hints = [
         *readable(measures),
@@ -100,9 +100,13 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
 
 def unusable(measures: Mapping[str, Any]) -> list[str]:
     """Return the classes that have too few readable images to train, and to test if the split is drawn from them."""
-    counts, drawn = measures["counts"], measures["drawn"]
-    images = [sum(splits) for splits in zip(*counts.values(), strict=True)] if drawn else counts["train"]
-    return [name for name, count in zip(measures["classes"], images, strict=True) if count < 1 + drawn]
+    train, drawn = measures["counts"]["train"], measures["drawn"]
+    images = [sum(splits) for splits in zip(*measures["counts"].values(), strict=True)]
+    return [
+        name
+        for name, own, whole in zip(measures["classes"], train, images, strict=True)
+        if not own or (drawn and whole < 2)
+    ]
 
 
 def chosen(option: str, words: Iterable[str]) -> bool:

@@ -177,6 +177,16 @@ def test_a_class_that_nothing_can_be_learned_of_comes_first(home: Path, capsys: 
     )
 
 
+def test_a_class_of_which_only_test_images_can_be_read_comes_first(tmp_path: Path) -> None:
+    draw(tmp_path / "mine", {"apple": 10, "berry": 10})
+    train = FolderLT(str(tmp_path / "mine")).listings["train"]
+    for path in (path for path in train.paths if "berry" in path):
+        Path(path).write_bytes(b"")
+    reasons, commands = advice(tmp_path / "mine")
+    assert "First repair berry: a class needs two images that can be read, one of them to train on." in reasons
+    assert not commands
+
+
 def test_a_class_without_a_test_image_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (home / "test" / "berry").iterdir():
         path.unlink()
