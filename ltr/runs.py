@@ -174,9 +174,14 @@ class Run:
 
     @property
     def curves(self) -> dict[str, list[float]]:
-        """The measures of every epoch by `split/measure`, from `metrics.csv`; NaN if one was not measured."""
-        rows = self._run.rows
-        return {key: [float(row[key] or math.nan) for row in rows] for key in rows[0]}
+        """The measures of every epoch by `split/measure`, from `metrics.csv`; NaN if one was not measured.
+
+        Raises:
+            InputError: if they are damaged.
+        """
+        rows = RunFolder(self.folder).curves  # as they are now
+        keys = dict.fromkeys(key for row in rows for key in row)
+        return {key: [row.get(key, math.nan) for row in rows] for key in keys}
 
 
 def words(*arguments: Argument) -> Iterator[str]:

@@ -78,6 +78,7 @@ def test_it_is_the_run_of_the_command_line(tiny) -> None:
     main(["test", "--ckpt_path", "a"])
     RUN.rename("shell")
     run = build(*PARTS, "recipes/autoaugment.yaml", {"seed_everything": 3}, name="a")
+    assert run.curves == {}
     # What happens in between is nobody's business.
     build(*PARTS, {"seed_everything": 4}, name="b")
     torch.manual_seed(9)
