@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from functools import partial
@@ -14,6 +13,7 @@ from torch import Tensor
 from ltr import files
 from ltr.data.base import LongTailed
 from ltr.data.file_dataset import FileDataset
+from ltr.data.file_list import check_folder_names
 from ltr.data.images import each, open_file
 from ltr.data.splits import Split
 from ltr.errors import InputError
@@ -77,7 +77,7 @@ def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
     """
     if any(data.counts.synthetic):
         raise InputError(
-            "a written set could not say which of its images are synthetic: leave out `--data.synthetic`, and pass it to "
+            "synthetic images would lose their mark in another layout: leave out `--data.synthetic`, and pass it to "
             "the training."
         )
     copied = layout == "folders" or not isinstance(data, FileDataset)
@@ -89,9 +89,8 @@ def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
     if isinstance(data, FileDataset):
         data.memory = 0.0  # so that nothing is decoded
     data.setup()
-    bad = next((name for name in data.classes if "/" in name or os.sep in name or name.startswith(".")), None)
-    if bad is not None and copied:
-        raise InputError(f"no folder can have the name of the class {bad!r}: convert to a table, which needs none.")
+    if copied:
+        check_folder_names(data.classes, "convert to a table, which needs none")
     images = [item for name in data.splits for item in items(data, name, output, copy=layout == "folders")]
     if layout == "folders":
         return [output / name for name in data.splits]

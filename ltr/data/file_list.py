@@ -123,6 +123,17 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
     return {name: sorted(images[name]) for name in class_order(images)}
 
 
+def check_folder_names(classes: Iterable[str], remedy: str) -> None:
+    """Raise `InputError` if no folder can have the name of a class.
+
+    Args:
+        classes: the names.
+        remedy: what to do then, for the error.
+    """
+    if bad := next((name for name in classes if "/" in name or os.sep in name or name.startswith(".")), None):
+        raise InputError(f"no folder can have the name of the class {bad!r}: {remedy}.")
+
+
 def images_below(folder: Path) -> list[str]:
     """Return the paths of the images in a folder and in the folders below it."""
     paths: list[str] = []

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ltr import files
 from ltr.data import FileDataset
+from ltr.data.file_list import check_folder_names
 from ltr.errors import InputError
 from ltr.synthesis.diffusion import Diffusion
 from ltr.synthesis.plan import Wanted, plan, wording
@@ -59,7 +60,7 @@ def synthesise(
     Raises:
         InputError: if that cannot be done; after the others where an image only ever came out black.
     """
-    home = Path(output)
+    home = Path(output).expanduser()
     if min(below, to, steps, batch) < 1 or seed < 0:
         raise InputError("`--below`, `--to`, `--steps` and `--batch` are at least 1, and `--seed` at least 0.")
     if home.resolve().is_relative_to(Path(data.root).resolve()):
@@ -67,6 +68,7 @@ def synthesise(
     counts = dict(zip(data.classes, data.counts.real, strict=True))
     wanted, words = plan(counts, below, to), wording(list(counts), prompt, prompts)
     used = {image.name: words[image.name] for image in wanted}
+    check_folder_names(used, "rename it")
     settings = {"model": model, "steps": steps, "guidance": guidance, "size": size, "seed": seed}
     before = read_record(home, settings, used)
     missing = [image for image in wanted if not (home / image.path).is_file()]

@@ -274,6 +274,22 @@ def test_what_cannot_be_done_is_said_in_a_sentence(words: str, sentence: str, ma
     assert tree(".") == before
 
 
+@pytest.mark.parametrize("name", ["../up", "cat/lion", ".hidden"])
+def test_nothing_is_written_outside_the_folder_of_a_class(name: str, make, capsys) -> None:
+    lines = [f"fruit/train/green_apple/{number}.png,{name if number < 2 else 'many'}" for number in range(9)]
+    Path("table.csv").write_text("\n".join(["image,label", *lines]) + "\n")
+    before = tree(".")
+    assert make("--data TableLT --data.root table.csv --below 3 --to 4") == 2
+    assert f"no folder can have the name of the class {name!r}: rename it." in capsys.readouterr().err
+    assert tree(".") == before
+
+
+def test_the_folder_may_be_in_the_home(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert make("--output ~/more") == 0
+    assert len([name for name in tree("home/more") if name.endswith("png")]) == 6
+
+
 def test_without_the_extra_a_sentence_says_how_to_get_it(make, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("diffusers", "transformers"):
         with monkeypatch.context() as missing:
