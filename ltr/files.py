@@ -244,6 +244,11 @@ def cell(value: Any) -> Any:
     return value
 
 
+def without_apostrophe(text: str) -> str:
+    """Return the text of a cell as it was before `cell`."""
+    return text[1:] if text[:1] == "'" and cell(text[1:]) == text else text
+
+
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return CSV with a column for every key that a row has; what another row lacks is empty."""
     text = io.StringIO()

@@ -13,7 +13,7 @@ from torch import Tensor
 from ltr import files
 from ltr.data.base import LongTailed
 from ltr.data.file_dataset import FileDataset
-from ltr.data.file_list import check_folder_names
+from ltr.data.file_list import check_folder_names, readable_name
 from ltr.data.images import each, open_file
 from ltr.data.splits import Split
 from ltr.errors import InputError
@@ -159,8 +159,19 @@ def file(split: Split, at: int, stem: Path, *, copy: bool) -> Path:
 
 
 def shown(path: Path, output: Path) -> str:
-    """Return a path relative to the output if it is in there, else absolute."""
-    return path.relative_to(output).as_posix() if path.is_relative_to(output) else path.resolve().as_posix()
+    """Return a path relative to the output if it is in there, else absolute.
+
+    Raises:
+        InputError: if it is not in UTF-8, as a table is.
+    """
+    name = path.relative_to(output).as_posix() if path.is_relative_to(output) else path.resolve().as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{readable_name(name)} is not in UTF-8, as a table is: rename it, or convert to folders."
+        ) from error
+    return name
 
 
 def annotation(images: Sequence[Item], number: int) -> dict[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ltr import files
 from ltr.data.file_list import readable_name
 from ltr.errors import InputError
 from ltr.markdown import first
@@ -54,7 +55,7 @@ def read_csv(path: Path, encoding: str) -> dict[str, list[Any]]:
         lines = content.decode("utf-16" if marked else "utf-8-sig" if encoding == "utf-8" else encoding)
         delimiter = max(",;\t", key=lines.lstrip().partition("\n")[0].count)
         reader = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter)
-        rows = [[cell.strip() for cell in row] for row in reader if row]
+        rows = [[files.without_apostrophe(cell.strip()) for cell in row] for row in reader if row]
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path} is not in {encoding.upper()} ({error.reason} at byte {error.start}): save it as UTF-8, or pass "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +89,30 @@ def test_files_are_copied_to_folders_and_listed_where_they_are(ltr: Run, tmp_pat
     first.setup()
     second.setup()
     assert first.fingerprints == second.fingerprints
+
+
+def test_names_that_look_like_a_formula_stay_what_they_are_in_a_table(ltr: Run, tmp_path: Path) -> None:
+    classes = ["+pos", "-neg", "=sum", "@home", "ok"]
+    for number, name in enumerate(classes):
+        for split in ("train", "test"):
+            (tmp_path / "mine" / split / name).mkdir(parents=True)
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "mine" / split / name / "0.png")
+    assert ltr("convert --data FolderLT --data.root mine --to table --output written") == 0
+    assert ",'=sum,train" in (tmp_path / "written/table.csv").read_text(), "no spreadsheet runs it"
+    assert TableLT("written/table.csv").classes == FolderLT("mine").classes == classes
+
+
+def test_a_name_that_is_not_in_utf8_stands_in_no_table(ltr: Run, tmp_path: Path, capsys) -> None:
+    for name in ("mine/train/a", "mine/train/b", "mine/test/a", "mine/test/b"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "0.png")
+    try:
+        os.rename(b"mine/train/a/0.png", b"mine/train/a/caf\xe9.png")
+    except OSError:
+        pytest.skip("the file system has names in UTF-8 only")
+    assert ltr("convert --data FolderLT --data.root mine --to table --output written") == 2
+    assert r"caf\xe9.png is not in UTF-8, as a table is: rename it, or convert to folders." in capsys.readouterr().err
+    assert ltr("convert --data FolderLT --data.root mine --output written") == 0
 
 
 def test_synthetic_images_are_refused(ltr: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
