@@ -10,6 +10,7 @@ import numpy as np
 from ltr.data.file_dataset import FileDataset
 from ltr.data.file_list import SPLITS, FileList, class_order
 from ltr.data.images import Source
+from ltr.data.table_files import text
 from ltr.errors import InputError
 
 
@@ -64,16 +65,17 @@ class HubLT(FileDataset):
         image, label = self.column(splits["train"].features, "image"), self.column(splits["train"].features, "label")
         kind = splits["train"].features[label]
         named = isinstance(kind, datasets.ClassLabel)
-        classes = list(kind.names) if named else class_order({str(value) for value in splits["train"].unique(label)})
+        classes = list(kind.names) if named else class_order({*map(text, splits["train"].unique(label))} - {""})
         numbers = {str(number) if named else name: number for number, name in enumerate(classes)}
         listings = {}
         for split, part in splits.items():
-            try:
-                labels = np.array([numbers[str(value)] for value in part[label]])
-            except KeyError as error:
+            cells = [text(value) for value in part[label]]
+            if (wrong := next((row for row, cell in enumerate(cells) if cell not in numbers), None)) is not None:
+                what = f"the label {cells[wrong]}, which is not a class" if cells[wrong] else "no label"
                 raise InputError(
-                    f"the {split} split of {self.name} has the label {error}, which is not a class."
-                ) from error
+                    f"row {wrong + 1} of the {split} split of {self.name} has {what}: remove such rows from the set."
+                )
+            labels = np.array([numbers[cell] for cell in cells])
             sources = Column(part.cast_column(image, datasets.Image(decode=False)), image)
             listings[split] = FileList(sources, labels, [f"{split}/{position}" for position in range(len(part))])
         return listings, classes
@@ -111,6 +113,6 @@ class Column(Sequence[Source]):
         return len(self.rows)
 
     def __getitem__(self, position: Any) -> Any:
-        """Return the bytes of a file, or its path where they are not in the set."""
-        cell = self.rows[int(position)][self.name]
-        return cell["path"] if cell["bytes"] is None else cell["bytes"]
+        """Return the bytes of a file, none if it is missing, or its path where they are not in the set."""
+        cell = self.rows[int(position)][self.name] or {}
+        return cell.get("bytes") or cell.get("path") or b""

@@ -164,7 +164,7 @@ def _listed(table: Path, column: str | None, folder: str | None) -> Images:
         raise InputError(f"{table} has {missing}, but {', '.join(columns)}: name one of these with `--column`.")
     cells = columns[title]
     if any(isinstance(cell, bytes) for cell in cells):
-        return Images(cells, [str(row) for row in range(len(cells))], title)
+        return Images([cell or b"" for cell in cells], [str(row) for row in range(len(cells))], title)
     names, home = [text(cell) for cell in cells], Path(folder) if folder else table.parent
     paths = find(names, home)
     if None in paths and folder is None:

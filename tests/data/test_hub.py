@@ -74,6 +74,38 @@ def test_a_split_is_drawn_and_nothing_is_written(home: Path) -> None:
     assert [path.name for path in home.iterdir()] == ["train-00000-of-00001.parquet"]
 
 
+def change(home: Path, **columns: list[object]) -> None:
+    """Replace columns of the training split."""
+    path = home / "train-00000-of-00001.parquet"
+    whole = datasets.Dataset.from_parquet(str(path), cache_dir=str(home.parent / "whole"))
+    features, rows = whole.features, {name: whole[name] for name in whole.features}
+    datasets.Dataset.from_dict({**rows, **columns}, features=features).to_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "what"),
+    [
+        ("word", None, "no label"),
+        ("fine", None, "no label"),
+        ("fine", -1, "the label -1, which is not a class"),
+    ],
+)
+def test_a_row_without_a_label_is_refused(column: str, cell: object, what: str, home: Path) -> None:
+    labels = [f"w{label}" if column == "word" else label for label in [0, 0, 0, 0, 1, 1, 2]]
+    change(home, **{column: [*labels[:4], cell, *labels[5:]]})
+    with pytest.raises(InputError, match=f"row 5 of the train split of .* has {what}: remove such rows from the set"):
+        HubLT(str(home), label=column)
+
+
+def test_a_missing_image_is_refused_or_left_out(home: Path) -> None:
+    images = [Image.new("RGB", (8, 6)) for _ in range(6)]
+    change(home, img=[None, *images])
+    with pytest.raises(InputError, match=r"is damaged or not an image: .* `--data\.unreadable skip`"):
+        HubLT(str(home)).setup()
+    with pytest.warns(UserWarning, match="1 files are not images and are left out: train/0"):
+        assert HubLT(str(home), unreadable="skip").counts == (3, 2, 1)
+
+
 def test_bad_sets_are_refused_with_a_sentence(home: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"could not be loaded .*check `--data\.root`"):
         HubLT(str(tmp_path / "nowhere"))
