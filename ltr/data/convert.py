@@ -14,7 +14,7 @@ from ltr import files
 from ltr.data.base import LongTailed
 from ltr.data.file_dataset import FileDataset
 from ltr.data.file_list import check_folder_names, readable_name
-from ltr.data.images import each, open_file
+from ltr.data.images import Source, each, open_file
 from ltr.data.splits import Split
 from ltr.errors import InputError
 
@@ -101,12 +101,12 @@ def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
         ]
         files.write_csv(output / "table.csv", lines)
         return [output / "table.csv"]
-    for name in data.splits:
-        part = [item for item in images if item.split == name]
-        rows = each(partial(annotation, part), len(part), f"{name} images")
-        files.write_json(
-            output / f"{name}.json", {"annotations": rows, "num_classes": len(data.classes), "classes": data.classes}
-        )
+    with files.together():
+        for name in data.splits:
+            part = [item for item in images if item.split == name]
+            rows = each(partial(annotation, part), len(part), f"{name} images")
+            content = {"annotations": rows, "num_classes": len(data.classes), "classes": data.classes}
+            files.write_json(output / f"{name}.json", content)
     return [output / f"{name}.json" for name in data.splits]
 
 
@@ -120,22 +120,24 @@ def items(data: LongTailed, name: str, output: Path, *, copy: bool) -> list[Item
         copy: whether images that are files are copied.
     """
     split = data.splits[name]
+    names = data.names(name, split)
     digits = len(str(split.indices.max()))  # so that the order of the names is that of the numbers
 
     def item(at: int) -> Item:
         label = int(split.labels[at])
         stem = output / name / data.classes[label] / f"{split.indices[at]:0{digits}}"
-        return Item(name, label, file(split, at, stem, copy=copy))
+        return Item(name, label, file(split, at, names[at], stem, copy=copy))
 
     return each(item, len(split.labels), f"{name} images")
 
 
-def file(split: Split, at: int, stem: Path, *, copy: bool) -> Path:
+def file(split: Split, at: int, name: str, stem: Path, *, copy: bool) -> Path:
     """Return the file of an image of a split, after writing it if need be.
 
     Args:
         split: the split.
         at: position of the image.
+        name: of the image, for the error.
         stem: where to write it, without its suffix.
         copy: whether an image that is a file is copied.
     """
@@ -152,10 +154,32 @@ def file(split: Split, at: int, stem: Path, *, copy: bool) -> Path:
         if copy:
             files.replace(path, lambda temporary: shutil.copyfile(source, temporary))
         return path if copy else Path(source)
-    with Image.open(open_file(source)) as image:
-        path = stem.with_name(f"{stem.name}.{(image.format or 'png').lower()}")
+    path = stem.with_name(f"{stem.name}.{header(source, name)[0]}")
     files.replace(path, lambda temporary: temporary.write_bytes(source))
     return path
+
+
+def header(source: Source, name: str) -> tuple[str, int, int]:
+    """Return the format, the width and the height of an image.
+
+    Args:
+        source: its path, or the bytes of its file.
+        name: what it is called in the error.
+
+    Raises:
+        InputError: if it is none.
+    """
+    from PIL import Image
+
+    with open_file(source) as opened:
+        try:
+            with Image.open(opened) as image:
+                return (image.format or "png").lower(), *image.size
+        except Exception as error:  # PIL raises almost anything
+            raise InputError(
+                f"{name} is damaged or not an image: repair or remove it, or leave such files out with "
+                "`--data.unreadable skip`."
+            ) from error
 
 
 def shown(path: Path, output: Path) -> str:
@@ -176,11 +200,8 @@ def shown(path: Path, output: Path) -> str:
 
 def annotation(images: Sequence[Item], number: int) -> dict[str, object]:
     """Return the entry of one of the images of a file of annotations."""
-    from PIL import Image
-
     item = images[number]
-    with Image.open(item.path) as image:
-        width, height = image.size
+    _, width, height = header(str(item.path), str(item.path))
     return {
         "image_id": number,
         "fpath": item.path.resolve().as_posix(),

@@ -115,6 +115,24 @@ def test_a_name_that_is_not_in_utf8_stands_in_no_table(ltr: Run, tmp_path: Path,
     assert ltr("convert --data FolderLT --data.root mine --output written") == 0
 
 
+def test_a_damaged_image_is_named_and_no_half_of_a_set_written(ltr: Run, tmp_path: Path, capsys) -> None:
+    for name in ("mine/train/a", "mine/train/b", "mine/test/a", "mine/test/b"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "0.png")
+    whole = (tmp_path / "mine/test/b/0.png").read_bytes()
+    (tmp_path / "mine/test/b/0.png").write_bytes(b"damaged")
+    words = "convert --data FolderLT --data.root mine --to annotations --output written"
+    assert ltr(words) == 2
+    assert "mine/test/b/0.png is damaged or not an image: repair or remove it, or leave" in capsys.readouterr().err
+    (tmp_path / "mine/test/b/0.png").write_bytes(whole)
+    assert ltr(words) == 0
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    cells, splits = [whole, whole, b"damaged", whole], ["train", "train", "test", "test"]
+    parquet.write_table(arrow.table({"image": cells, "label": [*"abab"], "split": splits}), "inside.parquet")
+    assert ltr("convert --data TableLT --data.root inside.parquet --output copied") == 2
+    assert "test/2 is damaged or not an image: repair or remove it, or leave such files" in capsys.readouterr().err
+
+
 def test_synthetic_images_are_refused(ltr: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("mine/train/a", "mine/train/b", "mine/test/a", "mine/test/b", "more/a"):
         (tmp_path / name).mkdir(parents=True)
