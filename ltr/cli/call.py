@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # torch, which the page must not wait for
 
 Verb = Callable[..., None]
 # The data set for a path: a folder, or a file by its ending.
-KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".tsv": "TableLT", ".parquet": "TableLT"}
+KINDS = {"folder": "FolderLT", ".csv": "TableLT", ".tsv": "TableLT", ".parquet": "TableLT", ".pq": "TableLT"}
 
 
 def call(function: Verb, arguments: Sequence[str], *, exact: bool = False, **given: Any) -> None:

@@ -103,10 +103,10 @@ class LongTailed(Checked, EpochAware, LightningDataModule):
             imbalance = imbalance_factor(imbalance)
         wanted = long_tailed(max(sizes), len(sizes), imbalance, tail)
         kept = [min(size, count) for size, count in zip(sizes, wanted, strict=True)]
-        self.val_counts = [min(val_per_class, max(int(val_share * count), 1), count - 1) for count in kept]
+        self.val_counts = [min(val_per_class, max(int(val_share * count), 1), max(count - 1, 0)) for count in kept]
         self.counts = Counts([count - held_out for count, held_out in zip(kept, self.val_counts, strict=True)])
         as_asked = tail not in ("none", "balanced") and [*self.counts] == wanted
-        self.imbalance = imbalance if as_asked else max(self.counts) / min(self.counts)
+        self.imbalance = imbalance if as_asked else max(self.counts) / max(min(self.counts), 1)
         self.splits = Splits()
         self.files: dict[str, ImageFiles] = {}
         self.wanted: Preprocessing | None = None

@@ -214,7 +214,7 @@ def divided(
     generator = np.random.RandomState(seed)
     for label in new:
         positions = np.flatnonzero(images.labels == label)
-        chosen = generator.permutation(len(positions))[: max(round(share * len(positions)), 1)]
+        chosen = generator.permutation(len(positions))[: min(max(round(share * len(positions)), 1), len(positions) - 1)]
         testing[positions[chosen]] = True
     return {"train": images.take(np.flatnonzero(~testing)), "test": images.take(np.flatnonzero(testing))}
 

@@ -92,7 +92,7 @@ class TableLT(FileDataset):
         """Read the table, or those of the splits."""
         root, tables = self.home, tables_of(self.home)
         self.home = root if root.is_dir() else root.parent
-        self.name = readable_name(root.stem)
+        self.name = readable_name(Path(os.path.abspath(root)).stem)
         rows: dict[tuple[str, str], Row] = {}
         repeated: list[str] = []
         for split, table in tables.items():

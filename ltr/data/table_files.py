@@ -55,7 +55,7 @@ def read_csv(path: Path, encoding: str) -> dict[str, list[Any]]:
         lines = content.decode("utf-16" if marked else "utf-8-sig" if encoding == "utf-8" else encoding)
         delimiter = max(",;\t", key=lines.lstrip().partition("\n")[0].count)
         reader = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter)
-        rows = [[files.without_apostrophe(cell.strip()) for cell in row] for row in reader if row]
+        rows = [(reader.line_num, [files.without_apostrophe(cell.strip()) for cell in row]) for row in reader if row]
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path} is not in {encoding.upper()} ({error.reason} at byte {error.start}): save it as UTF-8, or pass "
@@ -65,12 +65,12 @@ def read_csv(path: Path, encoding: str) -> dict[str, list[Any]]:
         raise InputError(f"there is no encoding {encoding}: pass another `--data.encoding`, such as cp1252.") from error
     except (OSError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV file that can be read ({error}): save it as one in UTF-8.") from error
-    head, *body = rows or [[]]
-    ragged = next((number for number, row in enumerate(body, 2) if len(row) != len(head)), None)
+    (_, head), *body = rows or [(0, [])]
+    ragged = next((line for line, row in body if len(row) != len(head)), None)
     if ragged:
         raise InputError(f"line {ragged} of {path} has other columns than its first line, {', '.join(head)}.")
     check_titles(head, path)
-    return {name: [row[at] for row in body] for at, name in enumerate(head)}
+    return {name: [row[at] for _, row in body] for at, name in enumerate(head)}
 
 
 def read_parquet(path: Path) -> dict[str, list[Any]]:

@@ -145,7 +145,7 @@ class RunFolder:
         """
         try:
             content = description.load(self.config_text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # ValueError: 30 February
             raise InputError(f"the config of {self.path} is not valid YAML: train the run again.") from error
         return content if isinstance(content, dict) else {}
 

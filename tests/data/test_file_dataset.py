@@ -169,6 +169,15 @@ def test_unreadable_files_are_all_counted_and_left_out_only_when_asked(home: Pat
     data.setup()
 
 
+@pytest.mark.filterwarnings("ignore:1 files are not images")
+def test_a_class_of_which_no_test_image_can_be_read_has_none(home: Path) -> None:
+    for path in (home / "test" / "class 1").iterdir():
+        path.write_bytes(b"damaged") if path.stem == "test 0" else path.unlink()
+    data = FolderLT(str(home / "test"), test_share=1, unreadable="skip")
+    assert not data.trainable
+    assert (data.counts, data.val_counts, data.imbalance) == ((3, 0, 3), [0, 0, 0], 3)
+
+
 def test_a_drawn_split_is_kept_where_one_says(home: Path, tmp_path: Path) -> None:
     whole, kept = home / "train", tmp_path / "run" / "split.csv"
     before = sorted(whole.rglob("*"))

@@ -71,6 +71,12 @@ def test_a_folder_without_splits_keeps_a_part_of_every_class(tmp_path: Path) -> 
     assert first.fingerprints["test"] != other.fingerprints["test"]
 
 
+def test_a_large_share_leaves_every_class_an_image_to_train_on(tmp_path: Path) -> None:
+    draw(tmp_path, {"apple": 10, "berry": 2})
+    assert FolderLT(str(tmp_path), test_share=0.75).counts == (2, 1)
+    assert FolderLT(str(tmp_path), test_share=0.99).counts == (1, 1)
+
+
 def test_the_fingerprint_is_one_of_the_names(home: Path, tmp_path: Path) -> None:
     data = FolderLT(str(home))
     data.setup()

@@ -72,6 +72,14 @@ def test_a_table_per_split(home: Path) -> None:
         TableLT(str(home / "pictures"))
 
 
+def test_the_folder_one_stands_in_has_its_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(home, "image,label", *rows())
+    monkeypatch.chdir(home)
+    data = TableLT(".")
+    assert data.name == home.name
+    assert data.split_file == Path(f"{home.name}_split_0.2_0.csv")
+
+
 def test_tables_of_new_classes_in_testing_are_refused(home: Path) -> None:
     splits = {"oak": "test", "rose": "train"}
     lines = [f"{line},{splits[label]}" for line, label in zip(rows(), LABELS, strict=True)]
@@ -126,6 +134,7 @@ def test_bad_tables_are_refused_with_a_sentence(home: Path) -> None:
         ],
         r"no column kind, but image, label": ["image,label", *rows()],
         r"line 3 of .* has other columns": ["image,label", rows()[0], "x", *rows()[1:]],
+        r"line 6 of .* has other columns": ["", "image,label", "", "", rows()[0], "x"],
         r"row 2 of .* lacks its image or its label": ["image,label", rows()[0], "pictures/im 1.png,", *rows()[2:]],
         r"1 of the 7 images that .* lists are missing, the first is .*gone\.png": [
             "image,label",

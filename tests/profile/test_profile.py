@@ -322,7 +322,7 @@ def test_thousands_of_classes() -> None:
     [
         ("", "name the data, such as `--data FolderLT --data.root my_images`"),
         ("--config gml.yaml", "name the data, such as"),
-        ("my_fruits", "my_fruits is not a folder or .csv or .tsv or .parquet with images: correct the path"),
+        ("my_fruits", "my_fruits is not a folder or .csv or .tsv or .parquet or .pq with images: correct the path"),
         ("notes.txt", "notes.txt is not a folder"),
         ("--data FolderL", "did you mean FolderLT?"),
         ("--data FolderLT --data.root nowhere", "there is no folder nowhere"),

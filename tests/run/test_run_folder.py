@@ -167,6 +167,7 @@ def test_the_config_is_the_file_else_what_the_checkpoint_holds_else_what_was_tes
     [
         ("metrics.csv", "epoch,train/loss\n0,no number\n", "curves"),
         ("config.yaml", "a: [", "config"),
+        ("config.yaml", "name: 2024-02-30", "config"),
         ("test/metrics.json", "{", "evaluations"),
         ("test/metrics.json", '{"counts": [1]}', "main"),
     ],
