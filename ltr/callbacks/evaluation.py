@@ -18,7 +18,7 @@ from ltr.callbacks.unseen import count_seen
 from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.methods import Method
-from ltr.run import weights
+from ltr.run import safetensors_files
 from ltr.run.evaluation import METRICS, PREDICTIONS
 from ltr.run.folder import RunFolder
 from ltr.run.predictions import Predictions
@@ -49,7 +49,7 @@ class Evaluation(AnswersCallback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the provenance and the identity of the network."""
         self.provenance = checkpoint.get("provenance")
-        self.weights = weights.digest(checkpoint["state_dict"])
+        self.weights = safetensors_files.digest(checkpoint["state_dict"])
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count the images that the network was trained on."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from ltr import files
 from ltr.callbacks import Adjustment, Conformal
 from ltr.errors import InputError
-from ltr.run import lookup, weights
+from ltr.run import lookup, safetensors_files
 from ltr.run.evaluation import CONFORMAL, TEST, EvaluationResult
 from ltr.run.folder import RunFolder
 
@@ -28,7 +28,7 @@ class Fitted:
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
-        self.path, self.config, self.weights = path, config, weights.digest(state)
+        self.path, self.config, self.weights = path, config, safetensors_files.digest(state)
 
     def restore(self, part: Adjustment | Conformal, position: int, error: InputError) -> None:
         """Give an adjustment, or prediction sets, the values that a test has fitted.

@@ -38,7 +38,7 @@ def leave_out(checkpoint: dict[str, Any], names: Collection[str]) -> None:
         return
     base = {name: checkpoint["state_dict"][name] for name in names}
     types = {name: str(value.dtype).removeprefix("torch.") for name, value in base.items()}
-    checkpoint[KEY] = {"sha256": sha256(base), "types": types}
+    checkpoint[KEY] = {"sha256": digest(base), "types": types}
     for state in STATES:
         if state in checkpoint:
             checkpoint[state] = {name: value for name, value in checkpoint[state].items() if name not in base}
@@ -78,16 +78,11 @@ def complete(checkpoint: dict[str, Any], backbone: Mapping[str, Tensor]) -> None
     left = checkpoint.pop(KEY)
     known = {f"backbone.{name}": value for name, value in backbone.items()}
     base = {name: known[name].to(TYPES[kind]) for name, kind in left["types"].items() if name in known}
-    if (found := sha256(base)) != left["sha256"]:
+    if (found := digest(base)) != left["sha256"]:
         raise InputError(f"what is in their place has the sha256 {found[:12]}, not {left['sha256'][:12]}.")
     for state in STATES:
         if state in checkpoint:
             checkpoint[state].update(base)
-
-
-def sha256(tensors: Mapping[str, Tensor]) -> str:
-    """Return the digest of weights and their names."""
-    return digest({name: value.detach().cpu() for name, value in tensors.items()}, {})
 
 
 def is_sound(value: Any) -> bool:

@@ -36,12 +36,15 @@ def write(path: Path, content: Mapping[str, Any], about: Mapping[str, str]) -> N
     path.write_bytes(save(named, {**metadata, DIGEST: digest(named, metadata)}))
 
 
-def digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """Return the sha256 of the content of a file; safetensors have no checksums of their own."""
+def digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] = {}) -> str:
+    """Return the sha256 of tensors and their names: the identity of a network, or, with the metadata, of a file.
+
+    Safetensors have no checksums of their own.
+    """
     found = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {[*tensor.shape]}".encode())
-        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

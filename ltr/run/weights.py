@@ -107,11 +107,6 @@ def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
     return [f"{what}: {listing(keys)}" for what, keys in named.items() if keys]
 
 
-def digest(state: Mapping[str, Tensor]) -> str:
-    """Return the sha256 of all weights and their names: the identity of a network."""
-    return safetensors_files.digest({name: tensor.cpu() for name, tensor in state.items()}, {})
-
-
 def check_finite(state: Mapping[str, Tensor], name: str) -> None:
     """Raise `InputError` if a tensor holds NaN or infinite numbers.
 
