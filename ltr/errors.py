@@ -54,7 +54,7 @@ def advice(sentence: str, on: type[InputError] = InputError) -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """Return the beginning of the message of an error, or its class if it has none."""
-    return next(iter(str(error).splitlines()), "")[:100] or type(error).__name__
+    return next(iter(str(error).strip().splitlines()), "")[:100] or type(error).__name__
 
 
 def printable(text: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from PIL.Image import Image
 from safetensors import SafetensorError
 
-from ltr.errors import InputError
+from ltr.errors import InputError, first_line
 
 
 class Diffusion:
@@ -52,7 +52,9 @@ class Diffusion:
                 trust_remote_code=False,
             )
         except (ImportError, OSError, RuntimeError, SafetensorError, ValueError) as error:
-            raise InputError(f"{model} is not a text-to-image pipeline with safe weights: {line(error)}") from error
+            raise InputError(
+                f"{model} is not a text-to-image pipeline with safe weights: {first_line(error)}"
+            ) from error
         self.pipeline = pipeline.to(target)
         self.pipeline.set_progress_bar_config(disable=True)
 
@@ -66,7 +68,7 @@ class Diffusion:
         try:
             output = self.pipeline(prompt=list(prompts), generator=noise, **self.options)
         except (TypeError, ValueError) as error:
-            raise InputError(f"{self.model} refuses these settings: {line(error)}") from error
+            raise InputError(f"{self.model} refuses these settings: {first_line(error)}") from error
         return [image.convert("RGB") for image in output.images]
 
 
@@ -90,10 +92,5 @@ def newest(model: str) -> str | None:
         return str(resolve_revision(model))
     except (RevisionResolutionError, OSError, ValueError) as error:
         raise InputError(
-            f"{model} is neither a folder nor a model that the Hugging Face Hub gives: {line(error)}"
+            f"{model} is neither a folder nor a model that the Hugging Face Hub gives: {first_line(error)}"
         ) from error
-
-
-def line(error: Exception) -> str:
-    """Return the first line of a message."""
-    return str(error).strip().partition("\n")[0]
