@@ -113,15 +113,17 @@ def save(path: Path, content: dict[str, Any]) -> None:
     Raises:
         InputError: if they cannot be written.
     """
+    replace(path, lambda temporary: write_tensors(temporary, content))
+
+
+def write_tensors(temporary: Path, content: dict[str, Any]) -> None:
+    """Write tensors into the temporary file of `replace`, a full disk an `OSError` like that of any other file."""
     import torch
 
-    def write(temporary: Path) -> None:
-        try:
-            torch.save(content, temporary)
-        except RuntimeError as error:  # torch's error on a full disk, without a word on it
-            raise OSError("the disk is full, or fails") from error
-
-    replace(path, write)
+    try:
+        torch.save(content, temporary)
+    except RuntimeError as error:  # torch's error on a full disk, without a word on it
+        raise OSError("the disk is full, or fails") from error
 
 
 def sync(path: Path) -> None:

@@ -6,12 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_warn
 
 from ltr import files
-from ltr.errors import InputError, first_line
+from ltr.errors import InputError
 from ltr.run import torch_files, weights
 from ltr.run.checkpoint_fields import check_fields
 from ltr.run.folder import CHECKPOINT, PREVIOUS, RunFolder
@@ -44,10 +43,7 @@ class WholeFiles(TorchCheckpointIO):
         final = Path(path)
 
         def write(temporary: Path) -> None:
-            try:
-                torch.save(checkpoint, temporary)
-            except RuntimeError as error:  # as torch reports a full disk
-                raise OSError(first_line(error)) from error
+            files.write_tensors(temporary, checkpoint)
             if final.name == CHECKPOINT:
                 keep(final)
 

@@ -238,7 +238,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tiny, capsys, monkeypatch) -
             raise OSError(28, "No space left on device")
         save(content, path)
 
-    monkeypatch.setattr("ltr.run.checkpoint_io.torch.save", full)
+    monkeypatch.setattr(torch, "save", full)
     assert tiny("--name a") == 2
     error = capsys.readouterr().err
     assert "No space left on device" in error
