@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +9,8 @@ from ltr.app.job import Job
 from ltr.app.progress import modified
 from ltr.errors import InputError, did_you_mean
 from ltr.run import lookup
-from ltr.run.folder import CHECKPOINT, RunFolder
+from ltr.run.folder import CHECKPOINT, PLAIN_NAME, RunFolder, plain_name
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]{0,79}")
 DEPTH = 3  # folders from the root to a run of a study with several data sets: study, data, run
 
 
@@ -116,11 +114,7 @@ class AllowedPaths:
         Raises:
             InputError: if the name is not allowed.
         """
-        if not NAME.fullmatch(name):
-            raise InputError(
-                f"a run cannot be called {name!r}: use up to 80 letters, digits and `_ + . -`, first a letter or digit."
-            )
-        return self.runs / name
+        return self.runs / plain_name(name, "the name of a run")
 
     @property
     def trust_words(self) -> list[str]:
@@ -150,6 +144,6 @@ class AllowedPaths:
 
     def _folders(self, folder: Path, depth: int) -> list[Path]:
         """Return the folders of the runs below a folder."""
-        inner = [path for path in folder.glob("*/") if not path.name.startswith(".")] if depth else []
+        inner = [path for path in folder.glob("*/") if PLAIN_NAME.fullmatch(path.name)] if depth else []
         runs = [path for path in inner if RunFolder(path).exists]
         return runs + [run for path in inner if path not in runs for run in self._folders(path, depth - 1)]

@@ -52,9 +52,9 @@ def test_a_path_inside_is_read(paths: AllowedPaths) -> None:
     assert paths.inside(str(paths.folders[0])) == paths.folders[0].resolve()
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "-x", "a b", "a\nb", "x" * 81, "é", "a;b", "$(a)"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\nb", "x" * 201, "a "])
 def test_a_new_run_has_a_plain_name(paths: AllowedPaths, name: str) -> None:
-    with pytest.raises(InputError, match="cannot be called"):
+    with pytest.raises(InputError, match="the name of a run cannot be"):
         paths.new(name)
 
 

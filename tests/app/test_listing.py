@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.runs import COLUMNS, row
+from ltr.app.runs import COLUMNS, OWN, row, rows
 
 CONFIG = {
     "model": {"class_path": "ltr.methods.Method", "init_args": {"loss": "ltr.losses.GML"}},
@@ -33,6 +34,17 @@ def cells(paths: AllowedPaths) -> dict[str, str]:
 def curves(paths: AllowedPaths, epochs: int) -> None:
     rows = [f"{epoch},1.0\n" for epoch in range(epochs)]
     (paths.runs / "signs" / "metrics.csv").write_text("epoch,train/loss\n" + "".join(rows))
+
+
+@pytest.mark.parametrize("name", ["my run", "Käfer", "$(a)", "x" * 200])
+def test_a_run_of_any_name_is_listed(paths: AllowedPaths, name: str) -> None:
+    (paths.runs / "signs").rename(paths.runs / name)
+    assert [row[0] for row in rows(paths, OWN)] == [name]
+
+
+def test_a_folder_that_no_run_can_be_called_is_passed_over(paths: AllowedPaths) -> None:
+    shutil.copytree(paths.runs / "signs", paths.runs / "signs ")
+    assert [row[0] for row in rows(paths, OWN)] == ["signs"]
 
 
 def test_the_state_tells_stopped_trained_and_tested_apart(paths: AllowedPaths) -> None:
