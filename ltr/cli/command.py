@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -276,7 +277,7 @@ class Command(LightningCLI):
 
                 log_training(logger, self.folder)
         checkpoint = RunFolder(self.folder).checkpoint
-        self.say(f"{checkpoint}; next: ltr test --ckpt_path {checkpoint}")
+        self.say(f"{checkpoint}; next: {shlex.join(['ltr', 'test', '--ckpt_path', str(checkpoint)])}")
 
     def log_test(self, path: str) -> None:
         """Log the figures of a test to where its training was logged."""
@@ -292,7 +293,7 @@ class Command(LightningCLI):
         """How to go on after an interruption."""
         ours = self.verb == "fit" and not self.run.replaces
         if ours and (checkpoint := RunFolder(self.folder).checkpoint).is_file():
-            return f"go on with `ltr fit --ckpt_path {checkpoint}`"
+            return f"go on with `{shlex.join(['ltr', 'fit', '--ckpt_path', str(checkpoint)])}`"
         return "nothing was written; give the command again"
 
     @property

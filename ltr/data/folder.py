@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import warnings
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class FolderLT(FileDataset):
         if tables:
             root = self.home if training or len(tables) > 1 else tables[0]
             name = (training or tables)[0].name
-            advice = f"if {name} has the labels, pass `--data TableLT --data.root {root}`"
+            advice = f"if {name} has the labels, pass `--data TableLT --data.root {shlex.quote(str(root))}`"
         else:
             advice = "put the images of each class into its own folder, or name a table with their labels"
         return f"{folder} holds {len(classes)} folders of classes, and a data set needs at least two: {advice}."
@@ -94,7 +95,7 @@ def split_folders(home: Path) -> dict[str, Path]:
             return {"train": home}  # a class of trains
         raise InputError(
             f"{home} has `{parts['train'].name}/`, but neither `test/` nor `val/` to measure on: add one, or pass "
-            f"`--data.root {parts['train']}` to hold out test images from it."
+            f"`--data.root {shlex.quote(str(parts['train']))}` to hold out test images from it."
         )
     if "train" in parts or (parts and len(parts) == len(folders)):
         return {split: parts[split] for split in ("train", "val", "test") if split in parts}

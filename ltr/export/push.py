@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -71,7 +72,8 @@ def write_folder(
     results = RunFolder(path.parent).evaluations
     evaluations = {result.name: without_folders(result.metrics) for result in results}
     if not evaluations:
-        raise InputError(f"{path} was never tested, so there are no figures: run `ltr test --ckpt_path {path}` first.")
+        test = shlex.join(["ltr", "test", "--ckpt_path", str(path)])
+        raise InputError(f"{path} was never tested, so there are no figures: run `{test}` first.")
     config = yaml.safe_dump(without_folders(yaml.safe_load(own_config(path))), sort_keys=False)
     write(predictor, "safetensors", home / WEIGHTS, config)
     files.write_text(home / CONFIG, config)

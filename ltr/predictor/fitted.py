@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,9 @@ class Fitted:
             raise InputError(f"{error} {name} reads the images of the run.") from error
         test = self.test
         if test is None:
+            command = shlex.join(["ltr", "test", "--ckpt_path", str(self.path)])
             raise InputError(
-                f"{error} {name} is fitted to images of the run: run `ltr test --ckpt_path {self.path}` with the same "
+                f"{error} {name} is fitted to images of the run: run `{command}` with the same "
                 "adjustments once where they are. The fitted values are kept in the folder of the run, and used where "
                 "the images are missing."
             ) from error

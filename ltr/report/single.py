@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -86,7 +87,7 @@ def measures(run: RunFolder) -> str:
     used = {name for one in (of_old | rows).values() for item in one.metrics["adjustments"] for name in item}
     for what, (adjustment, path, name) in ways.items():
         if adjustment not in used:
-            add = f"ltr test --ckpt_path {path} --config {name}.yaml --evaluation {name}"
+            add = f"ltr test --ckpt_path {shlex.quote(str(path))} --config {name}.yaml --evaluation {name}"
             text += sentence(f"Not in the table: {what}. `{add}` adds it.", kind="note")
     return text
 

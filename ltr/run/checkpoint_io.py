@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class WholeFiles(TorchCheckpointIO):
         if "pytorch-lightning_version" not in content:
             raise InputError(
                 f"{path} is not the checkpoint of a training: start a new one from its weights with `--model.backbone "
-                f"Pretrained --model.backbone.checkpoint {path}`."
+                f"Pretrained --model.backbone.checkpoint {shlex.quote(str(path))}`."
             )
         check_fields(content, path)
         return content

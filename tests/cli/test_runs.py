@@ -12,8 +12,10 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from tiny import TINY
 from torch.utils._pytree import tree_leaves
 
+from ltr.__main__ import main
 from ltr.callbacks import Run
 
 RUN = Path("checkpoints/a")
@@ -45,6 +47,12 @@ def test_a_run_is_a_folder(tiny, capsys) -> None:
     assert 0 <= float(rows[1]["test/top1"]) <= 1
     assert float(rows[0]["train/lr"]) == 0.1
     assert "ltr test --ckpt_path checkpoints/a/last.ckpt" in capsys.readouterr().out
+
+
+def test_the_next_command_names_any_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["fit", *TINY.split(), "--trainer.max_epochs", "0", "--name", "my run"])
+    assert capsys.readouterr().out.endswith("; next: ltr test --ckpt_path 'checkpoints/my run/last.ckpt'\n")
 
 
 def test_the_checkpoint_is_plain_data(tiny) -> None:

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from ltr.callbacks import Run
+from ltr.cli.command import Command
 from ltr.distributed import process_is_gone
 from ltr.methods import Method
 from tests.tiny import TINY
@@ -57,6 +59,14 @@ def test_a_training_says_how_to_go_on(number: int, tiny, ltr, capsys) -> None:
     command = "ltr fit --ckpt_path checkpoints/a/last.ckpt"
     assert capsys.readouterr().err.endswith(f"ltr: stopped by {name}; go on with `{command}`.\n")
     assert ltr(command.removeprefix("ltr ")) == 0
+
+
+def test_a_command_to_go_on_with_names_any_run(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "my run" / "last.ckpt"
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    stopped = SimpleNamespace(verb="fit", folder=checkpoint.parent, run=SimpleNamespace(replaces=False))
+    assert Command.going_on.fget(stopped) == f"go on with `ltr fit --ckpt_path '{checkpoint}'`"
 
 
 @pytest.mark.slow_but_one

@@ -9,10 +9,10 @@ from typing import Any
 from ltr.__main__ import main
 
 
-def run(words: str) -> int:
-    """Run a verb; return the exit status."""
+def run(words: str, *more: str) -> int:
+    """Run a verb; return the exit status. Further words may have spaces in them."""
     try:
-        main(words.split())
+        main([*words.split(), *more])
     except SystemExit as end:
         return int(end.code or 0)
     return 0

@@ -123,9 +123,11 @@ def test_a_backbone_from_there(remote: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_without_figures_is_not_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree("checkpoints/plain", tmp_path / "new", ignore=shutil.ignore_patterns("test"))
-    assert run(f"{PUSH} {tmp_path}/new --folder {tmp_path}/out") == 2
-    assert "was never tested" in capsys.readouterr().err
+    shutil.copytree("checkpoints/plain", tmp_path / "my run", ignore=shutil.ignore_patterns("test"))
+    assert run(PUSH, f"{tmp_path}/my run", "--folder", f"{tmp_path}/out") == 2
+    assert f"was never tested, so there are no figures: run `ltr test --ckpt_path '{tmp_path}/my run/last.ckpt'`" in (
+        capsys.readouterr().err
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from PIL import Image
 
 import ltr as package
 from ltr.__main__ import main
+from ltr.callbacks import TemperatureScaling
 from ltr.errors import InputError
 from ltr.predictor import Predictor
+from ltr.predictor.fitted import Fitted
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -179,6 +182,12 @@ def test_fitted_values_are_of_the_same_network_and_the_same_options(
     finally:
         file.write_text(original)
     assert said in capsys.readouterr().err
+
+
+def test_the_test_that_is_missing_is_named_as_a_command(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "my run" / "last.ckpt"
+    with pytest.raises(InputError, match=re.escape(f"run `ltr test --ckpt_path '{checkpoint}'` with the same")):
+        Fitted(checkpoint, {}, {}).restore(TemperatureScaling(), 0, InputError("there are no images."))
 
 
 def odd_images(folder: Path) -> list[str]:

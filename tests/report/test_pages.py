@@ -98,6 +98,12 @@ def test_the_first_table_has_the_price_of_a_tuning(page: Page, whole: Path, tmp_
     assert table["old head"]["ECE"] == "32.10"
 
 
+def test_a_command_names_any_folder(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "my run")
+    make_metrics(run / "test", old_recall=[0.9, 0.8, 0.3, None, 0.0])
+    assert f"ltr test --ckpt_path '{run}' --config ensemble.yaml" in Page(write([RunFolder(run)])).text
+
+
 @pytest.mark.slow
 def test_a_page_is_not_replaced_in_silence(ltr, capsys, tmp_path: Path) -> None:
     make_run(tmp_path / "new")
