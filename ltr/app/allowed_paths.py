@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,11 +133,12 @@ class AllowedPaths:
         return Job.of(self.runs, name)
 
     def before(self, name: str) -> RunFolder | None:
-        """Return the run of the network before a tuning of this page; None if the run is not such a tuning."""
-        job = self.job(name)
-        rows = [entry.name for entry in job.plan.entries] if job.known else []
-        before = RunFolder(self.runs / name).before
-        return before if before.name in rows else None
+        """Return the run of the network before a tuning of this page; None if the run is not known as such a tuning."""
+        job, before = self.job(name), RunFolder(self.runs / name).before
+        with suppress(InputError):  # a study that cannot be read
+            if job.known and any(entry.name == before.name for entry in job.plan.entries):
+                return before
+        return None
 
     def jobs(self) -> list[Job]:
         """Return the jobs that the page has started, the latest first."""

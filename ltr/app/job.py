@@ -26,6 +26,7 @@ from ltr import files
 from ltr.app.progress import Progress, modified
 from ltr.errors import InputError
 from ltr.run.lock import Lock
+from ltr.studies import fields
 from ltr.studies.plan import Plan
 
 State = Literal["running", "finished", "stopped", "failed"]
@@ -102,9 +103,10 @@ class Job:
         """Start a process that completes the study.
 
         Raises:
-            InputError: if a process is working on the run already.
+            InputError: if the study cannot be read, or a process is working on the run already.
         """
-        self.start(yaml.safe_load((self.folder / PLAN).read_text(encoding="utf-8")))
+        content, _ = fields.load(self.folder / PLAN)
+        self.start(content)
 
     def work(self) -> int:
         """Run the study in this process, and return the exit status.

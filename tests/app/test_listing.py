@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ltr import files
 from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.job import PLAN
 from ltr.app.runs import COLUMNS, OWN, row, rows
+from ltr.app.tuning_form import tunings
+from ltr.app.watch import resume
+from ltr.errors import InputError
 
 CONFIG = {
     "model": {"class_path": "ltr.methods.Method", "init_args": {"loss": "ltr.losses.GML"}},
@@ -40,6 +45,15 @@ def curves(paths: AllowedPaths, epochs: int) -> None:
 def test_a_run_of_any_name_is_listed(paths: AllowedPaths, name: str) -> None:
     (paths.runs / "signs").rename(paths.runs / name)
     assert [row[0] for row in rows(paths, OWN)] == [name]
+
+
+@pytest.mark.parametrize("study", ["runs: [", "runs: {signs: {fit: --config ce.yaml, another: 1}}"])
+def test_a_run_whose_study_cannot_be_read_is_listed(paths: AllowedPaths, study: str) -> None:
+    files.write_text(paths.job("signs").folder / PLAN, study)
+    assert [row[0] for row in rows(paths, OWN)] == ["signs"]
+    assert tunings(paths) == []
+    with pytest.raises(InputError, match=r"cannot be read as YAML|has no key another"):
+        resume(paths, "signs")
 
 
 def test_a_folder_that_no_run_can_be_called_is_passed_over(paths: AllowedPaths) -> None:
