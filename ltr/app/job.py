@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from ltr.studies.plan import Plan
 State = Literal["running", "finished", "stopped", "failed"]
 JOBS = ".jobs"  # the folder of all jobs, beside the runs
 PLAN, STATE, LOG = "study.yaml", "state.json", "log.txt"  # in the folder of a job
+LOCK, START = "lock", "start"  # likewise, the files of its locks
 LOG_BYTES = 200_000  # how much of the end of a log is read
 START_TIMEOUT = 20.0  # seconds for a new process to take its lock
 SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -66,7 +66,7 @@ class Job:
     @property
     def lock(self) -> Lock:
         """The lock that its process holds."""
-        return Lock(self.folder / "lock", f"the run {self.name}")
+        return Lock(self.folder / LOCK, f"the run {self.name}")
 
     def start(self, content: Mapping[str, Any]) -> None:
         """Start a process that works on a study, and return once it holds the lock.
@@ -78,7 +78,7 @@ class Job:
             InputError: if it is not a study, or a process is working on the run already.
         """
         Plan.of(content, self.name)
-        with Lock(self.folder / "start", f"the run {self.name}").hold(timeout=-1):  # of two starts, the second waits
+        with Lock(self.folder / START, f"the run {self.name}").hold(timeout=-1):  # of two starts, the second waits
             if self.running:
                 raise InputError(f"the run {self.name} is running already: stop it first, or choose another name.")
             files.write_text(self.folder / PLAN, yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
@@ -140,14 +140,17 @@ class Job:
                 os.kill(int(pid), signal.SIGTERM)
 
     def forget(self) -> None:
-        """Delete the job's own files.
+        """Delete the job's own files; those of a run in a group of its name stay.
 
         Raises:
             InputError: if a process is working on it.
         """
         if self.running:
             raise InputError(f"the run {self.name} is running: stop it first.")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for file in (PLAN, STATE, LOG, LOCK, START):
+            (self.folder / file).unlink(missing_ok=True)
+        with suppress(OSError):  # it is not empty, or was never there
+            self.folder.rmdir()
 
     @property
     def known(self) -> bool:

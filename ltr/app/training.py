@@ -14,6 +14,7 @@ from ltr.app.field import Field
 from ltr.app.job import beside
 from ltr.app.options import blanks, fields, resolved
 from ltr.errors import InputError, did_you_mean
+from ltr.run.folder import RunFolder
 from ltr.run.recipe import Recipe
 
 CLASS = re.compile(r"[A-Za-z]\w*")
@@ -144,9 +145,11 @@ class TrainingForm:
         """Return the name of the run, with its group.
 
         Raises:
-            InputError: if a run of that name exists, or the name is not allowed.
+            InputError: if a run of that name exists, the group is a run, or a name is not allowed.
         """
         folder = paths.new(self.folder) if self.folder else paths.runs
+        if self.folder and (RunFolder(folder).exists or paths.job(self.folder).running):
+            raise InputError(f"{self.folder} is a run, so it cannot be a group of runs: choose another group.")
         prefix, name = f"{self.folder}/" if self.folder else "", self.name.strip()
         base = name or f"{self.like.rpartition('/')[2] or Path(self.method).stem}_{Path(self.data).stem}"
         paths.new(base)

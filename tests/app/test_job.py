@@ -107,6 +107,21 @@ def test_of_two_starts_one_runs_and_goes_on_after_a_stop(paths: AllowedPaths) ->
     assert not job.known
 
 
+def test_a_job_forgets_its_own_files_only(paths: AllowedPaths) -> None:
+    outer, inner = paths.job("signs"), paths.job("signs/ce")
+    for job in (outer, inner):
+        files.write_text(job.folder / PLAN, yaml.safe_dump(beside({"ce": SHORT})))
+    with outer.lock.hold(), inner.lock.hold():
+        pass
+    with inner.lock.hold():
+        outer.forget()
+        assert not outer.known
+        assert inner.known
+        assert inner.running
+    inner.forget()
+    assert not inner.folder.exists()
+
+
 def test_who_only_looks_is_not_taken_for_the_one_at_work(paths: AllowedPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "LOOK", 30.0)
     run = RunFolder(paths.runs / "a")

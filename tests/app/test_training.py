@@ -83,6 +83,15 @@ def test_a_name_is_found_that_is_free(paths: AllowedPaths) -> None:
         TrainingForm(name="ce_digits").named(paths)
 
 
+def test_a_group_is_no_run(paths: AllowedPaths) -> None:
+    with paths.job("signs").lock.hold(), pytest.raises(InputError, match="signs is a run, so it cannot be a group"):
+        TrainingForm(folder="signs").named(paths)
+    (paths.runs / "signs").mkdir()
+    (paths.runs / "signs" / "metrics.csv").write_text("epoch\n")
+    with pytest.raises(InputError, match="signs is a run, so it cannot be a group"):
+        TrainingForm(folder="signs").named(paths)
+
+
 @pytest.mark.parametrize(
     "said",
     [
