@@ -38,7 +38,7 @@ def application(paths: AllowedPaths, host: str, port: int, *, local: bool) -> An
 
     Args:
         paths: what the page may read and write.
-        host: address that it listens on.
+        host: address that it listens on, as it stands in a URL.
         port: likewise.
         local: whether only this machine can reach the address.
     """

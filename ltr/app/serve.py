@@ -49,10 +49,10 @@ def app(
     from ltr.app.page import application
 
     address, port = listener.getsockname()[:2]
-    served = application(paths, address, port, local=loopback(address))
+    served = application(paths, bracketed(address), port, local=loopback(address))
     if note := open_to_others(address, port):
         print(f"ltr: note: {note}", file=sys.stderr)
-    shown = host if loopback(address) else address
+    shown = bracketed(host if loopback(address) else address)
     print(f"http://{shown}:{port} (Ctrl+C closes the page; trainings continue)", flush=True)
     # A browser keeps its connections open, so the shutdown does not wait for them.
     server = uvicorn.Server(uvicorn.Config(served, log_level="critical", timeout_graceful_shutdown=1))
@@ -69,7 +69,13 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
-        raise InputError(f"the page cannot listen on {host}:{port} ({error}): choose another `--port`.") from error
+        address = f"{bracketed(host)}:{port}"
+        raise InputError(f"the page cannot listen on {address} ({error}): choose another `--port`.") from error
+
+
+def bracketed(host: str) -> str:
+    """Return an address as it stands in a URL: one of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def loopback(host: str) -> bool:

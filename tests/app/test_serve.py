@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import served
 
 from ltr.app.options import resolved
 from ltr.app.serve import app, listen, loopback, open_to_others
@@ -81,6 +82,26 @@ def test_hostile_values_are_refused_and_it_stays_up(site: Any) -> None:
                 client.predict(name, api_name=endpoint)
             assert "<img" not in str(caught.value)
     assert status(site.url) == 200
+
+
+@pytest.mark.slow
+def test_a_page_of_ipv6_answers(tmp_path: Path) -> None:
+    pytest.importorskip("gradio")
+    try:
+        listen("::1", 0).close()
+    except InputError:
+        pytest.skip("no IPv6 on this machine")
+    process = served(tmp_path, "--host", "::1")
+    assert process.stdout is not None
+    try:
+        with process.stdout:
+            url = process.stdout.readline().split()[0]
+        assert url.startswith("http://[::1]:")
+        assert status(url) == 200
+        assert status(url, Host="[::2]") == 400
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def test_a_taken_port_is_said() -> None:
