@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,7 @@ class AllowedPaths:
     @property
     def trust_words(self) -> list[str]:
         """The arguments of `ltr` that trust the packages of the page."""
-        return [word for package in self.packages for word in ("--trust", package)]
+        return trust_words(self.packages)
 
     def job(self, name: str) -> Job:
         """Return the job of a run, which need not exist yet.
@@ -149,3 +150,8 @@ class AllowedPaths:
         inner = [path for path in folder.glob("*/") if PLAIN_NAME.fullmatch(path.name)] if depth else []
         runs = [path for path in inner if RunFolder(path).exists]
         return runs + [run for path in inner if path not in runs for run in self._folders(path, depth - 1)]
+
+
+def trust_words(packages: Iterable[str]) -> list[str]:
+    """Return the arguments of `ltr` that trust packages."""
+    return [word for package in packages for word in ("--trust", package)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ltr import files, plots
-from ltr.app.allowed_paths import AllowedPaths
+from ltr.app.allowed_paths import AllowedPaths, trust_words
 from ltr.app.figures import drawing
 from ltr.app.heads import curve_of, heads_of, temperature
 from ltr.app.tuning import CONTROL
@@ -40,6 +40,7 @@ class Comparison:
         rows: the evaluations, in order.
         drawn: those whose recalls are in the figure.
         tuned: a run with an old and a new head, which can be combined; None if there is none.
+        packages: names of the packages whose classes its config may name, besides `ltr`.
         whose: prefix of the ensemble's name in tables of several runs.
         ensemble: the ensemble of both heads, once its temperatures are chosen.
         curve: the measures of the ensemble at every temperature of the old head, likewise.
@@ -51,6 +52,7 @@ class Comparison:
     rows: Mapping[str, EvaluationResult]
     drawn: Sequence[str]
     tuned: Path | None = None
+    packages: tuple[str, ...] = ()
     whose: str = ""
     ensemble: tuple[str, EvaluationResult] | None = None
     curve: Sequence[Mapping[str, float]] = ()
@@ -69,10 +71,11 @@ class Comparison:
         """
         if self.tuned is None:
             return self
-        measures = heads_of(self.tuned).at(t_new, t_old)
+        measures = heads_of(self.tuned, self.packages).at(t_new, t_old)
         name = f"{self.whose}both heads (t_new {t_new:.3g}, t_old {t_old:.3g})"
         ensemble = name, EvaluationResult("ensemble", self.tuned, measures)
-        return replace(self, ensemble=ensemble, curve=curve_of(self.tuned, t_new), temperatures=(t_new, t_old))
+        curve = curve_of(self.tuned, t_new, self.packages)
+        return replace(self, ensemble=ensemble, curve=curve, temperatures=(t_new, t_old))
 
     def at_powers(self, new: object, old: object) -> Comparison:
         """Return `at` for temperatures given as powers of two, as the sliders do."""
@@ -83,7 +86,8 @@ class Comparison:
         """The arguments of `ltr` that test this ensemble."""
         t_new, t_old = self.temperatures
         words = ["test", "--ckpt_path", str(self.tuned), "--config", "ensemble.yaml", "--evaluation", "ensemble"]
-        return [*words, "--trainer.callbacks.t_new", f"{t_new:.10g}", "--trainer.callbacks.t_old", f"{t_old:.10g}"]
+        words += ["--trainer.callbacks.t_new", f"{t_new:.10g}", "--trainer.callbacks.t_old", f"{t_old:.10g}"]
+        return [*words, *trust_words(self.packages)]
 
     def table(self) -> str:
         """Return nine measures of every row, with a warning if they cannot be compared."""
@@ -185,7 +189,7 @@ def of_tuning(paths: AllowedPaths, name: str) -> Comparison:
     named = {OLD: "before: old head", NEW: f"after: {loss}", ADJUSTED: "control: old head, logit adjustment (tau 1)"}
     rows = {named[row]: one for row, one in results.items()}
     drawn = [named[row] for row in (OLD, NEW) if row in results]
-    return Comparison(name, paths.downloads, rows, drawn, after)
+    return Comparison(name, paths.downloads, rows, drawn, after, paths.packages)
 
 
 def of_runs(paths: AllowedPaths, chosen: Sequence[str]) -> Comparison:
@@ -204,4 +208,6 @@ def of_runs(paths: AllowedPaths, chosen: Sequence[str]) -> Comparison:
     tuned = (name for name, one in rows.items() if "old_recall" in one.metrics)
     weighed = next((name for name in tuned if runs[name].checkpoint.is_file()), None)
     comparison = Comparison("_".join(rows), paths.downloads, rows, list(rows)[: figures.SERIES])
-    return comparison if weighed is None else replace(comparison, tuned=runs[weighed].path, whose=f"{weighed}, ")
+    if weighed is None:
+        return comparison
+    return replace(comparison, tuned=runs[weighed].path, packages=paths.packages, whose=f"{weighed}, ")

@@ -70,29 +70,32 @@ def temperature(power: object) -> float:
     return float(2**power)
 
 
-def heads_of(folder: Path) -> Heads:
+def heads_of(folder: Path, packages: tuple[str, ...] = ()) -> Heads:
     """Return the logits of both heads of a run; those of the last few runs are cached.
+
+    Args:
+        folder: of the run.
+        packages: names of the packages whose classes its config may name, besides `ltr`.
 
     Raises:
         InputError: if the run has no old head, or cannot be read.
     """
     checkpoint = lookup.checkpoint(str(folder))
     with LOCK:
-        return _heads(checkpoint, checkpoint.stat().st_mtime_ns)
+        return _heads(checkpoint, checkpoint.stat().st_mtime_ns, packages)
 
 
-def curve_of(folder: Path, t_new: float) -> list[dict[str, float]]:
+def curve_of(folder: Path, t_new: float, packages: tuple[str, ...] = ()) -> list[dict[str, float]]:
     """Return the `curve` of a run; the last few are cached."""
-    heads_of(folder)
     checkpoint = lookup.checkpoint(str(folder))
     with LOCK:
-        return _curve(checkpoint, checkpoint.stat().st_mtime_ns, t_new)
+        return _curve(checkpoint, checkpoint.stat().st_mtime_ns, t_new, packages)
 
 
 @lru_cache(maxsize=KEPT)
-def _heads(checkpoint: Path, written: int) -> Heads:  # noqa: ARG001, a key of the cache
+def _heads(checkpoint: Path, written: int, packages: tuple[str, ...]) -> Heads:  # noqa: ARG001, a key of the cache
     """Compute the logits of both heads for the test split, in the precision and the batches of a test."""
-    run = ltr.load(checkpoint)
+    run = ltr.load(checkpoint, *({"trust": package} for package in packages))
     model, data = run.model, run.data
     if not isinstance(model, Tuning) or not bool(model.old_known):
         raise InputError(f"the run {checkpoint.parent.name} has no old head: only a tuning keeps one.")
@@ -106,6 +109,6 @@ def _heads(checkpoint: Path, written: int) -> Heads:  # noqa: ARG001, a key of t
 
 
 @lru_cache(maxsize=8 * KEPT)
-def _curve(checkpoint: Path, written: int, t_new: float) -> list[dict[str, float]]:
+def _curve(checkpoint: Path, written: int, t_new: float, packages: tuple[str, ...]) -> list[dict[str, float]]:
     """Compute a curve."""
-    return _heads(checkpoint, written).curve(t_new)
+    return _heads(checkpoint, written, packages).curve(t_new)

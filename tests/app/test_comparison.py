@@ -164,6 +164,18 @@ def test_temperatures_are_in_reach(power: object) -> None:
         temperature(power)
 
 
+def test_the_packages_of_the_page_are_trusted(paths: AllowedPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(checkpoint: Path, *arguments: dict[str, str]) -> None:
+        raise InputError(f"{checkpoint} with {arguments}")
+
+    monkeypatch.setattr("ltr.load", load)
+    trusting = AllowedPaths(paths.runs, paths.folders, ("mine", "theirs"))
+    for compared in (of_tuning(trusting, "tuned"), of_runs(trusting, ["tuned_before", "tuned"])):
+        with pytest.raises(InputError, match=r"last.ckpt with \({'trust': 'mine'}, {'trust': 'theirs'}\)"):
+            compared.at(1.0, 2.0)
+        assert compared.command[-4:] == ["--trust", "mine", "--trust", "theirs"]
+
+
 def test_a_run_that_replaced_no_head_has_no_second_one(paths: AllowedPaths) -> None:
     with pytest.raises(InputError, match="has no old head"):
         heads_of(paths.runs / "base")
