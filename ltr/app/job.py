@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -32,6 +33,7 @@ State = Literal["running", "finished", "stopped", "failed"]
 JOBS = ".jobs"  # the folder of all jobs, beside the runs
 PLAN, STATE, LOG = "study.yaml", "state.json", "log.txt"  # in the folder of a job
 LOCK, START = "lock", "start"  # likewise, the files of its locks
+BEGINNING = re.compile(r"^\$ ltr .*$", re.MULTILINE)  # of what a start adds to the log
 LOG_BYTES = 200_000  # how much of the end of a log is read
 START_TIMEOUT = 20.0  # seconds for a new process to take its lock
 SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -205,8 +207,8 @@ class Job:
 
     @property
     def failure(self) -> str:
-        """The error message with which it failed, else the last line of its log."""
-        lines = [line for line in self.log.splitlines() if line.strip()]
+        """The error message with which it failed, else the last line of its log since it was started last."""
+        lines = [line for line in BEGINNING.split(self.log)[-1].splitlines() if line.strip()]
         errors = [line.partition("error: ")[2] for line in lines if line.startswith("ltr: error: ")]
         return errors[-1] if errors else (lines[-1] if lines else "")
 

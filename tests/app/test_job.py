@@ -17,7 +17,7 @@ from tiny import TINY
 
 from ltr import files
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.job import PLAN, STATE, Job, beside
+from ltr.app.job import LOG, PLAN, STATE, Job, beside
 from ltr.app.watch import resume, state
 from ltr.errors import InputError
 from ltr.run import lock
@@ -120,6 +120,16 @@ def test_a_job_forgets_its_own_files_only(paths: AllowedPaths) -> None:
         assert inner.running
     inner.forget()
     assert not inner.folder.exists()
+
+
+def test_the_reason_is_that_of_the_last_failure(paths: AllowedPaths) -> None:
+    job, command = paths.job("a"), "$ ltr fit --config ce.yaml\n"
+    files.write_text(job.folder / LOG, f"{command}ltr: error: there is no folder data.\n")
+    assert job.failure == "there is no folder data."
+    files.write_text(job.folder / LOG, f"{job.log}{command}Traceback:\nRuntimeError: CUDA error\n")
+    assert job.failure == "RuntimeError: CUDA error"
+    files.write_text(job.folder / LOG, f"{job.log}{command}")
+    assert job.failure == ""
 
 
 def test_who_only_looks_is_not_taken_for_the_one_at_work(paths: AllowedPaths, monkeypatch: pytest.MonkeyPatch) -> None:
