@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class AllowedPaths:
                 f"{path} is outside of the folders of this page ({', '.join(map(str, roots))}): add its folder with "
                 "`ltr app --folders`."
             )
-        if there and not whole.exists():
+        if there and not os.path.exists(whole):  # `whole.exists()` raises an error if a name is too long
             raise InputError(f"{path} does not exist.")
         return whole
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -167,7 +168,7 @@ def refuse_outside(paths: AllowedPaths, text: str) -> None:
     Raises:
         InputError: if it is.
     """
-    if text[:1] not in "[{" and ("/" in text or "\\" in text or ".." in text or Path(text).exists()):
+    if text[:1] not in "[{" and ("/" in text or "\\" in text or ".." in text or os.path.exists(text)):
         paths.inside(text, there=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ class Check:
             return self.inside(above, {last: value})[last] if isinstance(value, Mapping) else value
         option = self.option(place)
         self.given[place.replace(".init_args.", ".")] = value
-        if isinstance(value, str) and Path(value).suffix in (".yaml", ".yml") and Path(value).is_file():
+        if isinstance(value, str) and Path(value).suffix in (".yaml", ".yml") and os.path.isfile(value):
             value = words.read(value) if option.hint is Trainer or catalogue.base_of(option.hint) else value
         if option.hint is Trainer:
             if not isinstance(value, Mapping):

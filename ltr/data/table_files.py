@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ def read_table(path: Path, encoding: str = "utf-8") -> dict[str, list[Any]]:
     Raises:
         InputError: if it cannot be read, or has no rows.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # `path.is_file()` raises an error if a name is too long
         raise InputError(f"there is no table {path}: name the CSV or Parquet file with `--data.root`.")
     columns = read_parquet(path) if path.suffix.lower() in PARQUET else read_csv(path, encoding)
     if not columns or not next(iter(columns.values())):

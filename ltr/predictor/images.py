@@ -141,7 +141,7 @@ def check(images: Tensor, size: int) -> None:
 
 def _below(path: Path, column: str | None, folder: str | None) -> Images:
     """Return the images of a path: all below a folder, those that a table names, or the file."""
-    if path.is_dir():
+    if os.path.isdir(path):  # `path.is_dir()` raises an error if a name is too long
         files = sorted(images_below(path))
         if not files:
             raise InputError(f"{path} holds no image ({', '.join(sorted(KINDS))}): name another folder.")

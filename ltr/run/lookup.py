@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -24,11 +25,11 @@ def config(name: str) -> Path:
     Raises:
         InputError: if there is neither, with the nearest name.
     """
-    if Path(name).is_file():
+    if os.path.isfile(name):  # `is_file` of a path raises an error if a name is too long
         return Path(name)
     home = folder("configs")
     inner = name.removeprefix("configs/")
-    if (home / inner).is_file():
+    if os.path.isfile(home / inner):
         return home / inner
     known = [path.relative_to(home).as_posix() for path in sorted(home.rglob("*.yaml"))]
     raise InputError(f"there is no config {name}{did_you_mean(inner, known)}")
@@ -52,7 +53,7 @@ def checkpoint(name: str) -> Path:
         return hub.download(name)
     for start in (Path(name), *(home / name for home in homes())):
         for path in (start, RunFolder(start).checkpoint):
-            if path.is_file():
+            if os.path.isfile(path):
                 return path
     known = [path.parent.name for home in homes() for path in home.glob(f"*/{CHECKPOINT}")]
     raise InputError(f"there is no checkpoint {name}{did_you_mean(name, known)}")

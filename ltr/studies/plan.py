@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product, takewhile
@@ -56,7 +57,7 @@ class Plan:
             InputError: if there is no such file, or it is not a study.
         """
         home = lookup.folder("configs") / "studies"
-        path = home / file if not Path(file).is_file() and (home / file).is_file() else lookup.config(file)
+        path = home / file if not os.path.isfile(file) and os.path.isfile(home / file) else lookup.config(file)
         content, text = fields.load(path)
         comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
         about = " ".join(line.removeprefix("#").strip() for line in comment)

@@ -48,6 +48,11 @@ def test_a_path_outside_is_refused(
             paths.inside(said)
 
 
+def test_a_path_that_is_too_long_does_not_exist(paths: AllowedPaths) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        paths.inside(str(paths.folders[0] / ("x" * 300)))
+
+
 def test_a_path_inside_is_read(paths: AllowedPaths) -> None:
     assert paths.inside(str(paths.folders[0])) == paths.folders[0].resolve()
 

@@ -14,7 +14,7 @@ from ltr.app.job import Job
 from ltr.app.job import commands as commands_of
 from ltr.app.options import resolved
 from ltr.app.train import methods
-from ltr.app.training import TrainingForm
+from ltr.app.training import TrainingForm, refuse_outside
 from ltr.app.watch import resume
 from ltr.errors import InputError
 from ltr.run.lookup import folder
@@ -81,6 +81,10 @@ def test_a_name_is_found_that_is_free(paths: AllowedPaths) -> None:
     assert TrainingForm(folder="signs").named(paths) == "signs/ce_digits"
     with pytest.raises(InputError, match="exists already"):
         TrainingForm(name="ce_digits").named(paths)
+
+
+def test_a_long_text_is_no_path(paths: AllowedPaths) -> None:
+    refuse_outside(paths, "x" * 300)
 
 
 def test_a_group_is_no_run(paths: AllowedPaths) -> None:

@@ -21,6 +21,7 @@ from ltr.callbacks import TemperatureScaling
 from ltr.errors import InputError
 from ltr.predictor import Predictor
 from ltr.predictor.fitted import Fitted
+from ltr.predictor.images import Images
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -188,6 +189,14 @@ def test_the_test_that_is_missing_is_named_as_a_command(tmp_path: Path) -> None:
     checkpoint = tmp_path / "my run" / "last.ckpt"
     with pytest.raises(InputError, match=re.escape(f"run `ltr test --ckpt_path '{checkpoint}'` with the same")):
         Fitted(checkpoint, {}, {}).restore(TemperatureScaling(), 0, InputError("there are no images."))
+
+
+@pytest.mark.parametrize("ending", ["", ".png"])
+def test_a_path_that_is_too_long_is_an_image_that_is_missing(ending: str) -> None:
+    given = "x" * 300 + ending
+    assert Images.of(given).names == [given]
+    with pytest.raises(InputError, match="there is no table xxx"):
+        Images.of("x" * 300 + ".csv")
 
 
 def odd_images(folder: Path) -> list[str]:

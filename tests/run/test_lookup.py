@@ -46,6 +46,13 @@ def test_a_run_by_file_folder_or_name(name: str, tmp_path: Path) -> None:
         lookup.checkpoint("nine")
 
 
+def test_a_name_that_is_too_long_is_not_found() -> None:
+    with pytest.raises(InputError, match="there is no checkpoint xxx"):
+        lookup.checkpoint("x" * 300)
+    with pytest.raises(InputError, match="there is no config xxx"):
+        lookup.config("x" * 300)
+
+
 def test_an_empty_folder_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="there is no checkpoint empty"):
