@@ -99,3 +99,35 @@ def loaded(option: str, text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{option} cannot be {text[:80]!r}: it is not valid YAML.") from error
+
+
+def number(what: str, value: object, low: float, high: float, *, whole: bool = True) -> str:
+    """Return a number as an argument of the command line.
+
+    Args:
+        what: it is, for the error.
+        value: the number, or a text.
+        low: smallest allowed value; for a number that is not whole, it must be larger.
+        high: largest allowed value.
+        whole: whether it must be a whole number.
+
+    Raises:
+        InputError: if it is not a number, or out of range.
+    """
+    kind = "a whole number from" if whole else "a number above"
+    try:
+        given = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        given = math.nan
+    if not (low <= given <= high and (given == int(given) if whole else given > low)):
+        raise InputError(f"{what} must be {kind} {low:g} and up to {high:,.10g}, not {value!r:.40}.")
+    return f"{int(given)}" if whole else f"{given:.10g}"
+
+
+def seed(value: object) -> str:
+    """Return a seed as an argument of the command line.
+
+    Raises:
+        InputError: if it is not one.
+    """
+    return number("the seed", value, 0, 2**32 - 1)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import one_of
-from ltr.app.field import Field
+from ltr.app.field import Field, number, seed
 from ltr.app.job import beside
 from ltr.app.options import blanks, fields, resolved
 from ltr.errors import InputError, did_you_mean
@@ -114,20 +114,19 @@ class TrainingForm:
             InputError: if a value of the form is not valid.
         """
         name = self.named(paths)
-        try:
-            seed = int(self.seed)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"the seed must be a whole number, not {self.seed}.") from error
         trusted, run = paths.trust_words, name.rpartition("/")[2]
-        fit = [*self.chosen(paths), *self.changed(paths, fields), "--seed_everything", str(seed), *trusted]
+        fit = [*self.chosen(paths), *self.changed(paths, fields), "--seed_everything", seed(self.seed), *trusted]
         rows: dict[str, Any] = {run: {"title": "training", "fit": fit, "test": trusted}}
         if not self.keep:
             rows[run]["keep"] = False
         if self.ensemble:
             if run == ENSEMBLE:
                 raise InputError(f"{ENSEMBLE} is the name of the test of the ensemble: choose another name.")
-            new, old = temperature(self.t_new), temperature(self.t_old)
-            words = [f"--trainer.callbacks.t_new={new:g}", f"--trainer.callbacks.t_old={old:g}"]
+            new, old = (
+                number(f"the temperature of the {head} head", value, 0, 1000, whole=False)
+                for head, value in (("new", self.t_new), ("old", self.t_old))
+            )
+            words = [f"--trainer.callbacks.t_new={new}", f"--trainer.callbacks.t_old={old}"]
             test = ["--config", "ensemble.yaml", *words, *trusted]
             rows[ENSEMBLE] = {"title": "test of the ensemble", "of": run, "test": test}
         return name, beside(rows)
@@ -170,18 +169,3 @@ def refuse_outside(paths: AllowedPaths, text: str) -> None:
     """
     if text[:1] not in "[{" and ("/" in text or "\\" in text or ".." in text or os.path.exists(text)):
         paths.inside(text, there=False)
-
-
-def temperature(value: Any) -> float:
-    """Return a temperature.
-
-    Raises:
-        InputError: if the value is not one.
-    """
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"a temperature must be a number above 0, not {value}.") from error
-    if not 0 < number <= 1000:
-        raise InputError(f"a temperature must be above 0 and at most 1000, not {number:g}.")
-    return number

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping
@@ -16,6 +15,7 @@ import yaml
 from ltr import trust
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import TAILS, architectures, one_of, tuning_data, tuning_losses
+from ltr.app.field import number, seed
 from ltr.app.job import beside
 from ltr.app.training import refuse_outside
 from ltr.cli import configs
@@ -93,7 +93,7 @@ class TuningForm:
         settings = [
             *("--model.optimizer.lr", number("the learning rate", self.rate, 0, 100, whole=False)),
             *("--trainer.max_epochs", number("the number of epochs", self.epochs, 1, 10_000)),
-            *("--seed_everything", number("the seed", self.seed, 0, 2**32 - 1)),
+            *("--seed_everything", seed(self.seed)),
         ]
         trusted = paths.trust_words
         tuned = ["--config", "gml.yaml", *start, *self.criterion(config), *images, *settings, *trusted]
@@ -174,29 +174,6 @@ def texts(content: Any) -> Iterator[str]:
     elif isinstance(content, dict | list):
         for item in content.values() if isinstance(content, dict) else content:
             yield from texts(item)
-
-
-def number(what: str, value: object, low: float, high: float, *, whole: bool = True) -> str:
-    """Return a number as an argument of the command line.
-
-    Args:
-        what: it is, for the error.
-        value: the number, or a text.
-        low: smallest allowed value; for a number that is not whole, it must be larger.
-        high: largest allowed value.
-        whole: whether it must be a whole number.
-
-    Raises:
-        InputError: if it is not a number, or out of range.
-    """
-    kind = "a whole number from" if whole else "a number above"
-    try:
-        given = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        given = math.nan
-    if not (low <= given <= high and (given == int(given) if whole else given > low)):
-        raise InputError(f"{what} must be {kind} {low:g} and up to {high:,.10g}, not {value!r:.40}.")
-    return f"{int(given)}" if whole else f"{given:.10g}"
 
 
 def factor(imbalance: object) -> float:

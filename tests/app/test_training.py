@@ -75,6 +75,12 @@ def test_the_ensemble_is_tested_besides(paths: AllowedPaths) -> None:
     ]
 
 
+def test_numbers_are_taken_as_they_were_given(paths: AllowedPaths) -> None:
+    fit, _, ensemble = commands(paths, method="gml.yaml", seed=2**32 - 1, ensemble=True, t_new=1.23456789, name="x")
+    assert fit[fit.index("--seed_everything") + 1] == "4294967295"
+    assert "--trainer.callbacks.t_new=1.23456789" in ensemble
+
+
 def test_a_name_is_found_that_is_free(paths: AllowedPaths) -> None:
     (paths.runs / "ce_digits").mkdir(parents=True)
     assert TrainingForm().named(paths) == "ce_digits_2"
@@ -122,7 +128,11 @@ def test_a_group_is_no_run(paths: AllowedPaths) -> None:
         {"folder": "../x"},
         {"seed": "many"},
         {"seed": None},
+        {"seed": 1.5},
+        {"seed": -1},
+        {"seed": 2**32},
         {"ensemble": True, "t_new": 0},
+        {"ensemble": True, "t_old": 1001},
         {"ensemble": True, "name": "ensemble"},
         {"ensemble": True, "t_old": "hot"},
         {"ensemble": True, "t_new": float("nan")},
