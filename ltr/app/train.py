@@ -54,7 +54,9 @@ def train(paths: AllowedPaths) -> gr.Dropdown:
                 allow_custom_value=True,
             )
             with gr.Group():
-                name = gr.Textbox(label="Run name", info="If empty: method and data.", max_length=80, elem_id="name")
+                name = gr.Textbox(
+                    label="Run name", info="If empty: method and data, or that run.", max_length=80, elem_id="name"
+                )
                 folder = gr.Textbox(label="Group of runs", info=f"Folder below {paths.runs}; optional.", max_length=80)
                 seed = gr.Number(0, label="Seed", info="Of the training. The subset seed chooses the images.")
                 keep = gr.Checkbox(True, label="Keep the weights", info="Otherwise deleted after the test.")

@@ -33,7 +33,7 @@ class TrainingForm:
         like: a run whose config is used instead of these three; empty for none.
         parts: the classes that were changed, by option, in the order of the choice.
         values: of the other options.
-        name: of the run; if empty, it is made of method and data.
+        name: of the run; if empty, that of `like`, or made of method and data, with a number if it is taken.
         folder: group of runs, a folder below `AllowedPaths.runs`; empty for that folder itself.
         seed: of the training.
         ensemble: whether the ensemble of the old and the new head is tested as well.
@@ -151,10 +151,11 @@ class TrainingForm:
         if self.folder and (RunFolder(folder).exists or paths.job(self.folder).running):
             raise InputError(f"{self.folder} is a run, so it cannot be a group of runs: choose another group.")
         prefix, name = f"{self.folder}/" if self.folder else "", self.name.strip()
-        base = name or f"{self.like.rpartition('/')[2] or Path(self.method).stem}_{Path(self.data).stem}"
+        base = name or self.like.rpartition("/")[2] or f"{Path(self.method).stem}_{Path(self.data).stem}"
         paths.new(base)
-        for free in [base] if name else [base, *(f"{base}_{number}" for number in range(2, 1000))]:
-            if not (folder / free).exists() and not paths.job(prefix + free).running:
+        for free in [base] if name else [base, *(f"{base}_{count}" for count in range(2, 1000))]:
+            taken = prefix + free == self.like or (folder / free).exists() or paths.job(prefix + free).running
+            if not taken:
                 return prefix + free
         raise InputError(
             f"the run {prefix}{base} exists already: choose another name, resume it, or delete it under Runs."

@@ -85,6 +85,10 @@ def test_a_name_is_found_that_is_free(paths: AllowedPaths) -> None:
     (paths.runs / "ce_digits").mkdir(parents=True)
     assert TrainingForm().named(paths) == "ce_digits_2"
     assert TrainingForm(folder="signs").named(paths) == "signs/ce_digits"
+    assert TrainingForm(like="ce_digits").named(paths) == "ce_digits_2"
+    assert TrainingForm(like="signs/mine").named(paths) == "mine"
+    shipped = "ce_resnet32_cifar100_lt100"
+    assert TrainingForm(like=shipped).named(paths) == f"{shipped}_2"
     with pytest.raises(InputError, match="exists already"):
         TrainingForm(name="ce_digits").named(paths)
 
