@@ -15,8 +15,8 @@ from ltr.data.file_dataset import FileDataset
 from ltr.data.file_list import SPLITS, FileList, class_order, readable_name, split_of
 from ltr.data.images import Source
 from ltr.data.locate import locate
-from ltr.data.table_files import IMAGE, TABLES, column, named, read_table, text
-from ltr.errors import InputError
+from ltr.data.table_files import IMAGE, TABLES, EncodingError, column, named, read_table, text
+from ltr.errors import InputError, advice
 from ltr.markdown import first, plural
 
 LABEL = ("label", "class", "category", "target", "category_id", "class_name", "species", "label_name", "class_id")
@@ -131,7 +131,8 @@ class TableLT(FileDataset):
         Raises:
             InputError: if a row is not complete, or of another split, or an image is missing.
         """
-        columns = read_table(table, self.encoding)
+        with advice("`--data.encoding cp1252` reads a file from Windows.", on=EncodingError):
+            columns = read_table(table, self.encoding)
         cells = column(columns, self.columns["image"], IMAGE, option="image", table=table)
         images: list[Any] = [cell if isinstance(cell, bytes) else text(cell) for cell in cells]
         if split not in ("", "train") and not self.columns["label"] and named(columns, LABEL) is None:

@@ -28,6 +28,10 @@ BATCH, ROWS = 2**28, 2**16  # bytes and rows of a Parquet file that are read at 
 SMALLER = "divide it, or remove what is not needed."
 
 
+class EncodingError(InputError):
+    """A CSV file is in another encoding, or there is none of the name."""
+
+
 def read_table(path: Path, encoding: str = "utf-8") -> dict[str, list[Any]]:
     """Return the columns of a CSV or Parquet file: text of a CSV file, any values of a Parquet file.
 
@@ -41,7 +45,7 @@ def read_table(path: Path, encoding: str = "utf-8") -> dict[str, list[Any]]:
         InputError: if it cannot be read, or has no rows.
     """
     if not os.path.isfile(path):  # `path.is_file()` raises an error if a name is too long
-        raise InputError(f"there is no table {path}: name the CSV or Parquet file with `--data.root`.")
+        raise InputError(f"there is no table {path}: name a CSV or Parquet file.")
     columns = read_parquet(path) if path.suffix.lower() in PARQUET else read_csv(path, encoding)
     if not columns or not next(iter(columns.values())):
         raise InputError(f"{path} has no rows: a table has a line of titles and a row per image.")
@@ -58,12 +62,11 @@ def read_csv(path: Path, encoding: str) -> dict[str, list[Any]]:
         reader = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter)
         rows = [(reader.line_num, [files.without_apostrophe(cell.strip()) for cell in row]) for row in reader if row]
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not in {encoding.upper()} ({error.reason} at byte {error.start}): save it as UTF-8, or pass "
-            "its encoding, such as `--data.encoding cp1252` for a file from Windows."
+        raise EncodingError(
+            f"{path} is not in {encoding.upper()} ({error.reason} at byte {error.start}): save it as UTF-8."
         ) from error
     except LookupError as error:
-        raise InputError(f"there is no encoding {encoding}: pass another `--data.encoding`, such as cp1252.") from error
+        raise EncodingError(f"there is no encoding {encoding}.") from error
     except (OSError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV file that can be read ({error}): save it as one in UTF-8.") from error
     (_, head), *body = rows or [(0, [])]

@@ -22,6 +22,7 @@ from ltr.machine import cores
 from ltr.preprocessing import Preprocessing
 
 NAMES = (*IMAGE, "name", "images", "file_id")  # usual titles of the column that names the images
+TITLE = "image"  # of that column in a submission, if no table gives one
 Unreadable = Literal["refuse", "skip"]
 Given = str | os.PathLike[str] | Image.Image | Tensor
 
@@ -32,12 +33,12 @@ class Images(NamedTuple):
     Attributes:
         sources: the path of each image, the bytes of its file, a PIL image, or a tensor (3, H, W).
         names: a name for each of them.
-        column: the title of the column of the table that named them; "image" without a table.
+        column: the title of the column of the first table that named some of them; "image" without a table.
     """
 
     sources: Sequence[Given | bytes]
     names: Sequence[str]
-    column: str = "image"
+    column: str = TITLE
 
     @classmethod
     def of(cls, given: Given | Iterable[Given], *, column: str | None = None, folder: str | None = None) -> Images:
@@ -59,12 +60,17 @@ class Images(NamedTuple):
             several = list(given)
         sources: list[Given | bytes] = []
         names: list[str] = []
-        title = "image"
+        titles: list[str] = []
         for position, item in enumerate(several):
             if isinstance(item, Tensor) and item.dim() != 3:
-                raise InputError(f"tensors have the shape (B, 3, H, W) or (3, H, W); this one has {tuple(item.shape)}.")
+                raise InputError(
+                    "a tensor of one image has the shape (3, H, W), and one of several, (B, 3, H, W), is passed by "
+                    f"itself; image {position} has {tuple(item.shape)}."
+                )
             if isinstance(item, Tensor | Image.Image):
                 part = cls([item], [getattr(item, "filename", "") or f"image {position}"])
+            elif isinstance(item, str) and not item:  # a variable that is not set; as a path, the current folder
+                raise InputError(f"image {position} is an empty text: name a file, a folder or a table.")
             elif isinstance(item, str | os.PathLike):
                 part = _below(Path(item), column, folder)
             else:
@@ -74,8 +80,8 @@ class Images(NamedTuple):
                 )
             sources += part.sources
             names += part.names
-            title = part.column
-        return cls(sources, names, title)
+            titles.append(part.column)
+        return cls(sources, names, next((title for title in titles if title != TITLE), TITLE))
 
     def read(self, look: Preprocessing, batch: int) -> Iterator[tuple[range, list[Tensor | str]]]:
         """Yield the images batch by batch; files are decoded in threads.

@@ -157,6 +157,8 @@ def test_bad_tables_are_refused_with_a_sentence(home: Path) -> None:
     (home / "latin.csv").write_bytes("image,label\nü.png,é".encode("latin-1"))
     with pytest.raises(InputError, match=r"latin\.csv is not in UTF-8 .*--data\.encoding cp1252"):
         TableLT(str(home / "latin.csv"))
+    with pytest.raises(InputError, match=r"there is no encoding latin-0\. .*--data\.encoding cp1252"):
+        TableLT(str(home / "latin.csv"), encoding="latin-0")
 
 
 def test_a_network_is_trained_on_a_table(home: Path, ltr: Callable[..., int]) -> None:

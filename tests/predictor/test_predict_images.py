@@ -191,6 +191,29 @@ def test_the_test_that_is_missing_is_named_as_a_command(tmp_path: Path) -> None:
         Fitted(checkpoint, {}, {}).restore(TemperatureScaling(), 0, InputError("there are no images."))
 
 
+def test_what_is_said_of_new_images_is_about_them(tmp_path: Path) -> None:
+    (tmp_path / "latin.csv").write_bytes("image\nü.png".encode("latin-1"))
+    for given, sentence in {
+        tmp_path / "latin.csv": r"latin\.csv is not in UTF-8 .*: save it as UTF-8\.$",
+        tmp_path / "none.csv": r"there is no table .*none\.csv: name a CSV or Parquet file\.$",
+        "": "image 0 is an empty text: name a file, a folder or a table",
+    }.items():
+        with pytest.raises(InputError, match=sentence):
+            Images.of([given])
+    batch = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+    with pytest.raises(InputError, match=r"\(B, 3, H, W\), is passed by itself; image 0 has \(2, 3, 8, 8\)"):
+        Images.of([batch, batch])
+
+
+def test_a_table_among_files_gives_the_title(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        picture(0, (8, 8)).save(tmp_path / name)
+    (tmp_path / "test.csv").write_text("id\na.png\n")
+    assert Images.of([tmp_path / "test.csv", tmp_path / "b.png"]).column == "id"
+    assert Images.of([tmp_path / "b.png", tmp_path / "test.csv"]).column == "id"
+    assert Images.of([tmp_path / "b.png"]).column == "image"
+
+
 @pytest.mark.parametrize("ending", ["", ".png"])
 def test_a_path_that_is_too_long_is_an_image_that_is_missing(ending: str) -> None:
     given = "x" * 300 + ending
