@@ -79,7 +79,7 @@ def write_folder(
     files.write_text(home / CONFIG, config)
     for name, metrics in evaluations.items():
         files.write_json(home / name / METRICS, metrics, checksum=True)
-        for picture in path.parent.glob(f"{name}/*.png"):
+        for picture in (path.parent / name).glob("*.png"):
             files.copy(picture, home / name / picture.name)
     described = card(predictor, evaluations, repository=repository, license=license, datasets=datasets)
     files.write_text(home / "README.md", described)

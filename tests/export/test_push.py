@@ -100,6 +100,17 @@ def test_where_files_lie_is_left_out(tmp_path: Path) -> None:
         assert path.is_dir() or b"secret" not in path.read_bytes(), path.name
 
 
+def test_the_figures_of_any_evaluation_are_there(tmp_path: Path) -> None:
+    shutil.copytree("checkpoints/plain", tmp_path / "plain")
+    (tmp_path / "plain" / "test").rename(tmp_path / "plain" / "test[1]")
+    assert run(f"{PUSH} {tmp_path}/plain --folder {tmp_path}/out") == 0
+    assert {path.name for path in (tmp_path / "out" / "test[1]").iterdir()} == {
+        "metrics.json",
+        "confusion.png",
+        "recall.png",
+    }
+
+
 @pytest.mark.parametrize("private", [False, True])
 def test_a_run_goes_there_and_comes_back(remote: Path, private: bool, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"{PUSH} plain {'--private' * private}") == 0
