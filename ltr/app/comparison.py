@@ -146,7 +146,7 @@ class Comparison:
         stem = re.sub(r"[^A-Za-z0-9_+-]+", "_", self.title)[:80]
         written_files = {"figures": home / f"{stem}_figures.csv"}
         rows = [{"result": name, **one.scalars} for name, one in self.all.items()]
-        files.write_csv(written_files["figures"], [{key: cell(value) for key, value in row.items()} for row in rows])
+        files.write_csv(written_files["figures"], rows)
         if not clash(self.rows):
             written_files |= {"recalls": home / f"{stem}_recalls.csv", "recall": home / f"{stem}_recall.png"}
             files.write_csv(written_files["recalls"], self.by_class())
@@ -163,14 +163,9 @@ class Comparison:
         of = next(iter(self.rows.values()))
         return [
             {"class": of.classes[label], "training_images": of.counts[label]}
-            | {name: cell(one.metrics["recall"][label]) for name, one in self.all.items()}
+            | {f"recall: {name}": one.metrics["recall"][label] for name, one in self.all.items()}
             for label in by_count(of.counts)
         ]
-
-
-def cell(value: object) -> object:
-    """Return the content of a cell of a CSV: empty if nothing was measured."""
-    return "" if value is None else value
 
 
 def of_tuning(paths: AllowedPaths, name: str) -> Comparison:

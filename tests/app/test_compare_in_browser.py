@@ -49,7 +49,7 @@ def test_a_network_is_tuned_and_compared(site: SimpleNamespace, page: Any) -> No
     with download.value.path().open(newline="") as lines:
         table = list(csv.DictReader(lines))
     assert [row["class"] for row in table] == [str(digit) for digit in range(10)]
-    assert all(0 <= float(row["after: GML"]) <= 1 for row in table)
+    assert all(0 <= float(row["recall: after: GML"]) <= 1 for row in table)
     with page.expect_download() as download:
         tab.get_by_role("button", name="Figures (CSV)").click()
     assert download.value.path().read_text().count("\n") == 5

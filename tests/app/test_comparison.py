@@ -107,7 +107,7 @@ def test_what_is_kept_is_what_is_shown(paths: AllowedPaths, found: Comparison) -
         rows = list(csv.DictReader(lines))
     after = metrics(paths, "tuned/test")
     assert [int(row["training_images"]) for row in rows] == sorted(after["counts"], reverse=True)
-    assert {row["class"]: float(row["after: GML"]) for row in rows} == dict(
+    assert {row["class"]: float(row["recall: after: GML"]) for row in rows} == dict(
         zip(after["classes"], after["recall"], strict=True)
     )
     with made["figures"].open(newline="") as lines:
@@ -146,16 +146,16 @@ def test_runs_of_other_data_are_not_drawn_together(paths: AllowedPaths) -> None:
 
 
 def test_names_from_outside_are_text(paths: AllowedPaths) -> None:
-    make_metrics(paths.runs / "one" / "test")
+    make_metrics(paths.runs / "class" / "test")
     make_metrics(paths.runs / "two" / "test")
-    both = of_runs(paths, ["one", "two"])
+    both = of_runs(paths, ["class", "two"])
     text = both.table() + both.pictures()
     assert "<script>" not in text
     with both.keep()["recalls"].open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert [row["class"] for row in rows] == CLASSES
     assert [int(row["training_images"]) for row in rows] == COUNTS
-    assert rows[3]["one"] == "", "a class without images has no recall"
+    assert rows[3]["recall: class"] == "", "a class without images has no recall"
 
 
 @pytest.mark.parametrize("power", [None, "1", 5, -5, float("nan"), float("inf"), [1]])
