@@ -9,7 +9,7 @@ from urllib.parse import quote
 import yaml
 
 from ltr.markdown import escape, first, markdown_table, plural
-from ltr.measures import shown
+from ltr.measures import percent, shown
 from ltr.methods import Method
 from ltr.predictor import Predictor
 from ltr.run import description, weights
@@ -180,11 +180,6 @@ def figures(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
         for evaluation, metrics in evaluations.items()
     ]
     return markdown_table(["evaluation", *(measure.title for measure in shown("main"))], rows)
-
-
-def percent(value: float | None) -> str:
-    """Return a fraction in percent, "-" for None."""
-    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def worst(metrics: Mapping[str, Any], counts: Sequence[int], classes: Sequence[str]) -> str:

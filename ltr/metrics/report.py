@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ltr import files
 from ltr.errors import InputError
-from ltr.measures import MEASURES, measure_of, shown
+from ltr.measures import MEASURES, measure_of, percent, shown
 from ltr.metrics.means import FLOOR, recall_measures
 from ltr.metrics.recall import Recall
 
@@ -72,10 +72,6 @@ class Report:
 
     def summary(self) -> str:
         """Return the main measures on one line, in percent; "-" where there is nothing to measure."""
-
-        def percent(value: float) -> str:
-            return "-" if math.isnan(value) else f"{100 * value:.1f}"
-
         extras = "".join(f" | {measure_of(key).title} {value:.3g}" for key, value in self.extras.items())
         return (
             f"top-1 {percent(self.top1)} | GM {percent(self.gm)} | HM {percent(self.hm)} | "
