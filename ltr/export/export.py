@@ -71,7 +71,7 @@ def write(predictor: Predictor, to: Format, output: Path, config: str | None = N
     """
     writer, suffix = WRITERS[to]
     if output.suffix != suffix:
-        raise InputError(f"a file for `--to {to}` ends in {suffix}: pass `--output {output.with_suffix(suffix)}`.")
+        raise InputError(f"a file for `--to {to}` ends in {suffix}: pass `--output NAME{suffix}`.")
     assert predictor.path is not None
     config = own_config(predictor.path) if config is None else config
     content = formats.without_optimizer(predictor, predictor.path, config)

@@ -41,7 +41,7 @@ def clash(mains: Mapping[str, EvaluationResult]) -> str:
         for what, mine, theirs in (("classes", one.classes, other.classes), ("counts", one.counts, other.counts)):
             if mine != theirs:
                 whose = "classes" if what == "classes" else "training images per class"
-                return f"This cannot be compared: {first} and {name} have other {whose}. Report on them one by one."
+                return f"{first} and {name} have different {whose}, so they cannot be compared."
     return ""
 
 

@@ -71,7 +71,7 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
 def measures(run: RunFolder) -> str:
     """Return the table of the figures of every evaluation, for a tuning with those of the old head."""
     if (main := run.main) is None:
-        return missing("This run was never tested", run, None)
+        return missing("This run has no figures, as it was never tested", run, None)
     rows = titled(run.evaluations)
     if "old_recall" not in main.metrics:
         return figures_table(rows)

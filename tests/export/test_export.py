@@ -209,7 +209,9 @@ def test_what_is_missing_or_misnamed_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(f"export --ckpt_path plain --to torch --output {tmp_path}/network.pt") == 2
-    assert "ends in .pt2: pass `--output" in capsys.readouterr().err
+    assert "ends in .pt2: pass `--output NAME.pt2`." in capsys.readouterr().err
+    assert run("export --ckpt_path plain --to onnx --output .") == 2
+    assert "ends in .onnx: pass `--output NAME.onnx`." in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert run(f"export --ckpt_path plain --to onnx --output {tmp_path}/network.onnx") == 2
     assert 'pip install "ltr[export]"' in capsys.readouterr().err

@@ -188,7 +188,7 @@ def test_a_run_that_was_never_tested_has_its_curves(ltr, tmp_path: Path) -> None
     assert ltr("report new") == 0
     page = Page(Path("report.html").read_text())
     assert page.figures == 1
-    assert "never tested: ltr test --ckpt_path new" in page.text
+    assert "This run has no figures, as it was never tested: ltr test --ckpt_path new brings them." in page.text
 
 
 @pytest.mark.slow
@@ -223,10 +223,11 @@ def test_several_runs_stand_side_by_side(ltr, tmp_path: Path, whole: Path) -> No
 @pytest.mark.parametrize("what", ["classes", "counts"])
 def test_runs_of_another_kind_share_no_figure_of_classes(ltr, tmp_path: Path, whole: Path, what: str) -> None:
     said = {"classes": [*"abcde"]} if what == "classes" else {"counts": [9, 8, 7, 6, 5]}
+    whose = "classes" if what == "classes" else "training images per class"
     make_metrics(make_run(tmp_path / "other") / "test", **said)
     assert ltr(f"report {whole} other") == 0
     page = Page(Path("report.html").read_text())
-    assert page.text.count("cannot be compared: whole and other have other") == 2
+    assert page.text.count(f"whole and other have different {whose}, so they cannot be compared.") == 2
     assert page.figures == 1, "the curves"
 
 
