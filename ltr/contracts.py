@@ -228,6 +228,19 @@ class Backbone(Checked, nn.Module):
                 "as `ResNet32`, or `Torchvision` with `resnet50`."
             )
 
+    def check_new(self, what: str) -> None:
+        """Raise `InputError` if it starts from weights or is frozen, for a network that takes its stages without them.
+
+        Args:
+            what: the network that takes its stages.
+        """
+        if self.pretraining or self.freeze != "none":
+            state = f"starts from {self.pretraining}" if self.pretraining else "is frozen"
+            raise InputError(
+                f"{what} trains the stages of a network from random weights, and {self.title} {state}: pass a network "
+                "without `pretrained`, `checkpoint` and `freeze`."
+            )
+
     def load(self) -> dict[str, Tensor]:
         """Read the weights to start from, if any; return those of the classifier in the same file."""
         return {}

@@ -29,7 +29,7 @@ class Bilateral(Backbone):
         images (B, 3, H, W) -> features (B, 2 * D), where D is that of the plain network.
 
     Raises:
-        InputError: if the last stage is not a sequence of blocks.
+        InputError: if the last stage is not a sequence of blocks, or the network starts from weights.
 
     Reference:
         Zhou et al., "BBN: Bilateral-Branch Network with Cumulative Learning for Long-Tailed Visual Recognition", CVPR
@@ -39,6 +39,7 @@ class Bilateral(Backbone):
     def __init__(self, backbone: Backbone | None = None) -> None:
         super().__init__()
         backbone = backbone or ResNet32()
+        backbone.check_new("BBN")
         last = getattr(backbone, backbone.stages[-1]) if backbone.stages else None
         if not isinstance(last, nn.Sequential):
             raise InputError(

@@ -46,10 +46,11 @@ class DepthFusion(Backbone):
         super().__init__()
         networks = [backbone() for _ in range(experts)]
         first = networks[0]
+        first.check_new("DepthFusion")
+        first.check_stages("an ensemble of experts that share stages", 2)
         if not depths or set(depths) - set(first.stages[:-1]):
             raise InputError(
-                f"`depths` are stages of {type(first).__name__} before the last one: choose from "
-                f"{', '.join(first.stages[:-1])}."
+                f"`depths` are stages of {first.title} before the last one: choose from {', '.join(first.stages[:-1])}."
             )
         positions = [first.stages.index(depth) for depth in depths]
         start, end = min(positions) + 1, max(positions) + 1

@@ -45,6 +45,7 @@ class MultiExpert(Backbone):
         super().__init__()
         networks = [backbone() for _ in range(experts)]
         first = networks[0]
+        first.check_new("MultiExpert")
         first.check_stages("an ensemble of experts that share stages", 2)
         if shared not in first.stages[:-1]:
             raise InputError(

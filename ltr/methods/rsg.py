@@ -66,11 +66,13 @@ class RSG(Method):
             raise InputError("RSG generates samples of a class, and a blended image has two: leave out the mix.")
         super().__init__(backbone, counts, **others)
         backbone.check_stages("RSG", 2)
-        stage = stage or (backbone.stages or ("",))[-1]
-        if stage not in backbone.stages[1:]:
-            known = f"choose one of {', '.join(backbone.stages[1:])}" if backbone.stages else "it names no stages"
-            raise InputError(f"{backbone.title} has no stage {stage} to generate before: {known}.")
-        self.position = backbone.stages.index(stage)
+        stages = backbone.inner.stages
+        stage = stage or stages[-1]
+        if stage not in stages[1:]:
+            raise InputError(
+                f"{backbone.title} has no stage {stage} to generate before: choose one of {', '.join(stages[1:])}."
+            )
+        self.position = stages.index(stage)
         self.centre_weight, self.transfer_weight = centre_weight, transfer_weight
         self.generator = RareSamples(
             self.counts, self.channels(), centres=centres, head_share=head_share, start=start, strength=strength
@@ -96,8 +98,9 @@ class RSG(Method):
 
     def run(self, maps: Tensor, part: slice) -> Tensor:
         """Pass images or maps through some stages of the backbone."""
-        for stage in self.backbone.stages[part]:
-            maps = getattr(self.backbone, stage)(maps)
+        network = self.backbone.inner
+        for stage in network.stages[part]:
+            maps = getattr(network, stage)(maps)
         return maps
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -105,7 +108,7 @@ class RSG(Method):
         maps, size = self.run(batch.images, slice(self.position)), len(batch.labels)
         rare = self.generator(maps, batch.labels)
         maps = self.run(torch.cat([maps, rare.maps]), slice(self.position, None))
-        output: Output = self.head(self.backbone.pool(maps))
+        output: Output = self.head(self.backbone.inner.pool(maps))
         values = self.loss(output, torch.cat([batch.labels, rare.labels]))
         terms = (
             (1.0, values.mean(), len(values)),

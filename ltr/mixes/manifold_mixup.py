@@ -41,7 +41,8 @@ class ManifoldMixup(Pairwise):
         """Register the hook on the stage."""
         if self.stage != "pool":
             backbone.check_stages("manifold mixup within a network")
-        stages = {name: getattr(backbone, name) for name in backbone.stages} | {"pool": backbone}
+        network = backbone.inner
+        stages = {name: getattr(network, name) for name in network.stages} | {"pool": network}
         if self.stage not in stages:
             raise InputError(f"{backbone.title} has no stage {self.stage}: choose one of {', '.join(stages)}.")
         stages[self.stage].register_forward_hook(self.mix_maps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,20 @@ import torch
 from torch import nn
 from torchvision import models
 
-from ltr.backbones import MultiExpert, Pretrained, ResNet10, ResNet50, ResNet152, ResNeXt50, Torchvision
+from ltr.backbones import (
+    DepthFusion,
+    MultiExpert,
+    Pretrained,
+    ResNet10,
+    ResNet20,
+    ResNet50,
+    ResNet152,
+    ResNeXt50,
+    Torchvision,
+)
 from ltr.contracts import Backbone
 from ltr.errors import InputError
+from ltr.methods import BBN
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
@@ -82,8 +94,22 @@ def test_what_torchvision_does_not_have_is_named() -> None:
         Torchvision("mobilenet_v3_small", small_images=True)
 
 
+@pytest.mark.parametrize("network", [MultiExpert, DepthFusion, lambda backbone: BBN(backbone(), [3, 2])])
+def test_networks_of_the_stages_of_another_refuse_weights_that_they_would_lose(network: Callable[..., object]) -> None:
+    given: dict[str, Callable[[], Backbone]] = {
+        r"Torchvision resnet18 starts from resnet18\.\w+ of torchvision": lambda: Torchvision("resnet18", True),
+        "Torchvision resnet18 is frozen": lambda: Torchvision("resnet18", freeze="features"),
+        "ResNet20 starts from run.ckpt": lambda: Pretrained("run.ckpt", ResNet20(), freeze="none"),
+    }
+    for state, backbone in given.items():
+        refusal = f"trains the stages of a network from random weights, and {state}: pass"
+        with torch.device("meta"), pytest.raises(InputError, match=refusal):
+            network(backbone)
+
+
 @pytest.mark.slow
 def test_a_method_that_needs_stages_refuses_a_network_without() -> None:
-    with pytest.raises(InputError, match="stages of a network, which Torchvision shufflenet_v2_x0_5 does not name"):
-        MultiExpert(lambda: Torchvision("shufflenet_v2_x0_5"))
+    for experts in (MultiExpert, DepthFusion):
+        with pytest.raises(InputError, match="stages of a network, which Torchvision shufflenet_v2_x0_5 does not name"):
+            experts(lambda: Torchvision("shufflenet_v2_x0_5"))
     assert MultiExpert(ResNet10, experts=2).dim == 1024

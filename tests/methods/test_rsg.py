@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr import heads
-from ltr.backbones import Bilateral, ResNet20
+from ltr.backbones import Bilateral, Pretrained, ResNet20
 from ltr.contracts import Batch, Output
 from ltr.data import CropFlip, MultiView, Synthetic
 from ltr.errors import InputError
@@ -194,6 +194,15 @@ def test_the_objective_is_that_of_the_larger_batch_and_the_terms() -> None:
         assert int(model.recalls["train"].totals.sum()) == 9, "generated samples are not counted"
 
 
+def test_a_run_is_trained_on_as_its_network_is() -> None:
+    labels, plain = torch.tensor(LABELS["more head"]), method().eval()
+    model = RSG(Pretrained("run.ckpt", plain.backbone, freeze="none"), COUNTS, **SMALL).eval()
+    model.head, model.generator = plain.head, plain.generator
+    model.generator.set_epoch(1, 2)
+    expected, found = (one.training_step(Batch(IMAGES, labels, labels), 0) for one in (plain, model))
+    assert torch.equal(found, expected)
+
+
 def test_an_evaluation_is_that_of_the_plain_network() -> None:
     model = method().eval()
     plain = Method(ResNet20(width=2), COUNTS).eval()
@@ -254,6 +263,8 @@ def test_the_generator_sits_where_it_is_told() -> None:
     assert method(stage="layer2").generator.transform.in_channels == 2
     with pytest.raises(InputError, match=r"has no stage layer9 to generate before: choose one of bn1, .*layer3"):
         method(stage="layer9")
+    with pytest.raises(InputError, match=r"ResNet20 has no stage layer9 .*: choose one of bn1, .*layer3"):
+        RSG(Pretrained("run.ckpt", ResNet20(width=2)), COUNTS, stage="layer9")
     with pytest.raises(InputError, match="RSG works between the stages of a network, which Bilateral does not name"):
         RSG(Bilateral(ResNet20(width=2)), COUNTS)
 

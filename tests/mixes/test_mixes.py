@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltr.backbones import ResNet20
-from ltr.contracts import Batch, Mix, Output, Target
+from ltr.backbones import Pretrained, ResNet20
+from ltr.contracts import Backbone, Batch, Mix, Output, Target
 from ltr.errors import InputError
 from ltr.losses import CrossEntropy
 from ltr.methods import Method
@@ -118,9 +120,12 @@ def test_cutmix_leaves_some_batches() -> None:
 
 
 @pytest.mark.parametrize("stage", ["relu", "layer1", "layer2", "layer3", "pool"])
-def test_manifold_mixup_blends_at_the_stage_and_in_training_only(stage: str) -> None:
+@pytest.mark.parametrize("wrap", [lambda network: network, partial(Pretrained, "run.ckpt")], ids=["new", "from a run"])
+def test_manifold_mixup_blends_at_the_stage_and_in_training_only(
+    wrap: Callable[[Backbone], Backbone], stage: str
+) -> None:
     backbone, labels = ResNet20(width=2), torch.arange(6)
-    model = Method(backbone, [3] * 6, mix=lambda counts: ManifoldMixup(counts, stage=stage)).eval()
+    model = Method(wrap(backbone), [3] * 6, mix=lambda counts: ManifoldMixup(counts, stage=stage)).eval()
     plain = model(IMAGES).logits
     mixed, target = model.mix(IMAGES, labels)
     assert torch.equal(mixed, IMAGES)
