@@ -136,6 +136,8 @@ class Backbone(Checked, nn.Module):
         experts: number of networks whose features are concatenated, each of size dim / experts.
         classes: the names of the classes of the network in its file, if they are known.
         preprocessing: how images become its input, if its weights ask for it; else the data say it.
+        preprocessing_in_training: how images became its input when the weights of its file were trained, after `load`,
+            if it is known.
         training_record: the images that its weights were trained on: none for a new network, those of the file after
             `load`.
 
@@ -152,6 +154,7 @@ class Backbone(Checked, nn.Module):
     training_record: TrainingRecord = TrainingRecord(complete=True)
     classes: Sequence[str] = ()
     preprocessing: Preprocessing | None = None
+    preprocessing_in_training: Preprocessing | None = None
 
     @property
     def title(self) -> str:

@@ -75,6 +75,11 @@ class Preprocessing:
         """Height and width of the input of the network."""
         return self.resized or self.crop or self.size
 
+    @property
+    def input(self) -> str:
+        """The input of the network in words; networks for which it is the same can share a batch."""
+        return f"{self.side} x {self.side} pixels, mean {self.mean}, std {self.std}, {self.interpolation}"
+
     def reading(self, size: int, crop: int | None) -> Preprocessing:
         """Return the same for images that are read in another size: their middle is resized for the network.
 

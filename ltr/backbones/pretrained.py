@@ -14,6 +14,7 @@ from ltr.backbones.bilateral import Bilateral
 from ltr.backbones.resnet_cifar import ResNet20, ResNet32, ResNet44, ResNet56
 from ltr.contracts import ADAPTERS, Backbone, Freeze
 from ltr.errors import InputError, advice
+from ltr.preprocessing import Preprocessing
 from ltr.run import base_weights, weights
 from ltr.run.checkpoint_fields import check_fields
 from ltr.run.training_record import TrainingRecord
@@ -147,6 +148,7 @@ class Pretrained(Backbone):
         self.backbone.load_state_dict(body, strict=False)
         self.training_record = TrainingRecord.read(content)
         self.classes = list(content.get("classes") or [])
+        self.preprocessing_in_training = Preprocessing.read(content) or self.preprocessing
         return self.normalised(classifier)
 
     def normalised(self, classifier: dict[str, Tensor]) -> dict[str, Tensor]:

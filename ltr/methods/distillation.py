@@ -23,7 +23,8 @@ class Distillation(Method):
     With logits z of the student and t of the teacher, the value of a sample is a loss(z, y) + b T^2 KL(softmax(p t / T)
     || softmax(z / T)). With p = 1 this is Hinton's distillation. With p < 1 it is DiVE, which raises the teacher's
     distribution at temperature T to the power p and normalises it again. The teacher gets the images of the student:
-    after a mix, and the first of several views.
+    after a mix, and the first of several views. So it must have been trained on images of the same size and
+    normalisation.
 
     The logits of a student with experts are their mean, and the divergence is counted once. In
     frank-xwang/RIDE-LongTailRecognition both the divergence and the loss are counted once per expert, so its objective
@@ -73,9 +74,19 @@ class Distillation(Method):
         self.temperature, self.power = temperature, power
 
     def start(self, classifier: Mapping[str, Tensor]) -> None:
-        """Read the file of the teacher."""
+        """Read the file of the teacher.
+
+        Raises:
+            InputError: if the teacher was trained on images that were preprocessed in another way.
+        """
         super().start(classifier)
         self.teacher.load()
+        theirs, ours = self.teacher.backbone.preprocessing_in_training, self.preprocessing
+        if theirs and ours and theirs.input != ours.input:
+            raise InputError(
+                f"the teacher was trained on images of {theirs.input}, and gets those of the student, of {ours.input}: "
+                "train both with the same options of the data, or pass another `--model.teacher.checkpoint`."
+            )
 
     def inherited_record(self) -> TrainingRecord:
         """Return the training images of the student's weights and of the teacher."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,31 @@ def test_a_teacher_with_another_kind_of_classifier(run_file: Path, trainer: Make
     data = Synthetic()
     with pytest.raises(InputError, match=r"does not fit a Cosine head .*`--model\.teacher_head`\. This is"):
         trainer(1).fit(student(run_file, data, teacher_head=Cosine), datamodule=data)
+
+
+OTHERS = {
+    "12 x 12 pixels": {"size": 12},
+    r"8 x 8 pixels, mean \(0.5, 0.5, 0.5\)": {"mean": (0.5,) * 3},
+    r"8 x 8 pixels, .* std \(0.5, 0.5, 0.5\)": {"std": (0.5,) * 3},
+    "8 x 8 pixels, .*, bicubic": {"interpolation": "bicubic"},
+}
+
+
+@pytest.mark.parametrize("theirs", OTHERS)
+def test_a_teacher_of_other_images(theirs: str, run_file: Path, trainer: Make) -> None:
+    data, content = Synthetic(), torch.load(run_file, weights_only=True)
+    replace(data.preprocessing, **OTHERS[theirs]).write(content)
+    torch.save(content, run_file)
+    ours = "of the student, of 8 x 8 pixels, mean .*, bilinear: train both with the same options"
+    with pytest.raises(InputError, match=f"^the teacher was trained on images of {theirs}.*, and gets those {ours}"):
+        trainer(1).fit(student(run_file, data), datamodule=data)
+
+
+def test_a_teacher_of_the_same_images_in_another_crop(run_file: Path, trainer: Make) -> None:
+    data, content = Synthetic(), torch.load(run_file, weights_only=True)
+    replace(data.preprocessing, size=12, crop=8).write(content)
+    torch.save(content, run_file)
+    trainer(1).fit(student(run_file, data), datamodule=data)
 
 
 def test_a_teacher_that_was_never_trained(trainer: Make) -> None:
