@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.optim import LBFGS
 
 from ltr import distributed, files
 from ltr.callbacks.many_heads import Block, train
@@ -24,6 +25,7 @@ from ltr.methods import Tuning
 from ltr.methods.base import Adjustment
 from ltr.methods.method import MethodCallback
 from ltr.metrics import over_seeds
+from ltr.optimizers import SAM
 from ltr.ranges import Positive, WholeNumber
 from ltr.run.folder import GRID, RIGHT
 
@@ -39,11 +41,12 @@ class HeadGrid(MethodCallback):
     If the heads take more than 2 GiB, there are several passes, each over a part of them.
 
     Every head starts like that of the tuning and gets the batches of its seed in the same order, with the same
-    optimizer and schedule. So each equals the head of a tuning with that seed, loss and learning rate. The features are
-    shared; those of augmented views depend on the seed and are computed for each. The measures of the heads on some
-    splits, alone and in an ensemble with the old head, are written to `grid.csv` in the folder of the run, and their
-    means over the seeds are drawn in `front.png`. `right.pt` has which images of the first split each head recognises,
-    and how many seconds the heads took for how many training images.
+    optimizer and schedule. So each equals the head of a tuning with that seed, loss and learning rate; what acts on
+    the steps of a tuning, such as `MaxNorm`, is refused. The features are shared; those of augmented views depend on
+    the seed and are computed for each. The measures of the heads on some splits, alone and in an ensemble with the old
+    head, are written to `grid.csv` in the folder of the run, and their means over the seeds are drawn in `front.png`.
+    `right.pt` has which images of the first split each head recognises, and how many seconds the heads took for how
+    many training images.
     The heads are not kept: to get one, tune with its seed, loss and learning rate.
 
     Args:
@@ -110,6 +113,13 @@ class HeadGrid(MethodCallback):
             raise InputError("a grid of heads has its own learning rates: leave out `--model.rates`.")
         if tuning.steps_per_execution > 1:
             raise InputError("a grid of heads steps on its own: leave out `--model.steps_per_execution`.")
+        tuning.check_steps("the grid")
+        for optimizer in trainer.optimizers:
+            if isinstance(optimizer, (SAM, LBFGS)):
+                raise InputError(
+                    f"a grid of heads passes each batch once, and {type(optimizer).__name__} needs several passes for a "
+                    "step: use another optimizer, or tune without the grid."
+                )
         if tuning.reset and self.seeds(tuning) != [tuning.seed]:
             raise InputError(
                 "a head with random weights is drawn when its run is built, so a grid of such heads has one seed: "

@@ -65,7 +65,7 @@ class Cached(Method):
         """Compute the features of the frozen backbone, once."""
         super().on_fit_start()
         if self.steps_per_execution > 1:
-            self.check_rows()
+            self.check_steps("`--model.steps_per_execution`")
             self.automatic_optimization = False
         if not self.cache:
             return
@@ -96,8 +96,12 @@ class Cached(Method):
         self.images += len(views) * len(views[0])
         return torch.stack(views)
 
-    def check_rows(self) -> None:
-        """Raise `InputError` if something has to happen between two steps."""
+    def check_steps(self, what: str) -> None:
+        """Raise `InputError` if something acts on single steps, which Lightning does not take.
+
+        Args:
+            what: takes them in its place.
+        """
         trainer = self.trainer
         hooks = ("on_train_batch_start", "on_train_batch_end")
         acting = [
@@ -113,7 +117,7 @@ class Cached(Method):
             "`--trainer.devices`": distributed.world() > 1,
         }
         for name in [*acting, *(option for option, given in options.items() if given)]:
-            raise InputError(f"{name} acts on every single step: leave it out, or `--model.steps_per_execution`.")
+            raise InputError(f"{name} acts on every single step: leave it out, or {what}.")
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of the batch; if several batches come as one, step on each and return the last loss."""

@@ -87,7 +87,8 @@ class SAM(Checked, EpochAware, Optimizer):
         """
         if closure is None:
             raise InputError(
-                "SAM needs two passes over a batch, which float16 cannot do: pass `--trainer.precision bf16-mixed`."
+                "SAM passes a batch twice, and this step got no closure for it, as with float16: pass "
+                "`--trainer.precision bf16-mixed`, or in your own loop `step(closure)`."
             )
         evaluate = torch.enable_grad()(closure)
         devices = {parameter.device.index for parameter in self._parameters() if parameter.is_cuda}

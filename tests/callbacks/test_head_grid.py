@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, Trainer, seed_everything
 from matplotlib.figure import Figure
 
 from ltr.backbones import Pretrained, ResNet20
-from ltr.callbacks import NCM, HeadGrid, LogitAdjustment, TauNorm, TemperatureEnsemble
+from ltr.callbacks import EMA, NCM, HeadGrid, LogitAdjustment, MaxNorm, TauNorm, TemperatureEnsemble
 from ltr.callbacks.many_heads import Block
 from ltr.callbacks.measured_heads import Measured
 from ltr.data import CropFlip, Synthetic
@@ -26,6 +26,7 @@ from ltr.heads import LWS, Cosine, Linear
 from ltr.losses import CDT, GML, BalancedSoftmax, CrossEntropy, Deferred, SoftmaxEqualization
 from ltr.methods import Method, Tuning
 from ltr.methods.base import Adjustment
+from ltr.optimizers import SAM
 from ltr.samplers import Power
 
 Make = Callable[..., Trainer]
@@ -59,7 +60,7 @@ def tuned(
     trainer: Make,
     loss: Any,
     lr: float,
-    *callbacks: HeadGrid,
+    *callbacks: Callback,
     seed: int = 5,
     sampler: Any = Power,
     **options: Any,
@@ -211,6 +212,37 @@ def test_a_loss_that_draws_is_drawn_for_all_heads_alike(run_file: Path, trainer:
     tuned(run_file, trainer, GML, 0.1, grid)
     assert grid.heads["fc.weight"].isfinite().all()
     torch.testing.assert_close(grid.heads["fc.weight"][0, 0], grid.heads["fc.weight"][0, 1])
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "options", "what"),
+    [
+        ([MaxNorm()], {}, "^MaxNorm"),
+        ([EMA()], {}, "^EMA"),
+        ([], {"accumulate_grad_batches": 2}, "accumulate_grad_batches"),
+        ([], {"gradient_clip_val": 1.0}, "gradient_clip_val"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_acts_on_single_steps_is_refused_beside_a_grid(
+    run_file: Path,
+    trainer: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    callbacks: list[Callback],
+    options: dict[str, Any],
+    what: str,
+) -> None:
+    monkeypatch.setattr(Tuning, "extract_features", lambda *_, **__: pytest.fail("features were computed"))
+    with pytest.raises(InputError, match=f"{what}.* acts on every single step: leave it out, or the grid"):
+        tuned(run_file, partial(trainer, **options), CrossEntropy, 0.1, HeadGrid(LOSSES, LRS), *callbacks)
+
+
+@pytest.mark.parametrize("optimizer", [SAM, torch.optim.LBFGS])
+def test_an_optimizer_of_several_passes_has_no_grid(run_file: Path, trainer: Make, optimizer: Any) -> None:
+    data = Synthetic()
+    method = Tuning(Pretrained(str(run_file), ResNet20(width=2)), data.counts, optimizer=optimizer)
+    with pytest.raises(InputError, match=f"passes each batch once, and {optimizer.__name__} needs several passes"):
+        trainer(1, callbacks=[HeadGrid(LOSSES, LRS)]).fit(method, datamodule=data)
 
 
 def test_what_cannot_be_a_grid_is_said(run_file: Path, trainer: Make) -> None:

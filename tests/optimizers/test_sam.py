@@ -172,5 +172,5 @@ def test_it_trains_in_bfloat16(trainer) -> None:
 
 
 def test_a_step_without_a_closure_is_refused() -> None:
-    with pytest.raises(InputError, match="SAM needs two passes over a batch"):
+    with pytest.raises(InputError, match="SAM passes a batch twice, and this step got no closure for it"):
         sam([nn.Parameter(torch.ones(1))]).step()
