@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ class ExpertAggregation(Adjustment):
     test image. The network does not change. Labels are not used, but all test images are, which a result reports. The
     weights depend only on the seed of the evaluation and on the images; all processes learn the same ones.
 
-    It replaces the logits, so it must precede other adjustments.
+    It replaces the logits, so only `Views` may come before it.
 
     Args:
         epochs: passes over the test images, each in new views and a new order.
@@ -39,6 +39,8 @@ class ExpertAggregation(Adjustment):
         NeurIPS 2022, https://arxiv.org/abs/2107.09249; official code Vanint/SADE-AgnosticLT, test_training_cifar.py.
         By its issue 13, one version of that file used training images by mistake.
     """
+
+    first: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,8 +17,8 @@ class NCM(Adjustment):
     """Classify by the nearest mean of the training features: logits -||f - mean_c||^2.
 
     The means are computed once per evaluation, from the training images without augmentation. Only the order of the
-    classes has a meaning; the probabilities do not measure confidence. It replaces the logits, so it must precede other
-    adjustments.
+    classes has a meaning; the probabilities do not measure confidence. It replaces the logits, so only `Views` may come
+    before it.
 
     Args:
         features: the form in which features are averaged and compared: unchanged (`plain`), scaled to length 1
@@ -30,6 +30,7 @@ class NCM(Adjustment):
         models/KNNClassifier.py, with `un`, `l2n` and `cl2n`.
     """
 
+    first: ClassVar[bool] = True
     centre: Tensor
     means: Tensor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ from ltr.ranges import NonNegative
 class TauNorm(Adjustment):
     """Divide each row of a linear classifier by a power of its length: logits (w_c / ||w_c||^tau) h + b_c.
 
-    Frequent classes have longer rows. The weights of the run do not change. It replaces the logits, so it must precede
-    other adjustments.
+    Frequent classes have longer rows. The weights of the run do not change. It replaces the logits, so only `Views`
+    may come before it.
 
     Args:
         tau: 0 changes nothing, 1 gives every row length 1 (L2 normalisation in weight balancing).
@@ -30,6 +30,8 @@ class TauNorm(Adjustment):
         Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition", ICLR 2020,
         https://arxiv.org/abs/1910.09217; official code facebookresearch/classifier-balancing, tau_norm.py.
     """
+
+    first: ClassVar[bool] = True
 
     def __init__(self, tau: NonNegative = 1.0, *, bias: bool = True) -> None:
         self.tau, self.bias = tau, bias

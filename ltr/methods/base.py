@@ -40,6 +40,7 @@ class BaseMethod(Checked, LightningModule):
         training_record: the images of its training and of those it started from; unknown before the first training.
         adjustments: the adjustments of its outputs, in order. A test, a validation or a prediction takes those among
             the callbacks of its trainer and prepares them; without a trainer, set the list and call `prepare` of each.
+            An order in which one would lose the work of another is refused.
         seed: the seed of its draws. It is read when the method is built and when a training or an evaluation starts.
         reports: the last report of each split.
         measures: the numbers of this epoch by `split/measure`.
@@ -75,10 +76,20 @@ class BaseMethod(Checked, LightningModule):
         self.preprocessing: Preprocessing | None = None
         self.classes: list[str] = []
         self.training_record = TrainingRecord()
-        self.adjustments: list[Adjustment] = []
+        self._adjustments: list[Adjustment] = []
         self.seed = seeds.seed()
         self.fitting = False
         self.evaluated: LongTailed | None = None  # the data of an evaluation
+
+    @property
+    def adjustments(self) -> list[Adjustment]:
+        """The adjustments of its outputs, in order."""
+        return self._adjustments
+
+    @adjustments.setter
+    def adjustments(self, adjustments: list[Adjustment]) -> None:
+        check_order(adjustments)
+        self._adjustments = adjustments
 
     @property
     def data(self) -> LongTailed:
@@ -297,10 +308,12 @@ class Adjustment(Checked, Callback, ABC):
     Attributes:
         fitted: names of the attributes that `prepare` fits to images and `settings` reports: a number or (C,) each.
         several_views: whether the network sees each image in several views; see `views`.
+        first: whether it works on the outputs of the network itself, so that only views may come before it.
     """
 
     fitted: ClassVar[tuple[str, ...]] = ()
     several_views: ClassVar[bool] = False
+    first: ClassVar[bool] = False
 
     @abstractmethod
     def adjust(self, method: BaseMethod, output: Output) -> Output:
@@ -332,6 +345,18 @@ class Adjustment(Checked, Callback, ABC):
     def before(self, method: BaseMethod) -> list[Adjustment]:
         """Return the adjustments that act before this one."""
         return method.adjustments[: method.adjustments.index(self)]
+
+
+def check_order(adjustments: Sequence[Adjustment]) -> None:
+    """Raise `InputError` if an adjustment of the outputs of the network itself comes after one that changes them."""
+    for position, adjustment in enumerate(adjustments):
+        before = [type(other).__name__ for other in adjustments[:position] if not other.several_views]
+        if adjustment.first and before:
+            name = type(adjustment).__name__
+            raise InputError(
+                f"{name} needs the outputs of the network, which {before[0]} changes before it: list {name} before "
+                f"{before[0]}, or leave one of them out."
+            )
 
 
 def check_defined(images: Tensor | int, where: str) -> None:

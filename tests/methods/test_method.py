@@ -13,13 +13,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.backbones import ResNet20
-from ltr.callbacks import Adjustment, LogitAdjustment
+from ltr.callbacks import NCM, Adjustment, ExpertAggregation, LogitAdjustment, TauNorm, Views
 from ltr.contracts import Backbone, Batch, Head, Loss, Mix, Output, Target
 from ltr.data import Synthetic
 from ltr.errors import InputError
 from ltr.heads import Cosine, Linear, Projection
 from ltr.losses import GML, CrossEntropy
 from ltr.methods import Method
+from ltr.predictor import Predictor
 from ltr.run.weights import load_head
 from ltr.samplers import Power
 from ltr.schedules import Cosine as CosineSchedule
@@ -244,6 +245,21 @@ def test_adjustments_act_in_order() -> None:
     plain = model(Synthetic().prepare(images)).logits
     model.adjustments += [Times(), Plus()]
     torch.testing.assert_close(model.predict(images).logits, 2 * plain + 1)
+
+
+@pytest.mark.parametrize("late", [NCM, TauNorm, ExpertAggregation])
+def test_an_adjustment_that_would_discard_another_is_refused(late: type[Adjustment], trainer: Make) -> None:
+    data = Synthetic()
+    model = Method(ResNet20(width=2), data.counts)
+    order = [LogitAdjustment(), late()]
+    refusal = f"{late.__name__} needs .* which LogitAdjustment changes before it: list {late.__name__} before"
+    for evaluate in (trainer(callbacks=order).test, trainer(callbacks=order).predict):
+        with pytest.raises(InputError, match=refusal):
+            evaluate(model, datamodule=data)
+    with pytest.raises(InputError, match=refusal):
+        Predictor(model, adjustments=order)
+    for allowed in ([late(), LogitAdjustment()], [Views(margin=1), late()]):
+        model.adjustments = allowed
 
 
 class Halves(Mix):
