@@ -28,6 +28,7 @@ class StopAt(Mix):
     def __init__(self, counts: CountsLike, *, mix: MixFactory = Mixup, end: InnerFraction = 0.9) -> None:
         super().__init__(counts)
         self.mix, self.end, self.over = mix(torch.as_tensor(counts)), end, False
+        self.hidden = self.mix.hidden
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Target]:
         """Mix images (B, 3, H, W), or return them unchanged."""

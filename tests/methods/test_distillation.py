@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ltr.heads import Cosine, Projection
 from ltr.losses import BalancedSoftmax, CrossEntropy
 from ltr.methods import Distillation, Method
 from ltr.methods.distillation import divergence
-from ltr.mixes import ManifoldMixup, Mixup
+from ltr.mixes import ManifoldMixup, Mixup, StopAt
 from ltr.schedules import Cosine as CosineSchedule
 
 Make = Callable[..., Trainer]
@@ -222,8 +223,10 @@ def test_a_teacher_that_was_never_trained(trainer: Make) -> None:
 
 
 def test_what_a_teacher_cannot_follow(run_file: Path) -> None:
-    with pytest.raises(InputError, match="ManifoldMixup blends features of the student"):
-        student(run_file, Synthetic(), mix=ManifoldMixup)
+    for mix, name in ((ManifoldMixup, "ManifoldMixup"), (partial(StopAt, mix=ManifoldMixup), "StopAt")):
+        with pytest.raises(InputError, match=f"{name} blends features of the student"):
+            student(run_file, Synthetic(), mix=mix)
+    student(run_file, Synthetic(), mix=StopAt)
 
 
 def test_a_projection_beside_the_classifier_is_not_in_the_way(run_file: Path, trainer: Make) -> None:
