@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltr.callbacks.fitting import minimise
+from ltr.callbacks.fitting import image_weights, minimise
 from ltr.callbacks.unseen import NotUnseenError, check_unseen
 from ltr.contracts import Output
-from ltr.counts import per_class
 from ltr.data import LongTailed
 from ltr.errors import InputError, advice
 from ltr.methods import Tuning
@@ -26,8 +25,8 @@ RANGE = (0.05, 20.0)
 class TemperatureEnsemble(Adjustment):
     """Average the probabilities of the tuned head and of the one it replaced: (softmax(z/t) + softmax(z'/t')) / 2.
 
-    Both heads give plain logits, so the assumed test prior is uniform. The old head is that of the checkpoint with
-    which the tuning started.
+    Both heads give plain logits, so the assumed test prior is uniform, and only `Views` may come before it. The old
+    head is that of the checkpoint with which the tuning started.
 
     Args:
         t_new: temperature of the new head.
@@ -42,6 +41,7 @@ class TemperatureEnsemble(Adjustment):
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("t_new", "t_old")
+    first: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -78,17 +78,22 @@ class TemperatureEnsemble(Adjustment):
             )
         if self.temperatures == "matched":
             new, old, labels = self._logits(method, data, "train")
-            target = _confidence(new / self.t_new, labels)
-            self.t_old = _bisect(lambda t: _confidence(old / t, labels) - target)
+            weights = image_weights(labels.cpu(), "classes").to(new)
+            target = _confidence(new / self.t_new, weights)
+            self.t_old = _bisect(lambda t: _confidence(old / t, weights) - target)
         elif self.temperatures == "fitted":
             with advice("Or use `temperatures: matched`.", on=NotUnseenError):
                 check_unseen(method, data)
             # An evaluation runs in inference mode, whose tensors have no gradient; copies made outside of it have one.
             with torch.inference_mode(False):
                 new, old, labels = (part.clone() for part in self._logits(method, data, "val"))
-            logs = minimise(
-                lambda logs: _balanced_nll(new / logs[0].exp(), old / logs[1].exp(), labels), torch.zeros(2)
-            )
+                weights = image_weights(labels.cpu(), "classes").to(new)
+
+            def nll(logs: Tensor) -> Tensor:
+                both = averaged(new / logs[0].exp(), old / logs[1].exp())
+                return (weights * F.nll_loss(both, labels, reduction="none")).mean()
+
+            logs = minimise(nll, torch.zeros(2))
             self.t_new, self.t_old = logs.exp().clamp(*RANGE).tolist()
 
     @torch.no_grad()
@@ -104,21 +109,9 @@ def averaged(new: Tensor, old: Tensor) -> Tensor:
     return both.logsumexp(0) - torch.log(torch.tensor(2.0))
 
 
-def _class_mean(values: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean over the present classes of the mean value (N,) in each."""
-    present = per_class(labels, int(labels.max()) + 1)
-    sums = torch.zeros(len(present), dtype=values.dtype, device=values.device).index_add(0, labels, values)
-    return (sums[present > 0] / present[present > 0]).mean()
-
-
-def _confidence(logits: Tensor, labels: Tensor) -> float:
-    """Return the class-balanced mean of the largest probability."""
-    return float(_class_mean(logits.softmax(1).amax(1), labels))
-
-
-def _balanced_nll(new: Tensor, old: Tensor, labels: Tensor) -> Tensor:
-    """Return the class-balanced negative log-likelihood of the ensemble of two logits (N, C)."""
-    return _class_mean(F.nll_loss(averaged(new, old), labels, reduction="none"), labels)
+def _confidence(logits: Tensor, weights: Tensor) -> float:
+    """Return the weighted mean of the largest probability."""
+    return float((weights * logits.softmax(1).amax(1)).mean())
 
 
 def _bisect(excess: Callable[[float], float], steps: int = 50) -> float:

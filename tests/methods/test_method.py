@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.backbones import ResNet20
-from ltr.callbacks import NCM, Adjustment, ExpertAggregation, LogitAdjustment, TauNorm, Views
+from ltr.callbacks import NCM, Adjustment, ExpertAggregation, LogitAdjustment, TauNorm, TemperatureEnsemble, Views
 from ltr.contracts import Backbone, Batch, Head, Loss, Mix, Output, Target
 from ltr.data import Synthetic
 from ltr.errors import InputError
@@ -247,8 +247,8 @@ def test_adjustments_act_in_order() -> None:
     torch.testing.assert_close(model.predict(images).logits, 2 * plain + 1)
 
 
-@pytest.mark.parametrize("late", [NCM, TauNorm, ExpertAggregation])
-def test_an_adjustment_that_would_discard_another_is_refused(late: type[Adjustment], trainer: Make) -> None:
+@pytest.mark.parametrize("late", [NCM, TauNorm, ExpertAggregation, TemperatureEnsemble])
+def test_an_adjustment_of_the_outputs_themselves_comes_first(late: type[Adjustment], trainer: Make) -> None:
     data = Synthetic()
     model = Method(ResNet20(width=2), data.counts)
     order = [LogitAdjustment(), late()]
