@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from ltr.callbacks.classifier import linear_classifier
-from ltr.errors import advice
+from ltr.errors import InputError, advice
 from ltr.methods.method import MethodCallback
 from ltr.ranges import Fraction
 
@@ -34,11 +34,20 @@ class MaxNorm(MethodCallback):
         self.radius: float | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compute the radius, unless it is that of a resumed run."""
+        """Compute the radius, unless it is that of a resumed run.
+
+        Raises:
+            InputError: if there is no linear classifier, or the radius would be 0.
+        """
         with advice("Leave out `MaxNorm`."):
             weight = linear_classifier(self.method).weight
-        if self.radius is None:
+        if self.radius is None or trainer.ckpt_path is None:
             self.radius = radius(weight, self.fraction)
+        if self.radius == 0:
+            raise InputError(
+                "`MaxNorm` takes its radius from the rows of the classifier, which start at 0 and would stay there: start "
+                "them otherwise, or leave out `MaxNorm`."
+            )
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -56,13 +56,36 @@ def test_no_row_leaves_the_ball_after_any_step(trainer) -> None:
     assert not torch.equal(method.head.fc.bias, bias)
 
 
-def test_a_resumed_run_keeps_its_radius(trainer) -> None:
+def test_a_resumed_run_keeps_its_radius(trainer, tmp_path: Path) -> None:
     data, ball = Synthetic(), MaxNorm()
-    ball.load_state_dict({"radius": 0.25})
     method = Method(ResNet20(width=2), data.counts, schedule=CosineSchedule())
-    trainer(1, callbacks=[ball]).fit(method, datamodule=data)
-    assert ball.state_dict() == {"radius": 0.25}
+    first = trainer(1, callbacks=[ball])
+    first.fit(method, datamodule=data)
+    ball.radius = 0.25
+    first.save_checkpoint(tmp_path / "run.ckpt")
+    again = MaxNorm()
+    trainer(2, callbacks=[again]).fit(method, datamodule=data, ckpt_path=tmp_path / "run.ckpt", weights_only=True)
+    assert again.state_dict() == {"radius": 0.25}
     assert method.head.fc.weight.norm(dim=1).max() <= 0.25 * (1 + 1e-6)
+
+
+def test_another_training_has_a_radius_of_its_own(trainer) -> None:
+    data, ball = Synthetic(), MaxNorm(1.0)
+    for factor in (1.0, 3.0):
+        method = Method(ResNet20(width=2), data.counts, schedule=CosineSchedule())
+        with torch.no_grad():
+            method.head.fc.weight.mul_(factor)
+        longest = method.head.fc.weight.norm(dim=1).max().item()
+        trainer(1, callbacks=[ball]).fit(method, datamodule=data)
+        assert ball.radius == pytest.approx(longest, rel=1e-6)
+
+
+def test_rows_that_would_stay_at_zero_are_refused(trainer) -> None:
+    data = Synthetic()
+    method = Method(ResNet20(width=2), data.counts, schedule=CosineSchedule())
+    torch.nn.init.zeros_(method.head.fc.weight)
+    with pytest.raises(InputError, match="rows of the classifier, which start at 0 and would stay there"):
+        trainer(1, callbacks=[MaxNorm()]).fit(method, datamodule=data)
 
 
 def test_other_heads_are_refused(trainer) -> None:
