@@ -58,7 +58,8 @@ class PerExpert(Composite):
             raise InputError(
                 f"{len(losses)} losses for {len(experts)} experts: give one loss for all, or one for each."
             )
-        features = output.features.tensor_split(len(experts), 1)
+        known = output.features.dim() > 1  # else a loss that needs them says so
+        features = output.features.tensor_split(len(experts), 1) if known else [output.features] * len(experts)
         values = [
             loss(output._replace(logits=logits, features=part, experts=None), labels)
             for loss, logits, part in zip(losses, experts, features, strict=True)

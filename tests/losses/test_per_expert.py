@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
 from official import LABELS, LOGITS, LONG_TAIL, TOY, batch
 
-from ltr.contracts import Loss, Output
+from ltr.contracts import Loss, LossFactory, Output
 from ltr.errors import InputError
-from ltr.losses import GML, BalancedSoftmax, CrossEntropy, Deferred, InverseSoftmax, PerExpert, SupCon
+from ltr.losses import (
+    GML,
+    RIDE,
+    SHIKE,
+    BalancedSoftmax,
+    CrossEntropy,
+    Deferred,
+    FeatureBalanced,
+    InverseSoftmax,
+    PerExpert,
+    SupCon,
+)
 
 EXPERTS = torch.stack([LOGITS, LOGITS.flip(1), 2 * LOGITS])
 OUTPUT = Output(EXPERTS.mean(0), torch.arange(24.0).reshape(4, 6), experts=EXPERTS)
@@ -43,6 +55,15 @@ def test_a_loss_sees_the_features_of_its_expert() -> None:
     for logits in EXPERTS[[0, 2]]:
         expected = expected + rest(Output(logits, logits), LABELS)
     torch.testing.assert_close(values, expected)
+
+
+@pytest.mark.parametrize("kind", [PerExpert, partial(RIDE, loss=CrossEntropy), SHIKE])
+def test_features_are_needed_only_by_losses_that_need_them(kind: LossFactory) -> None:
+    with_features = OUTPUT._replace(scale=30.0)
+    without = Output(OUTPUT.logits, experts=EXPERTS, scale=30.0)
+    assert torch.equal(kind(TOY)(without, LABELS), kind(TOY)(with_features, LABELS))
+    with pytest.raises(InputError, match="FeatureBalanced needs features: pass"):
+        PerExpert(TOY, losses=[FeatureBalanced])(without, LABELS)
 
 
 @pytest.mark.parametrize("losses", [[CrossEntropy] * 2, [CrossEntropy] * 4])
