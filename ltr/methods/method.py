@@ -168,6 +168,11 @@ class Method(BaseMethod):
     def on_fit_start(self) -> None:
         """Load the weights that a new training starts from, and note what it is too short for."""
         check("`--trainer.gradient_clip_val`", self.trainer.gradient_clip_val, NonNegative)
+        if self.trainer.precision in ("bf16-true", "16-true"):
+            raise InputError(
+                f"`--trainer.precision {self.trainer.precision}` rounds counts, priors and small steps of the weights "
+                "away: pass `bf16-mixed`, which keeps them in float32."
+            )
         self.validation_interval = self.trainer.check_val_every_n_epoch
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:

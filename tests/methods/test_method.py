@@ -281,6 +281,13 @@ def test_a_mix_blends_images_and_losses() -> None:
         Method(ResNet20(width=2), [3, 2, 2], loss=GML, mix=Halves)
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+def test_weights_of_half_precision_are_refused(precision: str, trainer: Make) -> None:
+    data = Synthetic()
+    with pytest.raises(InputError, match=f"^`--trainer.precision {precision}` rounds counts.*: pass `bf16-mixed`"):
+        trainer(1, precision=precision).fit(Method(ResNet20(width=2), data.counts), datamodule=data)
+
+
 def test_checkpoints_that_do_not_fit_say_why() -> None:
     model = Method(ResNet20(width=2), [3, 2, 2, 1])
     with pytest.raises(InputError, match="not a checkpoint of `ltr`: start from it"):
