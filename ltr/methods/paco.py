@@ -94,16 +94,18 @@ class PaCo(Method):
         output: Output = self(query)
         assert output.embeddings is not None
         if self.momentum_encoder is not None:
-            self.keys = self.momentum_encoder(key)
-            both = torch.stack([output.embeddings[:, 0], self.keys], 1)
+            keys = self.momentum_encoder(key)
+            both = torch.stack([output.embeddings[:, 0], keys], 1)
             values = self.loss(output._replace(embeddings=both), batch.labels, self.queue.memory)
         else:
             other: Output = self(key)  # separately, so that batch norm does not mix the views
             assert other.embeddings is not None
-            self.keys = other.embeddings[:, 0].detach()
+            keys = other.embeddings[:, 0].detach()
             pairs = zip(output[:3], other[:3], strict=True)
             both_queries = Output(*(torch.cat(pair) for pair in pairs))  # type: ignore[arg-type]
             values = self.loss(both_queries, batch.labels.repeat(2), self.queue.memory)
+        if self.counting:  # once, with the weights of the network, even if the optimizer evaluates the batch again
+            self.keys = keys
         return self.reduce(values, output, batch.labels)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,23 @@ def test_sam_queues_a_batch_once_and_follows_once(trainer: Make) -> None:
     first, second = watch.states[:2]
     expected = 0.9 * first[f"momentum_encoder.{name}"] + 0.1 * second[name]
     torch.testing.assert_close(second[f"momentum_encoder.{name}"], expected)
+
+
+def test_sam_queues_the_keys_of_the_first_pass(trainer: Make) -> None:
+    class Losses(losses.PaCo):
+        keys: list[Tensor]
+
+        def forward(self, output: Output, labels: Tensor, memory: Memory | None = None) -> Tensor:
+            assert output.embeddings is not None
+            self.keys = [*getattr(self, "keys", []), output.embeddings[len(labels) // 2 :, 0].detach()]
+            return super().forward(output, labels, memory)
+
+    data = views()
+    model = method(data, optimizer=partial(SAM, rho=1.0), loss=Losses, momentum=None)
+    trainer(1, limit_train_batches=1).fit(model, datamodule=data)
+    first, second = model.loss.keys
+    assert torch.equal(model.queue.embeddings[:16], first)
+    assert not torch.equal(first, second)
 
 
 def test_an_evaluation_uses_the_trained_network_alone(trainer: Make) -> None:
