@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltr.contracts import Backbone, Batch, HeadFactory, Output, Target
+from ltr.contracts import Backbone, Batch, HeadFactory, Loss, Output, Target
 from ltr.errors import InputError
 from ltr.heads import Linear
 from ltr.methods.method import Method
@@ -125,7 +125,6 @@ def divergence(student: Tensor, teacher: Tensor, *, temperature: float, power: f
         temperature: T.
         power: p.
     """
-    precise = torch.promote_types(student.dtype, torch.float32)
-    log_p = (student.to(precise) / temperature).log_softmax(1)
-    log_q = (power * teacher.detach().to(precise) / temperature).log_softmax(1)
+    log_p = (Loss.precise(student) / temperature).log_softmax(1)
+    log_q = (power * Loss.precise(teacher.detach()) / temperature).log_softmax(1)
     return temperature**2 * (log_q.exp() * (log_q - log_p)).sum(1)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.optim import SGD
 
 from ltr import distributed
-from ltr.contracts import Backbone, Batch, HeadFactory, LossFactory, Output, Target
+from ltr.contracts import Backbone, Batch, HeadFactory, Loss, LossFactory, Output, Target
 from ltr.counts import log_prior
 from ltr.errors import InputError
 from ltr.heads import Cosine, Projection
@@ -137,8 +137,7 @@ class MixtureLikelihood(Distillation):
         """
         keys = F.normalize(self.key_embedding(self.queue.features), dim=1)
         with torch.autocast(keys.device.type, enabled=False):
-            precise = torch.promote_types(queries.dtype, torch.float32)
-            similarities = queries.to(precise) @ keys.to(precise).T
+            similarities = Loss.precise(queries) @ Loss.precise(keys).T
         temperature = self.log_temperature.exp()
         known = (self.queue.labels, labels, self.prior)
         own = images[:, None] == self.queue.images

@@ -188,7 +188,7 @@ class PooledConv(nn.Conv2d):
     def forward(self, maps: Tensor) -> Tensor:
         """Return the averages."""
         positions = maps.shape[2] * maps.shape[3]
-        maps = maps if maps.dtype == torch.float64 else maps.float()
+        maps = precise(maps)
         rows = maps.sum(3)
         across = torch.stack([rows - maps[..., -1], rows, rows - maps[..., 0]], 3)
         whole = across.sum(2)
