@@ -53,12 +53,16 @@ def note(pretrained_on: Mapping[str, int | None], classes: int) -> str:
         pretrained_on: what `overlap` returns.
         classes: the number of classes of the task.
     """
-    parts = [f"{name}, which has {number} of the {classes} classes" for name, number in pretrained_on.items() if number]
+    parts = [
+        f"{name}, in which {number} of the {classes} classes, or kinds of them, occur"
+        for name, number in pretrained_on.items()
+        if number
+    ]
     if not parts:
         return ""
     return (
-        f"the weights were trained on {' and on '.join(parts)} by name or a kind of them: results do not compare with "
-        "those of networks that are trained from scratch."
+        f"the weights were trained on {' and on '.join(parts)}: do not compare the results with those of networks "
+        "trained from scratch."
     )
 
 

@@ -58,14 +58,16 @@ def test_imagenet_21k_has_more_of_them() -> None:
 
 def test_the_note_names_what_is_shared() -> None:
     assert note({UNKNOWN: None, "ImageNet-1k": 0}, 100) == ""
-    said = note({"ImageNet-1k": 57, UNKNOWN: None}, 100)
-    assert said.startswith("the weights were trained on ImageNet-1k, which has 57 of the 100 classes by name or a kind")
+    assert note({"ImageNet-1k": 57, UNKNOWN: None}, 100) == (
+        "the weights were trained on ImageNet-1k, in which 57 of the 100 classes, or kinds of them, occur: do not compare "
+        "the results with those of networks trained from scratch."
+    )
 
 
 def test_a_training_notes_what_is_shared(ltr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ltr.backbones.pretraining.class_names", lambda _: frozenset({"class 0", "class 4"}))
     torch.save(Torchvision("resnet10").state_dict(), tmp_path / "weights.pth")
-    with pytest.warns(UserWarning, match="which has 2 of the 5 classes by name"):
+    with pytest.warns(UserWarning, match="in which 2 of the 5 classes, or kinds of them, occur"):
         assert ltr(TINY, "--model.backbone.pretrained weights.pth --name noted") == 0
     content = torch.load("checkpoints/noted/last.ckpt")
     assert content["provenance"]["pretrained_on"] == {UNKNOWN: 2}
