@@ -117,7 +117,7 @@ class HeadGrid(MethodCallback):
         for optimizer in trainer.optimizers:
             if isinstance(optimizer, (SAM, LBFGS)):
                 raise InputError(
-                    f"a grid of heads passes each batch once, and {type(optimizer).__name__} needs several passes for a "
+                    f"a grid of heads passes each batch once, and {type(optimizer).__name__} needs several for a "
                     "step: use another optimizer, or tune without the grid."
                 )
         if tuning.reset and self.seeds(tuning) != [tuning.seed]:

@@ -59,8 +59,8 @@ def test_imagenet_21k_has_more_of_them() -> None:
 def test_the_note_names_what_is_shared() -> None:
     assert note({UNKNOWN: None, "ImageNet-1k": 0}, 100) == ""
     assert note({"ImageNet-1k": 57, UNKNOWN: None}, 100) == (
-        "the weights were trained on ImageNet-1k, in which 57 of the 100 classes, or kinds of them, occur: do not compare "
-        "the results with those of networks trained from scratch."
+        "the weights were trained on ImageNet-1k, in which 57 of the 100 classes, or kinds of them, occur: do not "
+        "compare the results with those of networks trained from scratch."
     )
 
 
