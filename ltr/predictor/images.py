@@ -55,6 +55,10 @@ class Images(NamedTuple):
         """
         several: Sequence[Any] = [given]
         if isinstance(given, Tensor):
+            if given.dim() not in (3, 4):
+                raise InputError(
+                    f"tensors have the shape (B, 3, H, W) or (3, H, W); this one has {tuple(given.shape)}."
+                )
             several = list(given) if given.dim() == 4 else several
         elif isinstance(given, Iterable) and not isinstance(given, str) and not _is_array(given):
             several = list(given)
@@ -64,8 +68,8 @@ class Images(NamedTuple):
         for position, item in enumerate(several):
             if isinstance(item, Tensor) and item.dim() != 3:
                 raise InputError(
-                    "a tensor of one image has the shape (3, H, W), and one of several, (B, 3, H, W), is passed by "
-                    f"itself; image {position} has {tuple(item.shape)}."
+                    f"each tensor of a list is one image (3, H, W), but image {position} has {tuple(item.shape)}: "
+                    "pass a batch (B, 3, H, W) without a list."
                 )
             if isinstance(item, Tensor | Image.Image):
                 part = cls([item], [getattr(item, "filename", "") or f"image {position}"])

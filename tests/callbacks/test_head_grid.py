@@ -241,7 +241,7 @@ def test_what_acts_on_single_steps_is_refused_beside_a_grid(
 def test_an_optimizer_of_several_passes_has_no_grid(run_file: Path, trainer: Make, optimizer: Any) -> None:
     data = Synthetic()
     method = Tuning(Pretrained(str(run_file), ResNet20(width=2)), data.counts, optimizer=optimizer)
-    with pytest.raises(InputError, match=f"passes each batch once, and {optimizer.__name__} needs several passes"):
+    with pytest.raises(InputError, match=f"passes each batch once, and {optimizer.__name__} needs several for a step"):
         trainer(1, callbacks=[HeadGrid(LOSSES, LRS)]).fit(method, datamodule=data)
 
 

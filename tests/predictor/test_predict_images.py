@@ -201,7 +201,7 @@ def test_what_is_said_of_new_images_is_about_them(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=sentence):
             Images.of([given])
     batch = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
-    with pytest.raises(InputError, match=r"\(B, 3, H, W\), is passed by itself; image 0 has \(2, 3, 8, 8\)"):
+    with pytest.raises(InputError, match=r"one image \(3, H, W\), but image 0 has \(2, 3, 8, 8\)"):
         Images.of([batch, batch])
 
 
