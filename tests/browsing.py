@@ -45,7 +45,7 @@ def served(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    pytest.importorskip("gradio", reason='needs the extra: pip install "ltr[app]"')
+    pytest.importorskip("gradio", reason='needs the extra: pip install -e ".[app]"')
     folder = tmp_path_factory.mktemp("site")
     process = served(folder)
     assert process.stdout is not None

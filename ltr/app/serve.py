@@ -45,7 +45,7 @@ def app(
         import gradio  # noqa: F401
         import uvicorn
     except ImportError as error:
-        raise InputError('the page needs Gradio: pip install "ltr[app]".') from error
+        raise InputError('the page needs Gradio: pip install -e ".[app]".') from error
     from ltr.app.page import application
 
     address, port = listener.getsockname()[:2]

@@ -17,6 +17,7 @@ from ltr.app.options import blanks, fields, resolved
 from ltr.errors import InputError, did_you_mean
 from ltr.run.folder import RunFolder
 from ltr.run.recipe import Recipe
+from ltr.studies.fields import NAME, UNNAMED
 
 CLASS = re.compile(r"[A-Za-z]\w*")
 ENSEMBLE = "ensemble"
@@ -151,8 +152,11 @@ class TrainingForm:
         if self.folder and (RunFolder(folder).exists or paths.job(self.folder).running):
             raise InputError(f"{self.folder} is a run, so it cannot be a group of runs: choose another group.")
         prefix, name = f"{self.folder}/" if self.folder else "", self.name.strip()
-        base = name or self.like.rpartition("/")[2] or f"{Path(self.method).stem}_{Path(self.data).stem}"
+        like = UNNAMED.sub("_", self.like.rpartition("/")[2])
+        base = name or like or f"{Path(self.method).stem}_{Path(self.data).stem}"
         paths.new(base)
+        if not NAME.fullmatch(base):  # it becomes a row of a study
+            raise InputError(f"a run of the page is called by letters, digits and `_ + . -`; it cannot be {base!r}.")
         for free in [base] if name else [base, *(f"{base}_{count}" for count in range(2, 1000))]:
             taken = prefix + free == self.like or (folder / free).exists() or paths.job(prefix + free).running
             if not taken:

@@ -62,6 +62,8 @@ def watch(paths: AllowedPaths) -> gr.Dropdown:
     @show_errors
     def halt(name: str) -> None:
         job = paths.job(name)
+        if not job.known:  # else it may have no run yet
+            paths.run(name)
         if not job.running and RunFolder(paths.runs / name).lock.held:
             raise InputError(f"another command is working on the run {name}: stop that command.")
         job.stop()

@@ -89,6 +89,7 @@ def auto(
         path = work.folder / PROFILE
         profile = files.read_json(path) if path.is_file() else examine(data, path.parent, words)
         if not profile["commands"]:
+            path.unlink()  # made anew when the set has been mended
             raise InputError(profile["reasons"][0])
         measure = Goal.of(goal, profile["classes"], profile["counts"]["train"])
         found = problems(profile)

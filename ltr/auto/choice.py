@@ -123,8 +123,9 @@ def intervals(
 ) -> list[tuple[float, float, float]]:
     """Return the value of some heads with a 95 % interval: images and seeds are drawn again, a thousand times.
 
-    The images are drawn with `redrawn`. What a recall deviates from what is expected of it there is stretched by
-    (n + 1) / sqrt(n^2 + n + 1), so that its variance is on average that of n images, p (1 - p) / n.
+    The images are drawn with `redrawn`, among them those of one more class, of which one is recognised and one is not:
+    where all answers are alike, there is a spread, too. What a recall deviates from what is expected of it there is
+    stretched by (n + 1) / sqrt(n^2 + n + 1), so that its variance is on average that of n images, p (1 - p) / n.
 
     Args:
         right: (heads, seeds, N) whether an image is recognised.
@@ -136,15 +137,17 @@ def intervals(
     Returns:
         For each head the value, the lower and the upper bound.
     """
-    answers, ones = right[list(heads)].float(), torch.ones(len(labels))
-    found, counts = recalls(answers, labels, classes, ones), torch.bincount(labels, minlength=classes)
+    answers = torch.cat([right, torch.tensor([False, True]).expand(*right.shape[:2], 2)], 2)[list(heads)].float()
+    labels = torch.cat([labels, torch.tensor([classes, classes])])
+    counts, ones = torch.bincount(labels), torch.ones(len(labels))
+    found = recalls(answers, labels, classes + 1, ones)
     expected = (counts * found + found.nanmean(-1, keepdim=True)) / (counts + 1)
     stretch = (counts + 1) / (counts.square() + counts + 1).sqrt()
     generator = torch.Generator().manual_seed(0)
     values = []
     for _ in range(RESAMPLES):
-        again = recalls(answers[..., redrawn(labels, generator)], labels, classes, ones)
+        again = recalls(answers[..., redrawn(labels, generator)], labels, classes + 1, ones)
         seeds = torch.randint(answers.shape[1], (answers.shape[1],), generator=generator)
-        values.append(measure((found + stretch * (again - expected))[:, seeds]).mean(1))
+        values.append(measure((found + stretch * (again - expected))[:, seeds, :-1]).mean(1))
     low, high = torch.stack(values).quantile(torch.tensor([0.025, 0.975]), dim=0).clamp(0, 1)
-    return list(zip(measure(found).mean(1).tolist(), low.tolist(), high.tolist(), strict=True))
+    return list(zip(measure(found[..., :-1]).mean(1).tolist(), low.tolist(), high.tolist(), strict=True))

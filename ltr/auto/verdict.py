@@ -86,7 +86,10 @@ class Verdict:
             **{key: head._asdict() for key, head in heads.items()},
             "value": files.plain(self.choice.value),
             "gain": files.plain(self.choice.gain),
-            "values": {title: list(value[:1] if self.uncertain else value) for title, value in self.values.items()},
+            "values": {
+                title: {"value": value, "interval": None if self.uncertain else bounds}
+                for title, (value, *bounds) in self.values.items()
+            },
             "heads": self.heads,
             "seeds": self.seeds,
             "images": self.images,

@@ -181,7 +181,7 @@ def imported(library: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(library)
     except ImportError as error:
-        raise InputError(f"{library} is not installed: `pip install 'ltr[{extra}]'`.") from error
+        raise InputError(f"{library} is not installed: `pip install -e '.[{extra}]'`.") from error
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.methods import Tuning
 from ltr.methods.base import Adjustment
+from ltr.methods.cached import WATCHING
 from ltr.methods.method import MethodCallback
 from ltr.metrics import over_seeds
 from ltr.optimizers import SAM
@@ -113,7 +114,7 @@ class HeadGrid(MethodCallback):
             raise InputError("a grid of heads has its own learning rates: leave out `--model.rates`.")
         if tuning.steps_per_execution > 1:
             raise InputError("a grid of heads steps on its own: leave out `--model.steps_per_execution`.")
-        tuning.check_steps("the grid")
+        tuning.check_steps("the grid", harmless=WATCHING)
         for optimizer in trainer.optimizers:
             if isinstance(optimizer, (SAM, LBFGS)):
                 raise InputError(

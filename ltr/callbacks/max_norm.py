@@ -45,8 +45,8 @@ class MaxNorm(MethodCallback):
             self.radius = radius(weight, self.fraction)
         if self.radius == 0:
             raise InputError(
-                "`MaxNorm` takes its radius from the rows of the classifier, which start at 0 and would stay there: "
-                "start them otherwise, or leave out `MaxNorm`."
+                f"`MaxNorm` would set the classifier to 0: with the fraction {self.fraction:g} its radius is that "
+                "of rows that start at 0: start them otherwise, pass a larger fraction, or leave out `MaxNorm`."
             )
 
     def on_train_batch_end(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -52,7 +53,7 @@ class HubLT(FileDataset):
         try:
             import datasets
         except ImportError as error:
-            raise InputError('HubLT needs the library `datasets`: pip install "ltr[hub]".') from error
+            raise InputError('HubLT needs the library `datasets`: pip install -e ".[hub]".') from error
         self.name = self.home.as_posix() if self.subset is None else f"{self.home.as_posix()}, {self.subset}"
         try:
             loaded = datasets.load_dataset(self.home.as_posix(), self.subset, revision=self.revision)
@@ -70,6 +71,9 @@ class HubLT(FileDataset):
         listings = {}
         for split, part in splits.items():
             cells = [text(value) for value in part[label]]
+            if split != "train" and numbers.keys().isdisjoint(cells):
+                warnings.warn(f"the {split} split of {self.name} has no labels and is not used.", stacklevel=2)
+                continue
             if (wrong := next((row for row, cell in enumerate(cells) if cell not in numbers), None)) is not None:
                 what = f"the label {cells[wrong]}, which is not a class" if cells[wrong] else "no label"
                 raise InputError(

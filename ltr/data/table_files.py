@@ -87,7 +87,7 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
-        raise InputError('a Parquet file needs pyarrow: pip install "ltr[hub]".') from error
+        raise InputError('a Parquet file needs pyarrow: pip install -e ".[hub]".') from error
     try:
         with parquet.ParquetFile(path) as file:
             # What pyarrow says of single columns ends the process if the file is damaged, so only groups are asked.

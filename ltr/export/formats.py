@@ -119,7 +119,7 @@ def onnx(source: Source, path: Path) -> Answer:
         import onnxruntime
         import onnxscript  # noqa: F401, torch imports it
     except ImportError as error:
-        raise InputError('ONNX needs the libraries of the extra `export`: pip install "ltr[export]".') from error
+        raise InputError('ONNX needs the libraries of the extra `export`: pip install -e ".[export]".') from error
     with no_warnings():
         network = torch.onnx.export(exported(source), dynamo=True, **NAMES)
         assert network is not None

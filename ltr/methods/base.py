@@ -352,10 +352,11 @@ def check_order(adjustments: Sequence[Adjustment]) -> None:
     for position, adjustment in enumerate(adjustments):
         before = [type(other).__name__ for other in adjustments[:position] if not other.several_views]
         if adjustment.first and before:
-            name = type(adjustment).__name__
+            name, other = type(adjustment).__name__, before[0]
+            both = any(each.first for each in adjustments[:position])
             raise InputError(
-                f"{name} needs the outputs of the network, which {before[0]} changes before it: list {name} before "
-                f"{before[0]}, or leave one of them out."
+                f"{name} needs the outputs of the network, which {other} changes before it: "
+                + ("leave one of them out." if both else f"list {name} before {other}, or leave one of them out.")
             )
 
 

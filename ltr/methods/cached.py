@@ -10,7 +10,16 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import (
+    DeviceStatsMonitor,
+    GradientAccumulationScheduler,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    ProgressBar,
+    StochasticWeightAveraging,
+    ThroughputMonitor,
+    Timer,
+)
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
@@ -23,6 +32,15 @@ from ltr.methods.method import Method
 from ltr.methods.rates import EpochRates
 from ltr.process_state import one_thread
 from ltr.ranges import Count, WholeNumber
+
+# Where a callback can act on a step, and callbacks that change steps from elsewhere.
+HOOKS = (
+    *("on_train_batch_start", "on_train_batch_end", "on_before_backward", "on_after_backward"),
+    *("on_before_optimizer_step", "on_before_zero_grad"),
+)
+CHANGING = (GradientAccumulationScheduler, StochasticWeightAveraging)
+# Callbacks that look at steps and change nothing.
+WATCHING = (DeviceStatsMonitor, LearningRateMonitor, ThroughputMonitor, Timer)
 
 
 class Cached(Method):
@@ -96,22 +114,26 @@ class Cached(Method):
         self.images += len(views) * len(views[0])
         return torch.stack(views)
 
-    def check_steps(self, what: str) -> None:
-        """Raise `InputError` if something acts on single steps, which Lightning does not take.
+    def check_steps(self, what: str, *, harmless: tuple[type[Callback], ...] = ()) -> None:
+        """Raise `InputError` if something acts on single steps of a training that makes many of them at once.
 
         Args:
-            what: takes them in its place.
+            what: makes many steps at once, for the error.
+            harmless: callbacks that may see the steps, or not.
         """
+        if not self.cache:
+            raise InputError(f"{what} needs the features of all images at once: leave out `--model.cache false`.")
         trainer = self.trainer
-        hooks = ("on_train_batch_start", "on_train_batch_end")
         acting = [
             type(callback).__name__
             for callback in trainer.callbacks  # type: ignore[attr-defined]
-            if not isinstance(callback, (ModelCheckpoint, ProgressBar))
-            and any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks)
+            if isinstance(callback, CHANGING)
+            or (
+                not isinstance(callback, (ModelCheckpoint, ProgressBar, *harmless))
+                and any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in HOOKS)
+            )
         ]
         options = {
-            "`--model.cache false`": not self.cache,
             "`--trainer.accumulate_grad_batches`": trainer.accumulate_grad_batches > 1,
             "`--trainer.gradient_clip_val`": trainer.gradient_clip_val is not None,
             "`--trainer.devices`": distributed.world() > 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -81,7 +82,7 @@ class Distillation(Method):
         super().start(classifier)
         self.teacher.load()
         theirs, ours = self.teacher.backbone.preprocessing_in_training, self.preprocessing
-        if theirs and ours and theirs.input != ours.input:
+        if theirs and ours and replace(theirs, interpolation=ours.interpolation).input != ours.input:
             raise InputError(
                 f"the teacher was trained on images of {theirs.input}, and gets those of the student, of {ours.input}: "
                 "train both with the same options of the data, or pass another `--model.teacher.checkpoint`."

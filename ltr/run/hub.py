@@ -8,7 +8,7 @@ from ltr.errors import InputError, first_line
 
 PREFIX = "hf://"
 WEIGHTS = "model.safetensors"
-MISSING = 'the Hugging Face Hub needs the library `huggingface_hub`: pip install "ltr[hub]".'
+MISSING = 'the Hugging Face Hub needs the library `huggingface_hub`: pip install -e ".[hub]".'
 
 
 def download(name: str) -> Path:

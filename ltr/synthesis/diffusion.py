@@ -38,7 +38,7 @@ class Diffusion:
             import diffusers
             import transformers  # noqa: F401 - of which diffusers would miss a part only later
         except ImportError as error:
-            raise InputError(f'`ltr synthesise` needs more libraries ({error}): pip install "ltr[synth]"') from error
+            raise InputError(f'`ltr synthesise` needs more libraries ({error}): pip install -e ".[synth]"') from error
         target = find(device)
         half = target.type == "cuda" and torch.cuda.is_bf16_supported()
         self.model, self.options, self.version = model, options, diffusers.__version__

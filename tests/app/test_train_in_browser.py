@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("playwright", reason='needs the extra: pip install "ltr[test]"')
+pytest.importorskip("playwright", reason='needs the extra: pip install -e ".[test]"')
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser

@@ -89,6 +89,10 @@ def test_a_name_is_found_that_is_free(paths: AllowedPaths) -> None:
     assert TrainingForm(like="signs/mine").named(paths) == "mine"
     shipped = "ce_resnet32_cifar100_lt100"
     assert TrainingForm(like=shipped).named(paths) == f"{shipped}_2"
+    (paths.runs / "my run").mkdir()
+    assert TrainingForm(like="my run").named(paths) == "my_run"
+    with pytest.raises(InputError, match=r"called by letters, digits and `_ \+ \. -`; it cannot be 'my run'"):
+        TrainingForm(name="my run").named(paths)
     with pytest.raises(InputError, match="exists already"):
         TrainingForm(name="ce_digits").named(paths)
 

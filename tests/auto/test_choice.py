@@ -105,6 +105,16 @@ def test_classes_of_few_images_have_a_spread(images: int) -> None:
     assert (value - low, high - value) == (pytest.approx(margin, rel=0.15), pytest.approx(margin, rel=0.15))
 
 
+def test_heads_that_are_always_right_have_an_interval() -> None:
+    measure = Goal.of("mean-recall", ["0", "1"], [1, 1])
+    labels = torch.tensor([0, 1])
+    right = torch.stack([torch.ones(1, 2), torch.zeros(1, 2)]).bool()
+    (best, low, high), (worst, least, most) = intervals(right, labels, 2, measure, [0, 1])
+    assert (best, high, worst, least) == (1, 1, 0, 0)
+    assert low < 0.75
+    assert most > 0.25
+
+
 def test_few_images_of_a_class_make_a_choice_for_the_worst_uncertain() -> None:
     labels = torch.tensor([0] * 9 + [1] * 5 + [2] * 4 + [4])
     right = torch.rand(3, 2, len(labels), generator=torch.Generator().manual_seed(0)) < 0.5

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, StochasticWeightAveraging
 from matplotlib.figure import Figure
 
 from ltr.backbones import Pretrained, ResNet20
@@ -214,11 +215,21 @@ def test_a_loss_that_draws_is_drawn_for_all_heads_alike(run_file: Path, trainer:
     torch.testing.assert_close(grid.heads["fc.weight"][0, 0], grid.heads["fc.weight"][0, 1])
 
 
+class Scaled(Callback):
+    """Change the gradients."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        """Halve them."""
+
+
 @pytest.mark.parametrize(
     ("callbacks", "options", "what"),
     [
         ([MaxNorm()], {}, "^MaxNorm"),
         ([EMA()], {}, "^EMA"),
+        ([GradientAccumulationScheduler({0: 4})], {}, "^GradientAccumulationScheduler"),
+        ([StochasticWeightAveraging(0.1)], {}, "^StochasticWeightAveraging"),
+        ([Scaled()], {}, "^Scaled"),
         ([], {"accumulate_grad_batches": 2}, "accumulate_grad_batches"),
         ([], {"gradient_clip_val": 1.0}, "gradient_clip_val"),
     ],
@@ -235,6 +246,12 @@ def test_what_acts_on_single_steps_is_refused_beside_a_grid(
     monkeypatch.setattr(Tuning, "extract_features", lambda *_, **__: pytest.fail("features were computed"))
     with pytest.raises(InputError, match=f"{what}.* acts on every single step: leave it out, or the grid"):
         tuned(run_file, partial(trainer, **options), CrossEntropy, 0.1, HeadGrid(LOSSES, LRS), *callbacks)
+
+
+def test_a_grid_may_be_watched(run_file: Path, trainer: Make) -> None:
+    grid = Kept(LOSSES, LRS)
+    tuned(run_file, partial(trainer, max_time="00:01:00:00"), CrossEntropy, 0.1, grid)
+    assert grid.heads["fc.weight"].isfinite().all()
 
 
 @pytest.mark.parametrize("optimizer", [SAM, torch.optim.LBFGS])

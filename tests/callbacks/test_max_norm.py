@@ -84,8 +84,11 @@ def test_rows_that_would_stay_at_zero_are_refused(trainer) -> None:
     data = Synthetic()
     method = Method(ResNet20(width=2), data.counts, schedule=CosineSchedule())
     torch.nn.init.zeros_(method.head.fc.weight)
-    with pytest.raises(InputError, match="rows of the classifier, which start at 0 and would stay there"):
+    with pytest.raises(InputError, match=r"with the fraction 0\.1 its radius is that of rows that start at 0"):
         trainer(1, callbacks=[MaxNorm()]).fit(method, datamodule=data)
+    torch.nn.init.ones_(method.head.fc.weight[1:])
+    with pytest.raises(InputError, match="with the fraction 0 its radius is that of rows that start at 0"):
+        trainer(1, callbacks=[MaxNorm(fraction=0)]).fit(method, datamodule=data)
 
 
 def test_other_heads_are_refused(trainer) -> None:

@@ -97,6 +97,18 @@ def test_a_row_without_a_label_is_refused(column: str, cell: object, what: str, 
         HubLT(str(home), label=column)
 
 
+def test_a_test_split_without_labels_is_not_used(home: Path) -> None:
+    path = home / "test-00000-of-00001.parquet"
+    whole = datasets.Dataset.from_parquet(str(path), cache_dir=str(home.parent / "whole"))
+    rows = {name: whole[name] for name in whole.features}
+    rows["fine"] = [-1] * len(whole)
+    datasets.Dataset.from_dict(rows, features=whole.features).to_parquet(path)
+    change(home, fine=[0, 0, 0, 1, 1, 2, 2])
+    with pytest.warns(UserWarning, match="the test split of .* has no labels and is not used"):
+        data = HubLT(str(home))
+    assert data.counts == (2, 1, 1), "a test split is drawn"
+
+
 def test_a_missing_image_is_refused_or_left_out(home: Path) -> None:
     images = [Image.new("RGB", (8, 6)) for _ in range(6)]
     change(home, img=[None, *images])

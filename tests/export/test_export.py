@@ -214,7 +214,7 @@ def test_what_is_missing_or_misnamed_is_a_sentence(
     assert "ends in .onnx: pass `--output NAME.onnx`." in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert run(f"export --ckpt_path plain --to onnx --output {tmp_path}/network.onnx") == 2
-    assert 'pip install "ltr[export]"' in capsys.readouterr().err
+    assert 'pip install -e ".[export]"' in capsys.readouterr().err
     assert run("export --to onnx") == 2
     assert "ckpt_path" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -258,6 +258,8 @@ def test_an_adjustment_of_the_outputs_themselves_comes_first(late: type[Adjustme
             evaluate(model, datamodule=data)
     with pytest.raises(InputError, match=refusal):
         Predictor(model, adjustments=order)
+    with pytest.raises(InputError, match="which NCM changes before it: leave one of them out"):
+        model.adjustments = [NCM(), late()]
     for allowed in ([late(), LogitAdjustment()], [Views(margin=1), late()]):
         model.adjustments = allowed
 

@@ -270,7 +270,7 @@ class Nosy(Callback):
         ({"callbacks": [EMA()]}, {}, "EMA"),
         ({"accumulate_grad_batches": 2}, {"loss": CrossEntropy}, "accumulate_grad_batches"),
         ({"gradient_clip_val": 1.0}, {}, "gradient_clip_val"),
-        ({}, {"cache": False}, "cache false"),
+        ({"max_time": "00:01:00:00"}, {}, "Timer"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -280,6 +280,9 @@ def test_what_is_about_single_steps_is_refused_in_a_row(
     data = Synthetic()
     with pytest.raises(InputError, match=f"{what}.* acts on every single step"):
         trainer(1, **settings).fit(tuning(run_file, data, steps_per_execution=2, **options), datamodule=data)
+    uncached = tuning(run_file, data, steps_per_execution=2, cache=False)
+    with pytest.raises(InputError, match="needs the features of all images at once"):
+        trainer(1).fit(uncached, datamodule=data)
 
 
 @pytest.mark.parametrize(("recipe", "option", "value"), [("gml", "mix", "Mixup"), ("ride_routing", "loss", "GML")])

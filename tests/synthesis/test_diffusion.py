@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-diffusers = pytest.importorskip("diffusers", reason='needs the extra: pip install "ltr[synth]"')
-transformers = pytest.importorskip("transformers", reason='needs the extra: pip install "ltr[synth]"')
+diffusers = pytest.importorskip("diffusers", reason='needs the extra: pip install -e ".[synth]"')
+transformers = pytest.importorskip("transformers", reason='needs the extra: pip install -e ".[synth]"')
 
 from ltr.synthesis.plan import Wanted  # noqa: E402
 

@@ -295,7 +295,7 @@ def test_without_the_extra_a_sentence_says_how_to_get_it(make, capsys, monkeypat
         with monkeypatch.context() as missing:
             missing.setitem(sys.modules, name, None)
             assert make() == 2
-        assert 'pip install "ltr[synth]"' in capsys.readouterr().err
+        assert 'pip install -e ".[synth]"' in capsys.readouterr().err
     assert not Path("more").exists()
 
 
