@@ -46,5 +46,5 @@ def test_what_cannot_be_fetched_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(InputError, match=r'pip install "ltr\[hub\]"'):
+    with pytest.raises(InputError, match=r'pip install -e "\.\[hub\]"'):
         hub.download("hf://me/mine")
