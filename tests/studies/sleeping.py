@@ -13,7 +13,10 @@ from ltr.studies.study import study
 
 def sleep(_: str, words: list[str], **__: object) -> None:
     """Train for ever."""
-    Path(words[words.index("--name") + 1]).write_text(str(os.getpid()))
+    begun = Path(words[words.index("--name") + 1])
+    writing = begun.with_name(f".{begun.name}")
+    writing.write_text(str(os.getpid()))
+    writing.replace(begun)  # which is read as soon as it is there
     time.sleep(600)
 
 
