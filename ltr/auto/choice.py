@@ -104,9 +104,9 @@ def halved(labels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def redrawn(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return (N,) an image in place of each: of n images of a class, n / (n + 1) on average are of that class.
+    """Return (N,) an image in place of each: for one of n images of a class, in n of n + 1 cases one of that class.
 
-    The others are of any class. Images of one class alone would say that a class with one image has no spread.
+    In the others it is of any class. Images of one class alone would say that a class with one image has no spread.
     """
     order, counts = labels.argsort(stable=True), torch.bincount(labels)
     present = counts.nonzero().flatten()

@@ -38,10 +38,10 @@ def clash(mains: Mapping[str, EvaluationResult]) -> str:
     """Say why recalls of classes cannot share a figure, empty if they can."""
     (first, one), *others = mains.items()
     for name, other in others:
-        for what, mine, theirs in (("classes", one.classes, other.classes), ("counts", one.counts, other.counts)):
+        parts = {"classes": (one.classes, other.classes), "training images per class": (one.counts, other.counts)}
+        for what, (mine, theirs) in parts.items():
             if mine != theirs:
-                whose = "classes" if what == "classes" else "training images per class"
-                return f"{first} and {name} have different {whose}, so they cannot be compared."
+                return f"{first} and {name} have different {what}, so they cannot be compared."
     return ""
 
 
