@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from statistics import quantiles
 from typing import Any
 
 from matplotlib.colors import to_rgba
@@ -102,6 +103,9 @@ def trade_off(
 def changes(networks: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure:
     """Plot harmonic mean against top-1: a panel per network, with what was made of it; all others in grey behind.
 
+    All panels have one range of top-1, without the points that a box plot would draw as outliers. The panel of a
+    network with such a point has a range of its own.
+
     Args:
         networks: the networks by title, and of each what was made of it by title: `top1` and `hm` in percent. An empty
             title is the network itself; a line joins it to the others.
@@ -109,10 +113,11 @@ def changes(networks: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure
     columns = min(len(networks), 3)
     rows = math.ceil(len(networks) / columns)
     figure = Figure(figsize=(3.7 * columns, 3.3 * rows + 0.9), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     names = dict.fromkeys(name for variants in networks.values() for name in variants if name)
     styles = dict(zip(names, zip(cycle(COLOURS), cycle(MARKERS), strict=False), strict=False))
     everything = [(one["top1"], one["hm"]) for variants in networks.values() for one in variants.values()]
+    usual = without_outliers([top1 for top1, _ in everything])
     handles: dict[str, Any] = {}
     for axes, (title, variants) in zip(panels, networks.items(), strict=False):
         axes.plot(*zip(*everything, strict=True), "o", color="0.85", markersize=3, zorder=1)
@@ -130,14 +135,28 @@ def changes(networks: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Figure
                 zorder=3,
                 label=name or "the network itself",
             )
+        own = [one["top1"] for one in variants.values()]
+        axes.set_xlim(widened(usual if set(own) <= set(usual) else own))
         axes.set_title(title, fontsize=10, parse_math=False)
         grid(axes)
         from_zero(axes.yaxis)
     for axes in panels[len(networks) :]:
         axes.set_axis_off()
-    for axes in panels[: len(networks)][-columns:]:  # the lowest of each column
-        axes.xaxis.set_tick_params(labelbottom=True)
     figure.supxlabel("top-1 (%)", fontsize=10)
     figure.supylabel(measure_of("hm").axis(), fontsize=10)
     legend(figure, [handles[name] for name in ("", *names) if name in handles])
     return figure
+
+
+def without_outliers(values: Sequence[float]) -> list[float]:
+    """Return the values within the whiskers of a box plot: at most 1.5 interquartile ranges outside the quartiles."""
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    reach = 1.5 * (high - low)
+    return [value for value in values if low - reach <= value <= high + reach]
+
+
+def widened(values: Sequence[float]) -> tuple[float, float]:
+    """Return a range around values, with a margin on both sides."""
+    low, high = min(values), max(values)
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin

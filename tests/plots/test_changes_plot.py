@@ -37,8 +37,17 @@ def test_one_legend_names_every_change_once() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_the_lowest_panel_of_every_column_has_numbers(count: int) -> None:
+def test_all_panels_have_numbers_and_one_range(count: int) -> None:
     figure = plots.changes(dict(list(NETWORKS.items())[:count]))
     panels = [axes for axes in figure.axes if axes.axison]
-    for axes in panels[-min(count, 3) :]:
-        assert axes.xaxis.get_tick_params()["labelbottom"]
+    assert len({axes.get_xlim() for axes in panels}) == len({axes.get_ylim() for axes in panels}) == 1
+    assert all(axes.xaxis.get_tick_params()["labelbottom"] for axes in panels)
+
+
+def test_a_failed_network_does_not_stretch_the_axes_of_the_others() -> None:
+    failed = {"": {"top1": 5.0, "hm": 0.0}, "+ GML": {"top1": 9.0, "hm": 0.5}}
+    *panels, last = [axes for axes in plots.changes({**NETWORKS, "failed": failed}).axes if axes.axison]
+    for axes, before in zip(panels, plots.changes(NETWORKS).axes, strict=False):
+        assert axes.get_xlim() == before.get_xlim()
+    low, high = last.get_xlim()
+    assert low < 5 < 9 < high < 20
