@@ -4,13 +4,14 @@ Put back: seed, random generators, filters and levels of messages (`isolated`), 
 SIGTERM (`terminal`), the number of threads (`one_thread`), what the log says of an ended process
 (`told_of_ended_process`).
 
-Until the process ends: what a worker process of a study is given (`take_share`, `work_in`), what a process of a
-distributed run ends with (`end_with_first_process`), where modules are imported from (`import_from_here`), the settings
-of Gradio (`set_up_gradio`).
+Until the process ends: what garbage collection leaves out (`first_imports`), what a worker process of a study is given
+(`take_share`, `work_in`), what a process of a distributed run ends with (`end_with_first_process`), where modules are
+imported from (`import_from_here`), the settings of Gradio (`set_up_gradio`).
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import multiprocessing
@@ -76,6 +77,24 @@ def isolated() -> Iterator[None]:
                 os.environ.pop(name, None)
                 if value is not None:
                     os.environ[name] = value
+
+
+@contextmanager
+def first_imports() -> Iterator[None]:
+    """Do not look for garbage while modules are imported, nor later among what they hold.
+
+    There is none, and to look for it takes a fifth of the start. It does nothing once torch is imported: such a process
+    may hold garbage, which must be found.
+    """
+    if "torch" in sys.modules:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

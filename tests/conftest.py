@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,17 @@ from ltr.methods.feature_store import FOLDER
 
 Run = Callable[..., int]
 PROCESSES = {"in_two_processes", "site", "browser"}
+
+
+def pytest_configure() -> None:
+    """Do not look for garbage while tests are collected: there is none."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, but not among what is imported and collected."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
