@@ -124,17 +124,20 @@ def rendered() -> None:
 
 @pytest.fixture(autouse=True)
 def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write blank PNG files of the right size: drawing takes longer than the small run that it follows."""
+    """Write blank PNG and SVG pictures of the right size: drawing takes longer than the small run that it follows."""
     if "rendered" in request.fixturenames:
         return
     savefig = Figure.savefig
 
     def save(figure: Figure, file: Any, **options: Any) -> None:
-        if options.get("format", Path(str(file)).suffix) not in (".png", "png"):
-            savefig(figure, file, **options)
-        else:
-            width, height = (round(inches * options.get("dpi", 100)) for inches in figure.get_size_inches())
-            Image.new("RGB", (width, height), "white").save(file, "PNG")
+        width, height = (round(inches * options.get("dpi", 100)) for inches in figure.get_size_inches())
+        match options.get("format", Path(str(file)).suffix.removeprefix(".")):
+            case "png":
+                Image.new("RGB", (width, height), "white").save(file, "PNG")
+            case "svg":
+                file.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"/>'.encode())
+            case _:
+                savefig(figure, file, **options)
 
     monkeypatch.setattr(Figure, "savefig", save)
 

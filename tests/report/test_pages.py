@@ -239,6 +239,7 @@ def test_two_runs_of_one_name_go_by_their_folders(ltr, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("rendered")
 def test_the_shipped_run_has_a_page(ltr) -> None:
     assert ltr("report ce_resnet32_cifar100_lt100") == 0
     page = Page(Path("report.html").read_text())
