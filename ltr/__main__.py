@@ -18,7 +18,7 @@ VERBS = {
     "convert": "write a data set as class folders, a table or annotations",
     "synthesise": "generate images of rare classes with a diffusion model",
     "fit": "train a method, or tune the classifier of a trained network",
-    "validate": "measure a run on the splits that its training followed",
+    "validate": "measure a run on its validation and test split; write nothing",
     "test": "measure a run on the test split; write metrics, predictions and figures",
     "predict": "write the predictions of a run, for its test split or for new images",
     "report": "write a page about a finished run, or several compared",

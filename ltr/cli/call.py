@@ -51,7 +51,11 @@ def call(function: Verb, arguments: Sequence[str], *, exact: bool = False, **giv
         values = with_data(options, hints, arguments)
     else:
         if "predictor" in parameters:
-            options.add_argument("--ckpt_path", type=str, required=True, help="The run: folder, name or checkpoint.")
+            about = (
+                "The run: folder, name or checkpoint. Options that are not listed here are those of `ltr predict`, "
+                "such as `--config logit_adjustment.yaml` and `--trust my_pkg`."
+            )
+            options.add_argument("--ckpt_path", type=str, required=True, help=about)
             names.append("ckpt_path")
         if "common" in parameters or "predictor" in parameters:
             arguments, others = divided(arguments, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import docstring_parser
 from lightning.pytorch import Trainer
 
 from ltr.cli import catalogue
@@ -11,11 +12,12 @@ from ltr.cli.arguments import HELP, split
 from ltr.cli.catalogue import TOP, Verb
 from ltr.data import LongTailed
 from ltr.methods import Method
-from ltr.signatures import Option, options, texts
+from ltr.predictor import predict
+from ltr.signatures import Option, first_sentence, options, texts
 
 ABOUT = {
     "fit": "Train a method, or tune the classifier of a trained network; without a config as base.yaml has it.",
-    "validate": "Measure a run on the splits that its training followed.",
+    "validate": "Measure a run on its validation and its test split; print the figures, and write nothing.",
     "test": "Measure a run on the test split; write metrics, predictions and figures.",
     "predict": "Write the predictions of a run for its test split, or for the new images that `--images` names.",
 }
@@ -41,8 +43,9 @@ EXAMPLES = {
 }
 OF_TRAINER = ("max_epochs", "accelerator", "devices", "precision", "callbacks", "logger", "check_val_every_n_epoch")
 MORE = """\
-  ltr {verb} --model.help Tuning    the options of a method; so --data.help FolderLT,
-  ltr {verb} --model.loss.help GML  and the options of any other part
+  ltr {verb} --model.help Tuning    the options of a method
+  ltr {verb} --data.help FolderLT   the options of a data set
+  ltr {verb} --model.loss.help GML  the options of a loss, and so of any other part
   ltr {verb} --trainer.help         the options of the trainer
   ltr {verb} --help all             every option there is
   ltr {verb} ... --print_config     the resolved config, and nothing is run"""
@@ -61,20 +64,23 @@ def help_of(verb: Verb, words: Sequence[str]) -> str:
 
 def short_help(verb: Verb) -> str:
     """Return the help of a verb on a screen."""
-    hidden = ("model", "data", "trainer", "evaluation" if verb == "fit" else "overwrite")
+    written = {"fit": ("overwrite",), "validate": (), "test": ("evaluation",), "predict": ("evaluation",)}[verb]
+    hidden = {"model", "data", "trainer", "overwrite", "evaluation"}.difference(written)
     top = {name: option for name, option in TOP.items() if name not in hidden}
+    new_images = ["", "new images: without labels, of any size", *section("", of_new_images())]
     trainer = options(Trainer)
     lines = [
         f"usage: ltr {verb} [--config FILE ...] [--OPTION VALUE ...]",
         "",
         ABOUT[verb],
-        "Later options go over earlier ones. A part is chosen by its name, and its options follow.",
+        "Later options win over earlier ones. A part is chosen by its name, and its options follow.",
         "",
         "examples:",
         *(f"  {example}" for example in EXAMPLES[verb]),
         "",
         "options:",
         *section("", {"config": Option(str, None, "a recipe, shipped or of yours; several are merged"), **top}),
+        *(new_images if verb == "predict" else ()),
         "",
         "model: the network, and what happens in a step (--model CLASS)",
         *section("model.", options(Method), texts(Method)),
@@ -89,6 +95,16 @@ def short_help(verb: Verb) -> str:
         MORE.format(verb=verb),
     ]
     return "\n".join(lines)
+
+
+def of_new_images() -> dict[str, Option]:
+    """Return the options that `ltr predict` has for new images only."""
+    found = docstring_parser.parse(predict.__doc__ or "").params
+    return {
+        item.arg_name: Option(str, None, first_sentence(item.description))
+        for item in found
+        if item.arg_name not in ("predictor", *TOP)
+    }
 
 
 def section(prefix: str, options: Mapping[str, Option], texts: Mapping[str, str] | None = None) -> Iterator[str]:

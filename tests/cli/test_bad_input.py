@@ -272,6 +272,25 @@ def test_the_help_fits_on_a_page(verb: str, ltr, capsys) -> None:
         assert option in text
 
 
+def test_the_help_has_the_options_of_its_verb_only(ltr, capsys) -> None:
+    new_images = ("images", "column", "folder", "unreadable", "top", "submission")
+    for verb, wanted in {"fit": ("overwrite",), "validate": (), "test": ("evaluation",)}.items():
+        assert ltr(f"{verb} --help") == 0
+        text = capsys.readouterr().out
+        assert [name for name in ("overwrite", "evaluation", *new_images) if f"\n  --{name} " in text] == [*wanted]
+    assert ltr("predict --help") == 0
+    text = capsys.readouterr().out
+    assert all(f"\n  --{name} " in text for name in ("evaluation", *new_images))
+
+
+@pytest.mark.parametrize("verb", ["export", "push"])
+def test_the_help_says_which_further_options_a_verb_takes(verb: str, ltr, capsys) -> None:
+    assert ltr(f"{verb} --help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "`--config logit_adjustment.yaml`" in text
+    assert "`--trust my_pkg`" in text
+
+
 def test_the_help_of_the_trainer_and_of_a_part(ltr, capsys) -> None:
     assert ltr("fit --trainer.help") == 0
     text = capsys.readouterr().out
