@@ -300,5 +300,6 @@ def readable(listing: FileList, what: str) -> FileList:
     broken = unreadable(listing.sources, what)
     if broken:
         names = first([listing.names[at] for at in broken])
-        warnings.warn(f"{len(broken)} files are not images and are left out: {names}.", stacklevel=2)
+        what = plural(len(broken), "file that is not an image is", "files that are not images are")
+        warnings.warn(f"{what} left out: {names}.", stacklevel=2)
     return listing.take(np.setdiff1d(np.arange(len(listing.names)), broken))

@@ -297,10 +297,8 @@ def refusal(failures: Sequence[tuple[str, str]]) -> str:
     """Return the sentence about images that cannot be read, each given by its name and the reason."""
     (name, reason), *others = failures
     more = f"{plural(len(others), 'other image')} cannot be read either ({first([name for name, _ in others])})"
-    return (
-        f"{name} {reason}{f', and {more}' if others else ''}: repair or remove them, or skip such images with "
-        '`--unreadable skip` (in Python `unreadable="skip"`).'
-    )
+    what = f"{name} {reason}, and {more}: repair or remove them" if others else f"{name} {reason}: repair or remove it"
+    return f'{what}, or skip such images with `--unreadable skip` (in Python `unreadable="skip"`).'
 
 
 class DataError(InputError):

@@ -128,7 +128,7 @@ def problems(result: Mapping[str, Any]) -> list[str]:
         endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
         kinds = ", ".join(f"{ending} ({count:,})" for ending, count in endings.most_common())
         sentences.append(
-            f"{plural(len(names), 'file')} in these folders not read because of their type or location: {kinds}; the "
+            f"{plural(len(names), 'file')} in these folders not read because of type or location: {kinds}; the "
             f"first is {names[0]}."
         )
     return sentences

@@ -168,7 +168,7 @@ def test_epochs_fit_into_a_time(home: Path, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("home")
-@pytest.mark.filterwarnings("ignore:1 files are not images and are left out")
+@pytest.mark.filterwarnings("ignore:1 file that is not an image is left out")
 def test_a_class_of_one_image_and_two_classes(
     ltr: Run, tmp_path: Path, trained: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -162,14 +162,14 @@ def test_unreadable_files_are_all_counted_and_left_out_only_when_asked(home: Pat
         warnings.simplefilter("always")
         data = FolderLT(str(home), unreadable="skip")
     assert [str(note.message) for note in notes] == [
-        "2 files are not images and are left out: train/class 0/train 1.png, train/class 0/train 2.png.",
-        "1 files are not images and are left out: test/class 2/test 0.jpg.",
+        "2 files that are not images are left out: train/class 0/train 1.png, train/class 0/train 2.png.",
+        "1 file that is not an image is left out: test/class 2/test 0.jpg.",
     ]
     assert data.counts == (7, 5, 3)
     data.setup()
 
 
-@pytest.mark.filterwarnings("ignore:1 files are not images")
+@pytest.mark.filterwarnings("ignore:1 file that is not an image")
 def test_a_class_of_which_no_test_image_can_be_read_has_none(home: Path) -> None:
     for path in (home / "test" / "class 1").iterdir():
         path.write_bytes(b"damaged") if path.stem == "test 0" else path.unlink()
@@ -311,7 +311,7 @@ def test_what_is_no_file_is_named_and_not_waited_for(home: Path) -> None:
     os.mkfifo(home / "train" / "class 0" / "pipe.png")
     with pytest.raises(InputError, match=r"pipe\.png is not a file, but a folder, a pipe or a device"):
         FolderLT(str(home)).setup()
-    with pytest.warns(UserWarning, match="1 files are not images and are left out: train/class 0/pipe"):
+    with pytest.warns(UserWarning, match="1 file that is not an image is left out: train/class 0/pipe"):
         assert FolderLT(str(home), unreadable="skip").counts == (9, 5, 3)
     with pytest.raises(InputError, match="/dev/zero is not a file"):
         decode("/dev/zero", 8)

@@ -114,7 +114,7 @@ def test_a_missing_image_is_refused_or_left_out(home: Path) -> None:
     change(home, img=[None, *images])
     with pytest.raises(InputError, match=r"is damaged or not an image: .* `--data\.unreadable skip`"):
         HubLT(str(home)).setup()
-    with pytest.warns(UserWarning, match="1 files are not images and are left out: train/0"):
+    with pytest.warns(UserWarning, match="1 file that is not an image is left out: train/0"):
         assert HubLT(str(home), unreadable="skip").counts == (3, 2, 1)
 
 

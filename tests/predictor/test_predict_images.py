@@ -261,6 +261,8 @@ def test_unreadable_images_are_named_and_skipped_on_request(tmp_path: Path, caps
     folder.mkdir()
     picture(1).save(folder / "b.png")
     (folder / "a.png").write_bytes((folder / "b.png").read_bytes()[:60])
+    assert predict("--images", str(folder)) == 2
+    assert "a.png is damaged or not an image: repair or remove it, or skip such images" in capsys.readouterr().err
     (folder / "c.jpg").write_text("no image")
     (folder / "d.png").symlink_to("nowhere.png")
     os.mkfifo(folder / "e.png")
@@ -268,6 +270,7 @@ def test_unreadable_images_are_named_and_skipped_on_request(tmp_path: Path, caps
     assert predict("--images", str(folder), "--evaluation", "none") == 2
     error = capsys.readouterr().err
     assert "a.png is damaged or not an image, and 3 other images cannot be read either (c.jpg, d.png, e.png): " in error
+    assert "repair or remove them" in error
     assert "`--unreadable skip`" in error
     assert sorted(Path("checkpoints").rglob("*")) == before
     left_out = "4 images left out: a.png is damaged or not an image, c.jpg .* and 1 more"

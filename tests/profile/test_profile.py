@@ -118,7 +118,7 @@ def test_dirt_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the network was trained on 1 of")  # the leaked one that the profile names
-@pytest.mark.filterwarnings("ignore:.*files are not images and are left out")
+@pytest.mark.filterwarnings("ignore:.*files that are not images are left out")
 @pytest.mark.usefixtures("dirty")
 def test_the_commands_work_on_a_dirty_folder(capsys: pytest.CaptureFixture[str]) -> None:
     main(["profile", "my fruit"])
