@@ -44,11 +44,17 @@ class AnnotatedLT(FileDataset):
             if candidates:
                 files[split] = candidates[0]
         if "train" not in files:
-            raise InputError(f"{self.home} has no `...train.json` with the annotations of the training images.")
+            raise InputError(
+                f"{self.home} has no `...train.json` with the annotations of the training images: name their folder "
+                "with `--data.root`."
+            )
         read = {split: read_annotations(path) for split, path in files.items()}
         sizes = {content["num_classes"] for content in read.values()}
         if len(sizes) > 1:
-            raise InputError(f"the annotations in {self.home} are of {' and '.join(map(str, sorted(sizes)))} classes.")
+            raise InputError(
+                f"the annotations in {self.home} are of {' and '.join(map(str, sorted(sizes)))} classes: put those of "
+                "one set there."
+            )
         named = [content["classes"] for content in read.values() if content.get("classes") is not None]
         if any(names != named[0] for names in named):
             raise InputError(

@@ -50,7 +50,10 @@ class FolderLT(FileDataset):
             if len(unknown) == len(part):
                 raise InputError(FEW_SHOT.format(self.home))
             if unknown:
-                raise InputError(f"{parts[name]} has the class {unknown[0]}, which {parts['train']} does not have.")
+                raise InputError(
+                    f"{parts[name]} has the class {unknown[0]}, which {parts['train']} does not have: add training "
+                    "images of it, or remove it."
+                )
         return {name: listed(part, classes, self.home) for name, part in images.items()}, classes
 
     def too_few(self, folder: Path, classes: list[str]) -> str:

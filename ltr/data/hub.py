@@ -62,7 +62,10 @@ class HubLT(FileDataset):
             raise InputError(f"{self.home.as_posix()} could not be loaded ({reason}): check `--data.root`.") from error
         splits = {SPLITS[name]: part for name, part in loaded.items() if name in SPLITS}
         if "train" not in splits:
-            raise InputError(f"{self.name} has no training split, but {', '.join(loaded)}.")
+            raise InputError(
+                f"{self.name} has no training split, but {', '.join(loaded)}: name another set with `--data.root`, or "
+                "another part of it with `--data.subset`."
+            )
         image, label = self.column(splits["train"].features, "image"), self.column(splits["train"].features, "label")
         kind = splits["train"].features[label]
         named = isinstance(kind, datasets.ClassLabel)

@@ -147,7 +147,7 @@ class TableLT(FileDataset):
         splits = [split] * len(images) if split else self.splits_of(columns, table)
         keep = [row for row in range(len(images)) if self.is_labelled(row, images, labels, table)]
         if not keep:
-            raise InputError(f"{table} has no row with a label.")
+            raise InputError(f"{table} has no row with a label: pass it to `ltr predict --images`.")
         if any(isinstance(image, bytes) for image in images):
             names = [f"{splits[row]}/{row}" for row in range(len(images))]
             sources: list[Source] = [images[row] for row in keep]

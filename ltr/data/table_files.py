@@ -72,7 +72,9 @@ def read_csv(path: Path, encoding: str) -> dict[str, list[Any]]:
     (_, head), *body = rows or [(0, [])]
     ragged = next((line for line, row in body if len(row) != len(head)), None)
     if ragged:
-        raise InputError(f"line {ragged} of {path} has other columns than its first line, {', '.join(head)}.")
+        raise InputError(
+            f"line {ragged} of {path} has more or fewer cells than its first line, {', '.join(head)}: correct it."
+        )
     check_titles(head, path)
     return {name: [row[at] for _, row in body] for at, name in enumerate(head)}
 

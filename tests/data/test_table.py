@@ -133,8 +133,8 @@ def test_bad_tables_are_refused_with_a_sentence(home: Path) -> None:
             "a.png",
         ],
         r"no column kind, but image, label": ["image,label", *rows()],
-        r"line 3 of .* has other columns": ["image,label", rows()[0], "x", *rows()[1:]],
-        r"line 6 of .* has other columns": ["", "image,label", "", "", rows()[0], "x"],
+        r"line 3 of .* has more or fewer cells": ["image,label", rows()[0], "x", *rows()[1:]],
+        r"line 6 of .* has more or fewer cells": ["", "image,label", "", "", rows()[0], "x"],
         r"row 2 of .* lacks its image or its label": ["image,label", rows()[0], "pictures/im 1.png,", *rows()[2:]],
         r"1 of the 7 images that .* lists are missing, the first is .*gone\.png": [
             "image,label",
