@@ -1,4 +1,4 @@
-"""Choose one of many heads by what they recognise of the validation images, and say what that choice is worth."""
+"""Choose one of many heads by what they recognise of the validation images, and say how reliable that choice is."""
 
 from __future__ import annotations
 

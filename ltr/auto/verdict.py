@@ -17,7 +17,7 @@ FEW = 5  # validation images of a class, with fewer of which its recall says lit
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which head was chosen, and what that is worth.
+    """Which head was chosen, and how reliable that is.
 
     Attributes:
         goal: what it was chosen for, in words.

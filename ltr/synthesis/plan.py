@@ -59,7 +59,7 @@ def wording(names: list[str], template: str, file: str | None) -> dict[str, str]
     Args:
         names: all classes.
         template: prompt in which `{}` stands for the name of a class, with spaces for underscores.
-        file: a YAML or JSON file with other words for some of the classes, by name.
+        file: a YAML or JSON file with the prompts of some classes, by name.
 
     Raises:
         InputError: if the template has no `{}`, or the file is damaged or names other classes.

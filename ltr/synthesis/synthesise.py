@@ -49,7 +49,7 @@ def synthesise(
         below: classes with fewer training images than this are filled up.
         to: training images of these classes afterwards, real and synthetic together.
         prompt: the prompt; {} stands for the name of the class, with spaces for underscores.
-        prompts: a YAML or JSON file with other words for some of the classes, by name.
+        prompts: a YAML or JSON file with the prompts of some classes, by name.
         steps: denoising steps.
         guidance: how closely the prompt is followed; less is more varied.
         size: height and width in pixels; null for what the model was trained on.
