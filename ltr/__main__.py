@@ -24,7 +24,7 @@ VERBS = {
     "report": "write a page about a finished run, or several compared",
     "export": "write a network as ONNX, a torch program, safetensors or a small checkpoint, and compare it",
     "push": "write a network and its model card for the Hugging Face Hub, and upload them",
-    "app": "open a web page: train, infer, compare, manage runs",
+    "app": "serve a web page: train, infer, compare, manage runs",
     "study": "run the trainings and tests of a YAML file and compare them in one table",
     "tune-grid": "tune many heads of one network at once; draw mean accuracy against the worst classes",
     "gallery": "print all recipes with the reported and the measured results",

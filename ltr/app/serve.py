@@ -21,10 +21,10 @@ def app(
     host: str = "127.0.0.1",
     port: int = 7860,
 ) -> None:
-    """Open a page in the browser, until it is interrupted.
+    """Serve a web page and print its address, until Ctrl+C.
 
-    Train any recipe, classify images with a trained network, tune a classifier and compare results, manage the runs.
-    Unless you pass `--host`, only this machine can reach the page.
+    The page trains any recipe, classifies images with a trained network, tunes a classifier and compares results, and
+    manages the runs. Unless you pass `--host`, only this machine can reach it.
 
     Args:
         runs: folder of the runs.

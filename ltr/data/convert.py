@@ -38,8 +38,8 @@ class Item(NamedTuple):
 def convert(data: LongTailed, output: str, *, to: Layout = "folders") -> None:
     """Write the splits of a data set, long-tailed as the arguments make it, in another layout.
 
-    Class folders, which FolderLT and most other code read, a table for TableLT, or the annotations of Bag of Tricks for
-    AnnotatedLT.
+    The layouts are class folders, which FolderLT and most other code read, a table for TableLT, and the annotations of
+    Bag of Tricks for AnnotatedLT.
 
     Args:
         data: the set.

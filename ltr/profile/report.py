@@ -127,10 +127,8 @@ def problems(result: Mapping[str, Any]) -> list[str]:
     if names := result["unused_files"]:
         endings = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
         kinds = ", ".join(f"{ending} ({count:,})" for ending, count in endings.most_common())
-        sentences.append(
-            f"{plural(len(names), 'file')} in these folders not read because of type or location: {kinds}; the "
-            f"first is {names[0]}."
-        )
+        what = plural(len(names), "file is not an image of the set", "files are not images of the set")
+        sentences.append(f"{what}: {kinds}; the first is {names[0]}.")
     return sentences
 
 

@@ -20,9 +20,9 @@ from ltr.version import __version__
 def report(runs: list[str], /, *, output: str = "report.html", overwrite: bool = False) -> None:
     """Write one HTML file about a finished run, or about several side by side.
 
-    Figures, curves, the recall of every class, confusion, calibration, the classifier, features, the worst classes,
-    config. Nothing is loaded from elsewhere when it is opened. What a run lacks is named with the command that brings
-    it.
+    The page has figures, curves, the recall of every class, confusion, calibration, the classifier, features, the worst
+    classes and the config, and loads nothing from elsewhere. If a run lacks something, the page names the command that
+    adds it.
 
     Args:
         runs: name, folder or checkpoint of one run or several.

@@ -31,9 +31,9 @@ def tune_grid(
     perform: Perform,
     command: str = "ltr tune-grid",
 ) -> None:
-    """Tune heads with every seed and every loss and learning rate of a config at once.
+    """Tune a head for every seed, loss and learning rate of a config, all at once.
 
-    On features that are computed once, with a picture of what the heads give up in the mean for the worst classes. The
+    The features are computed once. A picture shows what the heads give up in the mean for the worst classes. The
     seeds of an earlier call are kept. Options that are not listed here go to the tuning, such as
     `--model.backbone.checkpoint RUN` or `--data.val_per_class 5`.
 

@@ -18,6 +18,7 @@ from ltr.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHER_PAGES = ["SECURITY.md", "checkpoints/README.md", "configs/README.md", "docs/results/README.md"]
 NEEDS = re.compile(r"network|GPU|hours|minutes|cluster|a browser|needs your")
 SHORT = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
 SHORT += ["--trainer.precision", "32-true", "--model.schedule", "Cosine", "--model.schedule.warmup", "0"]
@@ -151,10 +152,18 @@ def test_every_verb_in_the_text_exists(page: Path) -> None:
     assert verbs <= known
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "checkpoints/README.md", ROOT / "docs/results/README.md"], ids=str)
+@pytest.mark.parametrize("page", [*PAGES, *(ROOT / name for name in OTHER_PAGES)], ids=str)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text(encoding="utf-8")):
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub and the documentation make them."""
+    titles = re.findall(r"(?m)^#+ (.*)$", page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_the_readme_is_short() -> None:
