@@ -16,7 +16,7 @@ from ltr.predictor import predict
 from ltr.signatures import Option, first_sentence, options, texts
 
 ABOUT = {
-    "fit": "Train a method, or tune the classifier of a trained network; without a config as base.yaml has it.",
+    "fit": "Train a method, or tune the classifier of a trained network. What no config sets is as in base.yaml.",
     "validate": "Measure a run on its validation and its test split; print the figures, and write nothing.",
     "test": "Measure a run on the test split; write metrics, predictions and figures.",
     "predict": "Write the predictions of a run for its test split, or for the new images that `--images` names.",
