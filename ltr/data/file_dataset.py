@@ -110,9 +110,10 @@ class FileDataset(LongTailed):
         self.test_share, self.subset_seed = test_share, subset_seed
         self.given_split = Path(test_split).expanduser() if test_split else None
         self.listings, self.classes = self.find()
+        self.draw_test_split()  # before anything is left out, so that it does not depend on which files can be read
         if unreadable == "skip":
             self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
-        self.complete()
+        self.check_splits()
         super().__init__(root, imbalance=imbalance, tail=tail, subset_seed=subset_seed, **others)
         self.own_augment = others.get("augment") is None
         if self.augment.mirrors and not mirror:
@@ -132,11 +133,11 @@ class FileDataset(LongTailed):
             InputError: if files are missing, or not as this kind of set has them.
         """
 
-    def complete(self) -> None:
-        """Draw a missing test split, and check that training and test splits are usable.
+    def draw_test_split(self) -> None:
+        """Take the validation split for testing if there is no other one, or draw a missing test split.
 
         Raises:
-            InputError: if a class has no training image, or an image is in two splits.
+            InputError: if a class has a single image, or the file of a kept split is damaged.
         """
         if "test" not in self.listings and "val" in self.listings:
             self.listings["test"] = self.listings.pop("val")
@@ -146,6 +147,13 @@ class FileDataset(LongTailed):
                 self.listings["train"], self.classes, self.split_file, share=self.test_share, seed=self.subset_seed
             )
         self.trainable, self.follows = "train" in self.listings, "val" in self.listings
+
+    def check_splits(self) -> None:
+        """Check that training and test splits are usable.
+
+        Raises:
+            InputError: if a class has no training image, or an image is in two splits.
+        """
         if not len(self.listings["test"].names):
             raise InputError(f"{self.name} has no image to test on.")
         if not self.trainable:

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from ltr.errors import InputError
 from ltr.machine import cores
+from ltr.markdown import plural
 from ltr.preprocessing import Interpolation
 from ltr.run import verified_files
 
@@ -107,8 +108,9 @@ class ImageFiles(Dataset[Tensor]):
 
         failures = list(filter(None, each(fill, len(self), what)))
         if failures:
-            others = f" There are {len(failures) - 1} more such files." if len(failures) > 1 else ""
-            raise InputError(failures[0] + others)
+            others = len(failures) - 1
+            more = f" The same goes for {plural(others, 'more file')}." if others else ""
+            raise InputError(failures[0] + more)
         if path:
             verified_files.write(path, images)
         return images

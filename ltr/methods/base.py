@@ -16,6 +16,7 @@ from ltr.counts import Counts
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
+from ltr.markdown import plural
 from ltr.methods.features import Extraction
 from ltr.metrics import Recalls, Report
 from ltr.preprocessing import Preprocessing
@@ -369,6 +370,6 @@ def check_defined(images: Tensor | int, where: str) -> None:
     """
     if images:
         raise InputError(
-            f"the network gives NaN for {int(images)} images of {where}: its training diverged, its weights are "
-            "damaged, or an adjustment has too large a value."
+            f"the network gives NaN for {plural(int(images), 'image')} of {where}: its training diverged, its weights "
+            "are damaged, or an adjustment has too large a value."
         )

@@ -152,7 +152,9 @@ def test_unreadable_files_are_all_counted_and_left_out_only_when_asked(home: Pat
     short = home / "test" / "class 2" / "test 0.png"
     Image.effect_noise((40, 40), 50).save(short.with_suffix(".jpg"))
     short.with_suffix(".jpg").write_bytes(short.with_suffix(".jpg").read_bytes()[:-200])
-    with pytest.raises(InputError, match=r"train \d\.png is damaged or not an image: .* There are 1 more such files\."):
+    with pytest.raises(
+        InputError, match=r"train \d\.png is damaged or not an image: .* The same goes for 1 more file\."
+    ):
         FolderLT(str(home)).setup()
     streamed = FolderLT(str(home), memory=0, workers=1)
     streamed.setup()
@@ -176,6 +178,16 @@ def test_a_class_of_which_no_test_image_can_be_read_has_none(home: Path) -> None
     data = FolderLT(str(home / "test"), test_share=1, unreadable="skip")
     assert not data.trainable
     assert (data.counts, data.val_counts, data.imbalance) == ((3, 0, 3), [0, 0, 0], 3)
+
+
+@pytest.mark.filterwarnings("ignore:1 file that is not an image")
+def test_a_drawn_split_is_the_same_with_and_without_damaged_files(home: Path) -> None:
+    whole = home / "train"
+    (whole / "class 0" / "damaged.png").write_bytes(b"no image")
+    every, readable = (FolderLT(str(whole), test_share=0.4, unreadable=how) for how in ("refuse", "skip"))
+    for split in ("train", "test"):
+        left = [name for name in every.listings[split].names if "damaged" not in name]
+        assert readable.listings[split].names == left
 
 
 def test_a_drawn_split_is_kept_where_one_says(home: Path, tmp_path: Path) -> None:
