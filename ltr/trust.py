@@ -115,6 +115,22 @@ def own_config(path: Path, packages: Collection[str] = ()) -> str:
     return checked(checkpoint_config.own_config(path), path, packages, keys)
 
 
+def check_config(path: Path, packages: Collection[str] = ()) -> None:
+    """Refuse the config of a run as one for `--config`, which is read without a check.
+
+    Args:
+        path: the config in the folder of the run.
+        packages: names of the top-level packages that are trusted.
+
+    Raises:
+        InputError: if it names what may not be built, or has an option that is not one of a run.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace")
+    kept = yaml.safe_load(checked(text, path, packages))
+    if others := yaml.safe_load(text).keys() - kept.keys():
+        raise InputError(f"{path} is refused: it has {min(map(str, others))}, which is not an option of a run.")
+
+
 def value(content: Any, hint: Any, place: str, packages: Collection[str] = ()) -> Any:
     """Return a value of an option, checked like one in the config of a file.
 

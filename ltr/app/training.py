@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ltr import trust
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import one_of
 from ltr.app.field import Field, number, seed
@@ -67,6 +68,7 @@ class TrainingForm:
             config = paths.run(self.like).config_file
             if not config.is_file():
                 raise InputError(f"the run {self.like} has no {config.name}: choose another run.")
+            trust.check_config(config, paths.packages)
             words = ["--config", str(config)]
         else:
             given = {"": [self.method], "data": [self.data], "recipes": list(self.recipes or ())}

@@ -91,11 +91,12 @@ def resume(paths: AllowedPaths, name: str) -> None:
         job.resume()
         return
     run = paths.run(name)
-    if not run.checkpoint.is_file() or not run.config_file.is_file() or paths.is_shipped(run):
-        raise InputError(f"the run {name} cannot be resumed here: it needs a checkpoint and a config.")
-    words = paths.trust_words
-    fit = ["--config", str(run.config_file), *words]
-    job.start(beside({run.name: {"title": "training", "fit": fit, "test": words}}))
+    if not run.checkpoint.is_file() or paths.is_shipped(run):
+        raise InputError(
+            f"the run {name} cannot be resumed here: it needs a checkpoint, and must not be a shipped one."
+        )
+    words = paths.trust_words  # without `--config`, so that the config is read as one that comes with a file
+    job.start(beside({run.name: {"title": "training", "fit": words, "test": words}}))
 
 
 def state(run: RunFolder, job: Job) -> str:

@@ -198,12 +198,31 @@ def test_a_run_of_the_command_line_goes_on_from_its_checkpoint(
     with pytest.raises(InputError, match="there is no run x"):
         resume(paths, "x")
     (run / "last.ckpt").write_text("weights")
-    with pytest.raises(InputError, match="needs a checkpoint and a config"):
-        resume(paths, "x")
-    (run / "config.yaml").write_text("trainer: {max_epochs: 3}")
     resume(paths, "x")
     fit, _ = commands_of(Plan.of(started[0], "x"), paths.runs)
-    assert fit == ["fit", "--config", "checkpoints/x/config.yaml", "--runs", "checkpoints", "--name", "x"]
+    assert fit == ["fit", "--runs", "checkpoints", "--name", "x"], "the study adds `--ckpt_path last`"
+    (run / "last.ckpt").unlink()
+    (run / "metrics.csv").write_text("epoch\n")
+    with pytest.raises(InputError, match="it needs a checkpoint"):
+        resume(paths, "x")
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"model": {"class_path": "ltr.methods.Method", "init_args": {"loss": "evil.Loss"}}}, "names evil.Loss"),
+        ({"model": {"class_path": "ltr.methods.Method"}, "trust": ["evil"]}, "it has trust, which is not an option"),
+    ],
+)
+def test_the_settings_of_a_run_are_checked_before_they_are_used(
+    paths: AllowedPaths, config: dict[str, Any], why: str
+) -> None:
+    run = paths.runs / "x"
+    run.mkdir(parents=True)
+    (run / "metrics.csv").write_text("epoch\n")
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InputError, match=f"is refused: .*{why}"):
+        TrainingForm(like="x").fields(paths)
 
 
 def test_commands_trust_the_packages_of_the_page(paths: AllowedPaths) -> None:
