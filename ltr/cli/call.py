@@ -134,11 +134,12 @@ def load(run: str, given: Sequence[str], **options: Any) -> Predictor:
     """
     from ltr.cli.catalogue import TOP  # torch, which the page must not wait for
     from ltr.cli.check import Check
-    from ltr.cli.configs import note_replaced_callbacks
+    from ltr.cli.configs import note_replaced_callbacks, refuse_useless
     from ltr.predictor import Predictor
     from ltr.run import lookup
     from ltr.trust import own_config
 
+    refuse_useless("predict", given)
     path = lookup.checkpoint(run)
     config = ["--config", own_config(path, words.values(given, "trust"))]
     checked = Check(TOP).arguments([*config, *words.without(given, "trust")])

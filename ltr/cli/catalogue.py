@@ -40,6 +40,14 @@ TOP = {
 }
 WRITTEN = ("name", "runs", "overwrite", "evaluation", "ckpt_path", "trust")  # the options of `ltr` itself
 
+# Those that a verb has no use for. The config of a run has its name in every verb.
+USELESS: dict[Verb, tuple[str, ...]] = {
+    "fit": ("evaluation",),
+    "validate": ("evaluation", "name", "overwrite"),
+    "test": ("name", "overwrite"),
+    "predict": ("name", "overwrite"),
+}
+
 # The base class of a kind of part, and the rooms whose `__all__` lists the parts.
 ROOMS: dict[type[Any], tuple[types.ModuleType, ...]] = {
     Backbone: (backbones,),

@@ -155,6 +155,11 @@ class Command(LightningCLI):
             self.resumed = bool(checkpoint) and Path(checkpoint).resolve().parent == self.folder.resolve()
             if not self.resumed:
                 run.check_writable(overwrite=config.overwrite)
+            elif config.overwrite:
+                raise InputError(
+                    f"`--ckpt_path` goes on with the run {run.path}, which `--overwrite` would replace: leave one of "
+                    "them out."
+                )
         else:
             weights.read(config.ckpt_path)  # refuses what is not a checkpoint, before anything is built
             evaluation = self.verb if config.evaluation is None else config.evaluation
@@ -187,7 +192,7 @@ class Command(LightningCLI):
                 raise InputError(
                     "a run keeps its last checkpoint, to be tested: leave out `--trainer.enable_checkpointing`."
                 )
-            self.run = Run(self.folder, self.text, replaces=self.config.overwrite and self.config.ckpt_path is None)
+            self.run = Run(self.folder, self.text, replaces=self.config.overwrite)
             callbacks.append(self.run)
             if settings["enable_progress_bar"] is not False:
                 callbacks.append(Progress(self.config.name))

@@ -11,6 +11,7 @@ from typing import Any
 from ltr.backbones import Pretrained, ResNet32
 from ltr.cli import arguments
 from ltr.cli.arguments import CONFIG, HELP
+from ltr.cli.catalogue import USELESS, Verb
 from ltr.cli.check import Check
 from ltr.errors import InputError
 from ltr.heads import Projection
@@ -29,7 +30,7 @@ STARTS = {"model.backbone": ("model.head", "model.old_head"), "model.teacher": (
 OF_A_TRAINING = ("sampler", "augment", "batch_size", "eval_batch_size", "drop_last", "workers")
 
 
-def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
+def complete(verb: Verb, given: Sequence[str], check: Check) -> list[str]:
     """Return the checked words of a command, after base.yaml or the config of its run, and before what follows from it.
 
     Args:
@@ -46,6 +47,7 @@ def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
             "predict": "name new images with `--images`",
         }.get(verb, "name the run with `--ckpt_path`")
         raise InputError(f"{stray[0]} belongs to no option: {advice}.")
+    refuse_useless(verb, given)
     begun = check.arguments(["--config", "base.yaml"] if verb == "fit" else [])
     check.given.clear()  # base.yaml is what holds where nothing is given
     check.named.clear()
@@ -61,6 +63,12 @@ def complete(verb: str, given: Sequence[str], check: Check) -> list[str]:
     checked = check.arguments(words)
     note_replaced_callbacks(given)
     return [*begun, *checked, *(inherited(check, checkpoint, trust) if verb == "fit" else ())]
+
+
+def refuse_useless(verb: Verb, given: Sequence[str]) -> None:
+    """Raise `InputError` for an option that other verbs have, and this one would ignore."""
+    if useless := [argument.name for argument in arguments.split(given) if argument.name in USELESS[verb]]:
+        raise InputError(f"--{useless[0]} changes nothing here: leave it out.")
 
 
 def note_replaced_callbacks(given: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 
 from ltr.cli import catalogue
 from ltr.cli.arguments import HELP, split
-from ltr.cli.catalogue import TOP, Verb
+from ltr.cli.catalogue import TOP, USELESS, Verb
 from ltr.data import LongTailed
 from ltr.methods import Method
 from ltr.predictor import predict
@@ -64,8 +64,7 @@ def help_of(verb: Verb, words: Sequence[str]) -> str:
 
 def short_help(verb: Verb) -> str:
     """Return the help of a verb on a screen."""
-    written = {"fit": ("overwrite",), "validate": (), "test": ("evaluation",), "predict": ("evaluation",)}[verb]
-    hidden = {"model", "data", "trainer", "overwrite", "evaluation"}.difference(written)
+    hidden = ("model", "data", "trainer", *USELESS[verb])
     top = {name: option for name, option in TOP.items() if name not in hidden}
     new_images = ["", "new images: without labels, of any size", *section("", of_new_images())]
     trainer = options(Trainer)

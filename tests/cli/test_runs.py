@@ -151,6 +151,34 @@ def test_an_existing_run_is_refused_or_replaced(tiny, capsys) -> None:
     assert (RUN / "notes.txt").read_text() == "mine", "`ltr` did not write it"
 
 
+def test_a_run_that_is_replaced_from_another_checkpoint_keeps_no_old_results(trained, tiny, capsys) -> None:
+    trained("--name a")
+    old = Path("checkpoints/b/test/metrics.json")
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
+    assert tiny("--name b --overwrite --ckpt_path a --trainer.max_epochs 3") == 0
+    assert not old.exists(), "it measured other weights"
+    assert tiny("--name b --overwrite --ckpt_path last") == 2
+    assert "which `--overwrite` would replace: leave one of them out" in capsys.readouterr().err
+
+
+def test_an_option_that_would_be_ignored_is_refused(trained, tiny, ltr, capsys) -> None:
+    trained("--name a")
+    Path("images").mkdir()
+    words = {
+        "test --ckpt_path a": ("--name b", "--overwrite"),
+        "predict --ckpt_path a --images images": ("--name b", "--overwrite"),
+        "validate --ckpt_path a": ("--name b", "--overwrite", "--evaluation b"),
+        "export --ckpt_path a": ("--name b", "--overwrite"),
+    }
+    for command, options in words.items():
+        for option in options:
+            assert ltr(command, option) == 2, (command, option)
+            assert f"{option.split()[0]} changes nothing here" in capsys.readouterr().err
+    assert tiny("--name b --evaluation c") == 2
+    assert "--evaluation changes nothing here" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "../keep", "a/b", "/elsewhere", ".hidden"])
 def test_a_name_is_one_folder_below_the_runs(name: str, trained, tiny, ltr, capsys) -> None:
     trained("--name a")
