@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ NAME = re.compile(r"\w[\w+.-]{0,199}")  # of a row, which is also that of a fold
 UNNAMED = re.compile(r"[^\w+.-]+")
 WORD = re.compile(r"\w+")
 PLACEHOLDER = re.compile(r"{([\w+.-]+)}")  # in arguments, for the checkpoint of another row
+# Options of `ltr fit` and `ltr test` that a study gives every run itself.
+OWN = ("--name", "--runs", "--ckpt_path", "--overwrite", "--evaluation")
+SEED = "--seed_everything"
 SEEDS = 2**32  # the first whole number that is not a seed
 
 
@@ -57,6 +60,21 @@ def words(where: str, value: Any) -> tuple[str, ...]:
         return tuple(shlex.split(value))
     except ValueError as error:
         raise InputError(f"{where} has a quotation mark that is not closed: {value}") from error
+
+
+def check_own(where: str, given: Iterable[str], *, seeded: bool) -> None:
+    """Raise `InputError` for arguments of a run that the study gives it itself.
+
+    Args:
+        where: they stand, for the error.
+        given: the arguments.
+        seeded: whether the seed is one of `seeds`.
+    """
+    options = {word.partition("=")[0] for word in given}
+    if own := [option for option in OWN if option in options]:
+        raise InputError(f"{where} has {own[0]}, which a study gives every run itself: leave it out.")
+    if seeded and SEED in options:
+        raise InputError(f"{where} has {SEED}, and the study gives the seed: write it under `seeds`.")
 
 
 def seeds(where: str, value: Any) -> tuple[int | None, ...]:

@@ -222,6 +222,8 @@ def _entry(
     lacking = [seed for seed in seeds if seed not in known]
     if lacking:
         raise InputError(f"{where} has the seed {lacking[0]}, which the study or a run that it needs does not have.")
+    fields.check_own(f"{where}: `fit`", fit or (), seeded=None not in seeds)
+    fields.check_own(f"{where}: `test`", test, seeded=False)
     return Entry(
         name,
         fields.text(f"{where}: `title`", settings.get("title", name)),

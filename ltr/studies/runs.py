@@ -138,12 +138,23 @@ class Runs:
         return self.plan.arguments(job, self.folder, self.common)
 
     def train(self, job: Job) -> None:
-        """Train a row if it has a training, from its last checkpoint if it was interrupted."""
-        run = self.run(job)
+        """Train a row if it has a training, from its last checkpoint if it was interrupted.
+
+        Raises:
+            InputError: if the training was begun with other arguments, or it fails.
+        """
+        run, arguments = self.run(job), self._arguments(job)
+        own = (self.folder / job.result).parent
         *fit, _ = self.plan.commands(job, self.folder, self.common)
         bar = [] if self.bars else ["--trainer.enable_progress_bar", "false"]
         for verb, *words in fit:
             going_on = ["--ckpt_path", "last"] if any(path.is_file() for path in run.weights) else []
+            if going_on and not made_with(own, arguments):
+                raise InputError(
+                    f"the training of {run.path} was begun with other arguments: go on with these, delete it, or give "
+                    "the row another name."
+                )
+            write_arguments(own, arguments)
             # Interrupted in its first epoch, or a result whose weights are needed again.
             again = ["--overwrite"] if run.exists and not going_on else []
             self.perform(verb, [*words, *bar, *again, *going_on], tell=False)

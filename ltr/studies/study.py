@@ -12,6 +12,7 @@ from typing import Any
 
 from ltr.errors import InputError
 from ltr.studies.cell import Cell
+from ltr.studies.fields import check_own
 from ltr.studies.job import Job, Setting
 from ltr.studies.output import write
 from ltr.studies.plan import Plan
@@ -68,6 +69,7 @@ def study(
     if ray is not None and processes > 1:
         raise InputError("Ray decides how many runs there are at once: leave out `--processes`.")
     plan = Plan.read(file)
+    check_own("the command", common, seeded=None not in plan.seeds)
     jobs = plan.jobs if only is None else plan.with_needs(only)
     if sweep:
         write_sweep([job.name for job in jobs], plan, Path(sweep), [file, "--runs", runs, *common])

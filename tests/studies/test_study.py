@@ -153,6 +153,17 @@ def test_an_interrupted_training_goes_on(fake: Fake) -> None:
     assert "--overwrite" in fits["base-1"]
 
 
+def test_an_interrupted_training_goes_on_with_its_own_arguments_only(fake: Fake) -> None:
+    fake.bad = {("base-0", "test")}
+    with pytest.raises(InputError, match="no more"):
+        study(["mine.yaml", "--only", "base-0"], fake)
+    with pytest.raises(InputError, match="base-0 was begun with other arguments"):
+        study(["mine.yaml", "--only", "base-0", "--data.imbalance", "20"], fake)
+    assert fake.asked().count("fit base-0") == 1
+    fake.bad = set()
+    study(["mine.yaml", "--only", "base-0"], fake)
+
+
 def test_a_failed_run_does_not_take_the_rest_down(fake: Fake, capsys) -> None:
     fake.bad = {("base-0", "fit"), ("tuned-1", "test")}
     with pytest.raises(InputError, match="4 of the runs failed, the first of them base-0: it broke"):
@@ -255,6 +266,10 @@ def test_weights_go_when_no_other_run_needs_them(fake: Fake) -> None:
         ("--gpus 2", "`--gpus` and `--cpus` are those of a run on Ray"),
         ("--cpus 3", "`--gpus` and `--cpus` are those of a run on Ray"),
         ("--ray local --processes 2", "Ray decides how many runs there are at once"),
+        ("--name mine", "the command has --name, which a study gives every run itself"),
+        ("--ckpt_path=a", "the command has --ckpt_path, which a study gives every run itself"),
+        ("--overwrite", "the command has --overwrite, which a study gives every run itself"),
+        ("--seed_everything 3", "the command has --seed_everything, and the study gives the seed"),
     ],
 )
 def test_no_option_is_ignored(fake: Fake, words: str, said: str) -> None:
