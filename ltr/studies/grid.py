@@ -90,8 +90,9 @@ def tables(
         if GRID in kept and kept[GRID] != files.digest(homes[seed].read_bytes().decode(errors="replace")):
             raise InputError(f"{homes[seed]} is damaged: delete it, and the same command computes it again.")
     for some in [[seed] for seed in missing] if separate else [missing] if missing else []:
-        heads = _pass(folder / "run", some, words, perform)
-        right = torch_files.read(folder / "run" / RIGHT)
+        with RunFolder(folder / "run").lock.hold():  # another command of the same name would replace the tables
+            heads = _pass(folder / "run", some, words, perform)
+            right = torch_files.read(folder / "run" / RIGHT)
         first = [row for row in heads if row["split"] == heads[0]["split"]]
         with files.together():  # the seeds that were left over after an interruption would be another pass
             for seed in some:
