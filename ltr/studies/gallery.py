@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -194,9 +195,7 @@ def _belongs(recipe: Recipe, cell: Cell) -> bool:
         return False
     words = list(arguments["test"] or arguments["fit"] or ())
     named = []
-    while words:
-        key, value = words[:2]
-        del words[:2]
+    for key, value in zip_longest(words[::2], words[1::2], fillvalue=""):
         if key == "--config" and value.partition("/")[0] not in ASIDE:
             named.append(value)
         elif key not in ("--config", *BUDGET):

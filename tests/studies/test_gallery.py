@@ -174,6 +174,7 @@ def test_an_adjustment_belongs_to_its_own_recipe(tmp_path: Path) -> None:
     [
         ("--config ce.yaml --model.optimizer.weight_decay 1", {}),
         ("--config ce.yaml --config focal.yaml", {}),
+        ("--config ce.yaml --trainer.callbacks+=EMA", {}),
         ("--config ce.yaml", {"imbalance": 10.0}),
         ("--config ce.yaml", {"name": "digits"}),
         ("--config ce.yaml", {"official": False}),
