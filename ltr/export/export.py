@@ -98,17 +98,18 @@ def light_run(predictor: Predictor, folder: Path) -> float:
         As `write` does.
 
     Raises:
-        InputError: as `write` does, and if there is a run in the folder.
+        InputError: as `write` does, and if there is a run, or the config of something else, in the folder.
     """
     assert predictor.path is not None
     home = predictor.path.parent
     new = RunFolder(folder)
-    if new.exists:
-        raise InputError(f"the run {folder} exists already: remove it, or name another `--output`.")
-    place = {"name": folder.name, "runs": str(folder.parent)}
+    if new.exists or new.config_file.exists():
+        what = f"the run {folder}" if new.exists else new.config_file
+        raise InputError(f"{what} exists already: remove it, or name another `--output`.")
+    place = {"name": new.name, "runs": str(folder.parent)}
     config = yaml.safe_dump(yaml.safe_load(own_config(predictor.path)) | place, sort_keys=False)
-    largest = write(predictor, "checkpoint", new.checkpoint, config)
-    files.write_text(new.config_file, config)
-    for path in (path for pattern in RESULTS for path in home.glob(pattern) if path.name not in SINGLE_IMAGES):
-        files.copy(path, folder / path.relative_to(home))
-    return largest
+    with files.together():
+        for path in (path for pattern in RESULTS for path in home.glob(pattern) if path.name not in SINGLE_IMAGES):
+            files.copy(path, folder / path.relative_to(home))
+        files.write_text(new.config_file, config)
+        return write(predictor, "checkpoint", new.checkpoint, config)

@@ -44,10 +44,12 @@ def push(
         folder: write the files there, and upload nothing.
 
     Raises:
-        InputError: if the run was never tested, or the upload fails.
+        InputError: if the run was never tested, the folder has other files, or the upload fails.
     """
     with TemporaryDirectory() as temporary:
         home = Path(folder or temporary)
+        if home.is_dir() and any(home.iterdir()) and not (home / WEIGHTS).is_file():
+            raise InputError(f"{home} has files of something else, such as a README.md: pass an empty `--folder`.")
         write_folder(predictor, home, repository=to, license=license, datasets=datasets or ())
         print(upload(home, to, private=private) if folder is None else f"{folder}: what would be uploaded to {to}")
 

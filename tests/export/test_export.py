@@ -174,6 +174,15 @@ def test_a_small_checkpoint_is_a_run_of_its_own(tmp_path: Path, capsys: pytest.C
     assert "cannot be resumed: start another training from it" in capsys.readouterr().err
 
 
+def test_a_run_is_not_exported_over_files_of_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("of: mine")
+    assert run(f"export --ckpt_path plain --to checkpoint --output {tmp_path}") == 2
+    assert f"{config} exists already" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == [config]
+    assert config.read_text() == "of: mine"
+
+
 def test_another_network_is_an_error_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

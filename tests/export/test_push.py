@@ -133,6 +133,13 @@ def test_a_backbone_from_there(remote: Path, tmp_path: Path) -> None:
     assert remote.is_dir()
 
 
+def test_files_of_others_are_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    assert run(f"{PUSH} plain --folder {tmp_path}") == 2
+    assert "has files of something else" in capsys.readouterr().err
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
 def test_a_run_without_figures_is_not_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree("checkpoints/plain", tmp_path / "my run", ignore=shutil.ignore_patterns("test"))
     assert run(PUSH, f"{tmp_path}/my run", "--folder", f"{tmp_path}/out") == 2
