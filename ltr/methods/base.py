@@ -77,20 +77,20 @@ class BaseMethod(Checked, LightningModule):
         self.preprocessing: Preprocessing | None = None
         self.classes: list[str] = []
         self.training_record = TrainingRecord()
-        self._adjustments: list[Adjustment] = []
+        self._adjustments: tuple[Adjustment, ...] = ()
         self.seed = seeds.seed()
         self.fitting = False
         self.evaluated: LongTailed | None = None  # the data of an evaluation
 
     @property
-    def adjustments(self) -> list[Adjustment]:
-        """The adjustments of its outputs, in order."""
+    def adjustments(self) -> tuple[Adjustment, ...]:
+        """The adjustments of its outputs, in order; others are assigned as a whole, so that their order is checked."""
         return self._adjustments
 
     @adjustments.setter
-    def adjustments(self, adjustments: list[Adjustment]) -> None:
+    def adjustments(self, adjustments: Sequence[Adjustment]) -> None:
         check_order(adjustments)
-        self._adjustments = adjustments
+        self._adjustments = (*adjustments,)
 
     @property
     def data(self) -> LongTailed:
@@ -145,7 +145,7 @@ class BaseMethod(Checked, LightningModule):
 
     def teardown(self, stage: str) -> None:
         """Remove the data and the adjustments of this trainer."""
-        self.adjustments, self.evaluated = [], None
+        self.adjustments, self.evaluated = (), None
 
     def forward(self, images: Tensor) -> Output:
         """Map images (B, 3, H, W), or views of them (B, V, 3, H, W), to an `Output`."""
@@ -345,7 +345,7 @@ class Adjustment(Checked, Callback, ABC):
 
     def before(self, method: BaseMethod) -> list[Adjustment]:
         """Return the adjustments that act before this one."""
-        return method.adjustments[: method.adjustments.index(self)]
+        return [*method.adjustments[: method.adjustments.index(self)]]
 
 
 def check_order(adjustments: Sequence[Adjustment]) -> None:

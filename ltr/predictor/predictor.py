@@ -76,7 +76,7 @@ class Predictor:
         precision: str | None = None,
     ) -> None:
         self.method, self.name, self.config, self.path = method, name, config or {}, path
-        self.adjustments, self.build_data = list(adjustments), data
+        self.adjustments, self.build_data = tuple(adjustments), data
         # It only chooses the device and the precision, as in every evaluation.
         self.trainer = Trainer(**SILENT, **device_settings(self.config.get("trainer") or {}, device, precision))
         method.backbone.to(memory_format=torch.channels_last)

@@ -243,7 +243,7 @@ def test_adjustments_act_in_order() -> None:
     model.preprocessing = Synthetic().preprocessing
     images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
     plain = model(Synthetic().prepare(images)).logits
-    model.adjustments += [Times(), Plus()]
+    model.adjustments = [Times(), Plus()]
     torch.testing.assert_close(model.predict(images).logits, 2 * plain + 1)
 
 

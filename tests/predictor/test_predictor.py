@@ -12,8 +12,10 @@ from torch import Tensor
 
 import ltr as package
 from ltr.__main__ import main
-from ltr.callbacks import LogitAdjustment
+from ltr.backbones import ResNet20
+from ltr.callbacks import LogitAdjustment, TemperatureEnsemble
 from ltr.errors import InputError
+from ltr.methods import Method
 from ltr.predictor import Predictor
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -110,6 +112,14 @@ def test_adjustments_act_in_their_order() -> None:
     plain = Predictor.load("tuned").predict(images()).logits
     prior = torch.tensor([8, 4, 2]) / 14
     torch.testing.assert_close(alone.predict(images()).logits, plain - prior.log())
+
+
+def test_adjustments_cannot_be_changed_past_the_check_of_their_order() -> None:
+    predictor = Predictor(Method(ResNet20(width=2), [2, 1]), adjustments=[LogitAdjustment()])
+    for adjustments in (predictor.adjustments, predictor.method.adjustments):
+        assert isinstance(adjustments, tuple)
+    with pytest.raises(InputError, match="list TemperatureEnsemble before LogitAdjustment"):
+        predictor.method.adjustments = [*predictor.adjustments, TemperatureEnsemble()]
 
 
 def test_callbacks_that_those_of_a_later_config_replace_are_noted() -> None:
