@@ -5,7 +5,6 @@ Every training and tuning of the page is a small study. The process is `python -
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -215,8 +214,8 @@ class Job:
     @property
     def _state(self) -> dict[str, Any]:
         try:
-            return dict(json.loads((self.folder / STATE).read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+            return files.read_json(self.folder / STATE)
+        except InputError:
             return {}
 
 

@@ -11,7 +11,7 @@ from ltr.app.job import LOG, STATE, Job, beside
 from ltr.app.show_errors import show_errors
 from ltr.errors import InputError
 from ltr.html import escape, sentence
-from ltr.measures import shown
+from ltr.measures import percent, shown
 from ltr.run.folder import RunFolder
 
 INTERVAL = 1.5  # seconds between two looks at the run
@@ -138,7 +138,7 @@ def results(run: RunFolder) -> str:
     if not (metrics := run.measured):
         return ""
     cells = "".join(
-        f"<div><b>{measure.scale * metrics[measure.key]:.1f}</b><span>{measure.title} ({measure.unit})</span></div>"
+        f"<div><b>{percent(metrics.get(measure.key))}</b><span>{measure.title} (%)</span></div>"
         for measure in shown("summary")
     )
     return f'<div class="figures-row">{cells}</div>'

@@ -10,6 +10,7 @@ from typing import Any
 
 from ltr import files
 from ltr.errors import InputError, advice
+from ltr.measures import MEASURES
 from ltr.run import description
 
 METRICS, PREDICTIONS, PREDICTIONS_TABLE = "metrics.json", "predictions.pt", "predictions.csv"
@@ -51,11 +52,9 @@ class EvaluationResult:
         path = folder / METRICS
         with advice(ANEW):
             metrics = files.read_json(path)
-        try:
-            lists = {key: [*metrics[key]] for key in ("counts", "recall", "classes", "adjustments")}
-            return cls(folder.name, folder, {**metrics, **lists, "config": dict(metrics["config"])})
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged: it is not the result of a test. {ANEW}") from error
+        if not _is_result(metrics):
+            raise InputError(f"{path} is damaged: it is not the result of a test. {ANEW}")
+        return cls(folder.name, folder, metrics)
 
     @property
     def scalars(self) -> dict[str, float | None]:
@@ -98,6 +97,21 @@ class EvaluationResult:
     def arguments(self) -> Mapping[str, Any]:
         """The arguments with which a study trained and tested it, empty if none did."""
         return read_arguments(self.folder) or {}
+
+
+def _is_result(metrics: Mapping[str, Any]) -> bool:
+    """Return whether the content of a `metrics.json` has the types of the result of a test."""
+    kinds = {"counts": list, "recall": list, "classes": list, "adjustments": list, "config": dict}
+    if not all(isinstance(metrics.get(key), kind) for key, kind in kinds.items()):
+        return False
+    measured = [*(metrics.get(key) for key in MEASURES), *metrics["recall"]]
+    return (
+        all(value is None or type(value) in (int, float) for value in measured)
+        and all(type(count) is int for count in metrics["counts"])
+        and len(metrics["counts"]) == len(metrics["recall"]) == len(metrics["classes"])
+        and all(isinstance(item, dict) for item in metrics["adjustments"])
+        and isinstance(metrics.get("data", {}), dict)
+    )
 
 
 def read_arguments(folder: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -25,7 +26,8 @@ GRID, RIGHT = "grid.csv", "right.pt"  # of a grid of heads: its table, and which
 RUN_FILES = (CHECKPOINT, CURVES, PREVIOUS, CONFIG, WANDB, GRID, RIGHT, "front.png")
 BEFORE = "_before"  # suffix of the run that holds a network before its tuning
 LOCKS = ".locks"  # the folder of all locks, beside the runs
-PLAIN_NAME = re.compile(r"[^\s./\\][^/\\\x00-\x1f]{0,199}(?<!\s)")
+PLAIN_NAME = re.compile(r"[^\s./\\][^/\\\x00-\x1f]*(?<!\s)")
+LONGEST = 200  # bytes of a name: file systems take 255, and files beside a run have longer names
 
 Row = Mapping[str, float]
 
@@ -40,10 +42,10 @@ def plain_name(name: str, what: str) -> str:
     Raises:
         InputError: for an empty name, a path, or a name that begins with a dot.
     """
-    if not PLAIN_NAME.fullmatch(name):
+    if not PLAIN_NAME.fullmatch(name) or len(os.fsencode(name)) > LONGEST:
         raise InputError(
-            f"{what} cannot be {name!r}: give the name of one folder, without slashes and with no dot at its beginning "
-            "(`--runs` takes a path)."
+            f"{what} cannot be {name!r}: give the name of one folder of at most {LONGEST} bytes, without slashes and "
+            "with no dot at its beginning (`--runs` takes a path)."
         )
     return name
 

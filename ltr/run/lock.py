@@ -45,7 +45,8 @@ class Lock:
             raise InputError(f"another process is working on {self.what}: wait for it, or stop it.") from error
         except OSError as error:
             raise InputError(
-                f"{self.file} could not be written ({error.strerror or error}): choose another folder with `--runs`."
+                f"{self.file} could not be written ({error.strerror or error}): choose another folder with `--runs` to "
+                "train, or copy a run of others to a folder of yours."
             ) from error
         try:
             yield
@@ -54,7 +55,7 @@ class Lock:
 
     @property
     def held(self) -> bool:
-        """Whether a process holds it."""
+        """Whether a process holds it; False if the file may not be opened, as that of another user."""
         if not self.file.is_file():
             return False
         try:
@@ -62,3 +63,5 @@ class Lock:
                 return False
         except Timeout:
             return True
+        except OSError:
+            return False

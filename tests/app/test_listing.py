@@ -11,10 +11,10 @@ import yaml
 
 from ltr import files
 from ltr.app.allowed_paths import AllowedPaths
-from ltr.app.job import PLAN
+from ltr.app.job import PLAN, STATE
 from ltr.app.runs import COLUMNS, OWN, row, rows
 from ltr.app.tuning_form import tunings
-from ltr.app.watch import resume
+from ltr.app.watch import resume, standing
 from ltr.errors import InputError
 
 CONFIG = {
@@ -54,6 +54,22 @@ def test_a_run_whose_study_cannot_be_read_is_listed(paths: AllowedPaths, study: 
     assert tunings(paths) == []
     with pytest.raises(InputError, match=r"cannot be read as YAML|has no key another"):
         resume(paths, "signs")
+
+
+@pytest.mark.parametrize("state", ["null", "[1]", "{"])
+def test_a_run_whose_state_is_damaged_is_listed(paths: AllowedPaths, state: str) -> None:
+    files.write_text(paths.job("signs").folder / STATE, state)
+    assert [row[0] for row in rows(paths, OWN)] == ["signs"]
+
+
+def test_a_measure_that_is_missing_is_a_dash(paths: AllowedPaths) -> None:
+    home = paths.runs / "signs" / "test"
+    home.mkdir()
+    found = {"top1": 0.5, "hm": None, "counts": [3], "recall": [0.5], "classes": ["a"], "adjustments": [], "config": {}}
+    (home / "metrics.json").write_text(json.dumps(found))
+    text = standing(paths, paths.job("signs"))
+    assert "<b>50.0</b><span>top-1 (%)" in text
+    assert "<b>-</b><span>HM (%)" in text
 
 
 def test_a_folder_that_no_run_can_be_called_is_passed_over(paths: AllowedPaths) -> None:

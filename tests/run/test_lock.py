@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from tiny import TINY
 
 from ltr.errors import InputError
@@ -66,6 +67,18 @@ def test_one_thread_may_hold_it_twice_and_it_is_free_again(tmp_path: Path) -> No
         assert run.lock.held
     assert not run.lock.held
     assert not run.path.exists(), "a lock is no run"
+
+
+def test_a_lock_that_may_not_be_opened_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder(tmp_path / "a")
+    with run.lock.hold():
+        pass
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(FileLock, "_acquire", refuse)
+    assert not run.lock.held, "that of another user"
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

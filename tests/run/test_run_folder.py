@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -27,13 +28,15 @@ def left(home: Path) -> list[str]:
     return sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("name", ["", " ", "a ", ".", "..", ".a", "a/b", "a\\b", "../a", "/a", "a\n", "x" * 201])
+@pytest.mark.parametrize(
+    "name", ["", " ", "a ", ".", "..", ".a", "a/b", "a\\b", "../a", "/a", "a\n", "x" * 201, "é" * 101]
+)
 def test_a_path_is_no_name(name: str) -> None:
     with pytest.raises(InputError, match="the name of the study cannot be"):
         plain_name(name, "the name of the study")
 
 
-@pytest.mark.parametrize("name", ["a", "ce-0", "gml.b+c", "my run", "Übung", "me--mine", "x" * 200])
+@pytest.mark.parametrize("name", ["a", "ce-0", "gml.b+c", "my run", "Übung", "me--mine", "x" * 200, "é" * 100])
 def test_a_plain_name(name: str, tmp_path: Path) -> None:
     assert RunFolder.of(tmp_path, name).path == tmp_path / name
 
@@ -177,6 +180,28 @@ def test_damaged_files_get_a_sentence(file: str, content: str, what: str, tmp_pa
     (tmp_path / file).write_text(content)
     with pytest.raises(InputError, match=r"(is damaged: .*[Dd]elete it|is not valid YAML)"):
         getattr(RunFolder(tmp_path), what)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"top1": "high"},
+        {"hm": [0.1]},
+        {"recall": [0.5, "x", None, 0.1, 0.2]},
+        {"recall": [0.5]},
+        {"counts": ["many", 1, 1, 1, 1]},
+        {"adjustments": ["NCM"]},
+        {"data": "CIFAR"},
+        {"config": None},
+    ],
+)
+def test_a_result_of_other_types_is_damaged(wrong: dict[str, object], tmp_path: Path) -> None:
+    make_metrics(tmp_path / "test")
+    path = tmp_path / "test/metrics.json"
+    assert RunFolder(tmp_path).main is not None
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+    with pytest.raises(InputError, match=r"is damaged: it is not the result of a test\. Delete it"):
+        RunFolder(tmp_path).evaluations  # noqa: B018, it is read
 
 
 def test_a_result_knows_its_arguments(tmp_path: Path) -> None:
