@@ -67,9 +67,9 @@ def run(name: str) -> RunFolder:
     Raises:
         InputError: if there is none, with the nearest name.
     """
-    given = Path(name).parent if Path(name).is_file() else Path(name)
+    given = Path(name).parent if os.path.isfile(name) else Path(name)
     for candidate in map(RunFolder, (given, *(home / name for home in homes()))):
-        if candidate.exists:
+        if os.path.isdir(candidate.path) and candidate.exists:
             return candidate
     known = [path.name for home in homes() for path in home.glob("*") if RunFolder(path).exists]
     raise InputError(f"there is no run {name}{did_you_mean(name, known)}")

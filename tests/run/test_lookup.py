@@ -51,6 +51,8 @@ def test_a_name_that_is_too_long_is_not_found() -> None:
         lookup.checkpoint("x" * 300)
     with pytest.raises(InputError, match="there is no config xxx"):
         lookup.config("x" * 300)
+    with pytest.raises(InputError, match="there is no run xxx"):
+        lookup.run("x" * 300)
 
 
 def test_an_empty_folder_is_no_run(tmp_path: Path) -> None:
