@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -14,6 +15,7 @@ from ltr.export import formats
 from ltr.export.formats import Format, Source
 from ltr.export.traced import Traced, images_to_compare, largest_difference
 from ltr.predictor import Predictor
+from ltr.run import description
 from ltr.run.checkpoint_config import own_config
 from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION
 from ltr.run.folder import CURVES, RunFolder
@@ -24,6 +26,7 @@ WRITERS: dict[Format, tuple[Callable[[Source, Path], formats.Answer], str]] = {
     "torch": (formats.program, ".pt2"),
     "checkpoint": (formats.checkpoint, ".ckpt"),
 }
+RUNS = ("safetensors", "checkpoint")  # what has the config of the run, and no graph with adjustments
 RESULTS = (CURVES, "*/*.json", "*/*.png", "*/*.csv", "*/*.md")  # of a run, beside its checkpoint and config
 SINGLE_IMAGES = (PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION)  # large, and a test or prediction writes them again
 
@@ -74,6 +77,11 @@ def write(predictor: Predictor, to: Format, output: Path, config: str | None = N
         raise InputError(f"a file for `--to {to}` ends in {suffix}: pass `--output NAME{suffix}`.")
     assert predictor.path is not None
     config = own_config(predictor.path) if config is None else config
+    if to in RUNS and (added := {*callbacks(predictor.config)} - {*callbacks(yaml.safe_load(config))}):
+        raise InputError(
+            f"`--to {to}` keeps the run as it is, without {', '.join(sorted(added))}: leave out the `--config`, or "
+            "pass `--to onnx` or `--to torch`."
+        )
     content = formats.without_optimizer(predictor, predictor.path, config)
     source = Source(predictor, content, images_to_compare(predictor))
     network, images = Traced(predictor.method), source.images
@@ -85,6 +93,12 @@ def write(predictor: Predictor, to: Format, output: Path, config: str | None = N
 
     files.replace(output, write_and_compare)
     return max(differences)
+
+
+def callbacks(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of the callbacks in a config."""
+    found = (config.get("trainer") or {}).get("callbacks") or []
+    return [description.class_name(part) for part in (found if isinstance(found, list) else [found])]
 
 
 def light_run(predictor: Predictor, folder: Path) -> float:

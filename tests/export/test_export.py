@@ -174,6 +174,15 @@ def test_a_small_checkpoint_is_a_run_of_its_own(tmp_path: Path, capsys: pytest.C
     assert "cannot be resumed: start another training from it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("to", ["safetensors", "checkpoint"])
+def test_an_adjustment_that_a_format_does_not_keep_is_refused(
+    to: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(f"export --ckpt_path plain --to {to} --config logit_adjustment.yaml --output {tmp_path}/a.{to}") == 2
+    assert f"`--to {to}` keeps the run as it is, without LogitAdjustment" in capsys.readouterr().err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_a_run_is_not_exported_over_files_of_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("of: mine")
