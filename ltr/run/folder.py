@@ -215,9 +215,9 @@ class RunFolder:
     @property
     def fit_command(self) -> str:
         """The command that makes the run again, empty if its folder does not know it."""
-        fit = self.main.arguments.get("fit") if self.main else None
+        fit = (self.main.arguments.get("fit") if self.main else None) or ()
         name = ("--name", f"{self.name}_again")
-        if fit:
+        if "--config" in fit:  # else it may have gone on from a checkpoint, whose config is in the folder
             return _command("fit", *fit, "--seed_everything", str(self.config.get("seed_everything", 0)), *name)
         if self.config_file.is_file():
             return _command("fit", "--config", str(self.config_file), *name)

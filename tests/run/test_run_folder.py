@@ -145,6 +145,10 @@ def test_what_is_read_of_a_run(tmp_path: Path) -> None:
     assert [one.name for one in run.evaluations] == ["test", "a_first", "z"]
     assert run.main is not None
     assert run.main.name == "test"
+    write_arguments(run.path / "test", {"fit": ["--config", "ce.yaml"], "test": []})
+    assert run.fit_command == "ltr fit --config ce.yaml --seed_everything 3 --name a_again"
+    write_arguments(run.path / "test", {"fit": ["--trust", "mine"], "test": []})
+    assert run.fit_command == f"ltr fit --config {run.path}/config.yaml --name a_again", "it went on from a checkpoint"
     assert run.tested("z")
     assert not run.tested("y")
 
