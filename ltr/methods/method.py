@@ -312,10 +312,12 @@ class Method(BaseMethod):
         """Run a batch without changing the measures or the running statistics."""
         kept = [(buffer, buffer.clone()) for buffer in self.buffers()]
         self.counting = False
-        yield
-        self.counting = True
-        for buffer, value in kept:
-            buffer.copy_(value)
+        try:
+            yield
+        finally:
+            self.counting = True
+            for buffer, value in kept:
+                buffer.copy_(value)
 
     def optimizer_step(
         self,

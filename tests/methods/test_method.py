@@ -131,6 +131,15 @@ def test_accumulation_changes_a_loss_of_the_batch(trainer: Make) -> None:
     trainer(1, accumulate_grad_batches=2).fit(method(data, loss=CrossEntropy), datamodule=data)
 
 
+def test_a_second_pass_that_fails_leaves_no_trace() -> None:
+    model = Method(ResNet20(width=2), [9, 5, 3])
+    with pytest.raises(KeyboardInterrupt), model.uncounted():
+        model.counts.zero_()
+        raise KeyboardInterrupt
+    assert model.counting
+    assert model.counts.tolist() == [9, 5, 3]
+
+
 @pytest.mark.parametrize(("every", "epochs", "evaluated"), [(10, 3, [2]), (2, 5, [1, 3, 4]), (1, 2, [0, 1])])
 def test_the_last_epoch_is_always_evaluated(trainer: Make, every: int, epochs: int, evaluated: list[int]) -> None:
     seen = []
