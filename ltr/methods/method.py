@@ -331,12 +331,22 @@ class Method(BaseMethod):
         super().optimizer_step(epoch, batch_idx, optimizer, self.once_counted(optimizer_closure))
 
     def once_counted(self, closure: Callable[[], Any]) -> Callable[[], Any]:
-        """Count a batch once, even if the optimizer evaluates it several times, as `SAM` does."""
+        """Count a batch once, even if the optimizer evaluates it several times, as `SAM` does.
+
+        Raises:
+            InputError: if it does so with accumulated gradients.
+        """
         calls = itertools.count()
 
         def counting_once() -> Any:
             if next(calls) == 0:
                 return closure()
+            if self.trainer.accumulate_grad_batches > 1:
+                raise InputError(
+                    f"{type(self.trainer.optimizers[0]).__name__} evaluates a batch several times in a step, and of "
+                    "accumulated batches it would evaluate only the last one again: leave out "
+                    "`--trainer.accumulate_grad_batches`, or pass another optimizer."
+                )
             self.images += self.batch_images
             with self.uncounted():
                 return closure()

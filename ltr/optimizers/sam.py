@@ -23,8 +23,8 @@ class SAM(Checked, EpochAware, Optimizer):
 
     Every step takes two passes over its batch, with the same random draws in both. State and parameter groups are those
     of the base optimizer, so schedules and checkpoints work as usual. In distributed training g is the synchronised
-    gradient. It does not support gradient accumulation, where only the last part would be passed twice, or float16,
-    whose scaler steps without a closure; bfloat16 works.
+    gradient. `Method` refuses gradient accumulation, where only the last part would be passed twice. Float16 is refused
+    too, because its scaler steps without a closure; bfloat16 works.
 
     Args:
         params: the parameters.

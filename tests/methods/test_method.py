@@ -133,9 +133,14 @@ def test_accumulation_changes_a_loss_of_the_batch(trainer: Make) -> None:
 
 def test_a_second_pass_that_fails_leaves_no_trace() -> None:
     model = Method(ResNet20(width=2), [9, 5, 3])
-    with pytest.raises(KeyboardInterrupt), model.uncounted():
-        model.counts.zero_()
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with model.uncounted():
+            model.counts.zero_()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert model.counting
     assert model.counts.tolist() == [9, 5, 3]
 

@@ -171,6 +171,13 @@ def test_it_trains_in_bfloat16(trainer) -> None:
     assert watch.losses[-1] < 0.9 * watch.losses[0]
 
 
+def test_accumulated_gradients_are_refused(trainer) -> None:
+    data = Synthetic(batch_size=8)
+    method = Method(ResNet20(width=2), data.counts, schedule=Cosine(), optimizer=sam)
+    with pytest.raises(InputError, match="SAM evaluates a batch several times in a step"):
+        trainer(1, accumulate_grad_batches=2).fit(method, datamodule=data)
+
+
 def test_a_step_without_a_closure_is_refused() -> None:
     with pytest.raises(InputError, match="SAM passes a batch twice, and this step got no closure for it"):
         sam([nn.Parameter(torch.ones(1))]).step()
