@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from torch import nn
 
@@ -52,6 +53,18 @@ def train_only(network: nn.Module, chosen: Collection[str]) -> None:
     """Let the weights of some names be trained, and freeze all others."""
     for name, weight in network.named_parameters():
         weight.requires_grad_(name in chosen)
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and afterwards each part of it into the mode that it had."""
+    modes = [(part, part.training) for part in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 def start_parts(network: nn.Module) -> None:

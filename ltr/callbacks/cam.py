@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ltr import distributed
+from ltr import distributed, trainable
 from ltr.callbacks.classifier import linear_classifier
 from ltr.contracts import Batch
 from ltr.data import LongTailed
@@ -110,9 +110,7 @@ def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, thresho
     backbone.check_stages("a class activation map")
     images = data.splits["train"].images
     masks = torch.zeros(len(images), *images.shape[2:], dtype=torch.uint8, device=method.device)
-    modes = [(module, module.training) for module in backbone.modules()]
-    backbone.eval()
-    with method.trainer.precision_plugin.forward_context():
+    with trainable.evaluating(backbone), method.trainer.precision_plugin.forward_context():
         for batch in data.plain("train"):
             maps = backbone.maps(method.ready(batch.images))
             if maps.dim() != 4 or maps.shape[1] != weight.shape[1]:
@@ -124,8 +122,6 @@ def foregrounds(method: Method, classifier: nn.Linear, data: LongTailed, thresho
             activations = activation_maps(maps.float(), weight[batch.labels].float(), crop.shape[1:])
             crop.copy_(activations >= threshold * activations.mean((1, 2), keepdim=True))
             masks[batch.indices] = foreground
-    for module, mode in modes:
-        module.training = mode
     return distributed.total(masks).bool()
 
 

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 
-from ltr import distributed, seeds
+from ltr import distributed, seeds, trainable
 from ltr.contracts import Answer, Backbone, Batch, HeadFactory, Output
 from ltr.counts import Counts
 from ltr.data import LongTailed
@@ -164,8 +164,8 @@ class BaseMethod(Checked, LightningModule):
         Raises:
             InputError: if the head makes no embeddings.
         """
-        embeddings = self.head.eval()(torch.zeros(1, self.head.dim)).embeddings
-        self.head.train()
+        with trainable.evaluating(self.head):
+            embeddings = self.head(torch.zeros(1, self.head.dim)).embeddings
         if embeddings is None:
             raise InputError(
                 f"{type(self).__name__} contrasts embeddings, which a {type(self.head).__name__} head does not make: "

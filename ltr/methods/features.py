@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ltr import distributed, seeds
+from ltr import distributed, seeds, trainable
 from ltr.data import LongTailed
 from ltr.methods.feature_store import FeatureStore, blocks, folder
 
@@ -67,11 +67,13 @@ class Extraction:
             else:
                 features[[*self.parts[number]]] = kept.to(device)
         if missing:
-            self.method.backbone.eval()
             positions = [position for number in missing for position in self.parts[number]]
             loader = self.data.loader(self.name, positions, len(self.parts[0]))
             hidden, title = None if distributed.rank() == 0 else True, f"{self.name} features"
-            with tqdm(total=len(positions), desc=title, unit="image", disable=hidden, leave=False) as bar:
+            with (
+                trainable.evaluating(self.method.backbone),
+                tqdm(total=len(positions), desc=title, unit="image", disable=hidden, leave=False) as bar,
+            ):
                 for number, batch in zip(missing, loader, strict=True):
                     features[batch.indices] = self.computed(number, batch.images)
                     bar.update(len(batch.indices))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.optim import SGD
 from torch.utils.flop_counter import FlopCounterMode
 
-from ltr import distributed
+from ltr import distributed, trainable
 from ltr.backbones import MultiExpert
 from ltr.contracts import Backbone, Batch, HeadFactory, Loss, Output, Schedule, Target
 from ltr.errors import InputError, advice
@@ -175,17 +175,15 @@ class Routing(Cached):
             The costs of 0 to E experts with their gates, and the cost of all experts without gates.
         """
         image = self.ready(self.data.splits["test"].images[:1])
-        training = self.training
-        self.eval()
-        maps = self.network.common(image)
-        ungated, gates, routed = flops_of(self.network.common, image), 0, [0]
-        for number, head in enumerate(self.router.heads):
-            feature = self.network.expert(number, maps)
-            ungated += flops_of(self.network.expert, number, maps) + flops_of(head, feature)
-            if number < self.router.experts - 1:
-                gates += flops_of(self.router.ask, number, head(feature).logits, feature)
-            routed.append(ungated + gates)
-        self.train(training)
+        with trainable.evaluating(self):
+            maps = self.network.common(image)
+            ungated, gates, routed = flops_of(self.network.common, image), 0, [0]
+            for number, head in enumerate(self.router.heads):
+                feature = self.network.expert(number, maps)
+                ungated += flops_of(self.network.expert, number, maps) + flops_of(head, feature)
+                if number < self.router.experts - 1:
+                    gates += flops_of(self.router.ask, number, head(feature).logits, feature)
+                routed.append(ungated + gates)
         return routed, ungated
 
 

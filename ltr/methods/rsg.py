@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltr import distributed
+from ltr import distributed, trainable
 from ltr.contracts import Backbone, Batch, EpochAware, MixFactory, Output
 from ltr.errors import InputError
 from ltr.methods.method import Method
@@ -91,9 +91,8 @@ class RSG(Method):
     @torch.no_grad()
     def channels(self) -> int:
         """Return the number of channels of the maps before the stage."""
-        self.backbone.eval()  # so that the blank image does not change the running statistics
-        maps = self.run(torch.zeros(1, 3, 32, 32), slice(self.position))
-        self.backbone.train()
+        with trainable.evaluating(self.backbone):  # so that the blank image does not change the running statistics
+            maps = self.run(torch.zeros(1, 3, 32, 32), slice(self.position))
         return maps.shape[1]
 
     def run(self, maps: Tensor, part: slice) -> Tensor:

@@ -145,6 +145,16 @@ def test_a_network_that_is_trained_keeps_none(home: Path, trainer: Make) -> None
     assert not home.exists()
 
 
+def test_a_network_that_is_trained_goes_back_to_training_mode(run_file: Path, trainer: Make) -> None:
+    data, backbone = Synthetic(), Pretrained(str(run_file), ResNet20(width=2), freeze="none")
+    model = Tuning(backbone, data.counts, initial="means", cache=False)
+    trainer(1).fit(model, datamodule=data)
+    before = torch.load(run_file)["state_dict"]
+    statistics = [name for name in before if name.startswith("backbone.") and name.endswith("running_mean")]
+    trained = {f"backbone.{name}": value for name, value in backbone.backbone.state_dict().items()}
+    assert not any(torch.equal(trained[name], before[name]) for name in statistics)
+
+
 def test_without_a_place_to_keep_them_training_goes_on(tune, home: Path) -> None:
     home.write_text("a file, where a folder should be")
     with pytest.warns(UserWarning, match=f"features are not kept: .* `{FOLDER}=FOLDER` names another folder"):
