@@ -68,7 +68,8 @@ class ProCo(Method):
         self.register_buffer("prior", log_prior(self.counts), persistent=False)
 
     def check_views(self, views: int) -> None:
-        """Raise `InputError` if there is only one view."""
+        """Raise `InputError` if there is only one view, or if the views would be blended."""
+        super().check_views(views)
         if views < 2:
             raise InputError("ProCo contrasts the views after the first: augment with `ltr.data.MultiView`.")
 
@@ -81,7 +82,8 @@ class ProCo(Method):
         """Return (B,) the loss of the first view and the contrastive loss of the others."""
         assert output.embeddings is not None
         views = F.normalize(output.embeddings[:, 1:].double(), dim=-1)
-        self.directions.add(views, target.labels)
+        if self.counting:  # once, even if the optimizer evaluates the batch again
+            self.directions.add(views, target.labels)
         values = super().values(output, target, batch)
         return values + self.weight * self.contrast(views, target.labels).to(values.dtype)
 

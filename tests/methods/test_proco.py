@@ -26,6 +26,7 @@ from ltr.losses import BalancedSoftmax
 from ltr.losses.von_mises_fisher import log_expectation
 from ltr.methods import ProCo
 from ltr.methods.proco import ClassDirections
+from ltr.mixes import Mixup
 from ltr.optimizers import SAM
 from ltr.schedules import Cosine
 
@@ -194,6 +195,16 @@ def test_a_training_counts_every_view_once_and_an_evaluation_none(trainer: Make)
         assert torch.equal(model.directions.sums, before)
 
 
+def test_a_second_look_at_a_batch_has_the_estimates_of_the_first() -> None:
+    model = flat()
+    first, second = (Batch(torch.randn(8, 3, 3, 2, 2), *[torch.arange(8) % 5] * 2) for _ in range(2))
+    model.training_step(first, 0)
+    model.directions.begin_epoch()
+    found = model.training_step(second, 0)
+    with model.uncounted():
+        assert torch.equal(model.training_step(second, 0), found)
+
+
 def test_training_lowers_the_loss(trainer: Make) -> None:
     model, data = small(optimizer=lambda params: torch.optim.SGD(params, lr=0.05, momentum=0.9))
     losses = []
@@ -207,6 +218,12 @@ def test_one_view_is_not_enough(trainer: Make) -> None:
     model, _ = small()
     with pytest.raises(InputError, match=r"the views after the first: augment with `ltr\.data\.MultiView`"):
         trainer(1).fit(model, datamodule=Synthetic())
+
+
+def test_views_are_not_blended(trainer: Make) -> None:
+    model, data = small(mix=Mixup)
+    with pytest.raises(InputError, match="Mixup blends single images: leave out the mix, or the views"):
+        trainer(1).fit(model, datamodule=data)
 
 
 def test_what_cannot_be_contrasted() -> None:
