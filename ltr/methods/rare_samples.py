@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from ltr import milestones
@@ -100,7 +101,6 @@ class RareSamples(EpochAware, nn.Module):
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Start epoch `epoch` (from 0) of `epochs`; the contrastive network is fixed once generation starts."""
         self.generating = milestones.passed(self.start, epoch, epochs)
-        self.contrast.requires_grad_(not self.generating)
 
     def forward(self, maps: Tensor, labels: Tensor) -> Generated:
         """Generate from maps (B, D, h, w) and labels (B,)."""
@@ -155,7 +155,9 @@ class RareSamples(EpochAware, nn.Module):
 
     def tell(self, first: Tensor, second: Tensor) -> Tensor:
         """Return (G, 2) the logits of "different classes" and "same class", in at least float32."""
-        logits: Tensor = self.contrast(torch.cat([first, second], 1))
+        # Fixed here and not by `requires_grad`, which would outlast the training.
+        fixed = {name: weight.detach() for name, weight in self.contrast.named_parameters()} if self.generating else {}
+        logits: Tensor = functional_call(self.contrast, fixed, (torch.cat([first, second], 1),))
         return precise(logits)
 
     def transfer_loss(self, head: Tensor, difference: Tensor, carried: Tensor, towards: Tensor) -> Tensor:

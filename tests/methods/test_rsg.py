@@ -237,6 +237,16 @@ def test_the_generation_starts_when_it_is_time(trainer: Make) -> None:
     assert late == ["the generation of rare samples at 0.8 of the run takes place in the last of 4 epochs"]
 
 
+def test_another_training_trains_all_parts_again(trainer: Make) -> None:
+    data = Synthetic(batch_size=16)
+    model = RSG(ResNet20(width=2), data.counts, schedule=Cosine(), **SMALL)
+    trainer(2).fit(model, datamodule=data)
+    assert model.generator.generating
+    before = [weight.clone() for weight in model.generator.contrast.parameters()]
+    trainer(2).fit(model, datamodule=data)
+    assert not any(map(torch.equal, before, model.generator.contrast.parameters()))
+
+
 class Seen(CrossEntropy):
     """Cross-entropy that remembers what it was given."""
 
