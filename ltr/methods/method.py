@@ -187,7 +187,8 @@ class Method(BaseMethod):
             self.start(self.backbone.load())
             if data is not None:
                 data.check_order(self.backbone.classes)
-            self.training_record = self.inherited_record()
+            earlier = self.training_record if self.images else TrainingRecord(complete=True)
+            self.training_record = earlier | self.inherited_record()
         if data is not None:
             self.counts.copy_(torch.tensor(data.counts))
             self.synthetic.copy_(torch.tensor(data.counts.synthetic))

@@ -215,6 +215,15 @@ def test_the_checkpoint_knows_what_was_trained_on(trainer: Make) -> None:
     assert {key.split(".")[0] for key in state} == {"backbone", "head", "counts", "synthetic"}
 
 
+def test_another_training_of_the_same_network_adds_to_its_record(trainer: Make) -> None:
+    first, second = Synthetic(), Synthetic(val_per_class=2)
+    model = method(first)
+    for data in (first, second):
+        trainer(1).fit(model, datamodule=data)
+    assert model.training_record.complete
+    assert torch.isin(second.contents("val"), model.training_record.images).all()
+
+
 @pytest.mark.parametrize("adjusted", [False, True])
 def test_test_predict_and_validate_give_one_answer(trainer: Make, adjusted: bool) -> None:
     data = Synthetic(val_per_class=1)
