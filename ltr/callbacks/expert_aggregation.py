@@ -112,7 +112,7 @@ def experts_of(output: Output) -> Tensor:
 
 def weighted(weights: Tensor, experts: Tensor) -> Tensor:
     """Return (B, C) the weighted sum of experts' logits (E, B, C)."""
-    return torch.einsum("e,ebc->bc", weights, experts)
+    return (weights[:, None, None] * experts).sum(0)  # not a product of matrices, which autocast would round
 
 
 def stability(weights: Tensor, first: Tensor, second: Tensor) -> Tensor:

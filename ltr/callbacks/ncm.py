@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ltr.contracts import Output
-from ltr.counts import per_class
 from ltr.data import LongTailed
+from ltr.heads.directions import class_means
 from ltr.methods.base import Adjustment, BaseMethod
 
 
@@ -50,8 +51,7 @@ class NCM(Adjustment):
         """Compute the class means of features (N, D) with labels (N,)."""
         self.centre = features.mean(0)
         features = self.transformed(features)
-        sums = features.new_zeros(classes, features.shape[1]).index_add(0, labels, features)
-        self.means = sums / per_class(labels, classes)[:, None]
+        self.means = class_means(features, labels, classes)
 
     def transformed(self, features: Tensor) -> Tensor:
         """Return features (B, D) in the form in which they are compared."""
@@ -64,4 +64,6 @@ class NCM(Adjustment):
         features = self.transformed(output.features.float())
         # Not `torch.cdist`, which computes small and large batches in two ways and so cannot be exported for any batch.
         squares = features.square().sum(1, keepdim=True) + self.means.square().sum(1)
-        return output._replace(logits=2 * features @ self.means.T - squares)
+        with torch.autocast(features.device.type, enabled=False):
+            products = features @ self.means.T
+        return output._replace(logits=2 * products - squares)

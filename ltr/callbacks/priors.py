@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ltr.counts import shares
 from ltr.errors import InputError
 from ltr.markdown import first
 
@@ -21,8 +22,12 @@ RIDGE = 1e-8
 
 
 def assumed_prior(assumed: Assumed, counts: Tensor) -> Tensor:
-    """Return (C,) the prior of the training counts (C,), or the uniform prior."""
-    return normalised((counts if assumed == "train" else torch.ones_like(counts)).tolist(), len(counts))
+    """Return (C,) the prior of the training counts (C,), or the uniform prior.
+
+    Raises:
+        InputError: if a class has no training image.
+    """
+    return shares(counts if assumed == "train" else torch.ones_like(counts))
 
 
 def normalised(numbers: Sequence[float], classes: int) -> Tensor:

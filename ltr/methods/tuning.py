@@ -13,7 +13,7 @@ from ltr.backbones.library import Library
 from ltr.contracts import Backbone, HeadFactory, LossFactory, Schedule
 from ltr.errors import InputError, advice
 from ltr.heads import Linear
-from ltr.heads.directions import class_means, of_texts
+from ltr.heads.directions import of_means, of_texts
 from ltr.losses import GML
 from ltr.methods.cached import Cached
 from ltr.methods.features import Extraction
@@ -114,7 +114,7 @@ class Tuning(Cached):
         if self.initial == "zero":
             return torch.zeros(classes, self.backbone.dim, device=self.device)
         if self.initial == "means":
-            return class_means(self.extract_features(data, "train"), data.splits["train"].labels, classes)
+            return of_means(self.extract_features(data, "train"), data.splits["train"].labels, classes)
         if not isinstance(self.backbone, OpenCLIP):
             raise InputError(
                 f"{self.backbone.title} does not read text: pass `--model.initial means`, or an OpenCLIP backbone."

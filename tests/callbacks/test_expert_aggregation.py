@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ltr.backbones import MultiExpert, ResNet20
 from ltr.callbacks import ExpertAggregation
-from ltr.callbacks.expert_aggregation import stability
+from ltr.callbacks.expert_aggregation import stability, weighted
 from ltr.contracts import Backbone, Output
 from ltr.data import Plain, SADEView, Synthetic
 from ltr.errors import InputError
@@ -111,6 +111,12 @@ def test_logits_are_the_weighted_sum(trainer: Make) -> None:
     assert all(torch.equal(before[key], value) for key, value in method.state_dict().items())
     assert aggregation.settings["weights"] == aggregation.weights
     assert not method.adjustments
+
+
+def test_half_precision_does_not_round_the_sum() -> None:
+    weights, logits = torch.tensor([0.3, 0.7]), 10 * torch.randn(2, 6, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert weighted(weights, logits).dtype == torch.float32
 
 
 def test_stability_as_a_loop() -> None:

@@ -13,6 +13,7 @@ from ltr.backbones import ResNet20
 from ltr.callbacks import NCM
 from ltr.contracts import Output
 from ltr.data import Synthetic
+from ltr.errors import InputError
 from ltr.methods import Method
 from ltr.schedules import Cosine
 
@@ -59,3 +60,17 @@ def test_an_evaluation_compares_with_the_training_features(trainer, way: str) ->
     reference = NearestCentroid().fit(placed(train, way, train), data.splits["train"].labels.numpy())
     assert found.tolist() == reference.predict(placed(test, way, train)).tolist()
     assert NCM(way).settings == {"features": way}
+
+
+def test_half_precision_does_not_round_distances() -> None:
+    train, labels = 10 + torch.randn(30, 4), torch.arange(30) % 3
+    features, ncm, method = 10 + torch.randn(8, 4), NCM("plain"), Method(ResNet20(width=2), [10] * 3)
+    ncm.learn(train, labels, 3)
+    expected = ncm.adjust(method, Output(torch.zeros(8, 3), features)).logits
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ncm.adjust(method, Output(torch.zeros(8, 3), features)).logits, expected)
+
+
+def test_a_class_without_images_has_no_mean() -> None:
+    with pytest.raises(InputError, match="class 1 has no training image: drop it or give it some"):
+        NCM().learn(torch.randn(4, 3), torch.tensor([0, 0, 2, 2]), 3)

@@ -150,6 +150,8 @@ def test_classes_that_predictions_do_not_tell_apart_stay_as_near_to_the_source_a
 def test_what_is_assumed() -> None:
     assert assumed_prior("train", torch.tensor([6, 2])).tolist() == [0.75, 0.25]
     assert assumed_prior("uniform", torch.tensor([6, 2])).tolist() == [0.5, 0.5]
+    with pytest.raises(InputError, match="class 1 has no training image: drop it or give it some"):
+        assumed_prior("train", torch.tensor([6, 0]))
 
 
 @pytest.mark.parametrize("numbers", [[1.0, -0.1], [0.0, 0.0], [math.nan, 1.0], [math.inf, 1.0]])

@@ -12,7 +12,7 @@ from ltr.backbones import ResNet20
 from ltr.data import Synthetic
 from ltr.errors import InputError
 from ltr.heads import LWS, Cosine, Linear
-from ltr.heads.directions import class_means, of_texts
+from ltr.heads.directions import of_means, of_texts
 from ltr.methods import Tuning
 
 FILE = Path(__file__).parent.parent / "references" / "lift_initialisation.json"
@@ -21,7 +21,7 @@ CASES = {case["name"]: case for case in json.loads(FILE.read_text())["cases"]}
 
 def test_class_means_are_those_of_lift() -> None:
     case = CASES["class_mean_initialisation"]
-    found = class_means(torch.tensor(case["features"]), torch.tensor(case["labels"]), len(case["expected"]["weight"]))
+    found = of_means(torch.tensor(case["features"]), torch.tensor(case["labels"]), len(case["expected"]["weight"]))
     torch.testing.assert_close(found, torch.tensor(case["expected"]["weight"]))
 
 
@@ -66,7 +66,7 @@ def test_a_tuning_starts_from_class_means(run_file: Path, trainer) -> None:
     split = data.splits["train"]
     with torch.no_grad():
         features = model.backbone(data.prepare(split.images))
-    torch.testing.assert_close(model.head.weight, class_means(features, split.labels, 5), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.head.weight, of_means(features, split.labels, 5), rtol=1e-4, atol=1e-5)
     assert bool(model.old_known), "the old head is kept beside it"
     with pytest.raises(InputError, match="ResNet20 does not read text"):
         trainer(1).fit(Tuning(backbone, data.counts, initial="text"), datamodule=Synthetic())
