@@ -16,7 +16,8 @@ class ManifoldMixup(Pairwise):
     """Mix the activations of a stage, or the pooled features, as `Mixup` mixes images.
 
     The images are unchanged. A forward hook mixes the activations in the first pass through the backbone after the
-    batch was drawn. It does nothing in evaluation, where batches are never mixed.
+    batch was drawn. It does nothing without gradients, as in an evaluation, even after a training that was interrupted
+    before this pass.
 
     Args:
         counts: (C,) training images per class; not used.
@@ -54,7 +55,7 @@ class ManifoldMixup(Pairwise):
 
     def mix_maps(self, stage: nn.Module, inputs: tuple[Tensor, ...], maps: Tensor) -> Tensor:
         """Mix the output (B, ...) of the stage if a batch is due."""
-        if self.due is None:
+        if self.due is None or not torch.is_grad_enabled():
             return maps
         (partners, share), self.due = self.due, None
         return share * maps + (1 - share) * maps[partners]

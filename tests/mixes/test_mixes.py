@@ -148,6 +148,14 @@ def test_manifold_mixup_blends_at_the_stage_and_in_training_only(
     assert torch.equal(model(IMAGES).logits, plain), "the next pass is a plain one"
 
 
+def test_an_evaluation_after_an_interrupted_training_is_not_mixed() -> None:
+    model = Method(ResNet20(width=2), [3] * 6, mix=ManifoldMixup).eval()
+    plain = model(IMAGES).logits
+    model.mix(IMAGES, torch.arange(6))  # and no pass of the training
+    with torch.no_grad():
+        assert torch.equal(model(IMAGES).logits, plain)
+
+
 def test_manifold_mixup_names_the_stages_there_are() -> None:
     with pytest.raises(InputError, match=r"ResNet20 has no stage layer4: choose one of conv1, .*layer3, pool"):
         Method(ResNet20(width=2), [3, 2], mix=lambda counts: ManifoldMixup(counts, stage="layer4"))
