@@ -167,7 +167,8 @@ class KeyQueue(nn.Module):
 class MomentumEncoder(nn.Module):
     """Embed images with a moving average of a network, without gradient.
 
-    Batch norm uses the statistics of the batch, so running statistics are not averaged.
+    Batch norm uses the statistics of the batch, and frozen batch norm the running statistics of the network, which are
+    copied.
 
     Args:
         backbone: the backbone of the network; it is copied.
@@ -191,7 +192,7 @@ class MomentumEncoder(nn.Module):
 
     @torch.no_grad()
     def follow(self, backbone: Backbone, head: Head, momentum: float) -> None:
-        """Move every weight: k <- m k + (1 - m) q.
+        """Move every weight: k <- m k + (1 - m) q. Copy the running statistics.
 
         Args:
             backbone: the backbone of the network.
@@ -201,3 +202,5 @@ class MomentumEncoder(nn.Module):
         for average, network in ((self.backbone, backbone), (self.head, head)):
             for key, query in zip(average.parameters(), network.parameters(), strict=True):
                 key.lerp_(query, 1 - momentum)
+            for kept, current in zip(average.buffers(), network.buffers(), strict=True):
+                kept.copy_(current)

@@ -247,6 +247,17 @@ def test_the_keys_start_where_the_file_does(trainer: Make, run_file: Path) -> No
         assert torch.equal(watch.states[0][f"momentum_encoder.backbone.backbone.{key}"], file[f"backbone.{key}"])
 
 
+@pytest.mark.filterwarnings("ignore:Found .* module.* in eval mode")
+def test_the_keys_of_a_frozen_network_are_its_features(trainer: Make, run_file: Path) -> None:
+    data = views()
+    model = PaCo(Pretrained(str(run_file), ResNet20(width=2)), data.counts, head=head, schedule=Cosine())
+    trainer(1).fit(model, datamodule=data)
+    encoder, images = model.momentum_encoder, torch.randn(6, 3, 8, 8)
+    assert encoder is not None
+    with torch.no_grad():
+        torch.testing.assert_close(encoder.backbone(images), model.backbone(images))
+
+
 # ---- what is refused
 
 
