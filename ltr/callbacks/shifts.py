@@ -82,7 +82,7 @@ class Shifts(AnswersCallback):
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute the confusion matrix of the validation split for BBSE, once every adjustment is prepared."""
-        method = self.method
+        method, self.confusion = self.method, None
         if "val" in method.data.splits and not method.fast_dev_run:
             with advice("Or leave out `--data.val_per_class`, and BBSE with it.", on=NotUnseenError):
                 self.confusion = unseen_confusion(method, method.data, method.adjustments)

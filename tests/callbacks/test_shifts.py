@@ -134,6 +134,10 @@ def test_bbse_where_there_is_a_validation_split(trainer: Make, tmp_path: Path) -
     assert float(row["l1"]) == pytest.approx(float((retarget.target - 0.2).abs().sum()))
     assert float(row["top1"]) == pytest.approx(method.measures["test/top1"])
     whole = network(Synthetic(test_per_class=10))
+    shifts = Shifts([2])
+    for tested, known in ((data, True), (Synthetic(test_per_class=10), False)):
+        trainer(callbacks=[shifts]).test(method, datamodule=tested, verbose=False)
+        assert (("uniform", 1, "BBSE") in table(tmp_path)) == known, "the confusion is of this test"
     with pytest.raises(InputError, match=r"was trained on .*leave out `--data\.val_per_class`"):
         trainer(callbacks=[Shifts([2])]).test(whole, datamodule=data, verbose=False)
 
