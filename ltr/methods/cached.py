@@ -71,6 +71,8 @@ class Cached(Method):
         steps_per_execution: Count = 1,
         **others: Any,
     ) -> None:
+        if views and not cache:
+            raise InputError("`--model.views` are of cached features: pass 0, or leave out `--model.cache false`.")
         super().__init__(backbone, counts, mix=None, **others)
         self.cache, self.views, self.steps_per_execution = cache, views, steps_per_execution
 

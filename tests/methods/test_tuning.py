@@ -218,6 +218,11 @@ def test_features_that_change_are_not_cached(run_file: Path, trainer: Make) -> N
         trainer(1).fit(model, datamodule=data)
 
 
+def test_views_that_are_not_cached_are_refused(run_file: Path) -> None:
+    with pytest.raises(InputError, match=r"`--model\.views` are of cached features: pass 0, or leave out"):
+        tuning(run_file, Synthetic(), cache=False, views=2)
+
+
 def test_lws_starts_from_the_old_classifier_and_learns_scales_only(run_file: Path, trainer: Make) -> None:
     data, watch = Synthetic(), Watch()
     model = tuning(run_file, data, head=LWS, loss=CrossEntropy)
