@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
 from ltr.callbacks.classifier import linear_classifier
@@ -18,7 +19,7 @@ class MaxNorm(MethodCallback):
     """Shorten every row of a linear classifier to a radius after each step: w_c min(1, radius / ||w_c||).
 
     The radius lies between the norms of the shortest and the longest row at the start of training, and is fixed from
-    then on. The bias does not change.
+    then on. The bias does not change. `EMA` must come after it, so that it averages shortened rows.
 
     Args:
         fraction: 0 for the norm of the shortest row at the start, 1 for that of the longest.
@@ -37,8 +38,14 @@ class MaxNorm(MethodCallback):
         """Compute the radius, unless it is that of a resumed run.
 
         Raises:
-            InputError: if there is no linear classifier, or the radius would be 0.
+            InputError: if there is no linear classifier, the radius would be 0, or weights are averaged before.
         """
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        for other in callbacks[: callbacks.index(self)]:
+            if isinstance(other, WeightAveraging):
+                raise InputError(
+                    f"{type(other).__name__} averages rows that `MaxNorm` has not yet shortened: list `MaxNorm` first."
+                )
         with advice("Leave out `MaxNorm`."):
             weight = linear_classifier(self.method).weight
         if self.radius is None or trainer.ckpt_path is None:

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback
 
 from ltr.backbones import ResNet20
-from ltr.callbacks import MaxNorm
+from ltr.callbacks import EMA, MaxNorm
 from ltr.callbacks.max_norm import project, radius
 from ltr.data import Synthetic
 from ltr.errors import InputError
@@ -96,3 +96,13 @@ def test_other_heads_are_refused(trainer) -> None:
     method = Method(ResNet20(width=2), data.counts, head=Cosine, schedule=CosineSchedule())
     with pytest.raises(InputError, match=r"must be a Linear head, and this one is Cosine\. Leave out `MaxNorm`"):
         trainer(1, callbacks=[MaxNorm()]).fit(method, datamodule=data)
+
+
+def test_an_average_of_rows_that_are_not_yet_shortened_is_refused(trainer) -> None:
+    data = Synthetic()
+    method = Method(ResNet20(width=2), data.counts, schedule=CosineSchedule())
+    with pytest.raises(InputError, match="EMA averages rows that `MaxNorm` has not yet shortened: list"):
+        trainer(1, callbacks=[EMA(), MaxNorm()]).fit(method, datamodule=data)
+    ball = MaxNorm()
+    trainer(1, callbacks=[ball, EMA()]).fit(method, datamodule=data)
+    assert method.head.fc.weight.norm(dim=1).max() <= ball.radius * (1 + 1e-6)
