@@ -79,14 +79,17 @@ def class_weights(weights: Mapping[str | int, float], classes: Sequence[str]) ->
         classes: the names of all classes.
 
     Raises:
-        InputError: for a class that does not exist.
+        InputError: for a class that does not exist, or that has two weights.
     """
     labels = {name: label for label, name in enumerate(classes)}
-    values = torch.ones(len(classes))
+    values, weighted = torch.ones(len(classes)), set[int]()
     for key, weight in weights.items():
         name = str(key)
         label = labels.get(name, int(name) if name.isdecimal() else len(classes))
         if label >= len(classes):
             raise InputError(f"`weights` names the class {key}, which does not exist{did_you_mean(name, classes)}")
+        if label in weighted:
+            raise InputError(f"`weights` has two weights for the class {classes[label]}: give its name or its index.")
+        weighted.add(label)
         values[label] = weight
     return values

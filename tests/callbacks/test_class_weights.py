@@ -46,6 +46,7 @@ def test_a_loss_within_others_gets_the_names() -> None:
     [
         ({"stopp": 5.0}, "names the class stopp, which does not exist; did you mean stop"),
         ({3: 5.0}, "names the class 3, which does not exist"),
+        ({"stop": 5.0, 1: 2.0}, "has two weights for the class stop: give its name or its index"),
         ({-1: 5.0}, "names the class -1, which does not exist"),
         ({"stop": 0.0}, "`weights` of ClassWeights must be above 0, not 0"),
     ],
