@@ -15,9 +15,9 @@ from ltr.ranges import NonNegative, Positive
 class LDAM(Loss):
     """Lower the cosine of the true class by a margin: -log softmax(s (cos - m_y e_y))_y, m_c = m (N_min / N_c)^(1/4).
 
-    The logits are those of a `Cosine` head, and the scale s is read from the output, so head and loss cannot disagree.
-    For a linear classifier, pass the scale. At test time the plain logits are used. LDAM-DRW is `Deferred` from `LDAM`
-    to `ClassBalanced` around `LDAM`.
+    The logits are those of a `Cosine` head, and the scale s is read from the output, so head and loss agree. For a
+    linear classifier, pass a scale; it replaces that of the output. At test time the plain logits are used. LDAM-DRW is
+    `Deferred` from `LDAM` to `ClassBalanced` around `LDAM`.
 
     Args:
         counts: (C,) training images per class, N_c.
