@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from ltr.callbacks.head_grid import OLD_HEAD
 from ltr.cli.command import perform
 from ltr.counts import number
 from ltr.data import LongTailed
+from ltr.data.contents import of_file
 from ltr.data.file_dataset import FileDataset
+from ltr.data.images import Source, each
 from ltr.errors import InputError
 from ltr.export import export
 from ltr.predictor import Predictor
@@ -137,11 +140,26 @@ def auto(
 
 
 def images_of(data: LongTailed) -> int | None:
-    """Return a number for the names and labels of the files of a set, None for one that does not list files."""
+    """Return a number for the names, labels and content of the files of a set, None for one that does not list files.
+
+    A file that cannot be read has no content.
+    """
     if not isinstance(data, FileDataset):
         return None
-    parts = [(split, [*listing.names], listing.labels.tolist()) for split, listing in data.listings.items()]
+    parts = []
+    for split, listing in {**data.listings, "synthetic": data.synthetic_files}.items():
+        if listing is not None:
+            found = each(partial(content, listing.sources), len(listing.names), f"{split} files")
+            parts.append((split, [*listing.names], listing.labels.tolist(), found))
     return number(json.dumps(parts).encode())
+
+
+def content(sources: Sequence[Source], position: int) -> int | None:
+    """Return a number for the content of one of some files, None if it cannot be read."""
+    try:
+        return of_file(sources[position])
+    except InputError:
+        return None
 
 
 def network(

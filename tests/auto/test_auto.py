@@ -229,11 +229,28 @@ def test_a_command_can_be_mended_until_there_is_a_network(tmp_path: Path) -> Non
             Work.begin(tmp_path, {**asked, **other})
 
 
-def test_a_set_of_files_has_the_number_of_its_names_and_labels(home: Path) -> None:
-    before = images_of(FolderLT(home))
-    assert images_of(FolderLT(home)) == before
-    (home / "dog" / "0.png").rename(home / "cat" / "100.png")
-    assert images_of(FolderLT(home)) != before
+def test_a_set_of_files_has_the_number_of_its_names_labels_and_content(home: Path) -> None:
+    made = home.with_name("made")
+    draw(made, {"dog": 2}, first=100)
+
+    def images() -> int | None:
+        return images_of(FolderLT(home, synthetic=str(made)))
+
+    known = [images()]
+    assert images() == known[0]
+    image = home / "dog" / "0.png"
+    image.rename(home / "cat" / "100.png")
+    known.append(images())
+    image = home / "dog" / "1.png"
+    whole = image.read_bytes()
+    image.write_bytes(whole[:50])
+    known.append(images())
+    image.unlink()
+    image.symlink_to("nowhere.png")
+    known.append(images())
+    (made / "dog" / "100.png").write_bytes(whole)
+    known.append(images())
+    assert len({*known}) == len(known), "moved, damaged, gone, another synthetic image"
     assert images_of(Synthetic()) is None
 
 
