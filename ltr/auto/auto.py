@@ -94,6 +94,11 @@ def auto(
         if not profile["commands"]:
             path.unlink()  # made anew when the set has been mended
             raise InputError(profile["reasons"][0])
+        if "val" not in profile["counts"] and max(profile["counts"]["train"]) < 2:
+            raise InputError(
+                "the choice of a head needs validation images, and no class has two training images, of which one "
+                "could be held out: add images, or train with `ltr fit`."
+            )
         measure = Goal.of(goal, profile["classes"], profile["counts"]["train"])
         found = problems(profile)
         print("".join(f"- {problem}\n" for problem in found), end="")
@@ -166,8 +171,9 @@ def network(
     work: Work, data: LongTailed, profile: dict[str, Any], start: list[str], minutes: float | None
 ) -> list[str]:
     """Return the arguments that train the network, or a classifier on the pretrained one of `start`."""
-    drawn = isinstance(data, FileDataset) and data.drawn
-    words = data_words(profile, work.folder, drawn=drawn, pretrained=bool(start))
+    if isinstance(data, FileDataset) and data.drawn:
+        work.take_over(data.split_file)
+    words = data_words(profile, work.folder, pretrained=bool(start))
     if start:
         return [*start, *words]
     print(f"No `--backbone` is given. {WITHOUT}")

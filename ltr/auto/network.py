@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ltr.auto.timing import trial
+from ltr.auto.work import SPLIT
 from ltr.cli import arguments
 from ltr.errors import InputError, did_you_mean
 from ltr.run import lookup, torch_files
@@ -24,21 +25,20 @@ WITHOUT = (
 )
 
 
-def data_words(profile: Mapping[str, Any], folder: Path, *, drawn: bool, pretrained: bool) -> list[str]:
+def data_words(profile: Mapping[str, Any], folder: Path, *, pretrained: bool) -> list[str]:
     """Return the arguments of the data: those that the profile advises, and a validation split.
 
     Args:
         profile: the content of `profile.json`.
         folder: where a test split that is drawn is kept.
-        drawn: whether a test split is drawn from the files of the set.
         pretrained: whether the network has a size of its own.
     """
     words = shlex.split(profile["commands"][0])[2 + len(SCRATCH) :]  # without `ltr fit`
     words = arguments.without(words, "name", *(["model.backbone", "data.size", "data.crop"] if pretrained else []))
     if "val" not in profile["counts"] and not arguments.values(words, "data.val_per_class"):
         words += ["--data.val_per_class", str(HELD_OUT), "--data.val_share", str(SHARE)]
-    if drawn and not arguments.values(words, "data.test_split"):
-        words += ["--data.test_split", str(folder / "test_split.csv")]
+    if profile["drawn"] and not arguments.values(words, "data.test_split"):
+        words += ["--data.test_split", str(folder / SPLIT)]
     return words
 
 

@@ -18,7 +18,7 @@ from ltr.run.folder import RunFolder
 from ltr.studies.plan import Plan
 
 RECORD, STUDY, ANSWER, PAGE, ONNX = "auto.json", "study.yaml", "answer.yaml", "report.html", "classifier.onnx"
-PROFILE, NETWORK = Path("profile", "profile.json"), "network"
+PROFILE, NETWORK, SPLIT = Path("profile", "profile.json"), "network", "test_split.csv"
 STAGES = {
     "profile": "examining the images",
     "network": "the network",
@@ -56,7 +56,8 @@ class Work:
                 same = {**record["arguments"], "images": asked["images"]} == asked
                 made = "of other images" if same else "with other arguments"
                 raise InputError(f"{folder} was made {made}: choose another `--name`, or delete the folder.")
-            (folder / PROFILE).unlink(missing_ok=True)
+            for name in (PROFILE, SPLIT):
+                (folder / name).unlink(missing_ok=True)
             record = {}
         return cls(folder, record or {"arguments": dict(asked), "seconds": {}})
 
@@ -80,6 +81,11 @@ class Work:
         """Keep what was decided."""
         self.record[key] = value
         self.write()
+
+    def take_over(self, split: Path | None) -> None:
+        """Start from a test split that an earlier training on the images has kept, if there is one."""
+        if split and split.is_file() and not (self.folder / SPLIT).is_file():
+            files.copy(split, self.folder / SPLIT)
 
     def left(self, minutes: float) -> float:
         """Return how many of the seconds are left, of a number of minutes."""

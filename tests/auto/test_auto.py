@@ -17,7 +17,7 @@ import torch
 import yaml
 from PIL import Image
 
-from ltr.auto.auto import images_of
+from ltr.auto.auto import images_of, network
 from ltr.auto.candidates import Grid
 from ltr.auto.network import data_words, library_of
 from ltr.auto.work import Work
@@ -219,14 +219,36 @@ def test_a_command_can_be_mended_until_there_is_a_network(tmp_path: Path) -> Non
     with work.stage("profile"):
         (tmp_path / "profile").mkdir()
         (tmp_path / "profile" / "profile.json").write_text("{}")
+        (tmp_path / "test_split.csv").write_text("image,split\n")
     assert Work.begin(tmp_path, asked).record["seconds"].keys() == {"profile"}
     assert Work.begin(tmp_path, {**asked, "goal": "hm"}).record["seconds"] == {}
     assert not (tmp_path / "profile" / "profile.json").exists(), "made anew"
+    assert not (tmp_path / "test_split.csv").exists(), "a split that a trial has drawn is drawn anew, too"
     (tmp_path / "network").mkdir()
     (tmp_path / "network" / "last.ckpt").touch()
     for other, made in (({"goal": "hm"}, "with other arguments"), ({"images": 2}, "of other images")):
         with pytest.raises(InputError, match=f"was made {made}: choose another `--name`"):
             Work.begin(tmp_path, {**asked, **other})
+
+
+def test_the_test_split_of_earlier_trainings_stays(home: Path, tmp_path: Path) -> None:
+    FolderLT(home).setup("fit")
+    for at in range(100, 120):
+        Image.new("RGB", (8, 8), (at, 0, 0)).save(home / "ant" / f"{at}.png")
+    data = FolderLT(home)
+    profile = {"commands": ["ltr fit - - - -"], "counts": {}, "drawn": True}
+    words = network(Work(tmp_path / "auto", {}), data, profile, ["start"], None)
+    split = words[words.index("--data.test_split") + 1]
+    assert FolderLT(home, test_split=split).listings["test"].names == data.listings["test"].names
+
+
+def test_validation_images_are_asked_for_before_a_training(
+    ltr: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(tmp_path / "scarce", {"ant": 2, "bee": 2})
+    assert ltr(f"auto {tmp_path}/scarce") == 2
+    assert "no class has two training images, of which one could be held out" in capsys.readouterr().err
+    assert not Path("checkpoints/auto/network").exists()
 
 
 def test_a_set_of_files_has_the_number_of_its_names_labels_and_content(home: Path) -> None:
@@ -256,10 +278,11 @@ def test_a_set_of_files_has_the_number_of_its_names_labels_and_content(home: Pat
 
 def test_the_network_that_the_profile_advises_is_trained() -> None:
     advised = "--data FolderLT --data.root x --data.size 96 --model.backbone ResNet10 --name x"
-    profile = {"commands": [f"ltr fit --config ce.yaml --config recipes/short.yaml {advised}"], "counts": {"val": []}}
-    words = data_words(profile, Path("auto"), drawn=False, pretrained=False)
+    command = f"ltr fit --config ce.yaml --config recipes/short.yaml {advised}"
+    profile = {"commands": [command], "counts": {"val": []}, "drawn": False}
+    words = data_words(profile, Path("auto"), pretrained=False)
     assert words == advised.removesuffix(" --name x").split()
-    words = data_words(profile, Path("auto"), drawn=False, pretrained=True)
+    words = data_words(profile, Path("auto"), pretrained=True)
     assert words == ["--data", "FolderLT", "--data.root", "x"]
 
 
