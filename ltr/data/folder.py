@@ -75,7 +75,7 @@ class FolderLT(FileDataset):
         unused = []
         for parent, folders, names in os.walk(self.home):
             folders[:] = [name for name in folders if not hidden(name)]
-            unused += [path for name in names if name[0] != "." and (path := os.path.join(parent, name)) not in used]
+            unused += [path for name in names if name[0] != "." and (path := str(Path(parent, name))) not in used]
         return sorted(readable_name(Path(path).relative_to(self.home).as_posix()) for path in unused)
 
 

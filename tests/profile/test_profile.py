@@ -164,6 +164,8 @@ def test_a_kept_division_is_not_among_the_files_beside_the_images(tmp_path: Path
     FolderLT("mine").setup()
     assert (tmp_path / "mine" / "ltr_split_0.2_0.csv").is_file()
     assert profile("mine")["unused_files"] == []
+    monkeypatch.chdir("mine")
+    assert FolderLT(".").unused_files() == []
 
 
 def test_a_class_that_nothing_can_be_learned_of_comes_first(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
