@@ -6,7 +6,7 @@ import importlib
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from ltr.run import weights
 from ltr.run.training_record import TrainingRecord
 
 T = TypeVar("T")
+PATIENCE = 10  # seconds for the first answer of the Hub
 
 
 class Library(Backbone):
@@ -95,6 +96,11 @@ class Library(Backbone):
     def source(self) -> str:
         """Where the weights can be downloaded."""
 
+    @property
+    def repository(self) -> str:
+        """The repository of the Hub that the weights are in; empty if they are elsewhere."""
+        return ""
+
     @abstractmethod
     def read(self) -> Mapping[str, Tensor]:
         """Return the tensors of the network with the chosen weights, by the names of this backbone; it may download."""
@@ -152,6 +158,8 @@ class Library(Backbone):
         """
         with quiet(self.library):
             try:
+                if self.repository:
+                    check_reachable(self.repository)
                 return act()
             except InputError:
                 raise
@@ -182,6 +190,23 @@ def imported(library: str, extra: str) -> ModuleType:
         return importlib.import_module(library)
     except ImportError as error:
         raise InputError(f"{library} is not installed: `pip install -e '.[{extra}]'`.") from error
+
+
+def check_reachable(repository: str) -> None:
+    """Raise `ConnectionError` if the Hub does not answer and nothing of a repository is in its cache.
+
+    The libraries would find that out, too, but try again for a minute.
+    """
+    from huggingface_hub import CacheNotFound, HfApi, get_session, scan_cache_dir
+
+    hub = HfApi().endpoint
+    try:
+        get_session().head(hub, timeout=PATIENCE)
+    except Exception as error:  # of one of two libraries, by the version of the Hub's
+        with suppress(CacheNotFound):
+            if any(kept.repo_id == repository for kept in scan_cache_dir().repos):
+                return
+        raise ConnectionError(f"{hub} does not answer") from error
 
 
 @contextmanager

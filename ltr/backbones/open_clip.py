@@ -131,8 +131,12 @@ class OpenCLIP(Library):
     @property
     def source(self) -> str:
         """Where the weights can be downloaded."""
-        hub = str(self.published.get("hf_hub") or "").rstrip("/")
-        return f"https://huggingface.co/{hub}" if hub else str(self.published.get("url"))
+        return f"https://huggingface.co/{self.repository}" if self.repository else str(self.published.get("url"))
+
+    @property
+    def repository(self) -> str:
+        """The repository of the Hub that the weights are in; empty if they are elsewhere."""
+        return str(self.published.get("hf_hub") or "").rpartition("/")[0]  # a file may stand behind it
 
     def read(self) -> Mapping[str, Tensor]:
         """Return the tensors of the network with the chosen weights, by the names of this backbone; it may download."""

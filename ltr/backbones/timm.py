@@ -109,9 +109,16 @@ class Timm(Library):
     @property
     def source(self) -> str:
         """Where the weights can be downloaded."""
-        config = self.network.pretrained_cfg
-        hub = self.pretrained.removeprefix(HUB) if isinstance(self.pretrained, str) else config.get("hf_hub_id")
-        return f"https://huggingface.co/{hub}/resolve/main/model.safetensors" if hub else str(config.get("url"))
+        if not self.repository:
+            return str(self.network.pretrained_cfg.get("url"))
+        return f"https://huggingface.co/{self.repository}/resolve/main/model.safetensors"
+
+    @property
+    def repository(self) -> str:
+        """The repository of the Hub that the weights are in; empty if they are elsewhere."""
+        if isinstance(self.pretrained, str):
+            return self.pretrained.removeprefix(HUB).partition("@")[0] if self.pretrained.startswith(HUB) else ""
+        return str(self.network.pretrained_cfg.get("hf_hub_id") or "")
 
     def read(self) -> Mapping[str, Tensor]:
         """Return the tensors of the network with the chosen weights, by the names of this backbone."""

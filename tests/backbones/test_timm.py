@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from ltr.backbones import Pretrained, Timm
-from ltr.backbones.library import Library
 from ltr.data import FolderLT
 from ltr.data.images import decode
 from ltr.errors import InputError
@@ -138,14 +138,20 @@ def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_a_network_the_sentence_says_which_file_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
-    def offline(_: Library) -> None:
+    def offline(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
+    cache = SimpleNamespace(repos=[])
     monkeypatch.setattr(Timm, "read", offline)
-    with pytest.raises(
-        InputError, match=r"no route to host\): download https://huggingface.co/timm/test_vit.r160_in1k/"
-    ):
+    monkeypatch.setattr("huggingface_hub.get_session", lambda: SimpleNamespace(head=offline))
+    monkeypatch.setattr("huggingface_hub.scan_cache_dir", lambda: cache)
+    fetch = "download https://huggingface.co/timm/test_vit.r160_in1k/"
+    with pytest.raises(InputError, match=rf"https://\S+ does not answer\): {fetch}"):
         Timm("test_vit", True).load()
+    cache.repos.append(SimpleNamespace(repo_id="timm/test_vit.r160_in1k"))
+    with pytest.raises(InputError, match=rf"no route to host\): {fetch}"):
+        Timm("test_vit", True).load()
+    assert Timm("test_vit", "hf-hub:user/name@main").repository == "user/name"
 
 
 def test_what_timm_does_not_have_is_named() -> None:
