@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ class AnnotatedLT(FileDataset):
         for name, number in zip(names, numbers, strict=True):
             if not 0 <= number <= last:
                 raise InputError(f"{name} has the category {number} in {path}, whose last one is {last}.")
+        if repeated := next((name for name, count in Counter(names).items() if count > 1), None):
+            raise InputError(f"{path} lists {repeated} more than once: keep one of these annotations.")
         labels = np.array(numbers, dtype=np.int64)
         sources = [str(path.parent / name) for name in names]
         present(sources, path)

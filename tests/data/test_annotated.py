@@ -66,6 +66,9 @@ def test_bad_annotations_are_refused_with_a_sentence(home: Path, tmp_path: Path)
         InputError, match=r"1 of the 7 images that .*train\.json lists are missing, the first is .*gone"
     ):
         AnnotatedLT(str(home))
+    change(home, annotations=[*rows, {**rows[0], "category_id": 1}])
+    with pytest.raises(InputError, match=r"train\.json lists .*train_0\.jpg more than once: keep one"):
+        AnnotatedLT(str(home))
     change(home, annotations=rows[:5])
     with pytest.raises(InputError, match="no image to train on of class 2"):
         AnnotatedLT(str(home))
