@@ -99,6 +99,10 @@ def write(data: LongTailed, output: Path, layout: Layout) -> list[Path]:
             {"image": shown(item.path, output), "label": data.classes[item.label], "split": item.split}
             for item in images
         ]
+        if blanks := next((cell for line in lines for cell in line.values() if cell != cell.strip()), None):
+            raise InputError(
+                f"a table keeps no blanks at the ends of a name, such as {blanks!r}: rename it, or convert to folders."
+            )
         files.write_csv(output / "table.csv", lines)
         return [output / "table.csv"]
     with files.together():

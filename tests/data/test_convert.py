@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 
 from ltr.data import AnnotatedLT, FolderLT, LongTailed, Synthetic, TableLT
+from ltr.data.convert import write
+from ltr.errors import InputError
 
 Run = Callable[..., int]
 SAME = "--data.size 8 --data.tail exp --data.imbalance 4"
@@ -100,6 +102,16 @@ def test_names_that_look_like_a_formula_stay_what_they_are_in_a_table(ltr: Run, 
     assert ltr("convert --data FolderLT --data.root mine --to table --output written") == 0
     assert ",'=sum,train" in (tmp_path / "written/table.csv").read_text(), "no spreadsheet runs it"
     assert TableLT("written/table.csv").classes == FolderLT("mine").classes == classes
+
+
+@pytest.mark.parametrize("name", [" a", "a "])
+def test_a_name_with_blanks_at_its_ends_stands_in_no_table(name: str, tmp_path: Path) -> None:
+    for path in (f"train/{name}/0.png", f"test/{name}/0.png", "train/a/0.png", "test/a/0.png"):
+        (tmp_path / "mine" / path).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "mine" / path)
+    with pytest.raises(InputError, match=f"a table keeps no blanks at the ends of a name, such as '{name}'"):
+        write(FolderLT(str(tmp_path / "mine")), tmp_path / "written", "table")
+    assert not (tmp_path / "written").exists()
 
 
 def test_a_name_that_is_not_in_utf8_stands_in_no_table(ltr: Run, tmp_path: Path, capsys) -> None:
