@@ -15,7 +15,7 @@ from torch import Tensor
 from ltr.contracts import Transform
 from ltr.counts import Counts, Tail
 from ltr.data.base import LongTailed
-from ltr.data.file_list import FileList, class_folders, divided, keep, listed
+from ltr.data.file_list import FileList, class_folders, divided, keep, listed, named
 from ltr.data.images import ImageFiles, unreadable
 from ltr.data.locate import identities
 from ltr.data.splits import Split, Splits
@@ -158,6 +158,11 @@ class FileDataset(LongTailed):
             raise InputError(f"{self.name} has no image to test on.")
         if not self.trainable:
             return
+        if self.test_share == 1:
+            raise InputError(
+                f"{self.name} has a test split, so `--data.test_share 1` does not test on all of its images: leave it "
+                "out, or name a folder or a table without splits."
+            )
         train = self.listings["train"]
         if not np.isin(self.listings["test"].labels, train.labels).any():
             raise InputError(FEW_SHOT.format(self.name))
@@ -259,7 +264,7 @@ class FileDataset(LongTailed):
             return
         if stage in (None, "fit"):
             keep(self.split_file, self.listings)
-        elif not self.split_file.is_file():
+        elif not named(self.split_file, self.listings["train"]):
             tested, trained = len(self.listings["test"].names), len(self.listings["train"].names)
             warnings.warn(
                 f"{self.name} has no test split, so {tested:,} of its {tested + trained:,} images were drawn for it: "

@@ -197,7 +197,11 @@ def divided(
     testing = np.array([kept.get(name) == "test" for name in names])
     known = np.unique(images.labels[[name in kept for name in names]])
     if kept and not len(known):
-        raise InputError(f"{path} names no image of this set: delete it, and a split is drawn anew.")
+        raise InputError(
+            f"{path} names no image of this set. If it is for another set, test on all images with "
+            "`--data.test_share 1` or name another file with `--data.test_split`; else delete it, and a split is drawn "
+            "anew."
+        )
     counts = images.counts(len(classes))
     new = [label for label in range(len(classes)) if label not in known]
     lonely = [classes[label] for label in new if counts[label] == 1]
@@ -234,6 +238,11 @@ def read_split(path: Path) -> dict[str, str]:
     if not whole or not {split for _, split in rows[1:]} <= {"train", "test"}:
         raise InputError(f"{path} is damaged or not a split that was kept: delete it, and a split is drawn anew.")
     return dict(rows[1:])
+
+
+def named(path: Path, images: FileList) -> bool:
+    """Return whether the file of a split is there and names all of some images."""
+    return path.is_file() and {*map(files.cell, images.names)} <= read_split(path).keys()
 
 
 def keep(path: Path, splits: Mapping[str, FileList]) -> None:

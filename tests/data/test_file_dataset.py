@@ -200,6 +200,15 @@ def test_a_drawn_split_is_kept_where_one_says(home: Path, tmp_path: Path) -> Non
     Image.new("RGB", (12, 12)).save(whole / "class 0" / "another.png")
     later = FolderLT(str(whole), test_share=0.4, test_split=str(kept))
     assert later.listings["test"].names == data.listings["test"].names
+    with pytest.warns(UserWarning, match=r"of its \d+ images were drawn for it: pass `--data.test_share 1`"):
+        later.setup("test")
+    later.setup()
+    later.setup("test")
+
+
+def test_a_test_on_all_images_is_one_of_a_set_without_splits(home: Path) -> None:
+    with pytest.raises(InputError, match=r"has a test split, so `--data\.test_share 1` does not test on all"):
+        FolderLT(str(home), test_share=1)
 
 
 def test_a_drawn_split_stays_what_it_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +228,7 @@ def test_a_drawn_split_stays_what_it_is(home: Path, monkeypatch: pytest.MonkeyPa
         with pytest.raises(InputError, match="is damaged or not a split that was kept: delete it"):
             FolderLT(str(whole), test_share=0.4)
     kept.write_text("image,split\nelsewhere.png,test\n")
-    with pytest.raises(InputError, match=r"ltr_split_0\.4_0\.csv names no image of this set: delete it"):
+    with pytest.raises(InputError, match=r"ltr_split_0\.4_0\.csv names no image of this set"):
         FolderLT(str(whole), test_share=0.4)
     kept.unlink()
 
