@@ -67,6 +67,9 @@ class FileDataset(LongTailed):
             in traffic signs and text.
         **others: `val_per_class`, `val_share`, `batch_size`, `eval_batch_size`, `drop_last`, `sampler` and `augment` of
             `LongTailed`.
+
+    Attributes:
+        skipped: the names of the files that cannot be read and were left out.
     """
 
     mean = (0.485, 0.456, 0.406)
@@ -111,8 +114,11 @@ class FileDataset(LongTailed):
         self.given_split = Path(test_split).expanduser() if test_split else None
         self.listings, self.classes = self.find()
         self.draw_test_split()  # before anything is left out, so that it does not depend on which files can be read
+        self.skipped: list[str] = []
         if unreadable == "skip":
-            self.listings = {name: readable(listing, f"{name} files") for name, listing in self.listings.items()}
+            for name, listing in self.listings.items():
+                self.listings[name], skipped = readable(listing, f"{name} files")
+                self.skipped += skipped
         self.check_splits()
         super().__init__(root, imbalance=imbalance, tail=tail, subset_seed=subset_seed, **others)
         self.own_augment = others.get("augment") is None
@@ -303,16 +309,16 @@ def synthetic_images(folder: Path, classes: Sequence[str]) -> FileList:
     return listing._replace(names=[f"synthetic: {name}" for name in listing.names])
 
 
-def readable(listing: FileList, what: str) -> FileList:
-    """Return the readable images of a list, with a warning about the others.
+def readable(listing: FileList, what: str) -> tuple[FileList, list[str]]:
+    """Return the readable images of a list and the names of the others, with a warning.
 
     Args:
         listing: the images.
         what: label of the progress bar.
     """
     broken = unreadable(listing.sources, what)
+    names = [listing.names[at] for at in broken]
     if broken:
-        names = first([listing.names[at] for at in broken])
         what = plural(len(broken), "file that is not an image is", "files that are not images are")
-        warnings.warn(f"{what} left out: {names}.", stacklevel=2)
-    return listing.take(np.setdiff1d(np.arange(len(listing.names)), broken))
+        warnings.warn(f"{what} left out: {first(names)}.", stacklevel=2)
+    return listing.take(np.setdiff1d(np.arange(len(listing.names)), broken)), names

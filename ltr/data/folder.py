@@ -69,14 +69,18 @@ class FolderLT(FileDataset):
         return f"{folder} holds {len(classes)} folders of classes, and a data set needs at least two: {advice}."
 
     def unused_files(self) -> list[str]:
-        """Return the files of the folder that are not images of a class; hidden ones and the kept split aside."""
+        """Return the files of the folder that are not images of a class, readable or not.
+
+        Hidden ones and the kept split are left out.
+        """
         listings = [*self.listings.values(), *([self.synthetic_files] if self.synthetic_files else [])]
         used = {str(self.split_file)}.union(*(map(str, listing.sources) for listing in listings))
         unused = []
         for parent, folders, names in os.walk(self.home):
             folders[:] = [name for name in folders if not hidden(name)]
             unused += [path for name in names if name[0] != "." and (path := str(Path(parent, name))) not in used]
-        return sorted(readable_name(Path(path).relative_to(self.home).as_posix()) for path in unused)
+        found = {readable_name(Path(path).relative_to(self.home).as_posix()) for path in unused}
+        return sorted(found.difference(self.skipped))
 
 
 def split_folders(home: Path) -> dict[str, Path]:

@@ -62,7 +62,7 @@ def advise(data: LongTailed, measures: Mapping[str, Any], words: Sequence[str]) 
         need = "two images that can be read, one of them to train on" if measures["drawn"] else "an image to train on"
         return Advice([f"First repair {escape(first(blocked))}: a class needs {need}. Then profile the set again."], [])
     hints = [
-        *readable(measures),
+        *readable(measures, words),
         *mirrored(data, measures, words),
         *sized(data, measures, words),
         *batched(data, measures, words),
@@ -129,9 +129,9 @@ def balance(measures: Mapping[str, Any]) -> Hint:
     )
 
 
-def readable(measures: Mapping[str, Any]) -> list[Hint]:
-    """Leave out the files that cannot be read."""
-    if not measures["unreadable"]:
+def readable(measures: Mapping[str, Any], words: Sequence[str]) -> list[Hint]:
+    """Leave out the files that cannot be read, unless the user has said what to do with them."""
+    if not measures["unreadable"] or chosen("unreadable", words):
         return []
     return [Hint("The commands leave out the files that cannot be read.", {"--data.unreadable": "skip"})]
 

@@ -59,7 +59,7 @@ def measure(data: LongTailed) -> dict[str, Any]:
     if any(data.counts.synthetic):
         counts["synthetic"] = [0] * len(data.classes)
     sound: list[Examined] = []
-    unreadable: list[str] = []
+    unreadable = [*data.skipped] if isinstance(data, FileDataset) else []
     for split, part in splits.items():
         examined = examine(part.images, f"{split} images")
         real = len(part.labels) - part.synthetic

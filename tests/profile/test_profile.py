@@ -168,6 +168,17 @@ def test_a_kept_division_is_not_among_the_files_beside_the_images(tmp_path: Path
     assert FolderLT(".").unused_files() == []
 
 
+@pytest.mark.filterwarnings("ignore:1 files are not images")
+def test_files_that_are_left_out_are_named_as_unreadable(tmp_path: Path) -> None:
+    draw(tmp_path / "mine", {"apple": 12, "berry": 5})
+    (tmp_path / "mine" / "apple" / "void.png").touch()
+    data = FolderLT(str(tmp_path / "mine"), unreadable="skip")
+    found = measure(data)
+    assert (found["unreadable"], found["unused_files"]) == (["apple/void.png"], [])
+    command = advise(data, found, ["--data.unreadable", "skip"]).commands[0]
+    assert command.count("--data.unreadable") == 1
+
+
 def test_a_class_that_nothing_can_be_learned_of_comes_first(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (home / "train" / "cherry").iterdir():
         path.write_bytes(b"")
