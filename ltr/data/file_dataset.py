@@ -260,6 +260,12 @@ class FileDataset(LongTailed):
     def setup(self, stage: str | None = None) -> None:
         """Prepare the splits; in a training, keep the one that was drawn."""
         super().setup(stage)
+        if self.cache and self.gibibytes > self.memory:
+            warnings.warn(
+                f"the images take {self.gibibytes:.1f} GiB, more than `--data.memory {self.memory:g}`: they are "
+                "decoded in every epoch and not kept in `--data.cache`.",
+                stacklevel=2,
+            )
         if untested := self.without(self.listings["test"]):
             warnings.warn(
                 f"{self.name} has no test image of {plural(len(untested), 'class', 'classes')}, which GM, HM and the "

@@ -110,6 +110,11 @@ def test_packed_images_are_read_again(home: Path, tmp_path: Path, monkeypatch: p
     assert (renewed.splits["train"].images[:, 2] == 3).all(2).all(1).any(), "a file that has changed is read anew"
 
 
+def test_a_cache_of_images_that_are_not_held_in_memory_is_not_ignored_in_silence(home: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"more than `--data\.memory 0`: they are decoded in every epoch and not kept"):
+        FolderLT(str(home), memory=0, cache=str(tmp_path / "packed")).setup()
+
+
 def test_what_is_in_the_files_is_read_only_where_it_is_kept(home: Path) -> None:
     data = FolderLT(str(home), tail="exp", imbalance=9)
     assert data.counts == (9, 3, 1)
