@@ -168,7 +168,7 @@ def test_a_kept_division_is_not_among_the_files_beside_the_images(tmp_path: Path
     assert FolderLT(".").unused_files() == []
 
 
-@pytest.mark.filterwarnings("ignore:1 files are not images")
+@pytest.mark.filterwarnings("ignore:1 file that is not an image")
 def test_files_that_are_left_out_are_named_as_unreadable(tmp_path: Path) -> None:
     draw(tmp_path / "mine", {"apple": 12, "berry": 5})
     (tmp_path / "mine" / "apple" / "void.png").touch()

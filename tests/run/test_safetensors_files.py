@@ -60,3 +60,10 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.safetensors").write_bytes(whole[:-100])
     with pytest.raises(InputError, match=r"b\.safetensors is truncated or no safetensors file"):
         safetensors_files.read(tmp_path / "b.safetensors")
+
+
+@pytest.mark.parametrize("values", [[], [5]])
+def test_a_tensor_that_repeats_its_memory_is_written(tmp_path: Path, values: list[int]) -> None:
+    repeating = torch.tensor(values, dtype=torch.int64).as_strided((len(values),), (0,))
+    safetensors_files.write(tmp_path / "file.safetensors", {"state_dict": {"x": repeating}}, {})
+    assert safetensors_files.read(tmp_path / "file.safetensors")["state_dict"]["x"].tolist() == values
