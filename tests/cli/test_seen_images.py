@@ -56,7 +56,8 @@ def test_the_test_split_of_a_run_is_new_to_it(ltr) -> None:
 def test_a_split_that_was_drawn_again_is_not(ltr) -> None:
     assert ltr(PLAIN, "--name a") == 0
     assert ltr(PLAIN, "--name b --data.subset_seed 1") == 0  # which keeps the split that it draws, a test does not
-    again = "--ckpt_path a --data.subset_seed 1 --evaluation again"
+    other = "--ckpt_path a --data.subset_seed 1"
+    again = f"{other} --evaluation again"
     with pytest.warns(UserWarning, match="was trained on .* of the 6 images of the test split"):
         assert ltr("test", again) == 0
     expected = len(split(0)["train"] & split(1)["test"])
@@ -65,9 +66,9 @@ def test_a_split_that_was_drawn_again_is_not(ltr) -> None:
     # Neither the size of the images nor where they are held makes other images of them.
     with pytest.warns(UserWarning, match=f"was trained on {expected} of"):
         assert ltr("test", again, "--data.memory 0 --data.size 16 --data.workers 0") == 0
-    for verb in ("predict", "validate"):
+    for verb in (f"predict {again}", f"validate {other}"):
         with pytest.warns(UserWarning, match=f"was trained on {expected} of"):
-            assert ltr(verb, again) == 0
+            assert ltr(verb) == 0
 
 
 def test_the_backbone_has_seen_images_too(ltr) -> None:
