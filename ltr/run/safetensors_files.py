@@ -44,9 +44,8 @@ def digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] = {}) -> s
     found = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {[*tensor.shape]}".encode())
-        ordered = (
-            tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        )  # `contiguous` may keep a stride of 0
+        # A copy, since `contiguous` may keep a stride of 0.
+        ordered = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         found.update(ordered.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
