@@ -6,7 +6,7 @@ import importlib
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -17,11 +17,10 @@ from ltr.backbones import pretraining
 from ltr.backbones.adapters import Adapter, AdapterFactory, blocks
 from ltr.contracts import ADAPTERS, Backbone, Freeze
 from ltr.errors import InputError, first_line
-from ltr.run import weights
+from ltr.run import hub, weights
 from ltr.run.training_record import TrainingRecord
 
 T = TypeVar("T")
-PATIENCE = 10  # seconds for the first answer of the Hub
 
 
 class Library(Backbone):
@@ -159,7 +158,7 @@ class Library(Backbone):
         with quiet(self.library):
             try:
                 if self.repository:
-                    check_reachable(self.repository)
+                    hub.check_reachable(self.repository)
                 return act()
             except InputError:
                 raise
@@ -190,23 +189,6 @@ def imported(library: str, extra: str) -> ModuleType:
         return importlib.import_module(library)
     except ImportError as error:
         raise InputError(f"{library} is not installed: `pip install -e '.[{extra}]'`.") from error
-
-
-def check_reachable(repository: str) -> None:
-    """Raise `ConnectionError` if the Hub does not answer and nothing of a repository is in its cache.
-
-    The libraries would find that out, too, but try again for a minute.
-    """
-    from huggingface_hub import CacheNotFound, HfApi, get_session, scan_cache_dir
-
-    hub = HfApi().endpoint
-    try:
-        get_session().head(hub, timeout=PATIENCE)
-    except Exception as error:  # of one of two libraries, by the version of the Hub's
-        with suppress(CacheNotFound):
-            if any(kept.repo_id == repository for kept in scan_cache_dir().repos):
-                return
-        raise ConnectionError(f"{hub} does not answer") from error
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from ltr.errors import InputError, first_line
 
 PREFIX = "hf://"
 WEIGHTS = "model.safetensors"
+PATIENCE = 10  # seconds for the first answer of the Hub
 MISSING = 'the Hugging Face Hub needs the library `huggingface_hub`: pip install -e ".[hub]".'
 
 
@@ -38,3 +40,20 @@ def repository(path: Path) -> str | None:
     """Return the name under which a fetched file's evaluations are kept, `user--name`; None for any other file."""
     *_, home, snapshots, _, _ = ("", "", "", "", *path.parts)
     return home.removeprefix("models--") if snapshots == "snapshots" and home.startswith("models--") else None
+
+
+def check_reachable(name: str) -> None:
+    """Raise `ConnectionError` if the Hub does not answer and nothing of a repository is in its cache.
+
+    The libraries would find that out, too, but try again for a minute.
+    """
+    from huggingface_hub import CacheNotFound, HfApi, get_session, scan_cache_dir
+
+    address = HfApi().endpoint
+    try:
+        get_session().head(address, timeout=PATIENCE)
+    except Exception as error:  # of one of two libraries, by the version of the Hub's
+        with suppress(CacheNotFound):
+            if any(kept.repo_id == name for kept in scan_cache_dir().repos):
+                return
+        raise ConnectionError(f"{address} does not answer") from error
