@@ -110,6 +110,7 @@ def test_a_run_is_looked_after(page: Page, site: Any) -> None:
     with page.context.expect_page() as opened:
         page.locator("#report-link a").click()
     expect(opened.value.locator("h1")).to_have_text("kept")
+    opened.value.close()  # a page behind another is slow to react
     page.locator("#use").click()
     expect(page.get_by_text("The form has the settings of kept.")).to_be_visible()
     expect(page.locator("#name")).to_be_visible()
