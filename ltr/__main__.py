@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from ltr.cli.messages import messages
 from ltr.errors import InputError, did_you_mean
-from ltr.process_state import first_imports
 from ltr.version import __version__
 
 VERBS = {
@@ -78,84 +76,71 @@ def run(verb: str, arguments: list[str]) -> None:
     Raises:
         InputError: if there is no such verb, or the arguments cannot be used.
     """
-    with first_imports():
-        work = prepared(verb, arguments)
-    work()
-
-
-def prepared(verb: str, arguments: list[str]) -> Callable[[], None]:
-    """Import what a verb needs, and return its work.
-
-    Raises:
-        InputError: if there is no such verb.
-    """
     match verb:
         case "fit" | "validate" | "test" | "predict":
             from ltr.cli.command import perform
 
-            return partial(perform, verb, arguments)
+            perform(verb, arguments)
         case "study":
             from ltr.cli.call import call
             from ltr.cli.command import perform
             from ltr.studies.study import study
 
-            return partial(call, study, arguments, perform=perform, command=shlex.join(["ltr", "study", *arguments]))
+            call(study, arguments, perform=perform, command=shlex.join(["ltr", "study", *arguments]))
         case "tune-grid":
             from ltr.cli.call import call
             from ltr.cli.command import perform
             from ltr.studies.grid import tune_grid
 
-            return partial(
-                call, tune_grid, arguments, perform=perform, command=shlex.join(["ltr", "tune-grid", *arguments])
-            )
+            call(tune_grid, arguments, perform=perform, command=shlex.join(["ltr", "tune-grid", *arguments]))
         case "gallery":
             from ltr.cli.call import call
             from ltr.studies.gallery import gallery
 
-            return partial(call, gallery, arguments)
+            call(gallery, arguments)
         case "report":
             from ltr.cli.call import call
             from ltr.report import report
 
-            return partial(call, report, arguments)
+            call(report, arguments)
         case "app":  # which answers before torch is there
             from ltr.app import app
             from ltr.cli.call import call
 
-            return partial(call, app, arguments)
+            call(app, arguments)
         case "auto":
             from ltr.auto import auto
             from ltr.cli.call import call, data_words, path_as_data
 
             words = path_as_data(arguments)
             command = shlex.join(["ltr", "auto", *arguments])
-            return partial(call, auto, words, words=data_words(words), command=command)
+            call(auto, words, words=data_words(words), command=command)
         case "profile":
             from ltr.cli.call import call, data_words, path_as_data
             from ltr.profile import profile
 
             words = path_as_data(arguments)
-            return partial(call, profile, words, words=data_words(words))
+            call(profile, words, words=data_words(words))
         case "convert":
             from ltr.cli.call import call
             from ltr.data.convert import convert
 
-            return partial(call, convert, arguments)
+            call(convert, arguments)
         case "synthesise":
             from ltr.cli.call import call
             from ltr.synthesis import synthesise
 
-            return partial(call, synthesise, arguments)
+            call(synthesise, arguments)
         case "export":
             from ltr.cli.call import call
             from ltr.export import export
 
-            return partial(call, export, arguments, exact=True)
+            call(export, arguments, exact=True)
         case "push":
             from ltr.cli.call import call
             from ltr.export import push
 
-            return partial(call, push, arguments, exact=True)
+            call(push, arguments, exact=True)
         case _:
             raise InputError(f"there is no verb {verb}{did_you_mean(verb, VERBS)}")
 

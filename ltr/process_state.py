@@ -1,16 +1,16 @@
 """What `ltr` changes for a whole process: all of it is here, each with its reason.
 
-Put back: seed, random generators, filters and levels of messages (`isolated`), the form of warnings and the handler of
-SIGTERM (`terminal`), the number of threads (`one_thread`), what the log says of an ended process
-(`told_of_ended_process`).
+Put back: seed, random generators, filters and levels of messages (`isolated`), the number of threads (`one_thread`).
 
-Until the process ends: what garbage collection leaves out (`first_imports`), what a worker process of a study is given
-(`take_share`, `work_in`), what a process of a distributed run ends with (`end_with_first_process`), where modules are
-imported from (`import_from_here`), the settings of Gradio (`set_up_gradio`).
+Until the process ends: how a command looks for garbage, warns and reacts to SIGTERM (`set_up_command`), what a worker
+process of a study is given (`take_share`, `work_in`), what a process of a distributed run ends with
+(`end_with_first_process`) and says of another that has ended (`tell_of_ended_process`), where modules are imported from
+(`import_from_here`), the settings of Gradio (`set_up_gradio`).
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import logging
@@ -34,6 +34,7 @@ LOOK = 1.0  # seconds between two looks at the process that has started this one
 FIRST = "LTR_FIRST_PROCESS"  # an environment variable: the number of the process that starts the others
 SEED = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # where Lightning keeps the seed
 LOGGERS = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+NEW_OBJECTS = 20_000  # since garbage was last looked for; 700 to 2,000 in Python
 LAUNCHER = "lightning.fabric.strategies.launchers.subprocess_script"
 REMARKS = (
     "LightningCLI's args parameter",  # they are those of the process, with paths in place of names
@@ -79,68 +80,21 @@ def isolated() -> Iterator[None]:
                     os.environ[name] = value
 
 
-@contextmanager
-def first_imports() -> Iterator[None]:
-    """Do not look for garbage while modules are imported, nor later among what they hold.
+def set_up_command() -> None:
+    """Set up a process for a command: how it looks for garbage, prints warnings and reacts to SIGTERM.
 
-    There is none, and to look for it takes a fifth of the start. It does nothing once torch is imported: such a process
-    may hold garbage, which must be found.
-    """
-    if "torch" in sys.modules:
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-@contextmanager
-def told_of_ended_process(sentence: Callable[[], str]) -> Iterator[None]:
-    """Print a sentence when a process of a distributed run is gone before all have met.
-
-    Lightning finds that out in a thread, logs it, and kills this process.
-    """
-
-    class Told(logging.Handler):
-        def emit(self, _: logging.LogRecord) -> None:
-            print(f"ltr: error: {printable(sentence())}", file=sys.stderr, flush=True)
-
-    logger, handler = logging.getLogger(LAUNCHER), Told(logging.INFO)
-    handler.addFilter(lambda record: "Forcefully terminating" in record.getMessage())
-    level, passing = logger.level, logger.propagate
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = passing
-
-
-@contextmanager
-def terminal() -> Iterator[None]:
-    """Print warnings as one line, without the line of code that they come from, and let SIGTERM end work as Ctrl+C.
-
-    Python has one form of warnings and one handler of a signal for a process.
+    Imports make a million objects and no garbage. To look for it as often as usual, and once more at the end among all
+    that is imported, takes a third of a short command. A warning is one line, without the line of code that it comes
+    from. SIGTERM ends work as Ctrl+C does.
     """
 
     def note(message: Warning | str, *_: object, **__: object) -> str:
         return f"ltr: note: {printable(str(message))}\n"
 
-    usual, warnings.formatwarning = warnings.formatwarning, note
-    handler = signal.getsignal(signal.SIGTERM)
+    gc.set_threshold(NEW_OBJECTS)
+    atexit.register(gc.freeze)  # the memory is given back as a whole
+    warnings.formatwarning = note
     stop_on_sigterm()
-    try:
-        yield
-    finally:
-        warnings.formatwarning = usual
-        if main_thread():
-            signal.signal(signal.SIGTERM, handler or signal.SIG_DFL)
 
 
 def stop_on_sigterm() -> None:
@@ -202,6 +156,23 @@ def end_with_first_process(local_rank: int) -> None:
         return
     parent = int(os.environ.get(FIRST, os.getppid()))
     threading.Thread(target=_end_after, args=(partial(_while_child_of, parent),), daemon=True).start()
+
+
+def tell_of_ended_process(sentence: Callable[[], str]) -> None:
+    """Print a sentence when a process of a distributed run is gone before all have met.
+
+    Lightning finds that out in a thread, logs it, and kills this process.
+    """
+
+    class Told(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            print(f"ltr: error: {printable(sentence())}", file=sys.stderr, flush=True)
+
+    logger, handler = logging.getLogger(LAUNCHER), Told(logging.INFO)
+    handler.addFilter(lambda record: "Forcefully terminating" in record.getMessage())
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [handler]
 
 
 def _while_child_of(parent: int) -> None:

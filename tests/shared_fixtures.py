@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+import signal
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,16 @@ def no_kept_features(monkeypatch: pytest.MonkeyPatch) -> None:
 def one_thread() -> None:
     """Small tensors gain nothing from threads, and sums are the same on every machine."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_command_changes_the_process() -> Iterator[None]:
+    """Restore what a command sets until its process ends: here the next test follows."""
+    form, handler, threshold = warnings.formatwarning, signal.getsignal(signal.SIGTERM), gc.get_threshold()
+    yield
+    warnings.formatwarning = form
+    signal.signal(signal.SIGTERM, handler)
+    gc.set_threshold(*threshold)
 
 
 @pytest.fixture

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
+import signal
+import warnings
 
 import pytest
 
-from ltr.process_state import first_imports
-
-NEW = """
-import gc
-from ltr.process_state import first_imports
-with first_imports():
-    import decimal
-    assert not gc.isenabled()
-assert gc.isenabled()
-assert gc.get_freeze_count() > 1000
-"""
+from ltr.errors import Stopped
+from ltr.process_state import set_up_command
 
 
-@pytest.mark.slow
-def test_what_a_new_process_imports_is_never_garbage() -> None:
-    subprocess.run([sys.executable, "-c", NEW], check=True)
+def test_a_command_looks_for_garbage_less_often_but_finds_it() -> None:
+    usual = gc.get_threshold()[0]
+    set_up_command()
+    assert gc.isenabled()
+    assert usual < gc.get_threshold()[0] < 100_000
 
 
-def test_a_process_that_has_computed_finds_its_garbage() -> None:
-    frozen = gc.get_freeze_count()
-    with first_imports():
-        assert gc.isenabled()
-    assert gc.get_freeze_count() == frozen
+def test_a_command_warns_in_one_line() -> None:
+    set_up_command()
+    assert warnings.formatwarning("it is\x1b[1m so", UserWarning, "file.py", 7) == "ltr: note: it is\\x1b[1m so\n"
+
+
+def test_sigterm_ends_a_command() -> None:
+    set_up_command()
+    with pytest.raises(Stopped):
+        signal.raise_signal(signal.SIGTERM)

@@ -31,7 +31,7 @@ from ltr.errors import InputError, Stopped
 from ltr.library_errors import library_errors
 from ltr.methods import Method
 from ltr.predictor import precision, predict
-from ltr.process_state import end_with_first_process, isolated, stop_on_sigterm, told_of_ended_process
+from ltr.process_state import end_with_first_process, isolated, stop_on_sigterm, tell_of_ended_process
 from ltr.run import description, lookup, weights
 from ltr.run.checkpoint_io import WholeFiles
 from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE
@@ -63,8 +63,7 @@ def perform(verb: Verb, arguments: list[str], *, tell: bool = True) -> None:
     with isolated():
         command = Command(verb, arguments, tell=tell)
         try:
-            with told_of_ended_process(lambda: command.gone):
-                command.start()
+            command.start()
         except (KeyboardInterrupt, SystemExit) as end:  # Lightning leaves with `SystemExit` after an interruption
             cause = end.__context__ if type(end) is SystemExit else end
             if not isinstance(cause, KeyboardInterrupt | SIGTERMException):
@@ -211,6 +210,7 @@ class Command(LightningCLI):
         """Do what the verb says, from the seed on, whatever was drawn since the parts were built."""
         if self.trainer.world_size > 1:
             end_with_first_process(self.trainer.local_rank)
+            tell_of_ended_process(lambda: self.gone)
         if self.config.seed_everything is not False:
             seed_everything(self.config.seed_everything, workers=True)
         if self.verb != "fit" and getattr(self.trainer, LIMITS[self.verb]) == 0:

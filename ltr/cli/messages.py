@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from ltr.errors import InputError, Stopped, printable
 from ltr.library_errors import DEFECT, is_defect, library_errors
-from ltr.process_state import terminal
+from ltr.process_state import set_up_command
 
 
 @contextmanager
@@ -23,19 +23,19 @@ def messages(again: str = "") -> Iterator[None]:
         SystemExit: with status 2 for bad input, 130 after Ctrl+C, 143 after SIGTERM.
         Exception: a defect, with a note on where to report it.
     """
-    with terminal():
-        try:
-            with library_errors():
-                yield
-        except InputError as error:
-            print(f"ltr: error: {printable(str(error))}", file=sys.stderr)
-            raise SystemExit(2) from error
-        except KeyboardInterrupt as error:
-            end = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
-            end.advice = again or end.advice
-            print(f"\nltr: {end}", file=sys.stderr)
-            raise SystemExit(128 + end.signal) from error
-        except Exception as error:
-            if is_defect(error):
-                error.add_note(DEFECT)
-            raise
+    set_up_command()
+    try:
+        with library_errors():
+            yield
+    except InputError as error:
+        print(f"ltr: error: {printable(str(error))}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        end = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
+        end.advice = again or end.advice
+        print(f"\nltr: {end}", file=sys.stderr)
+        raise SystemExit(128 + end.signal) from error
+    except Exception as error:
+        if is_defect(error):
+            error.add_note(DEFECT)
+        raise

@@ -20,6 +20,7 @@ from ltr.callbacks import Run
 from ltr.cli.command import Command
 from ltr.distributed import process_is_gone
 from ltr.methods import Method
+from ltr.process_state import set_up_command
 from tests.tiny import TINY
 
 SIGNALS = {signal.SIGINT: (130, "Ctrl+C"), signal.SIGTERM: (143, "SIGTERM")}
@@ -52,10 +53,11 @@ def strike(kind: type, name: str, number: int) -> Iterator[None]:
 @each_signal
 def test_a_training_says_how_to_go_on(number: int, tiny, ltr, capsys) -> None:
     status, name = SIGNALS[signal.Signals(number)]
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    set_up_command()
+    before = signal.getsignal(signal.SIGTERM).__qualname__, signal.getsignal(signal.SIGINT)
     with strike(Run, "on_train_epoch_end", number):
         assert tiny("--name a") == status
-    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    assert (signal.getsignal(signal.SIGTERM).__qualname__, signal.getsignal(signal.SIGINT)) == before
     command = "ltr fit --ckpt_path checkpoints/a/last.ckpt"
     assert capsys.readouterr().err.endswith(f"ltr: stopped by {name}; go on with `{command}`.\n")
     assert ltr(command.removeprefix("ltr ")) == 0
