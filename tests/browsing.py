@@ -68,13 +68,20 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-@pytest.fixture
-def page(browser: Any, site: Site) -> Iterator[Any]:
-    """A tab of the browser at the page, with everything there."""
+@pytest.fixture(scope="session")
+def window(browser: Any) -> Iterator[Any]:
+    """A window of the browser, which loads the scripts of the page once for all tests."""
     context = browser.new_context(accept_downloads=True, viewport={"width": 1280, "height": 900})
     context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(window: Any, site: Site) -> Iterator[Any]:
+    """A tab of the window at the page, with everything there."""
+    page = window.new_page()
     page.goto(site.url)
     page.wait_for_selector("#command")
     yield page
-    context.close()
+    page.close()

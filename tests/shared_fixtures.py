@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from browsing import browser, page, site  # noqa: F401, fixtures
+from browsing import browser, page, site, window  # noqa: F401, fixtures
 from lightning.pytorch import Trainer
 from matplotlib.figure import Figure
 from PIL import Image

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from ltr.__main__ import main
 
 MINUTE = 60_000
 TRAINED = (
@@ -18,8 +18,9 @@ TRAINED = (
 
 
 @pytest.mark.browser
-def test_a_network_is_tuned_and_compared(site: SimpleNamespace, page: Any) -> None:
-    subprocess.run([sys.executable, "-m", "ltr", *TRAINED.split()], cwd=site.folder, check=True)
+def test_a_network_is_tuned_and_compared(site: SimpleNamespace, page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(site.folder)
+    main(TRAINED.split())
     page.reload()
     page.get_by_role("tab", name="Compare").click()
     tab = page.locator("#compare")
