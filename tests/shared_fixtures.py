@@ -7,6 +7,8 @@ import shutil
 import signal
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,14 @@ def rendered() -> None:
     """Ask for this where the pixels of a picture matter."""
 
 
+@cache
+def blank(width: int, height: int) -> bytes:
+    """Return a blank PNG picture."""
+    file = BytesIO()
+    Image.new("RGB", (width, height), "white").save(file, "PNG")
+    return file.getvalue()
+
+
 @pytest.fixture(autouse=True)
 def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write blank PNG and SVG pictures of the right size: drawing takes longer than the small run that it follows."""
@@ -120,7 +130,8 @@ def blank_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         width, height = (round(inches * options.get("dpi", 100)) for inches in figure.get_size_inches())
         match options.get("format", Path(str(file)).suffix.removeprefix(".")):
             case "png":
-                Image.new("RGB", (width, height), "white").save(file, "PNG")
+                write = getattr(file, "write", None) or Path(file).write_bytes
+                write(blank(width, height))
             case "svg":
                 file.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"/>'.encode())
             case _:
