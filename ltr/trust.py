@@ -189,6 +189,19 @@ def classes() -> Mapping[str, tuple[type[Any], ...]]:
     return named
 
 
+class Merged(yaml.YAMLError):
+    """A mapping is merged into another one."""
+
+
+class Unmerged(yaml.SafeLoader):
+    """A reader of YAML without merges: one copies what an alias points to, and again in every merge around it."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse a merge before anything is copied."""
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise Merged
+
+
 @dataclass
 class Check:
     """A check of one config.
@@ -208,10 +221,9 @@ class Check:
         if len(text) > LARGEST:
             raise self.refused(f"its config has {len(text):,} characters, more than {LARGEST:,}")
         try:
-            # A merge copies what an alias points to, and again in every merge around it.
-            if any(getattr(event, "value", None) == "<<" for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-                raise self.refused("its config merges mappings with `<<`")
-            content = yaml.safe_load(text)
+            content = yaml.load(text, Unmerged)  # noqa: S506, it is a SafeLoader
+        except Merged as error:
+            raise self.refused("its config merges mappings with `<<`") from error
         except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
             raise self.refused("its config is not valid YAML") from error
         if not isinstance(content, dict):
