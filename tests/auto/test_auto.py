@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -42,38 +44,89 @@ def draw(folder: Path, counts: dict[str, int], first: int = 0) -> None:
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / name / f"{at}.png")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Return a folder of images of noise, each class with a colour of its own, and a small grid."""
-    home = tmp_path / "images"
-    draw(home, COUNTS)
+def lay_out(place: Path) -> Path:
+    """Write images of noise and a small grid into a folder; return where the images are."""
+    draw(place / "images", COUNTS)
     grid = yaml.safe_load((Path(__file__).parents[2] / "configs" / "auto.yaml").read_text())
     options = grid["trainer"]["callbacks"][0]["init_args"]
     options["losses"] = {name: options["losses"][name] for name in ("cross-entropy", "GML")}
     options["lrs"] = [0.03, 0.3]
     grid["trainer"]["max_epochs"] = 10
-    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid, sort_keys=False))
-    return home
+    (place / "grid.yaml").write_text(yaml.safe_dump(grid, sort_keys=False))
+    return place / "images"
 
 
 @pytest.fixture
-def auto(ltr: Run, home: Path, trained: Callable[..., None]) -> Run:
+def home(tmp_path: Path) -> Path:
+    """Return a folder of images of noise, each class with a colour of its own, beside a small grid."""
+    return lay_out(tmp_path)
+
+
+@pytest.fixture
+def start(trained: Callable[..., None]) -> str:
+    """Return the name of a run whose network has few layers: each takes its time in every ONNX file."""
+    trained("--name start --model.backbone ResNetCIFAR --model.backbone.depth 8 --model.backbone.width 4")
+    return "start"
+
+
+@pytest.fixture
+def auto(ltr: Run, home: Path, start: str) -> Run:
     """Return `ltr auto` on the images, with the features of a small trained run."""
-    trained("--name start")
-    return lambda *words: ltr(f"auto {home} --grid grid.yaml --backbone start", *words)
+    return lambda *words: ltr(f"auto {home} --grid grid.yaml --backbone {start}", *words)
+
+
+class Whole(NamedTuple):
+    """A whole `ltr auto`, to look at and not to change.
+
+    Attributes:
+        place: where it was called.
+        told: what it printed.
+        images: what was in the folder of images before it.
+    """
+
+    place: Path
+    told: str
+    images: list[Path]
+
+
+@pytest.fixture(scope="module")
+def wholes() -> list[Whole]:
+    """Return where `whole` is kept for the next test."""
+    return []
+
+
+@pytest.fixture
+def whole(
+    wholes: list[Whole],
+    ltr: Run,
+    start: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Whole:
+    """Return what one `ltr auto` has made; all tests look at the same."""
+    if not wholes:
+        place = tmp_path_factory.mktemp("whole")
+        home = lay_out(place)
+        shutil.copytree("checkpoints", place / "checkpoints")
+        before = sorted(home.rglob("*"))
+        with monkeypatch.context() as patch:
+            patch.chdir(place)
+            assert ltr(f"auto {home} --grid grid.yaml --backbone {start}") == 0
+        wholes.append(Whole(place, capsys.readouterr().out, before))
+    return wholes[0]
 
 
 @pytest.mark.slow
-def test_a_folder_becomes_a_classifier(auto: Run, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = sorted(home.rglob("*"))
-    assert auto() == 0
-    told = capsys.readouterr().out
-    assert sorted(home.rglob("*")) == before, "the folder of the images is not written to"
+def test_a_folder_becomes_a_classifier(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(whole.place)
+    home = whole.place / "images"
+    assert sorted(home.rglob("*")) == whole.images, "the folder of the images is not written to"
     folder = Path("checkpoints/auto")
     choice = json.loads((folder / "choice.json").read_text())
     assert choice["seeds"] == 3
     assert choice["heads"] == 1 + 6 + 2 * 2 * 3
-    command = next(line for line in told.splitlines() if line.startswith("new images: ltr predict "))
+    command = next(line for line in whole.told.splitlines() if line.startswith("new images: ltr predict "))
     run, config = command.split()[command.split().index("--ckpt_path") + 1], str(folder / "answer.yaml")
     predictor = Predictor.load(run, config, device="cpu")
     images = sorted(home.rglob("*.png"))[:5]
@@ -91,10 +144,9 @@ def test_a_folder_becomes_a_classifier(auto: Run, home: Path, capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_what_is_stopped_goes_on(
-    auto: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    whole: Whole, auto: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module = importlib.import_module("ltr.auto.auto")  # the package has the function of this name
-    assert auto("--name whole") == 0
     for place in ("network", "heads", "decide", "study", "exported"):
         with monkeypatch.context() as patch:
             done = getattr(module, place)
@@ -107,18 +159,22 @@ def test_what_is_stopped_goes_on(
             assert auto("--name stopped") == 130
             assert "the same command goes on, what is finished is kept" in capsys.readouterr().err
     assert auto("--name stopped") == 0
-    whole, stopped = Path("checkpoints/whole"), Path("checkpoints/stopped")
-    assert (stopped / "choice.json").read_text() == (whole / "choice.json").read_text()
+    undisturbed, stopped = whole.place / "checkpoints" / "auto", Path("checkpoints/stopped")
+    assert (stopped / "choice.json").read_text() == (undisturbed / "choice.json").read_text()
     for seed in "012":
-        assert (stopped / "grid" / seed / "grid.csv").read_text() == (whole / "grid" / seed / "grid.csv").read_text()
-    states = [torch.load(next(one.glob("network/last.ckpt")))["state_dict"] for one in (whole, stopped)]
+        table = Path("grid", seed, "grid.csv")
+        assert (stopped / table).read_text() == (undisturbed / table).read_text()
+    states = [torch.load(next(one.glob("network/last.ckpt")))["state_dict"] for one in (undisturbed, stopped)]
     assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
     assert auto("--name stopped --goal hm") == 2
     assert "stopped was made with other arguments" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_small_network_is_trained_within_the_time(ltr: Run, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_small_network_is_trained_within_the_time(
+    ltr: Run, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # it is not needed for this
     assert ltr(f"auto {home} --grid grid.yaml --minutes 0.01 --goal lowest") == 0
     told = capsys.readouterr().out
     assert "No `--backbone` is given. It trains a ResNet on your images alone." in told
@@ -129,11 +185,14 @@ def test_a_small_network_is_trained_within_the_time(ltr: Run, home: Path, capsys
     assert " with one seed each, on " in told
     assert len(Path("checkpoints/auto/grid/run/metrics.csv").read_text().splitlines()) == 1 + 3
     assert not Path("checkpoints/auto/trial").exists()
+    assert "There is no ONNX file: " in told
+    assert not Path("checkpoints/auto/classifier.onnx").exists()
 
 
 @pytest.mark.slow
-def test_the_classifier_is_a_head_of_the_grid(auto: Run, tmp_path: Path) -> None:
-    assert auto() == 0
+@pytest.mark.usefixtures("home")
+def test_the_classifier_is_a_head_of_the_grid(whole: Whole, tmp_path: Path) -> None:
+    shutil.copytree(whole.place / "checkpoints" / "auto", "checkpoints/auto")
     start = ["--model.backbone.checkpoint", "checkpoints/auto/network", "--data.batch_size", "32"]
     grid = Grid("grid.yaml", tmp_path / "again", start, perform)
     candidates, right, _ = grid.train([0])
@@ -167,12 +226,9 @@ def test_epochs_fit_into_a_time(home: Path, tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("home", "start")
 @pytest.mark.filterwarnings("ignore:1 file that is not an image is left out")
-def test_a_class_of_one_image_and_two_classes(
-    ltr: Run, tmp_path: Path, trained: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    trained("--name start")
+def test_a_class_of_one_image_and_two_classes(ltr: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draw(tmp_path / "two" / "train", {"ant": 8, "bee": 1})
     draw(tmp_path / "two" / "test", {"ant": 3, "bee": 3}, first=50)
     (tmp_path / "two" / "train" / "ant" / "broken.png").write_text("no image")
