@@ -21,3 +21,8 @@ def run(words: str, *more: str) -> int:
 def metrics(folder: str) -> dict[str, Any]:
     """Return what an evaluation has measured."""
     return dict(json.loads(Path(folder, "metrics.json").read_text()))
+
+
+def network(place: str) -> str:
+    """Return the words for a network of few layers: each takes its time whenever a network is written."""
+    return f"{place} ResNetCIFAR {place}.depth 8 {place}.width 4"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from commands import network
 
 from ltr.__main__ import main
 
@@ -12,8 +13,8 @@ OPTIONS = (
     "--data Synthetic --data.imbalance 4 --data.batch_size 16 --trainer.max_epochs 1 --model.schedule Cosine "
     "--trainer.accelerator cpu --trainer.precision 32-true --trainer.enable_progress_bar false"
 )
-PLAIN = f"{OPTIONS} --model.backbone ResNet20 --model.backbone.width 4 --model.schedule.warmup 0"
-EXPERTS = f"{OPTIONS} --model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"
+PLAIN = f"{OPTIONS} {network('--model.backbone')} --model.schedule.warmup 0"
+EXPERTS = f"{OPTIONS} {network('--model.backbone.backbone')}"
 RUNS = {
     "plain": f"fit --config ce.yaml {PLAIN}",
     "cosine": f"fit --config ce.yaml {PLAIN} --model.head Cosine --model.head.scale 16",

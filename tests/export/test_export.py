@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import onnxruntime
 import pytest
 import torch
 import yaml
-from commands import metrics, run
+from commands import metrics, network, run
 from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
@@ -27,7 +28,7 @@ from ltr.predictor import Predictor
 KINDS = ("plain", "cosine", "experts", "tuned")
 AS_IT_IS = (
     "fit --config pretrained.yaml --data Synthetic --data.imbalance 4 --trainer.accelerator cpu --trainer.precision "
-    "32-true --model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.enable_progress_bar false"
+    f"32-true {network('--model.backbone.backbone')} --trainer.enable_progress_bar false"
 )
 
 
@@ -48,6 +49,26 @@ def agrees_with_the_test(name: str, answer: Callable[[Tensor], Tensor]) -> None:
         torch.testing.assert_close(answer(images[:size]).softmax(1), told[:size], rtol=1e-4, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def written() -> dict[str, Path]:
+    """Return the ONNX files that `onnx_file` has written, by the names of the runs."""
+    return {}
+
+
+@pytest.fixture
+def onnx_file(written: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return what gives the ONNX file of a run, which is written once and alone in its folder."""
+
+    def make(name: str) -> Path:
+        if name not in written:
+            file = tmp_path_factory.mktemp(name) / "network.onnx"
+            assert run(f"export --ckpt_path {name} --to onnx --output {file}") == 0
+            written[name] = file
+        return written[name]
+
+    return make
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_a_program_of_torch(name: str, tmp_path: Path) -> None:
@@ -58,10 +79,9 @@ def test_a_program_of_torch(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow_but_one
 @pytest.mark.parametrize("name", KINDS)
-def test_onnx(name: str, tmp_path: Path) -> None:
-    file = tmp_path / "network.onnx"
-    assert run(f"export --ckpt_path {name} --to onnx --output {file}") == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"], "the weights are in the file"
+def test_onnx(name: str, onnx_file: Callable[[str], Path]) -> None:
+    file = onnx_file(name)
+    assert [path.name for path in file.parent.iterdir()] == ["network.onnx"], "the weights are in the file"
     onnx.checker.check_model(onnx.load(file), full_check=True)
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     (images,), (logits,) = session.get_inputs(), session.get_outputs()
@@ -104,7 +124,11 @@ def test_adjustments_are_part_of_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_onnx_code_of_the_documentation_answers_as_a_prediction(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Path,
+    onnx_file: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (23, 31, 3), np.uint8)  # has to be cut and resized
     Image.fromarray(pixels).save(tmp_path / "new.png")
@@ -112,7 +136,7 @@ def test_the_onnx_code_of_the_documentation_answers_as_a_prediction(
     section = page.read_text(encoding="utf-8").partition("an ONNX file")[2]
     (code, *_) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     for name in KINDS:
-        assert run(f"export --ckpt_path {name} --to onnx --output {tmp_path}/net.onnx") == 0
+        shutil.copy(onnx_file(name), tmp_path / "net.onnx")
         assert run(f"predict --ckpt_path {name} --images {tmp_path}/new.png --runs {trained}/checkpoints") == 0
         capsys.readouterr()
         variables: dict[str, Any] = {}

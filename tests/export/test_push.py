@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import metrics, run
+from commands import metrics, network, run
 from huggingface_hub import ModelCard
 
 from ltr.export.card import card
@@ -124,10 +124,12 @@ def test_a_run_goes_there_and_comes_back(remote: Path, private: bool, capsys: py
 
 def test_a_backbone_from_there(remote: Path, tmp_path: Path) -> None:
     assert run(f"{PUSH} plain") == 0
-    start = "--model.backbone.checkpoint hf://me/mine --model.backbone.backbone ResNet20"
+    start = f"--model.backbone.checkpoint hf://me/mine {network('--model.backbone.backbone')}"
     words = "--data Synthetic --data.imbalance 4 --trainer.accelerator cpu --trainer.enable_progress_bar false"
-    size = "--model.backbone.backbone.width 4 --trainer.precision 32-true"
-    assert run(f"fit --config pretrained.yaml {words} {start} {size} --runs {tmp_path} --name kept") == 0
+    assert (
+        run(f"fit --config pretrained.yaml {words} --trainer.precision 32-true {start} --runs {tmp_path} --name kept")
+        == 0
+    )
     assert run(f"test --ckpt_path {tmp_path}/kept") == 0
     assert metrics(f"{tmp_path}/kept/test")["recall"] == metrics("checkpoints/plain/test")["recall"]
     assert remote.is_dir()
