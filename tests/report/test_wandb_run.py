@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from own_process import started
 
 FIT = (
     "fit --config ce.yaml --config recipes/wandb.yaml --data Synthetic --data.imbalance 4 --data.batch_size 16 "
@@ -19,17 +17,13 @@ FIT = (
 
 
 @pytest.mark.slow
-def test_a_test_logs_to_the_run_of_its_training(ltr, tmp_path: Path) -> None:
+def test_a_test_logs_to_the_run_of_its_training(ltr) -> None:
     def logged(words: str) -> Path:
         """Run a verb in its own process, since W&B leaves threads behind; return the folder it logged to."""
         before = {*Path("wandb").glob("offline-run-*")}
-        subprocess.run(
-            [sys.executable, "-m", "ltr", *words.split()],
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "WANDB_SILENT": "true"},
-            check=True,
-            capture_output=True,
-        )
+        process = started(words.split(), settings={"WANDB_MODE": "offline", "WANDB_SILENT": "true"})
+        process.join()
+        assert process.exitcode == 0, Path("output.txt").read_text()
         (folder,) = {*Path("wandb").glob("offline-run-*")} - before
         return folder
 

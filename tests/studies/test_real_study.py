@@ -6,12 +6,11 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from own_process import started
 from scipy import stats
 
 STUDY = """
@@ -24,7 +23,7 @@ runs:
   gml: {title: CE + GML, fit: "--config gml.yaml --config data/digits.yaml --trainer.max_epochs 2 TUNED"}
   la: {of: ce, test: --config logit_adjustment.yaml}
 """
-NETWORK = "ResNet20 {0}.width 4"
+NETWORK = "ResNetCIFAR {0}.depth 8 {0}.width 4"
 SMALL = "--model.backbone " + NETWORK.format("--model.backbone") + " --model.schedule Cosine --model.schedule.warmup 0"
 TUNED = (
     "--model.backbone.checkpoint {ce} --model.backbone.backbone "
@@ -63,17 +62,16 @@ def test_three_methods_with_three_seeds(ltr) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
 def test_a_killed_study_ends_with_the_same_table() -> None:
-    words = [sys.executable, "-m", "ltr", "study", "mine.yaml", *CPU.split(), "--only", "short/gml-0", "short/la-0"]
-    settings = os.environ | {"OMP_NUM_THREADS": "1"}
+    words = ["study", "mine.yaml", *CPU.split(), "--only", "short/gml-0", "short/la-0"]
 
     def ends(limit: float) -> bool:
         """Run the study for some time, then kill it as nobody can prevent; tell whether it was over before."""
-        with subprocess.Popen(words, env=settings, stdout=subprocess.DEVNULL, start_new_session=True) as process:
-            try:
-                return process.wait(limit) == 0
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                return False
+        process = started(words)
+        process.join(limit)
+        if process.is_alive():
+            os.killpg(process.pid, signal.SIGKILL)
+            process.join()
+        return process.exitcode == 0
 
     began = time.perf_counter()
     assert ends(300)

@@ -1,0 +1,44 @@
+"""The command line in a process of its own, which need not import everything again."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+from ltr.__main__ import main
+
+# A server imports once what all its processes need; one starts in milliseconds, and inherits no thread of a test.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["own_process", "ltr.cli.command", "ltr.studies.study"])
+
+
+def started(words: Sequence[str], *, settings: Mapping[str, str] | None = None) -> BaseProcess:
+    """Start a command in this folder, in a process that leads a group of its own and prints into `output.txt`.
+
+    Args:
+        words: those of the command line.
+        settings: environment variables to change.
+    """
+    process = PROCESSES.Process(target=command, args=([*words], Path.cwd(), {**os.environ, **(settings or {})}))
+    process.start()
+    return process
+
+
+def command(words: list[str], folder: Path, settings: dict[str, str]) -> None:
+    """Be a process with nothing but one command in it."""
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(settings)
+    torch.set_num_threads(1)
+    output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.argv = ["ltr", *words]
+    main(words)
