@@ -94,7 +94,7 @@ def training(name: str, data: str, flags: str, trained, ltr) -> list[str]:
             continue  # the run brings its architecture
         wrappers = ("Pretrained", "MultiExpert", "DepthFusion")
         network = f"--model.{part}" + ".backbone" * sum(wrapper in said for wrapper in wrappers)
-        words += [f"{network} ResNet20 {network}.width 4"]
+        words += [f"{network} ResNetCIFAR {network}.depth 8 {network}.width 4"]
     return words
 
 
@@ -130,12 +130,14 @@ def start(ltr, trained, *, file: str) -> None:
     words = "--data.imbalance 100 --data.largest 100 --name start"
     if "MultiExpert" in file or "'ride'" in file or "'shike'" in file:
         recipe = "ride_teacher.yaml" if "'experts': 6" in file else "shike.yaml" if "'shike'" in file else "ride.yaml"
-        small = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.max_epochs 0"
+        network = "--model.backbone.backbone"
+        small = f"{network} ResNetCIFAR {network}.depth 8 {network}.width 4 --trainer.max_epochs 0"
         rest = SMALL.replace("--trainer.fast_dev_run true", "").replace("--name small", "")
         assert ltr(f"fit --config {recipe} {DATA} {words} {small} {rest}") == 0
     else:
         head = "--model.head Cosine" if "mixture_teacher" in file else ""
-        trained(f"{words} --trainer.max_epochs 1 {head}")
+        small = "--model.backbone ResNetCIFAR --model.backbone.depth 8 --model.backbone.width 4"
+        trained(f"{words} --trainer.max_epochs 1 {small} {head}")
 
 
 @pytest.mark.parametrize("name", SETS)
