@@ -1,4 +1,4 @@
-"""The command line in a process of its own, which need not import everything again."""
+"""Processes of their own for tests, which need not import everything again."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import warnings
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -290,14 +290,14 @@ def test_thousands_of_classes_of_one_to_a_thousand_images(
     tested = np.arange(8142) % 8 == 0
     official = {"classes": 8142, "train": int(counts.sum()), "test": int(tested.sum())}
     monkeypatch.setattr(INaturalist2018, "official", official)
-    image = tmp_path / "image.jpg"
-    Image.new("RGB", (8, 8), (90, 60, 30)).save(image)
+    image = BytesIO()
+    Image.new("RGB", (8, 8), (90, 60, 30)).save(image, "JPEG")
     for split, sizes in {"train": counts, "val": tested}.items():
         names = [f"{split}/{at}.jpg {label}" for at, label in enumerate(np.repeat(np.arange(8142), sizes))]
         (tmp_path / f"iNaturalist18_{split}.txt").write_text("\n".join(names))
         (tmp_path / split).mkdir()
         for name in names:
-            shutil.copy(image, tmp_path / name.split()[0])
+            (tmp_path / name.split()[0]).write_bytes(image.getvalue())
     words = f"--config balanced_softmax.yaml --config data/inaturalist2018.yaml --data.root {tmp_path} --name many"
     assert ltr("fit", words, WORDS, "--data.size 8 --data.crop null --data.batch_size 512") == 0
     assert ltr("test --ckpt_path many --config logit_adjustment.yaml") == 0
