@@ -2,10 +2,10 @@
 
 Put back: seed, random generators, filters and levels of messages (`isolated`), the number of threads (`one_thread`).
 
-Until the process ends: how a command looks for garbage, warns and reacts to SIGTERM (`set_up_command`), what a worker
-process of a study is given (`take_share`, `work_in`), what a process of a distributed run ends with
-(`end_with_first_process`) and says of another that has ended (`tell_of_ended_process`), where modules are imported from
-(`import_from_here`), the settings of Gradio (`set_up_gradio`).
+Until the process ends: how a command looks for garbage (`look_for_garbage_seldom`), warns and reacts to SIGTERM
+(`set_up_command`), what a worker process of a study is given (`take_share`, `work_in`), what a process of a distributed
+run ends with (`end_with_first_process`) and says of another that has ended (`tell_of_ended_process`), where modules are
+imported from (`import_from_here`), the settings of Gradio (`set_up_gradio`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ltr.errors import Stopped, printable
 from ltr.library_errors import library_errors
@@ -83,18 +84,25 @@ def isolated() -> Iterator[None]:
 def set_up_command() -> None:
     """Set up a process for a command: how it looks for garbage, prints warnings and reacts to SIGTERM.
 
-    Imports make a million objects and no garbage. To look for it as often as usual, and once more at the end among all
-    that is imported, takes a third of a short command. A warning is one line, without the line of code that it comes
-    from. SIGTERM ends work as Ctrl+C does.
+    A warning is one line, without the line of code that it comes from. SIGTERM ends work as Ctrl+C does.
     """
 
     def note(message: Warning | str, *_: object, **__: object) -> str:
         return f"ltr: note: {printable(str(message))}\n"
 
-    gc.set_threshold(NEW_OBJECTS)
-    atexit.register(gc.freeze)  # the memory is given back as a whole
+    look_for_garbage_seldom()
     warnings.formatwarning = note
     stop_on_sigterm()
+
+
+def look_for_garbage_seldom() -> None:
+    """Look for garbage seldom until the process ends.
+
+    Imports make a million objects and no garbage. To look for it as often as usual, and once more at the end among all
+    that is imported, takes a third of a short command.
+    """
+    gc.set_threshold(NEW_OBJECTS)
+    atexit.register(gc.freeze)  # the memory is given back as a whole
 
 
 def stop_on_sigterm() -> None:
@@ -123,24 +131,30 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def take_share(threads: int, gpu: str) -> None:
-    """Take a part of the machine as a worker process of a study, before anything asks for a GPU.
+def take_share(threads: int, gpus: Any, modules: Sequence[str]) -> None:
+    """Take a part of the machine as a new worker process of a study, before anything asks for a GPU.
 
     Ctrl+C reaches all processes, and the first one reacts to it for all. It ends this one by SIGTERM; if it is killed
     itself, this one ends by its own.
 
     Args:
         threads: the number of its threads.
-        gpu: the GPU that it sees, as in `CUDA_VISIBLE_DEVICES`.
+        gpus: a queue of GPUs as in `CUDA_VISIBLE_DEVICES`, of which it sees the next one.
+        modules: what its runs need, which is imported at once.
     """
-    import torch
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # without a traceback between two runs
     if parent := multiprocessing.parent_process():
         threading.Thread(target=_end_after, args=(parent.join,), daemon=True).start()
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
+    look_for_garbage_seldom()
+
+    import torch
+
+    for module in modules:
+        importlib.import_module(module)
     torch.set_num_threads(threads)
-    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    # Without a traceback between two runs. Not before, since the pool prints that of an end within this function.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def end_with_first_process(local_rank: int) -> None:

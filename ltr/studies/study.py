@@ -77,7 +77,8 @@ def study(
         return
     alone = processes == 1 and ray is None
     all_runs = Runs(plan, Path(runs) / plan.name, perform, tuple(common), bars=alone and sys.stderr.isatty())
-    with _executor(processes, ray, gpus, cpus) as (executor, slots):
+    needed = (Runs.__module__, perform.__module__)
+    with _executor(processes, ray, gpus, cpus, needed) as (executor, slots):
         failures = run(all_runs, jobs, executor, slots)
     all_runs.drop_weights()
     if plan.name:
@@ -94,13 +95,15 @@ def study(
 
 
 @contextmanager
-def _executor(count: int, ray: str | None, gpus: float | None, cpus: float) -> Iterator[tuple[Executor, int]]:
-    """Yield what executes the runs, and how many at once."""
+def _executor(
+    count: int, ray: str | None, gpus: float | None, cpus: float, needed: Sequence[str]
+) -> Iterator[tuple[Executor, int]]:
+    """Yield what executes the runs, and how many at once; `needed` are the modules of a run."""
     if ray is not None:
         with ray_cluster(ray, gpus=gpus, cpus=cpus) as cluster:
             yield cluster
     else:
-        with Here() if count == 1 else worker_processes(count) as executor:
+        with Here() if count == 1 else worker_processes(count, needed) as executor:
             yield executor, count
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
@@ -42,20 +42,22 @@ class _Children(SpawnContext):
 
 
 @contextmanager
-def processes(count: int) -> Iterator[Executor]:
+def processes(count: int, modules: Sequence[str] = ()) -> Iterator[Executor]:
     """Yield processes that share the cores of this machine and take turns on its GPUs.
 
     They end with this block, whatever ends it.
 
     Args:
         count: number of processes.
+        modules: what they import at their start.
     """
     context = _Children()
     queue = context.Queue()
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(torch.cuda.device_count())))).split(",")
     for number in range(count):
         queue.put(gpus[number % len(gpus)])
-    pool = ProcessPoolExecutor(count, context, _settle, (queue, max(1, cores() // count)))
+    share = (max(1, cores() // count), queue, modules)
+    pool = ProcessPoolExecutor(count, context, take_share, share)  # a function of a module that does not import torch
     try:
         yield pool
     except BaseException:
@@ -67,11 +69,6 @@ def processes(count: int) -> Iterator[Executor]:
             child.kill()
         raise
     pool.shutdown()
-
-
-def _settle(gpus: Any, threads: int) -> None:
-    """Give a process its threads, and the next of the GPUs."""
-    take_share(threads, gpus.get())
 
 
 class OnRay(Executor):

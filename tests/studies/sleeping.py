@@ -7,8 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+from ltr import process_state
 from ltr.cli.messages import messages
-from ltr.studies.study import study
+
+if __name__ in ("__main__", "__mp_main__"):  # as its workers import this file
+    process_state.GRACE = float(sys.argv[2])
 
 
 def sleep(_: str, words: list[str], **__: object) -> None:
@@ -22,4 +25,6 @@ def sleep(_: str, words: list[str], **__: object) -> None:
 
 if __name__ == "__main__":
     with messages("run the same command to go on"):
+        from ltr.studies.study import study
+
         study("mine.yaml", processes=int(sys.argv[1]), perform=sleep)

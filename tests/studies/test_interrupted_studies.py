@@ -11,14 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from ltr.process_state import GRACE
+
 STUDY = "seeds: [0, 1, 2]\nruns: {ce: {fit: --config ce.yaml}}"
 
 
-def begin(folder: Path, processes: int) -> tuple[subprocess.Popen[str], list[int]]:
-    """Start a study; return its process, and those of its trainings, which have all begun."""
+def begin(folder: Path, processes: int, grace: float = GRACE) -> tuple[subprocess.Popen[str], list[int]]:
+    """Start a study; return its process, and those of its trainings, which have all begun.
+
+    Args:
+        folder: where it works.
+        processes: the number of its trainings at once.
+        grace: seconds that a process has to end.
+    """
     (folder / "mine.yaml").write_text(STUDY)
     started = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("sleeping.py"), str(processes)],
+        [sys.executable, Path(__file__).with_name("sleeping.py"), str(processes), str(grace)],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -52,7 +60,7 @@ def test_a_signal_ends_the_study_and_no_row_has_failed(tmp_path: Path, sent: sig
 
 @pytest.mark.slow
 def test_the_processes_of_a_killed_study_end(tmp_path: Path) -> None:
-    started, workers = begin(tmp_path, 2)
+    started, workers = begin(tmp_path, 2, grace=0.5)
     started.kill()
     started.communicate(timeout=60)  # waits for all that have its output
     for pid in workers:
