@@ -183,10 +183,10 @@ def cells(home: str, recipe: str, columns: Sequence[str]) -> dict[str, str]:
     return {column: answers[column] for column in columns}
 
 
-def start_server() -> None:
+def start_server(preloaded: Sequence[str] = PRELOADED) -> None:
     """Let processes be forked from one that has imported what they need."""
     os.environ |= {"OMP_NUM_THREADS": "1", "PL_GLOBAL_SEED": "0"}
-    multiprocessing.set_forkserver_preload(PRELOADED)
+    multiprocessing.set_forkserver_preload(list(preloaded))
 
 
 def main(words: Sequence[str] | None = None) -> int:

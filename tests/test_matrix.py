@@ -11,6 +11,7 @@ from matrix import COLUMNS, RECIPES, cells, start_server
 from ltr.cli.catalogue import parts
 from ltr.methods import Method
 from ltr.run.lookup import folder
+from tests.forked import PRELOADED
 
 
 def test_every_method_has_a_recipe_in_the_table() -> None:
@@ -24,6 +25,6 @@ def test_every_method_has_a_recipe_in_the_table() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["ce", "bbn"])
 def test_a_recipe_goes_with_everything(recipe: str, tmp_path: Path) -> None:
-    start_server()
+    start_server(PRELOADED)
     columns = [column for column in COLUMNS if column != "compile"]  # which takes minutes
     assert cells(str(tmp_path), recipe, columns) == dict.fromkeys(columns, "")

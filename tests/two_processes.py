@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -11,11 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+from tests.forked import CONTEXT
+
 
 @contextmanager
 def two_processes() -> Iterator[Callable[..., None]]:
     """Yield what runs `work(rank, *arguments)` in two processes, which last until the end."""
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, CONTEXT) as pool:
 
         def run(work: Callable[..., None], *arguments: Any) -> None:
             # Each waits for the other to meet it, so one process cannot take both.

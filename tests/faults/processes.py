@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
+import socket
 import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.faults.child import Strike, work
+from tests.forked import CONTEXT
 
 LONGEST = 240.0  # seconds of a command, after which it counts as hanging
 ORPHANS = 60.0  # seconds that the processes of a killed command may go on
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.faults.preloaded"])
 
 
 class End(NamedTuple):
@@ -118,6 +117,25 @@ class Command:
                 return True
             time.sleep(0.2)
         return False
+
+
+def meeting() -> list[dict[str, str]]:
+    """Return the environments of two processes that meet, as Lightning makes them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "NODE_RANK": "0"}
+    return [{**shared, "LOCAL_RANK": str(rank)} for rank in range(2)]
+
+
+def run_in_two(words: str, folder: Path) -> None:
+    """Run a command in two processes, which are given the devices that it names; fail if one of them does."""
+    commands = [
+        Command(words, folder, folder / f"log_{rank}", environment={**os.environ, **environment})
+        for rank, environment in enumerate(meeting())
+    ]
+    for end in [command.wait() for command in commands]:
+        assert end.code == 0, end.err
 
 
 def _last(told: Connection) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from ltr.methods.feature_store import FOLDER as FEATURES
 from ltr.run.folder import CHECKPOINT
 from tests.faults.child import Strike
 from tests.faults.contents import bytes_of, contents, differences
-from tests.faults.processes import LONGEST, Command, End
+from tests.faults.processes import LONGEST, Command, End, meeting
 from tests.tiny import TINY
 
 PLAIN = "--trainer.accelerator cpu --trainer.precision 32-true --trainer.enable_progress_bar false"
@@ -146,11 +145,7 @@ class Stage:
         """
         if DEVICES not in words:
             return [self.start(words, strike)]
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "NODE_RANK": "0"}
-        return [self.start(words, None if rank else strike, **meeting, LOCAL_RANK=str(rank)) for rank in range(2)]
+        return [self.start(words, None if rank else strike, **place) for rank, place in enumerate(meeting())]
 
     def run(self, words: str, strike: Strike | None = None) -> End:
         """Run a command; of two processes, return how the first one ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import gc
 import os
 import time
 from contextlib import suppress
@@ -15,10 +15,12 @@ from logged import Logged
 
 from ltr.errors import InputError
 from ltr.machine import cores
+from ltr.process_state import NEW_OBJECTS
 from ltr.run.folder import RunFolder
 from ltr.studies.plan import Plan
 from ltr.studies.runs import Runs
 from ltr.studies.workers import processes
+from tests.forked import CONTEXT
 
 STUDY = """
 seeds: [0, 1]
@@ -78,11 +80,12 @@ def test_a_process_that_is_killed_is_told_and_loses_nothing(one_by_one: str, tmp
 
 @pytest.mark.slow
 def test_an_interrupted_study_ends_its_own_processes_only() -> None:
-    bystander = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    bystander = CONTEXT.Process(target=time.sleep, args=(60,))
     bystander.start()
     try:
         with suppress(KeyboardInterrupt), processes(2) as pool:
             own = pool.submit(os.getpid).result()
+            assert pool.submit(gc.get_threshold).result()[0] == NEW_OBJECTS, "it imports, too"
             raise KeyboardInterrupt
         with pytest.raises(ProcessLookupError):
             os.kill(own, 0)
@@ -103,8 +106,7 @@ def attempt(folder: Path, logged: Logged) -> None:
 @pytest.mark.usefixtures("one_by_one")
 def test_two_studies_at_once_do_not_run_the_same(tmp_path: Path) -> None:
     logged = Logged(tmp_path)
-    context = multiprocessing.get_context("spawn")
-    both = [context.Process(target=attempt, args=(Path("checkpoints/mine"), logged)) for _ in range(2)]
+    both = [CONTEXT.Process(target=attempt, args=(Path("checkpoints/mine"), logged)) for _ in range(2)]
     for process in both:
         process.start()
     for process in both:

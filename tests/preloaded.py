@@ -1,0 +1,21 @@
+"""What the fork server of the tests imports, once for all processes, none of which looks for garbage among it."""
+
+# ruff: noqa: E402, F401
+
+import gc
+
+collecting = gc.isenabled()
+gc.disable()
+
+import torch
+import torch.distributed.nn.functional
+
+import ltr.callbacks.figure_data
+import ltr.cli.command
+import ltr.export
+import tests.faults.child
+
+torch.set_num_threads(1)
+gc.freeze()
+if collecting:
+    gc.enable()
