@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from torch import Tensor
 from ltr.callbacks.evaluation import SIDE, examples
 from ltr.callbacks.figure_data import sample
 from ltr.data import FolderLT, Synthetic
+from tests.faults.processes import run_in_two
 
 GML = (
     "fit --config gml.yaml --data Synthetic --data.imbalance 4 --trainer.max_epochs 2 --trainer.precision 32-true "
@@ -82,13 +80,7 @@ def test_two_processes_keep_what_one_does(trained, ltr, tmp_path: Path) -> None:
     assert ltr(GML) == 0
     assert ltr("test --ckpt_path gml --evaluation one") == 0
     words = "test --ckpt_path gml --evaluation two --trainer.devices 2 --trainer.strategy ddp --trainer.accelerator cpu"
-    subprocess.run(
-        [sys.executable, "-m", "ltr", *words.split()],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=True,
-        capture_output=True,
-    )
+    run_in_two(words, tmp_path)
     one, two = kept("gml", "one"), kept("gml", "two")
     assert one.keys() == two.keys()
     for key, value in one.items():

@@ -13,7 +13,7 @@ import torch
 
 
 @pytest.mark.slow
-def test_a_tuning_in_two_processes_is_that_of_one(trained, tmp_path: Path) -> None:
+def test_a_tuning_in_two_processes_is_that_of_one(trained, ltr, tmp_path: Path, capsys) -> None:
     trained("--name a")
     tuning = (
         "fit --config gml.yaml --data Synthetic --data.imbalance 4 --data.sampler.q 1 --trainer.max_epochs 3 "
@@ -21,18 +21,19 @@ def test_a_tuning_in_two_processes_is_that_of_one(trained, tmp_path: Path) -> No
         "--trainer.check_val_every_n_epoch 3 --trainer.precision 32-true --trainer.enable_progress_bar false "
         "--trainer.accelerator cpu"
     )
-    for words in (
-        "--name one --data.batch_size 16",
-        "--name two --data.batch_size 8 --trainer.devices 2 --trainer.strategy ddp",
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "ltr", *tuning.split(), *words.split()],
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            check=True,
-            capture_output=True,
-        )
-        assert b"sync_dist" not in done.stderr, "what is logged is of all processes already"
+    capsys.readouterr()
+    assert ltr(tuning, "--name one --data.batch_size 16") == 0
+    two = "--name two --data.batch_size 8 --trainer.devices 2 --trainer.strategy ddp"
+    done = subprocess.run(
+        [sys.executable, "-m", "ltr", *tuning.split(), *two.split()],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for errors in (capsys.readouterr().err, done.stderr):
+        assert "sync_dist" not in errors, "what is logged is of all processes already"
     one, two = (torch.load(f"checkpoints/{name}/last.ckpt", weights_only=True)["state_dict"] for name in ("one", "two"))
     assert not torch.equal(one["head.fc.weight"], one["old_head.fc.weight"]), "something was learned"
     for key in one:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ import yaml
 
 from ltr.backbones import Timm
 from ltr.predictor import Predictor
+from tests.faults.processes import run_in_two
 
 pytest.importorskip("timm")
 
@@ -72,16 +70,10 @@ def test_an_adapter_takes_the_options_of_its_class(ltr, capsys) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [*(f"--model.backbone.adapter {kind}" for kind in KINDS), "--model.train [bias,norm]"])
-def test_two_processes_are_one(way: str, ltr) -> None:
+def test_two_processes_are_one(way: str, ltr, tmp_path: Path) -> None:
     words = f"{FIT} {way} --data.augment Plain --data.sampler.q 0.5"
     assert ltr(words, "--name one --data.batch_size 16") == 0
-    two = "--name two --data.batch_size 8 --trainer.devices 2 --trainer.strategy ddp"
-    subprocess.run(
-        [sys.executable, "-m", "ltr", *words.split(), *two.split()],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=True,
-        capture_output=True,
-    )
+    run_in_two(f"{words} --name two --data.batch_size 8 --trainer.devices 2 --trainer.strategy ddp", tmp_path)
     same(state("one"), state("two"))
 
 
