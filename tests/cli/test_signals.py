@@ -138,12 +138,17 @@ def test_a_grid_and_a_study_go_on_with_the_same_command(number: int, tiny, ltr, 
 
 
 @contextmanager
-def two_processes(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Start a long training in two processes; yield the first one and, once it is there, the number of the second."""
+def two_processes(folder: Path, *ltr: str | Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Start a long training in two processes; yield the first one and, once it is there, the number of the second.
+
+    Args:
+        folder: where it works.
+        ltr: what stands for `ltr`, if it is not that.
+    """
     port = str(random.randint(20_000, 40_000))
     words = f"fit {TINY} --trainer.max_epochs 400 --trainer.devices 2 --trainer.strategy ddp --name a"
     process = subprocess.Popen(
-        [sys.executable, "-m", "ltr", *words.split()],
+        [sys.executable, *(ltr or ("-m", "ltr")), *words.split()],
         cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1", "MASTER_PORT": port, "PYTHONPATH": str(Path(__file__).parents[2])},
         stderr=subprocess.PIPE,
@@ -213,7 +218,7 @@ def test_a_process_that_ends_before_both_have_met_is_told(tmp_path: Path) -> Non
 @needs_proc
 @pytest.mark.slow
 def test_the_second_process_does_not_wait_for_a_first_that_is_gone(tmp_path: Path) -> None:
-    with two_processes(tmp_path) as (process, _):
+    with two_processes(tmp_path, Path(__file__).with_name("hurried_ltr.py")) as (process, _):
         process.kill()
         process.communicate(timeout=300)  # which ends when the second one has closed its output, too
 
