@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,10 +11,7 @@ from pathlib import Path
 import torch
 
 from ltr.__main__ import main
-
-# A server imports once what all its processes need; one starts in milliseconds, and inherits no thread of a test.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["own_process", "ltr.cli.command", "ltr.studies.study"])
+from tests.forked import CONTEXT
 
 
 def started(words: Sequence[str], *, settings: Mapping[str, str] | None = None) -> BaseProcess:
@@ -25,7 +21,7 @@ def started(words: Sequence[str], *, settings: Mapping[str, str] | None = None) 
         words: those of the command line.
         settings: environment variables to change.
     """
-    process = PROCESSES.Process(target=command, args=([*words], Path.cwd(), {**os.environ, **(settings or {})}))
+    process = CONTEXT.Process(target=command, args=([*words], Path.cwd(), {**os.environ, **(settings or {})}))
     process.start()
     return process
 

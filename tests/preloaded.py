@@ -13,7 +13,9 @@ import torch.distributed.nn.functional
 import ltr.callbacks.figure_data
 import ltr.cli.command
 import ltr.export
+import ltr.studies.study
 import tests.faults.child
+import tests.own_process
 
 torch.set_num_threads(1)
 gc.freeze()

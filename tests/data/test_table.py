@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_process import PROCESSES
 from PIL import Image
 
 from ltr.data import TableLT
 from ltr.data.table_files import read_table
 from ltr.errors import InputError
+from tests.forked import CONTEXT
 
 LABELS = ["rose", "oak", "rose", "rose", "oak", "rose"]
 
@@ -286,7 +286,7 @@ def test_no_changed_byte_ends_the_process(home: Path) -> None:
 
     parquet.write_table(arrow.table({"image": ["im 0.png", "im 1.png"], "label": [0, 1]}), home / "whole.parquet")
     whole = (home / "whole.parquet").read_bytes()
-    process = PROCESSES.Process(target=read_changed, args=(home,))
+    process = CONTEXT.Process(target=read_changed, args=(home,))
     process.start()
     process.join()
     assert process.exitcode == 0, f"it ended after {(home / 'read.txt').read_text()}"
