@@ -28,6 +28,7 @@ def download(name: str) -> Path:
         raise InputError(MISSING) from error
     repository, _, revision = name.removeprefix(PREFIX).partition("@")
     try:
+        check_reachable(repository)
         return Path(hf_hub_download(repository, WEIGHTS, revision=revision or None))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise InputError(

@@ -35,6 +35,7 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return str(home / file)
 
     monkeypatch.setattr("huggingface_hub.HfApi", Api)
+    monkeypatch.setattr("ltr.run.hub.check_reachable", lambda _: None)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
     return home
 
