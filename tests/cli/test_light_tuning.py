@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from torch import nn
 
 from ltr.backbones import Timm
 from ltr.predictor import Predictor
@@ -85,7 +87,9 @@ def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_compiled_training_is_that_of_a_plain_one(kind: str, ltr) -> None:
+def test_a_compiled_training_is_that_of_a_plain_one(kind: str, ltr, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The graph is compiled, but not to machine code: that of torch 2.14 for this ViT on a CPU writes beyond its memory.
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend="aot_eager"))
     whole = (
         "--data.batch_size 16 --trainer.limit_train_batches 4 --trainer.limit_val_batches 0"  # each size is compiled
     )
