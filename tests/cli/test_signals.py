@@ -198,7 +198,7 @@ def test_two_processes_end_with_one_signal(number: int, rank: int, status: int, 
         wait_for((tmp_path / "checkpoints/a/last.ckpt").is_file, process)
         os.kill((process.pid, other)[rank], number)
         _, error = process.communicate(timeout=120)
-    assert process.returncode == status
+    assert process.returncode == status, error
     assert f"{sentence}{': ' if status == 2 else '; '}{GOING_ON}" in error
     assert "gloo" not in error
 
