@@ -72,10 +72,9 @@ class TrainingForm:
             words = ["--config", str(config)]
         else:
             given = {"": [self.method], "data": [self.data], "recipes": list(self.recipes or ())}
-            shipped = {
-                folder: [recipe.name for recipe in Recipe.all(folder) if folder or recipe.trains] for folder in given
-            }
-            names = [one_of(name, shipped[folder], "recipe") for folder, some in given.items() for name in some]
+            names = [one_of(name, Recipe.names(folder), "recipe") for folder, some in given.items() for name in some]
+            if not Recipe.shipped(self.method).trains:
+                raise InputError(f"{self.method} is for `ltr test`: choose a recipe that trains.")
             words = [word for name in names for word in ("--config", name)]
             words += ["--trainer.check_val_every_n_epoch", "1"]  # otherwise the curves have hardly any points
         for option, name in self.parts.items():

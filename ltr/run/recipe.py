@@ -50,9 +50,24 @@ class Recipe:
         Raises:
             InputError: if one of them has no proper header.
         """
+        return [cls.shipped(name) for name in cls.names(folder)]
+
+    @classmethod
+    def names(cls, folder: str = "") -> list[str]:
+        """Return the names of the same recipes, of which nothing is read."""
         home = lookup.folder("configs")
         paths = [path for path in sorted((home / folder).glob("*.yaml")) if path != home / BASE]
-        return [cls.read(path, home / BASE, path.relative_to(home).as_posix()) for path in paths]
+        return [path.relative_to(home).as_posix() for path in paths]
+
+    @classmethod
+    def shipped(cls, name: str) -> Recipe:
+        """Return the shipped recipe of a name.
+
+        Raises:
+            InputError: if it has no proper header.
+        """
+        home = lookup.folder("configs")
+        return cls.read(home / name, home / BASE, name)
 
     @classmethod
     def read(cls, path: Path, base: Path, name: str = "") -> Recipe:

@@ -117,6 +117,7 @@ def test_a_group_is_no_run(paths: AllowedPaths) -> None:
         {"method": "/etc/passwd"},
         {"data": "gml.yaml"},
         {"recipes": ("nothing.yaml",)},
+        {"method": "ensemble.yaml"},  # for a test
         {"like": "../x"},
         {"parts": {"model.loss": "os.system"}},
         {"parts": {"model.loss": "Nothing"}},
