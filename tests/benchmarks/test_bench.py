@@ -11,8 +11,9 @@ from augmentations import USUAL, augmentations, recipe
 from bench import main
 
 SMALL = (
-    "--rounds 1 --data Synthetic --data.largest 100 --data.batch_size 16 --model.backbone ResNet20 "
-    "--model.backbone.width 4 --trainer.limit_train_batches 2 --trainer.accelerator cpu --output results"
+    "--rounds 1 --data Synthetic --data.largest 100 --data.batch_size 16 "
+    "--model.backbone ResNetCIFAR --model.backbone.depth 8 --model.backbone.width 4 "
+    "--trainer.limit_train_batches 2 --trainer.accelerator cpu --output results"
 )
 
 
