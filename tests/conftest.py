@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PROCESSES = {"in_two_processes", "site", "browser"}
-collect_ignore = ["preloaded.py", "faults/preloaded.py"]  # have no doctests, and work as they are imported
+collect_ignore = ["preloaded.py"]  # has no doctests, and works as it is imported
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,7 +14,6 @@ import ltr.callbacks.figure_data
 import ltr.cli.command
 import ltr.export
 import ltr.studies.study
-import tests.faults.child
 import tests.own_process
 
 torch.set_num_threads(1)

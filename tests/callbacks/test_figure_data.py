@@ -14,7 +14,7 @@ from torch import Tensor
 from ltr.callbacks.evaluation import SIDE, examples
 from ltr.callbacks.figure_data import sample
 from ltr.data import FolderLT, Synthetic
-from tests.faults.processes import run_in_two
+from tests.own_process import run_in_two
 
 GML = (
     "fit --config gml.yaml --data Synthetic --data.imbalance 4 --trainer.max_epochs 2 --trainer.precision 32-true "

@@ -12,7 +12,7 @@ from torch import nn
 
 from ltr.backbones import Timm
 from ltr.predictor import Predictor
-from tests.faults.processes import run_in_two
+from tests.own_process import run_in_two
 
 pytest.importorskip("timm")
 

@@ -10,7 +10,6 @@ from tests.faults.kinds import no_small_disk
 from tests.faults.plan import FULL, READ_ONLY, faults
 from tests.faults.record import Record
 from tests.faults.scenes import Stage
-from tests.forked import CONTEXT
 
 MOST = 100  # faults on one file
 
@@ -28,7 +27,6 @@ def drive(
         only: inject only faults with this text in their verb, kind and file.
         again: inject the faults of these numbers only, whether the record has them or not.
     """
-    CONTEXT.set_forkserver_preload(["tests.faults.preloaded"])
     stage, done = Stage(folder), record.done(seed)
     reason = no_small_disk(folder / "disk")
     print(f"seed {seed}, {len(done)} faults in {record.path}" + f"; no full or read-only disk: {reason}" * bool(reason))

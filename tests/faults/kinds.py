@@ -17,10 +17,10 @@ import torch
 
 from ltr.files import is_temporary
 from ltr.run.folder import CHECKPOINT
-from tests.faults.child import Strike
 from tests.faults.contents import bytes_of, contents, differences
-from tests.faults.processes import End
 from tests.faults.scenes import EPOCHS, FIT, OTHERS, TWO, Scene, Stage
+from tests.faults.strikes import Strike
+from tests.own_process import End
 
 SAME, TOLD, LOST = "same", "told", "lost"
 SIGNALS = {"kill -9": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT, "stop": signal.SIGSTOP}
@@ -167,7 +167,7 @@ def read_only(stage: Stage, scene: Scene, random: Random) -> Outcome:
             time.sleep(delay)
             while subprocess.run(["mount", "-o", "remount,ro", stage.disk], capture_output=True).returncode:
                 time.sleep(0.01)  # a file is just being written
-                if not command.process.is_alive():
+                if not command.runs:
                     break
             end = command.wait()
             subprocess.run(["mount", "-o", "remount,rw", stage.disk], check=True)

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from signal import SIGKILL
 
@@ -13,9 +14,9 @@ import yaml
 
 from ltr.methods.feature_store import FOLDER as FEATURES
 from ltr.run.folder import CHECKPOINT
-from tests.faults.child import Strike
 from tests.faults.contents import bytes_of, contents, differences
-from tests.faults.processes import LONGEST, Command, End, meeting
+from tests.faults.strikes import Strike, count_events
+from tests.own_process import LONGEST, Command, End, meeting
 from tests.tiny import TINY
 
 PLAIN = "--trainer.accelerator cpu --trainer.precision 32-true --trainer.enable_progress_bar false"
@@ -126,14 +127,15 @@ class Stage:
         """Start a command."""
         self.commands += 1
         environment[FEATURES] = str(self.root / "features")
-        command = Command(words, self.folder, self.root / "log" / str(self.commands % 8), strike, environment)
-        self.running = [*(one for one in self.running if one.process.is_alive()), command]
+        log, first = self.root / "log" / str(self.commands % 8), partial(count_events, self.folder, strike)
+        command = Command(words, self.folder, log, environment=environment, first=first)
+        self.running = [*(one for one in self.running if one.runs), command]
         return command
 
     def end(self) -> None:
         """End what is still running."""
         for command in self.running:
-            if command.process.is_alive():
+            if command.runs:
                 command.kill_group()
 
     def start_all(self, words: str, strike: Strike | None = None) -> list[Command]:
@@ -151,7 +153,7 @@ class Stage:
         """Run a command; of two processes, return how the first one ended."""
         commands = self.start_all(words, strike)
         if strike:
-            commands[0].process.join(LONGEST)
+            commands[0].ends_within(LONGEST)
             for command in commands[1:]:
                 command.signal(SIGKILL)
         first, *_ = [command.wait() for command in commands]

@@ -18,9 +18,9 @@ from tests.faults.contents import contents, differences
 from tests.faults.kinds import LOST, SAME, damaged, no_small_disk
 from tests.faults.leftovers import folder, mounts
 from tests.faults.plan import FULL, Fault
-from tests.faults.processes import End
 from tests.faults.record import Record
 from tests.faults.scenes import READERS, SCENES, Stage
+from tests.own_process import End
 
 LAST = "checkpoints/a/last.ckpt"
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from own_process import started
+
+from tests.own_process import Command
 
 FIT = (
     "fit --config ce.yaml --config recipes/wandb.yaml --data Synthetic --data.imbalance 4 --data.batch_size 16 "
@@ -21,9 +22,8 @@ def test_a_test_logs_to_the_run_of_its_training(ltr) -> None:
     def logged(words: str) -> Path:
         """Run a verb in its own process, since W&B leaves threads behind; return the folder it logged to."""
         before = {*Path("wandb").glob("offline-run-*")}
-        process = started(words.split(), settings={"WANDB_MODE": "offline", "WANDB_SILENT": "true"})
-        process.join()
-        assert process.exitcode == 0, Path("output.txt").read_text()
+        end = Command(words, Path.cwd(), environment={"WANDB_MODE": "offline", "WANDB_SILENT": "true"}).wait()
+        assert end.code == 0, end.err
         (folder,) = {*Path("wandb").glob("offline-run-*")} - before
         return folder
 

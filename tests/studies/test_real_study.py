@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import time
 from pathlib import Path
 
 import pytest
-from own_process import started
 from scipy import stats
+
+from tests.own_process import LONGEST, Command, End
 
 STUDY = """
 seeds: [0, 1, 2]
@@ -60,26 +58,18 @@ def test_three_methods_with_three_seeds(ltr) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("place")
-def test_a_killed_study_ends_with_the_same_table() -> None:
-    words = ["study", "mine.yaml", *CPU.split(), "--only", "short/gml-0", "short/la-0"]
+def test_a_killed_study_ends_with_the_same_table(place: Path) -> None:
+    def end(limit: float = LONGEST) -> End:
+        """Run the study, and kill it after some seconds as nobody can prevent."""
+        return Command(f"study mine.yaml {CPU} --only short/gml-0 short/la-0", place).wait(limit)
 
-    def ends(limit: float) -> bool:
-        """Run the study for some time, then kill it as nobody can prevent; tell whether it was over before."""
-        process = started(words)
-        process.join(limit)
-        if process.is_alive():
-            os.killpg(process.pid, signal.SIGKILL)
-            process.join()
-        return process.exitcode == 0
-
-    began = time.perf_counter()
-    assert ends(300)
-    whole = time.perf_counter() - began
+    whole = end()
+    assert whole.code == 0, whole.err
     table = Path("checkpoints/mine/table.md").read_text()
     Path("checkpoints").rename("undisturbed")
     draw = random.Random(0)
     for _ in range(2):
-        ends(draw.uniform(0.3, 0.95) * whole)
-    assert ends(300)
+        end(draw.uniform(0.3, 0.95) * whole.seconds)
+    last = end()
+    assert last.code == 0, last.err
     assert Path("checkpoints/mine/table.md").read_text() == table
