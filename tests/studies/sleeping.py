@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
 from ltr import process_state
 from ltr.cli.messages import messages
 
-if __name__ in ("__main__", "__mp_main__"):  # as its workers import this file
-    process_state.GRACE = float(sys.argv[2])
+GRACE = "GRACE_OF_SLEEPERS"  # an environment variable: seconds that a process has to end
+process_state.GRACE = float(os.environ.get(GRACE, process_state.GRACE))  # in each worker, which imports this file
 
 
 def sleep(_: str, words: list[str], **__: object) -> None:
@@ -23,8 +22,9 @@ def sleep(_: str, words: list[str], **__: object) -> None:
     time.sleep(600)
 
 
-if __name__ == "__main__":
-    with messages("run the same command to go on"):
-        from ltr.studies.study import study
+def sleepers(words: list[str]) -> None:
+    """Be the command of a study with so many trainings at once."""
+    from ltr.studies.study import study  # torch, which the workers do not need
 
-        study("mine.yaml", processes=int(sys.argv[1]), perform=sleep)
+    with messages("run the same command to go on"):
+        study("mine.yaml", processes=int(*words), perform=sleep)
