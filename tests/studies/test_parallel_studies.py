@@ -6,6 +6,7 @@ import gc
 import os
 import time
 from contextlib import suppress
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,12 @@ def one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return text
 
 
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the processes of a study, which need not import everything again."""
+    monkeypatch.setattr(SpawnContext, "Process", CONTEXT.Process)
+
+
 def body(text: str) -> str:
     """Return the table without the command."""
     return text.partition("|")[2]
@@ -63,7 +70,7 @@ def test_processes_give_the_same_table(one_by_one: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_by_one")
+@pytest.mark.usefixtures("one_by_one", "forked")
 def test_a_failure_in_a_process_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="3 of the runs failed, the first of them ce-1: it broke"):
         study(["mine.yaml", "--processes", "2"], Logged(tmp_path, bad=("ce-1",)))
@@ -71,6 +78,7 @@ def test_a_failure_in_a_process_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked")
 def test_a_process_that_is_killed_is_told_and_loses_nothing(one_by_one: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="was killed, perhaps for lack of memory"):
         study(["mine.yaml", "--processes", "2"], Logged(tmp_path, deadly=("gml-1",)))
@@ -79,6 +87,7 @@ def test_a_process_that_is_killed_is_told_and_loses_nothing(one_by_one: str, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked")
 def test_an_interrupted_study_ends_its_own_processes_only() -> None:
     bystander = CONTEXT.Process(target=time.sleep, args=(60,))
     bystander.start()
