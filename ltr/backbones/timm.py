@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from ltr.backbones.adapters import AdapterFactory
-from ltr.backbones.efficientnet_names import timm_names
 from ltr.backbones.library import Library, check_options, imported, quiet
 from ltr.contracts import Freeze
 from ltr.errors import InputError, did_you_mean
@@ -19,6 +19,22 @@ from ltr.run import weights
 
 HUB = "hf-hub:"
 OWN = ("cache_dir", "checkpoint_path", "exportable", "features_only", "in_chans", "num_classes", "scriptable")
+
+# The names that the tensors of an EfficientNet have in another port of it, and in timm.
+OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+EXCITATION = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+# The layers of a block that makes more channels first, and of one that does not.
+EXPANDED = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+    **EXCITATION,
+}
+PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2", **EXCITATION}
+BLOCK = re.compile(r"_blocks\.(\d+)\.(\w+)\.(.+)")
 
 
 class Timm(Library):
@@ -150,3 +166,33 @@ def names(timm: Any, near: str) -> list[str]:
     """Return the names that somebody may have meant: with weights if the name has a dot."""
     known: list[str] = timm.list_pretrained() if "." in near else timm.list_models()
     return known
+
+
+def timm_names(state: Mapping[str, Tensor], wanted: Iterable[str]) -> dict[str, Tensor]:
+    """Return the tensors of an EfficientNet in the PyTorch port of 2019 by the names that they have in timm.
+
+    That port, of whose naming there are files of EfficientNet-B0 to B7 and Lite, counts the blocks through, where timm
+    counts them in each stage. Other files are returned unchanged, and so are names that it does not have.
+
+    Args:
+        state: the tensors by the names of the file.
+        wanted: the names of the network in timm.
+
+    Reference:
+        lukemelas/EfficientNet-PyTorch, efficientnet_pytorch/model.py.
+    """
+    if "_conv_stem.weight" not in state:
+        return dict(state)
+    blocks = list(dict.fromkeys(found[0] for name in wanted if (found := re.match(r"blocks\.\d+\.\d+", name))))
+
+    def renamed(name: str) -> str:
+        inside = BLOCK.fullmatch(name)
+        if inside is None:
+            layer, _, value = name.partition(".")
+            return f"{OUTSIDE[layer]}.{value}" if layer in OUTSIDE else name
+        number, layer, value = inside.groups()
+        layers = EXPANDED if f"_blocks.{number}._expand_conv.weight" in state else PLAIN
+        known = layer in layers and int(number) < len(blocks)
+        return f"{blocks[int(number)]}.{layers[layer]}.{value}" if known else name
+
+    return {renamed(name): value for name, value in state.items()}
