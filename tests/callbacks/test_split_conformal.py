@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltr.callbacks import split_conformal
-from ltr.callbacks.split_conformal import Score, scores, threshold, thresholds
+from ltr.callbacks.conformal import EVERYTHING, Score, scores, threshold, thresholds
 from ltr.metrics import coverage_of, set_measures
 
 PROBABILITIES = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [0.25, 0.5, 0.25]], dtype=torch.float64)
@@ -34,7 +33,7 @@ def test_scores_as_a_loop(kind: Score) -> None:
 
 def test_no_score_is_above_the_highest() -> None:
     probabilities = (10 * torch.randn(500, 50, generator=torch.Generator().manual_seed(0))).softmax(1).double()
-    assert scores(probabilities, "aps").max() <= split_conformal.EVERYTHING
+    assert scores(probabilities, "aps").max() <= EVERYTHING
 
 
 @pytest.mark.parametrize(("images", "alpha"), [(9, 0.1), (10, 0.1), (19, 0.05), (40, 0.25), (1000, 0.1), (7, 0.5)])
@@ -50,8 +49,8 @@ def test_the_threshold_by_hand() -> None:
     own = torch.tensor([0.9, 0.1, 0.5, 0.3])
     assert threshold(own, 0.5) == pytest.approx(0.5)  # the third of four, ceil(5 * 0.5)
     assert threshold(own, 0.2) == pytest.approx(0.9)
-    assert threshold(own, 0.1) == split_conformal.EVERYTHING, "four images are too few for one in ten"
-    assert threshold(own[:0], 0.5) == split_conformal.EVERYTHING
+    assert threshold(own, 0.1) == EVERYTHING, "four images are too few for one in ten"
+    assert threshold(own[:0], 0.5) == EVERYTHING
 
 
 def test_thresholds_are_of_the_class_of_all_or_between() -> None:
