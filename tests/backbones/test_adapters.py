@@ -21,7 +21,7 @@ from ltr.errors import InputError
 from ltr.heads import Cosine, Linear
 from ltr.losses import BalancedSoftmax
 from ltr.methods import Method
-from ltr.methods.teacher import Teacher
+from ltr.methods.distillation import Teacher
 
 pytest.importorskip("open_clip")
 pytest.importorskip("timm")
