@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +18,6 @@ from ltr.counts import log_prior
 from ltr.errors import InputError
 from ltr.heads import Cosine, Projection
 from ltr.losses import BalancedSoftmax
-from ltr.losses.mixture import negative_log_posterior
-from ltr.methods.class_queue import ClassQueue
 from ltr.methods.distillation import Distillation
 from ltr.ranges import Count, NonNegative, Positive
 
@@ -144,3 +143,108 @@ class MixtureLikelihood(Distillation):
         of_embeddings = negative_log_posterior(similarities / temperature.detach(), *known)
         of_temperature = negative_log_posterior(similarities.detach() / temperature, *known, left_out=own)
         return of_embeddings + of_temperature
+
+
+class ClassQueue(nn.Module):
+    """The latest features of every class. Checkpoints contain it.
+
+    Each class has a ring of places: a few, and a share of the rest in proportion to its training images. A new feature
+    takes the next place of its class. A place that was never taken has a random vector of length 1.
+
+    Args:
+        counts: (C,) training images per class.
+        size: K, number of places.
+        least: places that every class has besides its share of the rest.
+        dim: size D of a feature.
+
+    Attributes:
+        labels: (K,) the class of each place.
+        features: (K, D).
+        images: (K,) position of the image in the training split; negative for a place that was never taken.
+
+    Reference:
+        Suh and Seo, ICML 2023; official code bluecdm/Long-tailed-recognition, moco/builder.py.
+    """
+
+    labels: Tensor
+    features: Tensor
+    images: Tensor
+    first: Tensor
+    places: Tensor
+    next: Tensor
+
+    def __init__(self, counts: Tensor, *, size: int, least: int, dim: int) -> None:
+        super().__init__()
+        rest = size - least * len(counts)
+        if rest < 0:
+            raise InputError(
+                f"{least} places for each of {len(counts)} classes are more than the {size} of the queue: pass a "
+                "larger `--model.queue`."
+            )
+        shares = (counts.float() / counts.float().sum()).cumsum(0)  # in float32, as in the official code
+        ends = (least * torch.arange(1, len(counts) + 1) + rest * shares).ceil().long().clamp(max=size)
+        starts = torch.cat([ends.new_zeros(1), ends[:-1]])
+        self.register_buffer("first", starts, persistent=False)
+        self.register_buffer("places", ends - starts, persistent=False)
+        self.register_buffer("labels", torch.arange(len(counts)).repeat_interleave(ends - starts), persistent=False)
+        self.register_buffer("features", F.normalize(torch.randn(len(self.labels), dim), dim=1))
+        self.register_buffer("images", torch.arange(-len(self.labels), 0))
+        self.register_buffer("next", torch.zeros_like(starts))
+
+    @torch.no_grad()
+    def push(self, features: Tensor, labels: Tensor, images: Tensor) -> None:
+        """Store the features of a batch; of more than a class has places for, the first ones.
+
+        Args:
+            features: (N, D).
+            labels: (N,) class indices.
+            images: (N,) positions of the images in the training split.
+        """
+        earlier = (labels[:, None] == labels).tril(-1).sum(1)
+        kept = earlier < self.places[labels]
+        features, labels, images, earlier = (part[kept] for part in (features, labels, images, earlier))
+        taken = self.first[labels] + (self.next[labels] + earlier) % self.places[labels]
+        self.features[taken] = features.to(self.features)
+        self.images[taken] = images
+        self.next.add_(torch.bincount(labels, minlength=len(self.next))).remainder_(self.places)
+
+
+def negative_log_posterior(
+    similarities: Tensor, keys: Tensor, labels: Tensor, prior: Tensor, *, left_out: Tensor | None = None
+) -> Tensor:
+    """Return (B,) the cross-entropy of the class scores plus the log-prior.
+
+    A sample is worth 0 if no key of its own class remains, because the score of that class is then unknown.
+
+    Args:
+        similarities: (B, K) of samples and keys, divided by the temperature.
+        keys: (K,) class indices of the keys.
+        labels: (B,) class indices of the samples.
+        prior: (C,) log pi.
+        left_out: (B, K) whether a key does not count for a sample; all count if None.
+    """
+    scores = class_scores(similarities, keys, len(prior), left_out=left_out)
+    known = scores.gather(1, labels[:, None])[:, 0] > -math.inf
+    values = F.cross_entropy(torch.where(known[:, None], scores, 0) + prior, labels, reduction="none")
+    return torch.where(known, values, 0)
+
+
+def class_scores(similarities: Tensor, keys: Tensor, classes: int, *, left_out: Tensor | None = None) -> Tensor:
+    """Return (B, C) S_c = log mean over the keys k of class c of exp(s_k); -inf for a class without keys.
+
+    Args:
+        similarities: (B, K) s of samples and keys.
+        keys: (K,) class indices of the keys.
+        classes: C.
+        left_out: (B, K) whether a key does not count for a sample; all count if None.
+    """
+    counted = torch.ones_like(similarities, dtype=torch.bool) if left_out is None else ~left_out
+    columns, empty = keys.expand_as(similarities), similarities.new_zeros(len(similarities), classes)
+    numbers = empty.scatter_add(1, columns, counted.to(empty.dtype))
+    known = numbers > 0
+    # The greatest of each class is taken out, so that a class far from a sample does not underflow.
+    shown = similarities.detach().masked_fill(~counted, -math.inf)
+    greatest = torch.where(known, empty.scatter_reduce(1, columns, shown, "amax", include_self=False), 0)
+    kernels = torch.where(counted, similarities - greatest.gather(1, columns), -math.inf).exp()
+    sums = torch.where(known, empty.scatter_add(1, columns, kernels), 1)
+    return torch.where(known, sums.log() + greatest - numbers.clamp(min=1).log(), -math.inf)

@@ -13,8 +13,8 @@ from torch import Tensor
 from ltr.contracts import Output
 from ltr.counts import log_prior
 from ltr.losses import BalancedSoftmax
-from ltr.losses.mixture import class_scores, negative_log_posterior
 from ltr.methods.distillation import divergence
+from ltr.methods.mixture_likelihood import class_scores, negative_log_posterior
 
 
 @cases("mixture_likelihood", lambda case: "queries" in case)

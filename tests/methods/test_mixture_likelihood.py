@@ -21,10 +21,9 @@ from ltr.data import CropFlip, MultiView, Plain, Synthetic
 from ltr.errors import InputError
 from ltr.heads import Cosine, Linear, Projection
 from ltr.losses import BalancedSoftmax
-from ltr.losses.mixture import negative_log_posterior
 from ltr.methods import MixtureLikelihood
-from ltr.methods.class_queue import ClassQueue
 from ltr.methods.distillation import divergence
+from ltr.methods.mixture_likelihood import ClassQueue, negative_log_posterior
 from ltr.optimizers import SAM
 from ltr.schedules import Cosine as CosineSchedule
 
