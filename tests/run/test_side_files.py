@@ -16,7 +16,7 @@ import torch
 
 from ltr import files
 from ltr.run.folder import RunFolder
-from ltr.run.plain_values import plain_values
+from ltr.run.side_files import plain_values
 
 RUN = Path("checkpoints/plain")
 
