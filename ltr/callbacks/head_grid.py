@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -16,16 +16,16 @@ from torch.optim import LBFGS
 
 from ltr import distributed, files
 from ltr.callbacks.many_heads import Block, train
-from ltr.callbacks.measured_heads import Measured, Tally, parts
 from ltr.callbacks.temperature_ensemble import averaged
 from ltr.contracts import LossFactory, Output
 from ltr.data import LongTailed
 from ltr.errors import InputError
+from ltr.measures import shown
 from ltr.methods import Tuning
 from ltr.methods.base import Adjustment
 from ltr.methods.cached import WATCHING
 from ltr.methods.method import MethodCallback
-from ltr.metrics import over_seeds
+from ltr.metrics import Recall, Report, over_seeds
 from ltr.optimizers import SAM
 from ltr.ranges import Positive, WholeNumber
 from ltr.run.folder import GRID, RIGHT
@@ -34,6 +34,7 @@ OLD_HEAD = "old head"  # its name in the table
 MEMORY = 2**31  # bytes that the heads of a pass may take; if all take more, there are several passes
 PARAMETER = 4 * 4  # its bytes: itself, stacked, its gradient and its momentum, in float32
 LOGIT = 6 * 4  # its bytes: itself, its gradient, and what a loss keeps of it
+NUMBERS = 2**22  # logits that are measured at once
 
 
 class HeadGrid(MethodCallback):
@@ -222,3 +223,46 @@ class HeadGrid(MethodCallback):
         with method.trainer.precision_plugin.forward_context():
             output: Output = functional_call(head, dict(parameters or {}), (features,))
         return output.logits.float()
+
+
+class Measured(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        place: where it stands: by split, seed, learning rate, loss, and temperature of the old head.
+        row: its cells.
+        right: (N,) which images of the split it recognises.
+    """
+
+    place: tuple[int, ...]
+    row: dict[str, Any]
+    right: Tensor
+
+
+class Tally:
+    """What a head makes of the images of a split, part by part.
+
+    Args:
+        classes: number of classes C.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.recall, self.right = Recall(classes), list[Tensor]()
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Add images with logits (B, C) and labels (B,)."""
+        self.recall.to(logits.device).update(logits.softmax(1), labels)
+        self.right.append((logits.argmax(1) == labels).cpu())
+
+    def measured(self, method: Tuning, place: tuple[int, ...], row: Mapping[str, Any]) -> Measured:
+        """Return the row of the head with its measures."""
+        report = Report.of(self.recall, method.training_counts.real).to_json()
+        measures = {measure.key: report[measure.key] for measure in shown("main")}
+        return Measured(place, {**row, **measures}, torch.cat(self.right))
+
+
+def parts(method: Tuning, split: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the features (B, D) and labels (B,) of a split, so many that their logits stay in the cache."""
+    size = max(NUMBERS // len(method.counts), 1)
+    features, labels = method.bank.features[split][0], method.data.splits[split].labels
+    return zip(torch.split(features, size), torch.split(labels, size), strict=True)

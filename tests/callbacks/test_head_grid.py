@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 
 from ltr.backbones import Pretrained, ResNet20
 from ltr.callbacks import EMA, NCM, HeadGrid, LogitAdjustment, MaxNorm, TauNorm, TemperatureEnsemble
+from ltr.callbacks.head_grid import Measured
 from ltr.callbacks.many_heads import Block
-from ltr.callbacks.measured_heads import Measured
 from ltr.data import CropFlip, Synthetic
 from ltr.errors import InputError
 from ltr.heads import LWS, Cosine, Linear
