@@ -8,9 +8,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from ltr.errors import InputError
+from ltr.markdown import first
 from ltr.run import lookup, safetensors_files, torch_files
 from ltr.run.checkpoint_fields import has_values
 from ltr.run.folder import CHECKPOINT, PREVIOUS
+
+NAMED = 4  # tensors that an error names
 
 
 class ClassifierError(InputError):
@@ -84,12 +87,6 @@ def tensors(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
     return state
 
 
-def listing(keys: list[str], most: int = 4) -> str:
-    """Name the first few of some keys and count the others."""
-    more = f" and {len(keys) - most} more" if len(keys) > most else ""
-    return ", ".join(keys[:most]) + more
-
-
 def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
     """Return how given tensors differ from the wanted ones by name and shape; an empty list if they fit.
 
@@ -104,7 +101,7 @@ def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[s
         if key in given and given[key].shape != wanted[key].shape
     ]
     named = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
-    return [f"{what}: {listing(keys)}" for what, keys in named.items() if keys]
+    return [f"{what}: {first(keys, NAMED)}" for what, keys in named.items() if keys]
 
 
 def check_finite(state: Mapping[str, Tensor], name: str) -> None:
@@ -117,7 +114,8 @@ def check_finite(state: Mapping[str, Tensor], name: str) -> None:
     wrong = [key for key, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())]
     if wrong:
         raise InputError(
-            f"{name} has NaN or infinite numbers in {listing(wrong)}: its training diverged, or the file is damaged."
+            f"{name} has NaN or infinite numbers in {first(wrong, NAMED)}: its training diverged, or the file is "
+            "damaged."
         )
 
 
