@@ -6,6 +6,8 @@ page can read it before torch is imported.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -134,6 +136,12 @@ def written(key: str, value: float | None) -> str:
     if measure_of(key).unit == "%":
         return f"{100 * value:.2f}"
     return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of what was measured, None if nothing was."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def percent(value: float | None) -> str:

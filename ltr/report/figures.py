@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from ltr import plots
 from ltr.counts import shot_groups
 from ltr.html import picture
-from ltr.measures import shown
+from ltr.measures import mean, shown
 from ltr.plots import Bins
 from ltr.run.evaluation import EvaluationResult
 from ltr.run.folder import Row
@@ -122,16 +121,10 @@ def groups(recalls: Recalls, of: EvaluationResult) -> Figure:
     """Draw the recalls of the shot groups, models side by side."""
     members = shot_groups(of.counts)
     rows = {
-        name: {group: mean([recall[label] for label in members[group]]) for group in members}
+        name: {group: mean(recall[label] for label in members[group]) for group in members}
         for name, recall in recalls.items()
     }
     return plots.group_recall(rows, of.counts)
-
-
-def mean(recalls: Sequence[float | None]) -> float | None:
-    """Return the mean of the recalls that were measured, None if none was."""
-    known = [recall for recall in recalls if recall is not None]
-    return math.fsum(known) / len(known) if known else None
 
 
 def answered(evaluation: EvaluationResult) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]] | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ltr.measures import measure_of
+from ltr.measures import mean, measure_of
 from ltr.studies.job import Entry, Key
 
 
@@ -42,7 +41,7 @@ class Cell:
 
     def mean(self, key: str) -> float | None:
         """Return the mean of a measure over the runs, None without any."""
-        return mean(list(self.values(key).values()))
+        return mean(self.values(key).values())
 
     def figure(self, key: str) -> str:
         """Return mean ± standard deviation of a measure over the runs."""
@@ -55,9 +54,4 @@ class Cell:
     def recall(self) -> list[float | None]:
         """Return the mean recall of every class over the runs."""
         each = zip(*(measures["recall"] for measures in self.results.values()), strict=True)
-        return [mean([value for value in values if value is not None]) for values in each]
-
-
-def mean(values: Sequence[float]) -> float | None:
-    """Return the mean, None for an empty sequence."""
-    return math.fsum(values) / len(values) if values else None
+        return [mean(values) for values in each]
