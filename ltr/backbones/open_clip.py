@@ -20,7 +20,7 @@ LOOK = ("mean", "std", "interpolation")
 
 
 class OpenCLIP(Library):
-    """The image network of a CLIP or SigLIP model of OpenCLIP; the text network serves `text_features` only.
+    """The image network of a CLIP or SigLIP model of OpenCLIP; the text network serves `texts_and_projection` only.
 
     Args:
         name: of the model: `ViT-B-16`, `ViT-L-14`, `ViT-B-16-SigLIP2`.
@@ -143,19 +143,19 @@ class OpenCLIP(Library):
         network, _ = self.image_network(self.trained())
         return {f"network.{key}": value for key, value in network.state_dict().items()}
 
-    def text_features(self, texts: Sequence[str]) -> Tensor:
-        """Return (N, P) the features of texts in the space that they share with images, each of length 1.
+    @torch.no_grad()
+    def texts_and_projection(self, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
+        """Return what relates texts to images.
 
         The whole model is read once more, because the checkpoint of a training has the image network only.
+
+        Returns:
+            (N, P) the features of the texts in the space that they share with images, each of length 1, and (D, P) from
+            a feature of this backbone to that space; None if it is in it.
 
         Raises:
             InputError: if there are no weights, or they cannot be had.
         """
-        return self.texts_and_projection(texts)[0]
-
-    @torch.no_grad()
-    def texts_and_projection(self, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
-        """Return `text_features`, and (D, P) from a feature of this backbone to their space; None if it is in it."""
         import open_clip
 
         if not self.pretrained:

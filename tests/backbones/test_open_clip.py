@@ -38,7 +38,7 @@ def test_images_and_texts_are_those_of_open_clip(made: tuple[str, Any, str]) -> 
     with torch.no_grad():
         torch.testing.assert_close(network(IMAGES), model.encode_image(IMAGES))  # torch fuses frozen attention
         expected = F.normalize(model.encode_text(open_clip.get_tokenizer(name)(texts)), dim=1)
-    assert torch.equal(network.text_features(texts), expected)
+    assert torch.equal(network.texts_and_projection(texts)[0], expected)
     assert network.dim == 16
     assert not any("text" in key or "token_embedding" in key for key in network.state_dict())
 
@@ -85,7 +85,7 @@ def test_what_open_clip_does_not_have_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="OpenCLIP has no weights for ltr_tiny: pass the path of a file"):
         OpenCLIP("ltr_tiny", True)
     with pytest.raises(InputError, match="random weights, so its text features mean nothing"):
-        OpenCLIP("ltr_tiny").text_features(["a cat"])
+        OpenCLIP("ltr_tiny").texts_and_projection(["a cat"])
     torch.save({"logit_scale": torch.zeros(())}, tmp_path / "other.pt")
     with pytest.raises(InputError, match=r"other\.pt does not fit OpenCLIP ltr_tiny"):
         OpenCLIP("ltr_tiny", str(tmp_path / "other.pt")).load()
