@@ -16,6 +16,7 @@ from ltr.errors import InputError
 from ltr.methods.base import Adjustment, BaseMethod
 
 Weighting = Literal["classes", "images"]
+STEPS = 200  # at most, of L-BFGS
 
 
 @torch.inference_mode(False)  # an evaluation runs in it, and its tensors have no gradient
@@ -54,18 +55,17 @@ def image_weights(labels: Tensor, weighting: Weighting) -> Tensor:
     return weights * (len(labels) / weights.sum())
 
 
-def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, *, steps: int = 200) -> Tensor:
+def minimise(objective: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
     """Return the minimiser of a smooth function by L-BFGS.
 
     Args:
         objective: maps a tensor like `start` to a scalar.
         start: the initial point.
-        steps: the largest number of iterations.
     """
     with torch.inference_mode(False), torch.enable_grad():
         point = start.clone().requires_grad_()
         optimizer = torch.optim.LBFGS(
-            [point], max_iter=steps, tolerance_grad=1e-8, tolerance_change=1e-12, line_search_fn="strong_wolfe"
+            [point], max_iter=STEPS, tolerance_grad=1e-8, tolerance_change=1e-12, line_search_fn="strong_wolfe"
         )
 
         def closure() -> Tensor:

@@ -20,6 +20,7 @@ from ltr.methods.base import Adjustment, BaseMethod
 from ltr.ranges import Positive
 
 RANGE = (0.05, 20.0)
+HALVINGS = 50
 
 
 class TemperatureEnsemble(Adjustment):
@@ -114,10 +115,10 @@ def _confidence(logits: Tensor, weights: Tensor) -> float:
     return float((weights * logits.softmax(1).amax(1)).mean())
 
 
-def _bisect(excess: Callable[[float], float], steps: int = 50) -> float:
+def _bisect(excess: Callable[[float], float]) -> float:
     """Return the temperature within RANGE at which a decreasing function crosses 0."""
     low, high = RANGE
-    for _ in range(steps):
+    for _ in range(HALVINGS):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if excess(middle) > 0 else (low, middle)
     return math.sqrt(low * high)
