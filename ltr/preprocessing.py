@@ -123,11 +123,7 @@ class Preprocessing:
         return images if self.resized is None else self.scaled(images, self.resized)
 
     def scaled(self, images: Tensor, side: int) -> Tensor:
-        """Return uint8 images (B, 3, h, w), or views of them (B, V, 3, h, w), in another size.
-
-        Args:
-            images: the images.
-            side: height and width.
+        """Return uint8 images (B, 3, h, w), or views of them (B, V, 3, h, w), with `side` as height and width.
 
         Returns:
             The images themselves if they have that size; else float32 values from 0 to 255.

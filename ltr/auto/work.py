@@ -109,11 +109,7 @@ class Work:
         return RunFolder(self.folder / NETWORK)
 
     def predict_command(self, run: RunFolder) -> str:
-        """Return the command for new images.
-
-        Args:
-            run: that of the classifier.
-        """
+        """Return the command with which the run of a classifier predicts new images."""
         words = ["--ckpt_path", run.path, "--config", self.folder / ANSWER, "--images", "FOLDER"]
         return shlex.join(["ltr", "predict", *map(str, words)])
 

@@ -66,12 +66,7 @@ class Adapter(Checked, nn.Module, ABC):
 
 
 def lift_width(classes: int, blocks: int) -> int:
-    """Return the width of LIFT for an adapter: the largest power of 2 up to C / (2 L), at least 1.
-
-    Args:
-        classes: C.
-        blocks: L.
-    """
+    """Return the width of LIFT for an adapter: the largest power of 2 up to classes / (2 blocks), at least 1."""
     return 1 << (max(classes // (2 * blocks), 1).bit_length() - 1)
 
 

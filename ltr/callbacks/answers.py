@@ -130,14 +130,8 @@ def in_order(batches: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
 def logits_of(method: BaseMethod, data: LongTailed, name: str, adjustments: Sequence[Adjustment]) -> Tensor:
     """Run a network on a split outside of its evaluation; each process works on a part of it.
 
-    Args:
-        method: the network.
-        data: its data.
-        name: the split.
-        adjustments: the adjustments to apply.
-
     Returns:
-        (N, C) logits on the CPU, in the order of the split.
+        (N, C) logits on the CPU, after the adjustments, in the order of the split.
     """
     loader = data.plain(name)
     logits = torch.zeros(len(loader.labels), len(method.counts), device=method.device)

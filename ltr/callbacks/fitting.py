@@ -21,12 +21,7 @@ STEPS = 200  # at most, of L-BFGS
 
 @torch.inference_mode(False)  # an evaluation runs in it, and its tensors have no gradient
 def unseen_answers(method: BaseMethod, data: LongTailed, adjustments: Sequence[Adjustment]) -> tuple[Tensor, Tensor]:
-    """Return the logits (N, C) in float64 and labels (N,) of a validation split that no training has used.
-
-    Args:
-        method: the network.
-        data: its data.
-        adjustments: the adjustments to apply.
+    """Return the logits (N, C) in float64 and labels (N,) of an unseen validation split, after the adjustments.
 
     Raises:
         NotUnseenError: if there is no such split.

@@ -87,12 +87,7 @@ class Retarget(Adjustment):
 
 
 def unseen_confusion(method: BaseMethod, data: LongTailed, adjustments: Sequence[Adjustment]) -> Tensor:
-    """Return (C, C) the confusion matrix of a validation split that no training has used, for BBSE.
-
-    Args:
-        method: the network.
-        data: its data.
-        adjustments: the adjustments to apply.
+    """Return (C, C) the confusion matrix of an unseen validation split after the adjustments, for BBSE.
 
     Raises:
         NotUnseenError: if there is no such split.

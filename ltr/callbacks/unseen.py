@@ -48,11 +48,6 @@ def count_seen(method: BaseMethod, data: LongTailed, name: str) -> int | None:
 
     It finds equal files, and equal pixels of images in memory, but not resized, recoded or similar images.
 
-    Args:
-        method: the network.
-        data: its data, set up.
-        name: the split.
-
     Returns:
         The number; None if there are none, but not all training images are known.
     """

@@ -109,10 +109,7 @@ class Method(BaseMethod):
     # ---- the start of a training
 
     def train_only(self, words: Sequence[str]) -> None:
-        """Let what words choose of the backbone, and its adapters, be trained, and freeze the rest of it.
-
-        Args:
-            words: as the argument `train`.
+        """Let what words (as in `train`) choose of the backbone, and its adapters, be trained; freeze the rest of it.
 
         Raises:
             InputError: for a word that chooses nothing, or if the whole network is frozen.

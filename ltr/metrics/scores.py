@@ -97,11 +97,7 @@ class Scores(Recall):
         return table.flatten().index_add(0, cells, values).view_as(table)
 
     def scores(self, counts: Sequence[int]) -> dict[str, float]:
-        """Return the measures that need more than the recalls, by their keys.
-
-        Args:
-            counts: (C,) *training* images per class.
-        """
+        """Return the measures of `Recall.scores` and of whole distributions, by their keys."""
         totals = self.totals.cpu()
         images = int(totals.sum())
         each = images or float("nan")

@@ -18,12 +18,7 @@ from ltr.run.folder import RunFolder
 
 
 def log_training(logger: WandbLogger, folder: Path) -> None:
-    """Log the curves of a training that has ended, and end its run.
-
-    Args:
-        logger: of the training.
-        folder: of the run.
-    """
+    """Log the curves of a training that has ended, from its folder, and end its run."""
     experiment = logger.experiment
     with matplotlib.rc_context(STYLE):
         figure = training(RunFolder(folder).curves)

@@ -47,11 +47,7 @@ class Predictions:
         return self.logits.softmax(1)
 
     def top(self, k: int = 1) -> list[list[tuple[str, float]]]:
-        """Return the most probable classes of each image with their probabilities, the most probable first.
-
-        Args:
-            k: how many classes.
-        """
+        """Return the `k` most probable classes of each image with their probabilities, the most probable first."""
         values, places = self.probabilities.topk(min(k, len(self.classes)))
         return [
             [(self.classes[place], value) for value, place in zip(*pair, strict=True)]

@@ -17,13 +17,9 @@ from ltr.studies.table import Section, compared
 
 
 def write(folder: Path, plan: Plan, sections: Sequence[Section], *, command: str) -> None:
-    """Write the tables and pictures, and print where they are.
+    """Write the tables and pictures into the folder of a study, and print where they are.
 
-    Args:
-        folder: that of the study.
-        plan: the study.
-        sections: its results.
-        command: what the user typed.
+    The tables have the command that the user typed.
     """
     pictures = {section.setting: _drawn(plan, section) for section in sections}
     paths: dict[Path, Figure] = {}

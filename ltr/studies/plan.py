@@ -178,13 +178,7 @@ class Plan:
         return {"fit": [*fit, *self.data[job.setting.data], *subset, *common], "test": test}
 
     def commands(self, job: Job, folder: Path, common: Iterable[str] = ()) -> list[list[str]]:
-        """Return the arguments of `ltr` that train and test a run from the beginning.
-
-        Args:
-            job: the run.
-            folder: that of the study.
-            common: arguments of every training.
-        """
+        """Return the arguments of `ltr`, as for `arguments`, that train and test a run from the beginning."""
         run, arguments = RunFolder(folder / job.folder), self.arguments(job, folder, common)
         seed = [] if job.seed is None else ["--seed_everything", str(job.seed)]
         named = ["--runs", str(run.path.parent), "--name", run.name, *seed]

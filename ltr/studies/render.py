@@ -69,13 +69,7 @@ def _seeds(plan: Plan) -> str:
 
 
 def provenance_markdown(plan: Plan, sections: Sequence[Section], *, level: int = 1) -> str:
-    """Return cost and provenance of every row as Markdown.
-
-    Args:
-        plan: the study.
-        sections: its results.
-        level: of the top heading.
-    """
+    """Return cost and provenance of every row as Markdown, whose top heading has a level from 1."""
     lines = ["#" * level + f" How {plan.name} was made"]
     for section in sections:
         table = provenance(section)
@@ -92,9 +86,7 @@ def _markdown_table(table: Table) -> str:
 def latex(sections: Sequence[Section], *, command: str) -> str:
     """Return booktabs tables: the results of each section and, if there are any, the differences.
 
-    Args:
-        sections: the results.
-        command: what the user typed.
+    The command that the user typed is a comment at the top.
     """
     parts = [f"% {' '.join(command.split())}\n% \\usepackage{{booktabs}}"]
     for section in sections:

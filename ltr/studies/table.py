@@ -112,12 +112,7 @@ class Table:
     bold: frozenset[tuple[int, int]] = frozenset()
 
     def written(self, bold: Callable[[str], str], plain: Callable[[str], str] = str) -> list[list[str]]:
-        """Return the formatted rows.
-
-        Args:
-            bold: formats a bold cell.
-            plain: formats any other cell.
-        """
+        """Return the rows, each cell formatted as bold or plain text."""
         return [
             [(bold if (row, column) in self.bold else plain)(cell) for column, cell in enumerate(cells)]
             for row, cells in enumerate(self.rows)
