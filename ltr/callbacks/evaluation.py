@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
-from torch.nn import functional as F
 
 from ltr import files
 from ltr.callbacks.answers import AnswersCallback
-from ltr.callbacks.figure_data import FigureData
+from ltr.callbacks.figure_data import FigureData, examples
 from ltr.callbacks.unseen import count_seen
 from ltr.counts import per_class
 from ltr.data import LongTailed
@@ -22,9 +19,6 @@ from ltr.run import safetensors_files
 from ltr.run.evaluation import METRICS, PREDICTIONS
 from ltr.run.folder import RunFolder
 from ltr.run.predictions import Predictions
-
-CLASSES, WRONG, RIGHT = 5, 4, 2  # examples: of how many classes, and how many of each that are not recognised, or are
-SIDE = 64  # pixels of an example
 
 
 class Evaluation(AnswersCallback):
@@ -165,42 +159,3 @@ def write_predictions(path: Path, answers: dict[str, Tensor], data: LongTailed, 
     """
     content = {**answers, "classes": data.classes, "counts": counts, "data": data.description}
     files.save(path, content)
-
-
-def examples(
-    data: LongTailed, labels: Tensor, predictions: Tensor, *, indices: Tensor, recall: Sequence[float]
-) -> dict[str, Tensor]:
-    """Return small images of the classes with the lowest recall; among equals, those with the fewest training images.
-
-    Args:
-        data: the data, with their splits.
-        labels: (N,) true classes.
-        predictions: (N,) predicted classes.
-        indices: (N,) positions in the test split.
-        recall: (C,), NaN for a class that the split lacks.
-
-    Returns:
-        `examples`: (K, 3, H, W) uint8, at most 64 pixels wide and high, and `exampled`: (K,) their positions. Of every
-        class there are up to four misclassified images and two others, drawn with a fixed seed.
-    """
-    present = set(labels.tolist())
-    worst = sorted(present, key=lambda label: (recall[label], data.counts[label], label))[:CLASSES]
-    generator = torch.Generator().manual_seed(0)
-    chosen = []
-    for label in worst:
-        for right, most in ((False, WRONG), (True, RIGHT)):
-            rows = ((labels == label) & ((predictions == label) == right)).nonzero().flatten()
-            chosen.append(rows[torch.randperm(len(rows), generator=generator)[:most]])
-    positions = indices[torch.cat(chosen)]
-    return {"examples": thumbnails(data, positions), "exampled": positions}
-
-
-def thumbnails(data: LongTailed, positions: Tensor) -> Tensor:
-    """Return (K, 3, H, W) uint8, the parts of test images that the network gets, reduced in size."""
-    images = data.preprocessing.cropped(data.splits["test"].images[positions].cpu())
-    scale = SIDE / max(images.shape[-2:])
-    if scale >= 1:
-        return images
-    size = [max(round(side * scale), 1) for side in images.shape[-2:]]
-    small = F.interpolate(images.float(), size, mode="bilinear", antialias=True)
-    return small.round().clamp(0, 255).to(torch.uint8)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ltr.callbacks.answers import in_order
 from ltr.contracts import Answer
@@ -12,7 +15,9 @@ from ltr.counts import by_count
 from ltr.data import LongTailed
 from ltr.methods import Method, Tuning
 
-CLASSES, IMAGES = 10, 200
+CLASSES, IMAGES = 10, 200  # features: of how many classes, and of how many images of each
+WORST, WRONG, RIGHT = 5, 4, 2  # examples: of how many classes, and how many of each that are not recognised, or are
+SIDE = 64  # pixels of an example
 LARGEST = torch.finfo(torch.float16).max
 
 
@@ -81,3 +86,42 @@ def sample(labels: Tensor, counts: list[int]) -> Tensor:
         positions = (labels == ranked[rank]).nonzero().flatten()
         chosen.append(positions[torch.randperm(len(positions), generator=generator)[:IMAGES]])
     return torch.cat(chosen).sort().values
+
+
+def examples(
+    data: LongTailed, labels: Tensor, predictions: Tensor, *, indices: Tensor, recall: Sequence[float]
+) -> dict[str, Tensor]:
+    """Return small images of the classes with the lowest recall; among equals, those with the fewest training images.
+
+    Args:
+        data: the data, with their splits.
+        labels: (N,) true classes.
+        predictions: (N,) predicted classes.
+        indices: (N,) positions in the test split.
+        recall: (C,), NaN for a class that the split lacks.
+
+    Returns:
+        `examples`: (K, 3, H, W) uint8, at most 64 pixels wide and high, and `exampled`: (K,) their positions. Of every
+        class there are up to four misclassified images and two others, drawn with a fixed seed.
+    """
+    present = set(labels.tolist())
+    worst = sorted(present, key=lambda label: (recall[label], data.counts[label], label))[:WORST]
+    generator = torch.Generator().manual_seed(0)
+    chosen = []
+    for label in worst:
+        for right, most in ((False, WRONG), (True, RIGHT)):
+            rows = ((labels == label) & ((predictions == label) == right)).nonzero().flatten()
+            chosen.append(rows[torch.randperm(len(rows), generator=generator)[:most]])
+    positions = indices[torch.cat(chosen)]
+    return {"examples": thumbnails(data, positions), "exampled": positions}
+
+
+def thumbnails(data: LongTailed, positions: Tensor) -> Tensor:
+    """Return (K, 3, H, W) uint8, the parts of test images that the network gets, reduced in size."""
+    images = data.preprocessing.cropped(data.splits["test"].images[positions].cpu())
+    scale = SIDE / max(images.shape[-2:])
+    if scale >= 1:
+        return images
+    size = [max(round(side * scale), 1) for side in images.shape[-2:]]
+    small = F.interpolate(images.float(), size, mode="bilinear", antialias=True)
+    return small.round().clamp(0, 255).to(torch.uint8)

@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltr.callbacks.evaluation import SIDE, examples
-from ltr.callbacks.figure_data import sample
+from ltr.callbacks.figure_data import SIDE, examples, sample
 from ltr.data import FolderLT, Synthetic
 from tests.own_process import run_in_two
 
