@@ -43,7 +43,7 @@ from ltr.errors import InputError
 from ltr.library_errors import owner, sentence
 from ltr.methods import Method
 from ltr.process_state import import_from_here
-from ltr.run import checkpoint_config, hub
+from ltr.run import checkpoint_config, description, hub
 from ltr.signatures import options
 
 NETWORK = ("seed_everything", "model", "data", "name")  # what describes a network, its data and its run
@@ -126,8 +126,8 @@ def check_config(path: Path, packages: Collection[str] = ()) -> None:
         InputError: if it names what may not be built, or has an option that is not one of a run.
     """
     text = path.read_text(encoding="utf-8", errors="replace")
-    kept = yaml.safe_load(checked(text, path, packages))
-    if others := yaml.safe_load(text).keys() - kept.keys():
+    kept = description.load(checked(text, path, packages))
+    if others := description.load(text).keys() - kept.keys():
         raise InputError(f"{path} is refused: it has {min(map(str, others))}, which is not an option of a run.")
 
 
@@ -193,7 +193,7 @@ class Merged(yaml.YAMLError):
     """A mapping is merged into another one."""
 
 
-class Unmerged(yaml.SafeLoader):
+class Unmerged(description.LOADER):  # type: ignore[misc, valid-type]
     """A reader of YAML without merges: one copies what an alias points to, and again in every merge around it."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import yaml
 from torch import Tensor
 
 from ltr import backbones
@@ -24,7 +23,7 @@ from ltr.methods import Method, Tuning
 from ltr.predictor import Predictor, adjustments_of, build, trained
 from ltr.preprocessing import Preprocessing
 from ltr.process_state import isolated
-from ltr.run import base_weights, torch_files, weights
+from ltr.run import base_weights, description, torch_files, weights
 from ltr.run.checkpoint_config import config_text
 from ltr.run.folder import CHECKPOINT
 from ltr.trust import own_config
@@ -172,7 +171,7 @@ def _read(source: Source) -> Network:
 
 def _run(source: Source, content: dict[str, Any]) -> Predictor:
     """Return the network of a checkpoint of a run, with the adjustments of its config."""
-    config = yaml.safe_load(own_config(source.path, source.packages))
+    config = description.load(own_config(source.path, source.packages))
     if not {"model", "data"} <= config.keys():
         raise InputError(f"the config of {source.path} does not name its network.")
     if base_weights.KEY in content and not source.trusted:  # which would read files, or download some

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ltr import trust
 from ltr.app.allowed_paths import AllowedPaths
 from ltr.app.catalogue import TAILS, architectures, one_of, tuning_data, tuning_losses
@@ -163,7 +161,7 @@ def config_of(checkpoint: Path, packages: Collection[str] = ()) -> dict[str, Any
         InputError: if it names what may not be built.
     """
     text = config_text(checkpoint)
-    config: dict[str, Any] = yaml.safe_load(trust.checked(text, checkpoint, packages, trust.NETWORK)) if text else {}
+    config: dict[str, Any] = description.load(trust.checked(text, checkpoint, packages, trust.NETWORK)) if text else {}
     return config
 
 

@@ -77,7 +77,7 @@ def write(predictor: Predictor, to: Format, output: Path, config: str | None = N
         raise InputError(f"a file for `--to {to}` ends in {suffix}: pass `--output NAME{suffix}`.")
     assert predictor.path is not None
     config = own_config(predictor.path) if config is None else config
-    if to in RUNS and (added := {*callbacks(predictor.config)} - {*callbacks(yaml.safe_load(config))}):
+    if to in RUNS and (added := {*callbacks(predictor.config)} - {*callbacks(description.load(config))}):
         raise InputError(
             f"`--to {to}` keeps the run as it is, without {', '.join(sorted(added))}: leave out the `--config`, or "
             "pass `--to onnx` or `--to torch`."
@@ -121,7 +121,7 @@ def light_run(predictor: Predictor, folder: Path) -> float:
         what = f"the run {folder}" if new.exists else new.config_file
         raise InputError(f"{what} exists already: remove it, or name another `--output`.")
     place = {"name": new.name, "runs": str(folder.parent)}
-    config = yaml.safe_dump(yaml.safe_load(own_config(predictor.path)) | place, sort_keys=False)
+    config = yaml.safe_dump(description.load(own_config(predictor.path)) | place, sort_keys=False)
     with files.together():
         for path in (path for pattern in RESULTS for path in home.glob(pattern) if path.name not in SINGLE_IMAGES):
             files.copy(path, folder / path.relative_to(home))
