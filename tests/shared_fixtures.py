@@ -7,6 +7,7 @@ import shutil
 import signal
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -196,6 +197,18 @@ def in_two_processes() -> Iterator[Callable[..., None]]:
     """Return what runs `work(rank, *arguments)` in two processes; they are started once for all tests."""
     with two_processes() as run:
         yield run
+
+
+@pytest.fixture(scope="session")
+def onnx_operators() -> Iterator[None]:
+    """Let torch list its operators in ONNX once: it parses the source of each of them, for every file."""
+    with pytest.MonkeyPatch.context() as patch:
+        with suppress(ImportError, AttributeError):
+            from torch.onnx._internal.exporter import _registration
+
+            listed = cache(_registration.onnxscript_apis.get_torchlib_ops)
+            patch.setattr(_registration.onnxscript_apis, "get_torchlib_ops", listed)
+        yield
 
 
 @pytest.fixture

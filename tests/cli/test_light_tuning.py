@@ -37,6 +37,7 @@ def state(name: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("onnx_operators")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_with_an_adapter_is_resumed_tested_and_exported(kind: str, ltr) -> None:
     assert ltr(FIT, f"--model.backbone.adapter {kind} --data.batch_size 16 --name a") == 0

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,11 +82,12 @@ def network(place: str) -> list[str]:
 
 
 def shorter(words: list[str]) -> list[str]:
-    """Return a command; a training gets one epoch, and a small network where its page names none."""
+    """Return a command; a training gets one epoch, and a small network where its page names none or a ResNet20."""
     if words[0] != "fit" or any(word.endswith(".help") for word in words):
         return words
     named = any(word.startswith(("--model.backbone", "--ckpt_path")) for word in words)
-    return [*words, *SHORT, *([] if named else network("--model.backbone"))]
+    narrow = ["--model.backbone.width", "4"] if ("--model.backbone", "ResNet20") in pairwise(words) else []
+    return [*words, *SHORT, *(narrow if named else network("--model.backbone"))]
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +126,7 @@ def pages(wanted: Callable[[Command], bool]) -> list[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("onnx_operators")
 @pytest.mark.filterwarnings("ignore:this run is short")
 @pytest.mark.parametrize("page", pages(lambda command: not command.needs), ids=lambda page: page.name)
 def test_the_commands_of_a_page_run_from_top_to_bottom(

@@ -25,6 +25,8 @@ from ltr.data import Synthetic
 from ltr.methods import Method
 from ltr.predictor import Predictor
 
+pytestmark = pytest.mark.usefixtures("onnx_operators")
+
 KINDS = ("plain", "cosine", "experts", "tuned")
 AS_IT_IS = (
     "fit --config pretrained.yaml --data Synthetic --data.imbalance 4 --trainer.accelerator cpu --trainer.precision "
@@ -108,15 +110,15 @@ ADJUSTMENTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.slow
 def test_adjustments_are_part_of_the_file(tmp_path: Path) -> None:
+    data = Synthetic(imbalance=4)
+    data.setup()
+    images = data.splits["test"].images
     for name, options in ADJUSTMENTS.items():
         config = {"trainer": {"callbacks": [{"class_path": f"ltr.callbacks.{name}", "init_args": options}]}}
         (tmp_path / "adjusted.yaml").write_text(yaml.safe_dump(config))
         file = tmp_path / f"{name}.onnx"
         assert run(f"export --ckpt_path plain --to onnx --output {file} --config {tmp_path}/adjusted.yaml") == 0, name
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        data = Synthetic(imbalance=4)
-        data.setup()
-        images = data.splits["test"].images
         (logits,) = session.run(["logits"], {"images": images.numpy()})
         wanted = Predictor.load("plain", tmp_path / "adjusted.yaml").output(images).logits
         torch.testing.assert_close(torch.from_numpy(logits).softmax(1), wanted.softmax(1), rtol=1e-4, atol=1e-5)
