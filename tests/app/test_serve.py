@@ -132,34 +132,38 @@ def test_no_config_that_is_read_moves_the_other_threads(monkeypatch: pytest.Monk
     assert not went
 
 
+# What a process prints that imports the page and mounts another one, in two lines.
+MOUNTED = """
+import sys, ltr.app.page
+print([name for name in ("torch", "lightning") if name in sys.modules])
+import fastapi, gradio as gr
+with gr.Blocks(analytics_enabled=False) as blocks: pass
+gr.mount_gradio_app(fastapi.FastAPI(), blocks, path="/")
+print(blocks.has_launched, blocks.is_running)
+"""
+
+
+@pytest.fixture(scope="module")
+def mounted() -> list[str]:
+    """Return the last two lines that it prints."""
+    pytest.importorskip("gradio")
+    done = subprocess.run([sys.executable, "-c", MOUNTED], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-2:]
+
+
 @pytest.mark.slow
-def test_gradio_does_not_mark_a_mounted_page_as_launched() -> None:
+def test_gradio_does_not_mark_a_mounted_page_as_launched(mounted: list[str]) -> None:
     """Gradio checks the files that a request names only in a launched page, so `page.application` marks it.
 
     If this fails, Gradio does it itself, and these lines can go.
     """
-    code = (
-        "import fastapi, gradio as gr\n"
-        "with gr.Blocks(analytics_enabled=False) as blocks: pass\n"
-        "gr.mount_gradio_app(fastapi.FastAPI(), blocks, path='/')\n"
-        "print(blocks.has_launched, blocks.is_running)"
-    )
-    assert output_of(code) == "False False"
+    assert mounted[1] == "False False"
 
 
 @pytest.mark.slow
-def test_the_page_is_there_before_torch() -> None:
+def test_the_page_is_there_before_torch(mounted: list[str]) -> None:
     """Torch and Lightning take seconds to import; a thread does it once the page answers."""
-    code = "import sys, ltr.app.page; print([name for name in ('torch', 'lightning') if name in sys.modules])"
-    assert output_of(code) == "[]"
-
-
-def output_of(code: str) -> str:
-    """Return the last line that Python prints in its own process."""
-    pytest.importorskip("gradio")
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()[
-        -1
-    ]
+    assert mounted[0] == "[]"
 
 
 @pytest.mark.parametrize("given", ["--trust mine --trust theirs", "--trust mine theirs"])
