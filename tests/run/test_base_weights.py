@@ -20,7 +20,8 @@ pytest.importorskip("timm")
 
 FIT = (
     "fit --config ce.yaml --data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone Timm "
-    "--model.backbone.name test_vit --model.backbone.size 16 --model.backbone.pretrained vit.pt "
+    "--model.backbone.name test_vit --model.backbone.size 16 --model.backbone.options.depth 2 "
+    "--model.backbone.pretrained vit.pt "
     "--model.schedule Cosine --model.schedule.warmup 0 --trainer.max_epochs 2 --trainer.check_val_every_n_epoch 2 "
     "--trainer.enable_progress_bar false --trainer.accelerator cpu --trainer.precision 32-true"
 )
@@ -34,8 +35,14 @@ IMAGES = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.
 
 @pytest.fixture
 def vit(tmp_path: Path) -> Path:
-    torch.save(Timm("test_vit", size=16).network.state_dict(), tmp_path / "vit.pt")
+    torch.save(network_of_two_blocks(), tmp_path / "vit.pt")
     return tmp_path / "vit.pt"
+
+
+def network_of_two_blocks() -> dict[str, torch.Tensor]:
+    """Return new weights of the network."""
+    weights: dict[str, torch.Tensor] = Timm("test_vit", size=16, options={"depth": 2}).network.state_dict()
+    return weights
 
 
 @pytest.mark.slow
@@ -62,11 +69,22 @@ def test_the_predictions_are_those_of_the_whole_checkpoint(way: str, ltr) -> Non
     assert torch.equal(Predictor.load("exported").output(IMAGES).logits, logits[0])
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder where `small` keeps its training for the next test."""
+    return tmp_path_factory.mktemp("kept") / "start"
+
+
 @pytest.fixture
-def small(vit: Path, ltr) -> Path:
-    """Return a checkpoint without its base weights, of a training of one epoch."""
-    assert ltr(FIT, WAYS["adapter"], "--name small --model.save changed --trainer.max_epochs 1") == 0
-    return vit.parent / "checkpoints/small/last.ckpt"
+def small(kept: Path, tmp_path: Path, request: pytest.FixtureRequest, ltr) -> Path:
+    """Return a checkpoint without its base weights, of a training of one epoch, beside these weights."""
+    if kept.exists():
+        shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+    else:
+        request.getfixturevalue("vit")
+        assert ltr(FIT, WAYS["adapter"], "--name small --model.save changed --trainer.max_epochs 1") == 0
+        shutil.copytree(tmp_path, kept)
+    return tmp_path / "checkpoints/small/last.ckpt"
 
 
 @pytest.mark.slow
@@ -87,7 +105,8 @@ def test_one_sentence_says_that_the_weights_are_missing(small: Path, ltr, capsys
 @pytest.mark.slow
 def test_other_weights_are_refused_and_the_right_ones_may_be_elsewhere(small: Path, ltr) -> None:
     shutil.move("vit.pt", "elsewhere.pt")
-    torch.save(Timm("test_vit", size=16).network.state_dict(), "vit.pt")
+    torch.manual_seed(1)
+    torch.save(network_of_two_blocks(), "vit.pt")
     with pytest.raises(InputError, match=r"are missing: what is in their place has the sha256 \w{12}, not \w{12}\.$"):
         Predictor.load(small)
     assert ltr("test --ckpt_path small --model.backbone.pretrained elsewhere.pt") == 0

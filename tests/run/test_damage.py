@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -233,9 +234,18 @@ def test_a_damaged_checkpoint_of_a_run_is_reported_with_the_one_before(trained, 
     assert "before it" not in capsys.readouterr().err
 
 
-@pytest.mark.slow_but_one
-@pytest.mark.parametrize("damage", ["zeroed", "truncated", "empty", "missing"])
-def test_a_resume_falls_back_to_the_checkpoint_before_and_ends_as_an_undisturbed_run(tiny, damage: str) -> None:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder where `interrupted` keeps its trainings for the next test."""
+    return tmp_path_factory.mktemp("kept") / "checkpoints"
+
+
+@pytest.fixture
+def interrupted(kept: Path, tiny) -> None:
+    """Train `whole` for four epochs, and `a` for three of them."""
+    if kept.exists():
+        shutil.copytree(kept, "checkpoints")
+        return
     assert tiny("--name whole --trainer.max_epochs 4") == 0
     save = Run.on_train_epoch_end
 
@@ -247,6 +257,13 @@ def test_a_resume_falls_back_to_the_checkpoint_before_and_ends_as_an_undisturbed
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "on_train_epoch_end", interrupt)
         assert tiny("--name a --trainer.max_epochs 4") != 0
+    shutil.copytree("checkpoints", kept)
+
+
+@pytest.mark.slow_but_one
+@pytest.mark.usefixtures("interrupted")
+@pytest.mark.parametrize("damage", ["zeroed", "truncated", "empty", "missing"])
+def test_a_resume_falls_back_to_the_checkpoint_before_and_ends_as_an_undisturbed_run(tiny, damage: str) -> None:
     content = LAST.read_bytes()
     if damage == "zeroed":
         zeroed(LAST)
@@ -320,8 +337,8 @@ def test_content_is_on_the_disk_before_the_name_is(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.slow_but_one
 @pytest.mark.parametrize("content", [b"seed_everything: 0\n", b"model: [", b"\xff\xfe", b""], ids=str)
-def test_a_damaged_config_is_replaced_by_that_in_the_checkpoint(tiny, ltr, content: bytes) -> None:
-    assert tiny("--name a --data.imbalance 2") == 0
+def test_a_damaged_config_is_replaced_by_that_in_the_checkpoint(trained, ltr, content: bytes) -> None:
+    trained("--name a --data.imbalance 2")
     text = (RUN / "config.yaml").read_text()
     (RUN / "config.yaml").write_bytes(content)
     with pytest.warns(UserWarning, match=r"config\.yaml is damaged: the config in .*last\.ckpt is used"):
@@ -332,8 +349,8 @@ def test_a_damaged_config_is_replaced_by_that_in_the_checkpoint(tiny, ltr, conte
     assert (RUN / "config.yaml").read_text() == text.replace("max_epochs: 2", "max_epochs: 3")
 
 
-def test_an_edited_config_is_used_and_noted(tiny, ltr) -> None:
-    assert tiny("--name a --data.imbalance 2") == 0
+def test_an_edited_config_is_used_and_noted(trained, ltr) -> None:
+    trained("--name a --data.imbalance 2")
     text = (RUN / "config.yaml").read_text()
     (RUN / "config.yaml").write_text(text.replace("\n    batch_size: 16\n", "\n    batch_size: 7\n"))
     with pytest.warns(UserWarning, match=r"config\.yaml is not the config that .* was written with; it is used"):
