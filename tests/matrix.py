@@ -23,8 +23,8 @@ DATA = (
     "--data Synthetic --data.batch_size 16 --data.largest 60 --data.imbalance 6 --trainer.max_epochs 2 "
     "--trainer.check_val_every_n_epoch 2 --trainer.enable_progress_bar false --trainer.accelerator cpu"
 )
-PLAIN = "--model.backbone ResNet20 --model.backbone.width 4"
-EXPERTS = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"
+PLAIN = "--model.backbone ResNetCIFAR --model.backbone.depth 8 --model.backbone.width 4"
+EXPERTS = PLAIN.replace("backbone", "backbone.backbone")
 EXPERTS_BEFORE = EXPERTS.replace("backbone.backbone", "backbone.backbone.backbone")
 # The recipes, one of each class of methods and of each family of losses, with what makes their networks small; `start`
 # is a run of cross-entropy, `experts` one of RIDE, `cosine` one with a Cosine head.

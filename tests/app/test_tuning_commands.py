@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import TINY
+from tiny import TINY, small
 
 from ltr.__main__ import main
 from ltr.app.allowed_paths import AllowedPaths
@@ -181,7 +181,7 @@ def test_a_name_is_proposed_that_is_free(paths: AllowedPaths) -> None:
     assert paths.new(proposed(paths, "/a/$(reboot) <b>.pt", "GML"))
 
 
-SMALL = "--model.backbone ResNet20 --model.backbone.width 4"
+SMALL = small("--model.backbone")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import small
 from torch import Tensor
 
 from ltr.callbacks.figure_data import SIDE, examples, sample
@@ -17,7 +18,7 @@ from tests.own_process import run_in_two
 
 GML = (
     "fit --config gml.yaml --data Synthetic --data.imbalance 4 --trainer.max_epochs 2 --trainer.precision 32-true "
-    "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.enable_progress_bar false "
+    f"{small('--model.backbone.backbone')} --trainer.enable_progress_bar false "
     "--trainer.accelerator cpu --model.backbone.checkpoint a --name gml"
 )
 

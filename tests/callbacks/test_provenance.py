@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny import TINY
+from tiny import TINY, small
 
 from ltr.machine import version
 from ltr.methods import Method
@@ -77,8 +77,8 @@ def test_a_resumed_run_has_cost_what_an_undisturbed_one_has(
 @pytest.mark.slow
 def test_a_tuning_says_what_it_starts_from(tiny, ltr) -> None:
     assert tiny("--name first") == 0
-    words = "--data Synthetic --data.imbalance 4 --model.backbone.checkpoint first --model.backbone.backbone ResNet20"
-    words += " --model.backbone.backbone.width 4 --trainer.max_epochs 3 --trainer.accelerator cpu --name second"
+    words = "--data Synthetic --data.imbalance 4 --model.backbone.checkpoint first"
+    words += f" {small('--model.backbone.backbone')} --trainer.max_epochs 3 --trainer.accelerator cpu --name second"
     assert ltr(f"fit --config gml.yaml {words}") == 0
     said = made(ltr, "second")
     assert (said["starts_from"], said["augmentation"], said["passes"]) == (["first"], "none", 1.0)

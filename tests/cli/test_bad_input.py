@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from tiny import small
 
 from ltr.__main__ import main
 
@@ -201,7 +202,7 @@ def test_other_classes_and_other_networks(trained, tiny, ltr, capsys) -> None:
     tuned = "--model Tuning --model.backbone Pretrained --model.backbone.checkpoint a --name b"
     assert tiny(tuned, "--model.backbone.backbone ResNet32") == 2
     assert "does not fit a ResNet32" in capsys.readouterr().err
-    narrow = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"
+    narrow = small("--model.backbone.backbone")
     assert tiny(tuned, narrow, "--data.classes 4") == 2
     assert "the file's classifier has 5 classes, the data have 4." in capsys.readouterr().err
     assert tiny(tuned, narrow, "--model.head Cosine") == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import small
 
 
 @pytest.mark.slow
@@ -17,7 +18,7 @@ def test_a_tuning_in_two_processes_is_that_of_one(trained, ltr, tmp_path: Path, 
     trained("--name a")
     tuning = (
         "fit --config gml.yaml --data Synthetic --data.imbalance 4 --data.sampler.q 1 --trainer.max_epochs 3 "
-        "--model.backbone.checkpoint a --model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 "
+        f"--model.backbone.checkpoint a {small('--model.backbone.backbone')} "
         "--trainer.check_val_every_n_epoch 3 --trainer.precision 32-true --trainer.enable_progress_bar false "
         "--trainer.accelerator cpu"
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import small
 from torch import nn
 
 from ltr import backbones
@@ -16,10 +17,10 @@ SMALL = (
     "--data Synthetic --data.batch_size 16 --data.largest 100 --trainer.fast_dev_run 2 --trainer.accelerator cpu "
     "--trainer.enable_progress_bar false"
 )
-PLAIN = "--model.backbone ResNet20 --model.backbone.width 4"
-EXPERTS = "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"
-TEACHER = "--model.teacher.checkpoint start --model.teacher.backbone ResNet20 --model.teacher.backbone.width 4"
-FROZEN = "--model.backbone.checkpoint start --model.backbone.backbone ResNet20 --model.backbone.backbone.width 4"
+PLAIN = small("--model.backbone")
+EXPERTS = small("--model.backbone.backbone")
+TEACHER = f"--model.teacher.checkpoint start {small('--model.teacher.backbone')}"
+FROZEN = f"--model.backbone.checkpoint start {EXPERTS}"
 METHODS = {
     "ce": PLAIN,
     "ldam_drw": PLAIN,

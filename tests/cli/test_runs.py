@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from tiny import TINY
+from tiny import TINY, small
 from torch.utils._pytree import tree_leaves
 
 from ltr.__main__ import main
@@ -21,7 +21,7 @@ from ltr.callbacks import Run
 RUN = Path("checkpoints/a")
 GML = (
     "--config gml.yaml --data Synthetic --data.imbalance 4 --trainer.max_epochs 3 --trainer.precision 32-true "
-    "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.enable_progress_bar false "
+    f"{small('--model.backbone.backbone')} --trainer.enable_progress_bar false "
     "--trainer.accelerator cpu --trainer.check_val_every_n_epoch 3"
 )
 
@@ -251,9 +251,9 @@ WAYS = {
     "--config recipes/autoaugment.yaml",
     "with reworked images": "--trainer.callbacks+=CAMSampling",
     "with rates": '--model.rates {"backbone":0.1,"head.fc.bias":2.0}',
-    "with two streams": "--config bbn.yaml --data.batch_size 16 --model.backbone ResNet20 --model.backbone.width 4 "
+    "with two streams": f"--config bbn.yaml --data.batch_size 16 {small('--model.backbone')} "
     "--model.schedule Cosine --model.schedule.warmup 0",
-    "with generated samples": "--config rsg.yaml --model.backbone ResNet20 --model.backbone.width 4 "
+    "with generated samples": f"--config rsg.yaml {small('--model.backbone')} "
     "--model.schedule Cosine --model.start 0.25 --model.loss.start 0.5",
     "with SAM": "--model.optimizer ltr.optimizers.SAM --model.optimizer.base torch.optim.SGD "
     "--model.optimizer.base.lr 0.05 --model.optimizer.base.momentum 0.9",
@@ -365,7 +365,7 @@ def test_a_file_can_be_taken_as_it_is(trained, ltr) -> None:
     assert (
         ltr(
             "fit --config pretrained.yaml --data Synthetic --data.imbalance 4 --trainer.precision 32-true",
-            "--model.backbone.checkpoint a --model.backbone.backbone ResNet20 --model.backbone.backbone.width 4",
+            f"--model.backbone.checkpoint a {small('--model.backbone.backbone')}",
             "--name same --trainer.accelerator cpu",
         )
         == 0

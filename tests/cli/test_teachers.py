@@ -7,28 +7,24 @@ from pathlib import Path
 import pytest
 import torch
 from test_runs import GML, interruption, metrics, same_run
+from tiny import small
 
 VIEWS = (
     "--data.augment ltr.data.MultiView "
     '--data.augment.transforms [{"class_path":"ltr.data.Plain"},{"class_path":"ltr.data.CropFlip"}]'
 )
-TAUGHT = (
-    "--config distillation.yaml --model.teacher.checkpoint start --model.teacher.backbone ResNet20 "
-    "--model.teacher.backbone.width 4"
-)
+TEACHER = f"--model.teacher.checkpoint start {small('--model.teacher.backbone')}"
+TAUGHT = f"--config distillation.yaml {TEACHER}"
 THREE = (
     '--data.augment ltr.data.MultiView --data.augment.transforms [{"class_path":"ltr.data.Plain"},'
     '{"class_path":"ltr.data.CropFlip"},{"class_path":"ltr.data.CropFlip"}]'
 )
-KEYS = (
-    f"--config mixture_likelihood.yaml {THREE} --model.teacher.checkpoint start --model.teacher.backbone ResNet20 "
-    "--model.teacher.backbone.width 4 --model.teacher_head Linear --model.queue 50"
-)
+KEYS = f"--config mixture_likelihood.yaml {THREE} {TEACHER} --model.teacher_head Linear --model.queue 50"
 # The arguments come after those of a small run, which are for cross-entropy on single views.
 WAYS = {"a teacher": TAUGHT, "class statistics": f"--config proco.yaml {VIEWS}"}
 RESUMED = {**WAYS, "a teacher with a queue": KEYS}
 TINY = (
-    "--data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone ResNet20 --model.backbone.width 4 "
+    f"--data Synthetic --data.imbalance 4 --data.batch_size 16 {small('--model.backbone')} "
     "--model.schedule Cosine --model.schedule.warmup 0 --trainer.max_epochs 4 --trainer.check_val_every_n_epoch 4 "
     "--trainer.enable_progress_bar false --trainer.accelerator cpu --trainer.precision 32-true"
 )

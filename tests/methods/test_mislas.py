@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from tiny import small
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import SGD
@@ -136,8 +137,8 @@ def test_the_recipe_trains_what_it_says(tiny, ltr, capsys) -> None:
     assert tiny("--name start --trainer.max_epochs 1") == 0
     capsys.readouterr()
     words = (
-        "fit --config mislas.yaml --model.backbone.checkpoint start --model.backbone.backbone ResNet20 "
-        "--model.backbone.backbone.width 4 --data Synthetic --data.imbalance 4 --data.batch_size 16 "
+        f"fit --config mislas.yaml --model.backbone.checkpoint start {small('--model.backbone.backbone')} "
+        "--data Synthetic --data.imbalance 4 --data.batch_size 16 "
         "--trainer.accelerator cpu --trainer.precision 32-true --trainer.enable_progress_bar false --name stage2"
     )
     assert ltr(words, "--trainer.max_epochs 2") == 0

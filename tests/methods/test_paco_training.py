@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from tiny import small
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
@@ -315,7 +316,7 @@ def test_a_run_is_tested_averaged_and_tuned(tiny, ltr) -> None:
     assert ltr("test --ckpt_path paco --trainer.callbacks+=TauNorm") == 0
     tuning = (
         "fit --config gml.yaml --data Synthetic --data.imbalance 4 --trainer.max_epochs 3 --trainer.precision 32-true "
-        "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.enable_progress_bar false "
+        f"{small('--model.backbone.backbone')} --trainer.enable_progress_bar false "
         "--trainer.accelerator cpu --trainer.check_val_every_n_epoch 3 --model.backbone.checkpoint paco"
     )
     assert ltr(tuning, "--name tuned") == 0

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from matplotlib.figure import Figure
+from tiny import small
 
 from ltr import files
 from ltr.metrics import over_seeds, undominated
@@ -20,7 +21,7 @@ from ltr.studies.grid import tables
 
 SMALL = (
     "--data Synthetic --data.imbalance 4 --data.batch_size 16 --model.backbone.checkpoint start "
-    "--model.backbone.backbone ResNet20 --model.backbone.backbone.width 4 --trainer.max_epochs 10 "
+    f"{small('--model.backbone.backbone')} --trainer.max_epochs 10 "
     "--trainer.accelerator cpu --trainer.precision 32-true --trainer.enable_progress_bar false --config grid.yaml"
 )
 GRID = {
