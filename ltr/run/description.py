@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # that of libyaml, if PyYAML has it, is ten times as fast
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # that of libyaml, if there, is about eight times as fast
 PARTS = ("backbone", "head", "old_head", "loss", "mix", "optimizer", "schedule", "callbacks", "sampler", "augment")
 
 
