@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ltr.cli.messages import messages
 from ltr.errors import InputError, did_you_mean
+from ltr.process_state import keep_exit_status
 from ltr.version import __version__
 
 VERBS = {
@@ -66,7 +67,7 @@ def main(args: Sequence[str] | None = None) -> None:
     elif verb == "--version":
         print(__version__)
     else:
-        with messages(AGAIN.get(verb, "")):
+        with keep_exit_status(), messages(AGAIN.get(verb, "")):
             run(verb, arguments)
 
 

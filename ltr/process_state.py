@@ -4,8 +4,9 @@ Put back: seed, random generators, filters and levels of messages (`isolated`), 
 
 Until the process ends: how a command looks for garbage (`look_for_garbage_seldom`), warns and reacts to SIGTERM
 (`set_up_command`), what a worker process of a study is given (`take_share`, `work_in`), what a process of a distributed
-run ends with (`end_with_first_process`) and says of another that has ended (`tell_of_ended_process`), where modules are
-imported from (`import_from_here`), the settings of Gradio (`set_up_gradio`).
+run ends with (`end_with_first_process`, `keep_exit_status`) and says of another that has ended
+(`tell_of_ended_process`), where modules are imported from (`import_from_here`), the settings of Gradio
+(`set_up_gradio`).
 """
 
 from __future__ import annotations
@@ -187,6 +188,32 @@ def tell_of_ended_process(sentence: Callable[[], str]) -> None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.handlers = [handler]
+
+
+@contextmanager
+def keep_exit_status() -> Iterator[None]:
+    """Let a process of a distributed run end with its exit status, whatever the threads of torch still do.
+
+    Python takes the interpreter down at the end of a process. A thread of gloo that waits for the interpreter at that
+    moment, to clean up after another process has gone, aborts this one: it ends with SIGABRT in place of its status.
+    So such a process ends just before, after all that a command registers with `atexit`.
+    """
+    status = 0
+
+    def leave() -> None:
+        distributed = sys.modules.get("torch.distributed")
+        if distributed and distributed.is_available() and distributed.is_initialized():
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    atexit.register(leave)
+    try:
+        yield
+    except BaseException as end:
+        code = end.code if isinstance(end, SystemExit) else 1
+        status = code if isinstance(code, int) else int(code is not None)
+        raise
 
 
 def _while_child_of(parent: int) -> None:

@@ -203,6 +203,26 @@ def test_two_processes_end_with_one_signal(number: int, rank: int, status: int, 
     assert "gloo" not in error
 
 
+@pytest.mark.slow
+def test_a_process_ends_with_its_status_while_it_waits_for_another(tmp_path: Path) -> None:
+    ends = os.pipe()
+    other, first = (
+        subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("waiting_ltr.py"), str(first), str(end), tmp_path / "meeting"],
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            pass_fds=[end],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for first, end in enumerate(ends)
+    )
+    for end in ends:
+        os.close(end)
+    errors = [process.communicate(timeout=120)[1] for process in (first, other)]
+    assert first.returncode == 143, errors
+    assert errors == ["\nltr: stopped by SIGTERM.\n", ""]
+
+
 @needs_proc
 @pytest.mark.slow
 def test_a_process_that_ends_before_both_have_met_is_told(tmp_path: Path) -> None:
