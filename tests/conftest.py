@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ collect_ignore = ["preloaded.py"]  # has no doctests, and works as it is importe
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the fixtures where tests run, and do not look for garbage while tests are collected: there is none."""
+    """Load the fixtures where tests run, and do not look for garbage while tests are collected: there is none.
+
+    All computing is on one thread, also in processes that tests start: sums are the same on every machine, and small
+    tensors gain nothing from several threads.
+    """
+    os.environ["OMP_NUM_THREADS"] = "1"
     gc.disable()
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", 0):
         config.pluginmanager.import_plugin("shared_fixtures")

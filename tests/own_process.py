@@ -14,7 +14,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from matplotlib.figure import Figure
 
 from ltr.__main__ import main
@@ -171,7 +170,6 @@ def command(
     os.environ.clear()
     os.environ.update(variables)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a process in the background ignores
-    torch.set_num_threads(1)
     Run.pause = 0.0  # a checkpoint after every epoch, as if an epoch took longer than the pause
     Figure.savefig = quick_picture  # type: ignore[method-assign]
     sys.argv = ["ltr", *words]

@@ -16,7 +16,6 @@ import ltr.export
 import ltr.studies.study
 import tests.own_process
 
-torch.set_num_threads(1)
 gc.freeze()
 if collecting:
     gc.enable()

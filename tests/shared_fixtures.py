@@ -40,12 +40,6 @@ def no_kept_features(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
-    """Small tensors gain nothing from threads, and sums are the same on every machine."""
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(autouse=True)
 def no_command_changes_the_process() -> Iterator[None]:
     """Restore what a command sets until its process ends: here the next test follows."""
     form, handler, threshold = warnings.formatwarning, signal.getsignal(signal.SIGTERM), gc.get_threshold()

@@ -27,8 +27,7 @@ def two_processes() -> Iterator[Callable[..., None]]:
 
 
 def alone(work: Callable[..., None], rank: int, *arguments: Any) -> None:
-    """Do the work of a process on one thread and leave nothing behind for the next."""
-    torch.set_num_threads(1)
+    """Do the work of a process and leave nothing behind for the next."""
     try:
         work(rank, *arguments)
     finally:

@@ -54,7 +54,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.setenv("PL_GLOBAL_SEED", "0")
-        torch.set_num_threads(1)
         main(words("fit --config ce.yaml --name a", DIGITS, QUIET))
         main(words("fit --name gml", GML, QUIET))
         predict = f"predict --ckpt_path gml --data.eval_batch_size {SHOWN}"

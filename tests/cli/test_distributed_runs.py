@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +27,6 @@ def test_a_tuning_in_two_processes_is_that_of_one(trained, ltr, tmp_path: Path, 
     done = subprocess.run(
         [sys.executable, "-m", "ltr", *tuning.split(), *two.split()],
         cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=True,
         capture_output=True,
         text=True,

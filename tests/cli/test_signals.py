@@ -150,7 +150,7 @@ def two_processes(folder: Path, *ltr: str | Path) -> Iterator[tuple[subprocess.P
     process = subprocess.Popen(
         [sys.executable, *(ltr or ("-m", "ltr")), *words.split()],
         cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "MASTER_PORT": port, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"MASTER_PORT": port, "PYTHONPATH": str(Path(__file__).parents[2])},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
