@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from ltr.cli.messages import messages
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.process_state import keep_exit_status
+from ltr.sentences import did_you_mean
 from ltr.version import __version__
 
 VERBS = {

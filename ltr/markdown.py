@@ -1,4 +1,4 @@
-"""Markdown tables, and lists and plurals in sentences."""
+"""Text and tables in Markdown."""
 
 from __future__ import annotations
 
@@ -24,14 +24,3 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, figure
     """
     rule = "|---|" + ("---:|" if figures else "---|") * (len(head) - 1)
     return "\n".join(["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
-
-
-def first(names: Sequence[str], shown: int = 10) -> str:
-    """Return the first names and the number of the rest."""
-    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """Return a count with its noun: `1 file`, `2 files`, or with the given plural."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

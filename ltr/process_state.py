@@ -28,8 +28,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ltr.errors import Stopped, printable
+from ltr.errors import Stopped
 from ltr.library_errors import library_errors
+from ltr.sentences import printable
 
 GRACE = 5.0  # seconds that a process has to end
 LOOK = 1.0  # seconds between two looks at the process that has started this one

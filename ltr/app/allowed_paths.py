@@ -10,9 +10,10 @@ from pathlib import Path
 
 from ltr.app.job import Job
 from ltr.app.progress import modified
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.run import lookup
 from ltr.run.folder import CHECKPOINT, PLAIN_NAME, RunFolder, plain_name
+from ltr.sentences import did_you_mean
 
 DEPTH = 3  # folders from the root to a run of a study with several data sets: study, data, run
 

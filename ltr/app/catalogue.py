@@ -11,7 +11,8 @@ from ltr.cli import catalogue
 from ltr.contracts import Backbone
 from ltr.counts import Tail
 from ltr.data import FileDataset, HubLT, LongTailed, Synthetic
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
+from ltr.sentences import did_you_mean
 
 TAILS: tuple[str, ...] = get_args(Tail)  # shapes of the tail
 

@@ -18,7 +18,7 @@ from ltr.backbones import Pretrained
 from ltr.callbacks import TemperatureEnsemble
 from ltr.callbacks.temperature_ensemble import averaged
 from ltr.data import LongTailed
-from ltr.errors import InputError, first_line
+from ltr.errors import InputError
 from ltr.methods import Method, Tuning
 from ltr.predictor import Predictor, adjustments_of, build, trained
 from ltr.preprocessing import Preprocessing
@@ -26,6 +26,7 @@ from ltr.process_state import isolated
 from ltr.run import base_weights, description, torch_files, weights
 from ltr.run.checkpoint_config import config_text
 from ltr.run.folder import CHECKPOINT
+from ltr.sentences import first_line
 from ltr.trust import own_config
 
 KEPT = 4  # networks in memory

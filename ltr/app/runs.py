@@ -15,10 +15,10 @@ from ltr.app.show_errors import show_errors
 from ltr.app.watch import state
 from ltr.errors import InputError
 from ltr.html import escape
-from ltr.markdown import plural
 from ltr.measures import shown
 from ltr.run import description
 from ltr.run.folder import CONFIG, RunFolder
+from ltr.sentences import plural
 
 COLUMNS = ("run", "state", *(measure.title for measure in shown("summary")), "method", "data", "epochs", "when")
 OWN, SHIPPED = "My runs", "Runs shipped with ltr"

@@ -15,9 +15,10 @@ from ltr.app.catalogue import one_of
 from ltr.app.field import Field, number, seed
 from ltr.app.job import beside
 from ltr.app.options import blanks, fields, resolved
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.run.folder import RunFolder
 from ltr.run.recipe import Recipe
+from ltr.sentences import did_you_mean
 from ltr.studies.fields import NAME, UNNAMED
 
 CLASS = re.compile(r"[A-Za-z]\w*")

@@ -11,8 +11,9 @@ from typing import Any
 from ltr.auto.timing import trial
 from ltr.auto.work import SPLIT
 from ltr.cli import arguments
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.run import lookup, torch_files
+from ltr.sentences import did_you_mean
 
 SCRATCH = ("--config", "ce.yaml", "--config", "recipes/short.yaml")
 PROBE = ("--config", "linear_probe.yaml")

@@ -9,8 +9,8 @@ from typing import Any
 from ltr import files
 from ltr.auto.candidates import Candidate
 from ltr.auto.choice import Choice
-from ltr.markdown import plural
 from ltr.measures import percent
+from ltr.sentences import plural
 
 FEW = 5  # validation images of a class, with fewer of which its recall says little
 

@@ -16,9 +16,10 @@ from torch import Tensor
 from ltr.backbones import pretraining
 from ltr.backbones.adapters import Adapter, AdapterFactory, blocks
 from ltr.contracts import ADAPTERS, Backbone, Freeze
-from ltr.errors import InputError, first_line
+from ltr.errors import InputError
 from ltr.run import hub, weights
 from ltr.run.training_record import TrainingRecord
+from ltr.sentences import first_line
 
 T = TypeVar("T")
 

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from ltr.backbones.adapters import AdapterFactory
 from ltr.backbones.library import Library, imported, quiet
 from ltr.contracts import Freeze
-from ltr.errors import InputError, did_you_mean, first_line
+from ltr.errors import InputError
 from ltr.preprocessing import Preprocessing
+from ltr.sentences import did_you_mean, first_line
 
 TEXTS = 256  # at once
 LOOK = ("mean", "std", "interpolation")

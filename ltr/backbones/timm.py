@@ -12,10 +12,11 @@ from torch import Tensor
 from ltr.backbones.adapters import AdapterFactory
 from ltr.backbones.library import Library, check_options, imported, quiet
 from ltr.contracts import Freeze
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.preprocessing import Preprocessing
 from ltr.ranges import Count
 from ltr.run import weights
+from ltr.sentences import did_you_mean
 
 HUB = "hf-hub:"
 OWN = ("cache_dir", "checkpoint_path", "exportable", "features_only", "in_chans", "num_classes", "scriptable")

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from ltr.backbones.adapters import AdapterFactory
 from ltr.backbones.library import Library
 from ltr.contracts import Freeze
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.preprocessing import Preprocessing
 from ltr.run import weights
+from ltr.sentences import did_you_mean
 
 STAGES = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 RESNET10 = "resnet10"  # which torchvision does not have

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ltr.counts import shares
 from ltr.errors import InputError
-from ltr.markdown import first
+from ltr.sentences import first
 
 Assumed = Literal["train", "uniform"]
 

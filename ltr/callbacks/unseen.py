@@ -7,8 +7,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from ltr.data import LongTailed
 from ltr.errors import InputError
-from ltr.markdown import plural
 from ltr.methods.base import BaseMethod
+from ltr.sentences import plural
 
 
 class NotUnseenError(InputError):

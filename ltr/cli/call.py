@@ -21,8 +21,9 @@ from jsonargparse import ArgumentParser
 from ltr import signatures
 from ltr.cli import arguments as words
 from ltr.cli.arguments import CONFIG, HELP
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.library_errors import library_errors
+from ltr.sentences import did_you_mean
 
 if TYPE_CHECKING:  # torch, which the page must not wait for
     from ltr.predictor import Predictor

@@ -20,8 +20,9 @@ from ltr import backbones, callbacks, data, heads, losses, methods, mixes, optim
 from ltr.backbones.adapters import Adapter
 from ltr.contracts import Backbone, Head, Loss, Mix, Sampler, Schedule, Transform
 from ltr.data import LongTailed
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.methods import Method
+from ltr.sentences import did_you_mean
 from ltr.signatures import Option
 from ltr.trust import imported
 

@@ -15,7 +15,8 @@ from ltr import signatures
 from ltr.cli import arguments as words
 from ltr.cli import catalogue
 from ltr.cli.arguments import CONFIG, HELP, Argument
-from ltr.errors import FEW, InputError
+from ltr.errors import InputError
+from ltr.sentences import FEW
 from ltr.signatures import Option, options
 
 PARSED = {name: Option(Any, None) for name in (*CONFIG, *HELP, "print_config")}  # options of the parser itself

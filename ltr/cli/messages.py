@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ltr.errors import InputError, Stopped, printable
+from ltr.errors import InputError, Stopped
 from ltr.library_errors import DEFECT, is_defect, library_errors
 from ltr.process_state import set_up_command
+from ltr.sentences import printable
 
 
 @contextmanager

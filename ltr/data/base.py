@@ -20,10 +20,10 @@ from ltr.data.loaders import Indices, InMemoryLoader, StreamingLoader
 from ltr.data.splits import Split, Splits, class_positions
 from ltr.data.transforms import CropFlip, Plain
 from ltr.errors import InputError
-from ltr.markdown import first
 from ltr.preprocessing import Preprocessing
 from ltr.ranges import Checked, PositiveFraction
 from ltr.samplers import Power
+from ltr.sentences import first
 
 Augment = Transform | Literal["none"] | None
 

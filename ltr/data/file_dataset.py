@@ -21,8 +21,8 @@ from ltr.data.locate import identities
 from ltr.data.splits import Split, Splits
 from ltr.data.transforms import CropFlip, ResizedCrop
 from ltr.errors import InputError
-from ltr.markdown import first, plural
 from ltr.preprocessing import Preprocessing
+from ltr.sentences import first, plural
 
 USUAL_SIZE = 32
 FEW_SHOT = (

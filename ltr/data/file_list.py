@@ -19,7 +19,7 @@ from ltr import files
 from ltr.counts import number
 from ltr.data.images import KINDS, Source
 from ltr.errors import InputError
-from ltr.markdown import first
+from ltr.sentences import first
 
 HEAD = ["image", "split"]  # of the file in which a drawn split is kept
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}

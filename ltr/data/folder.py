@@ -11,7 +11,7 @@ from ltr.data.file_dataset import FEW_SHOT, FileDataset
 from ltr.data.file_list import FileList, class_folders, class_order, hidden, is_image, listed, readable_name, split_of
 from ltr.data.table_files import TABLES
 from ltr.errors import InputError
-from ltr.markdown import first
+from ltr.sentences import first
 
 
 class FolderLT(FileDataset):

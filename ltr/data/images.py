@@ -18,9 +18,9 @@ from torch.utils.data import Dataset
 
 from ltr.errors import InputError
 from ltr.machine import cores
-from ltr.markdown import plural
 from ltr.preprocessing import Interpolation
 from ltr.run import verified_files
+from ltr.sentences import plural
 
 KINDS = {
     *(".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),

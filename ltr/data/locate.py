@@ -12,7 +12,7 @@ from pathlib import Path
 from ltr.data.file_list import hidden, is_image, split_of
 from ltr.data.images import each
 from ltr.errors import InputError
-from ltr.markdown import first
+from ltr.sentences import first
 
 
 def missing(home: Path, names: Sequence[str], what: str) -> list[int]:

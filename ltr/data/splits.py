@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ltr.data.images import ImageFiles
 from ltr.errors import InputError
-from ltr.markdown import first
+from ltr.sentences import first
 
 
 class Split(NamedTuple):

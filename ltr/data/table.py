@@ -17,7 +17,7 @@ from ltr.data.images import Source
 from ltr.data.locate import locate
 from ltr.data.table_files import IMAGE, TABLES, EncodingError, column, named, read_table, text
 from ltr.errors import InputError, advice
-from ltr.markdown import first, plural
+from ltr.sentences import first, plural
 
 LABEL = ("label", "class", "category", "target", "category_id", "class_name", "species", "label_name", "class_id")
 SPLIT = ("split", "set", "subset", "fold")

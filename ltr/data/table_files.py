@@ -13,7 +13,7 @@ from typing import Any
 from ltr import files
 from ltr.data.file_list import readable_name
 from ltr.errors import InputError
-from ltr.markdown import first
+from ltr.sentences import first
 
 PARQUET = (".parquet", ".pq")
 TABLES = (".csv", ".tsv", *PARQUET)

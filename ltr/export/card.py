@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 import yaml
 
-from ltr.markdown import escape, first, markdown_table, plural
+from ltr.markdown import escape, markdown_table
 from ltr.measures import percent, shown
 from ltr.methods import Method
 from ltr.predictor import Predictor
 from ltr.run import description, weights
+from ltr.sentences import first, plural
 from ltr.version import __version__
 
 WORST = 10

@@ -13,10 +13,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from ltr.errors import InputError, first_line
+from ltr.errors import InputError
 from ltr.export.traced import Traced
 from ltr.predictor import Predictor, trained
 from ltr.run import base_weights, description, safetensors_files, training_record, weights
+from ltr.sentences import first_line
 from ltr.version import __version__
 
 Format = Literal["safetensors", "onnx", "torch", "checkpoint"]

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ltr import files
-from ltr.errors import InputError, first_line
+from ltr.errors import InputError
 from ltr.export.card import card
 from ltr.export.export import write
 from ltr.predictor import Predictor
@@ -19,6 +19,7 @@ from ltr.run.checkpoint_config import own_config
 from ltr.run.evaluation import METRICS
 from ltr.run.folder import CONFIG, RunFolder
 from ltr.run.hub import MISSING, WEIGHTS
+from ltr.sentences import first_line
 
 
 def push(

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from ltr.contracts import LossFactory, Output
 from ltr.counts import CountsLike
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.losses.cross_entropy import CrossEntropy
 from ltr.losses.weighted import Weighted
 from ltr.ranges import Positive
+from ltr.sentences import did_you_mean
 
 
 class ClassWeights(Weighted):

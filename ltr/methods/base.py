@@ -16,12 +16,12 @@ from ltr.counts import Counts
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.heads import Linear
-from ltr.markdown import plural
 from ltr.methods.features import Extraction
 from ltr.metrics import Recalls, Report
 from ltr.preprocessing import Preprocessing
 from ltr.ranges import Checked, WholeNumber
 from ltr.run.training_record import TrainingRecord
+from ltr.sentences import plural
 
 
 class BaseMethod(Checked, LightningModule):

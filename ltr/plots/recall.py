@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from ltr.counts import by_count, shot_groups
-from ltr.markdown import plural
 from ltr.plots.style import BARS, COLOURS, grid, label_groups, legend, name_ticks, shade_groups
+from ltr.sentences import plural
 
 
 def per_class_recall(

@@ -6,12 +6,12 @@ import warnings
 
 from ltr import files
 from ltr.errors import InputError
-from ltr.markdown import first, plural
 from ltr.predictor.images import Images, Unreadable
 from ltr.predictor.predictor import Predictor
 from ltr.run import lookup
 from ltr.run.evaluation import PREDICTIONS, PREDICTIONS_TABLE, SUBMISSION
 from ltr.run.predictions import TOP
+from ltr.sentences import first, plural
 
 
 def predict(

@@ -19,7 +19,6 @@ from ltr.counts import Counts
 from ltr.data import LongTailed
 from ltr.errors import InputError
 from ltr.library_errors import library_errors
-from ltr.markdown import first, plural
 from ltr.methods import Method
 from ltr.predictor.fitted import Fitted
 from ltr.predictor.images import Given, Images, Unreadable, check
@@ -29,6 +28,7 @@ from ltr.process_state import isolated
 from ltr.run import description, hub, lookup, weights
 from ltr.run.folder import CHECKPOINT
 from ltr.run.predictions import Predictions
+from ltr.sentences import first, plural
 from ltr.trust import own_config
 
 SILENT: dict[str, Any] = {

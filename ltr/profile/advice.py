@@ -11,8 +11,9 @@ import torch
 
 from ltr.data import LongTailed
 from ltr.data.file_dataset import USUAL_SIZE, FileDataset
-from ltr.markdown import escape, first, plural
+from ltr.markdown import escape
 from ltr.profile.left_right import are_characters, mirror_pairs
+from ltr.sentences import first, plural
 
 NEARLY_BALANCED = 3  # N_max / N_min
 SCARCE = 5  # images of a class: one of four moves its recall by 25 points

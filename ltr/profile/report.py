@@ -12,9 +12,10 @@ from ltr import files, plots
 from ltr.counts import FEW, MANY
 from ltr.data import LongTailed
 from ltr.errors import InputError
-from ltr.markdown import escape, first, markdown_table, plural
+from ltr.markdown import escape, markdown_table
 from ltr.profile.advice import advise
 from ltr.profile.measures import measure
+from ltr.sentences import first, plural
 
 ENDS = 3
 RANGES = {"many": f"more than {MANY}", "medium": f"{FEW} to {MANY}", "few": f"fewer than {FEW}"}

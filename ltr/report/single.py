@@ -10,13 +10,13 @@ from contextlib import suppress
 from ltr.counts import by_count, per_class
 from ltr.errors import InputError
 from ltr.html import Section, breakable, command, escape, folded, photograph, picture, sentence, table
-from ltr.markdown import plural
 from ltr.measures import MEASURES, NOTE, measure_of, percent, written
 from ltr.report import figures
 from ltr.report.figures import OLD, answered, recalls, rows_of, titled
 from ltr.run import description, lookup
 from ltr.run.evaluation import EvaluationResult
 from ltr.run.folder import CONFIG, CURVES, RunFolder
+from ltr.sentences import plural
 
 MISTAKEN = 3  # classes that a worst one is most often taken for
 

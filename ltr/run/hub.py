@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from ltr.errors import InputError, first_line
+from ltr.errors import InputError
+from ltr.sentences import first_line
 
 PREFIX = "hf://"
 WEIGHTS = "model.safetensors"

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.run import hub
 from ltr.run.folder import CHECKPOINT, RunFolder, plain_name
+from ltr.sentences import did_you_mean
 
 PACKAGE = Path(__file__).resolve().parent.parent
 

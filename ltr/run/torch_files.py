@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltr.errors import InputError, first_line
+from ltr.errors import InputError
+from ltr.sentences import first_line
 
 # What the reader raises, depending on where a file breaks off.
 UNREADABLE = (

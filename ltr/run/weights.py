@@ -8,10 +8,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from ltr.errors import InputError
-from ltr.markdown import first
 from ltr.run import lookup, safetensors_files, torch_files
 from ltr.run.checkpoint_fields import has_values
 from ltr.run.folder import CHECKPOINT, PREVIOUS
+from ltr.sentences import first
 
 NAMED = 4  # tensors that an error names
 

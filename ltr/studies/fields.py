@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.run import description
+from ltr.sentences import did_you_mean
 
 NAME = re.compile(r"\w[\w+.-]{0,199}")  # of a row, which is also that of a folder
 UNNAMED = re.compile(r"[^\w+.-]+")

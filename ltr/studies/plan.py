@@ -9,9 +9,10 @@ from itertools import product, takewhile
 from pathlib import Path
 from typing import Any
 
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.run import lookup
 from ltr.run.folder import RunFolder, plain_name
+from ltr.sentences import did_you_mean
 from ltr.studies import fields
 from ltr.studies.fields import PLACEHOLDER
 from ltr.studies.job import Entry, Job, Key, Setting

@@ -13,7 +13,8 @@ from ltr import html as markup
 from ltr.html import Section as PagePart
 from ltr.html import page
 from ltr.markdown import escape as escape_markdown
-from ltr.markdown import markdown_table, plural
+from ltr.markdown import markdown_table
+from ltr.sentences import plural
 from ltr.studies.job import Setting
 from ltr.studies.plan import Plan
 from ltr.studies.table import Section, Table, differences, provenance, results

@@ -10,7 +10,8 @@ import torch
 from PIL.Image import Image
 from safetensors import SafetensorError
 
-from ltr.errors import InputError, first_line
+from ltr.errors import InputError
+from ltr.sentences import first_line
 
 
 class Diffusion:

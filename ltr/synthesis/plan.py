@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import yaml
 
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.seeds import derive
+from ltr.sentences import did_you_mean
 
 
 class Wanted(NamedTuple):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ltr.errors import InputError, did_you_mean
+from ltr.errors import InputError
 from ltr.run import lookup
+from ltr.sentences import did_you_mean
 
 
 @pytest.fixture(autouse=True)
