@@ -147,26 +147,27 @@ def two_processes(folder: Path, *ltr: str | Path) -> Iterator[tuple[subprocess.P
     """
     port = str(random.randint(20_000, 40_000))
     words = f"fit {TINY} --trainer.max_epochs 400 --trainer.devices 2 --trainer.strategy ddp --name a"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, *(ltr or ("-m", "ltr")), *words.split()],
         cwd=folder,
         env=os.environ | {"MASTER_PORT": port, "PYTHONPATH": str(Path(__file__).parents[2])},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    try:
-        yield process, wait_for(lambda: second(process.pid), process)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    ) as process:
+        try:
+            yield process, wait_for(lambda: second(process.pid), process)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def second(first: int) -> int:
-    """Return the number of the process of `ltr` that the first one has started, 0 if it is not there yet."""
+    """Return the number of the second process that the first one has started, 0 if it is not there yet."""
     for child in Path(f"/proc/{first}/task/{first}/children").read_text().split():
-        if b"ltr" in Path(f"/proc/{child}/cmdline").read_bytes():
-            return int(child)
+        with suppress(OSError):  # others come and go
+            if b"\0LOCAL_RANK=1\0" in b"\0" + Path(f"/proc/{child}/environ").read_bytes():
+                return int(child)
     return 0
 
 
