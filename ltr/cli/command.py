@@ -107,6 +107,7 @@ class Command(LightningCLI):
 
     def __init__(self, verb: Verb, arguments: Sequence[str], *, tell: bool = True) -> None:
         self.verb, self.tell = verb, tell
+        self.known: dict[str, dict[str, Any]] = {}
         self.usual_name = run_name(arguments)
         with library_errors():
             super().__init__(
@@ -160,7 +161,7 @@ class Command(LightningCLI):
                     "them out."
                 )
         else:
-            weights.read(config.ckpt_path)  # refuses what is not a checkpoint, before anything is built
+            self.known[config.ckpt_path] = weights.read(config.ckpt_path)  # or it is refused before anything is built
             evaluation = self.verb if config.evaluation is None else config.evaluation
             self.folder = lookup.evaluation_folder(Path(config.ckpt_path), config.runs, evaluation)
         written = config.clone()
@@ -182,7 +183,7 @@ class Command(LightningCLI):
         settings = {**self.config_init.trainer.as_dict(), **kwargs}
         settings |= {
             "default_root_dir": self.folder,
-            "plugins": [*several(settings["plugins"]), WholeFiles()],
+            "plugins": [*several(settings["plugins"]), WholeFiles(self.known)],
         }
         callbacks: list[Any] = [StopOnSigterm()]
         if self.verb == "fit":

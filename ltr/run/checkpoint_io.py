@@ -18,7 +18,14 @@ from ltr.run.folder import CHECKPOINT, PREVIOUS, RunFolder
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Write checkpoints so that a full disk, a kill or later damage to one loses at most the last epoch."""
+    """Write checkpoints so that a full disk, a kill or later damage to one loses at most the last epoch.
+
+    Args:
+        known: the checkpoints that were read before, by path. Each is taken out of it when it is asked for.
+    """
+
+    def __init__(self, known: dict[str, dict[str, Any]]) -> None:
+        self.known = known
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint of either kind, as data and onto the CPU.
@@ -26,7 +33,7 @@ class WholeFiles(TorchCheckpointIO):
         Raises:
             InputError: if it cannot be read, or is not a checkpoint of Lightning.
         """
-        content = weights.read(str(path))
+        content = self.known.pop(str(path), None) or weights.read(str(path))
         if "pytorch-lightning_version" not in content:
             raise InputError(
                 f"{path} is not the checkpoint of a training: start a new one from its weights with `--model.backbone "

@@ -91,6 +91,16 @@ def test_a_test_agrees_with_the_end_of_the_training(trained, ltr, capsys) -> Non
     assert hits.double().mean().item() == found["top1"]
 
 
+def test_a_checkpoint_is_read_once(trained, ltr, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained("--name a")
+    read, files = torch.load, []
+    monkeypatch.setattr(torch, "load", lambda file, **options: [files.append(file), read(file, **options)][1])
+    for verb in ("test", "validate", "predict"):
+        files.clear()
+        assert ltr(f"{verb} --ckpt_path a") == 0
+        assert files == [RUN / "last.ckpt"]
+
+
 @pytest.mark.slow
 def test_a_run_is_scored_on_its_own_data_and_flags_win(tiny, ltr) -> None:
     assert tiny("--name a --data.imbalance 2 --data.subset_seed 3 --data.classes 4") == 0
