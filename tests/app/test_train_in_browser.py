@@ -13,6 +13,8 @@ import pytest
 pytest.importorskip("playwright", reason='needs the extra: pip install -e ".[test]"')
 from playwright.sync_api import Page, expect
 
+from tests.tiny import TINY
+
 pytestmark = pytest.mark.browser
 PATIENCE = 60_000  # ms
 MEASURES = ("top1", "gm", "hm", "lowest")
@@ -34,8 +36,12 @@ def begin(page: Page, name: str, epochs: int) -> None:
     expect(page.locator("#status")).to_contain_text(name)
 
 
-def test_a_training_runs_to_its_end(page: Page, site: Any) -> None:
+def test_a_training_begins_once_and_runs_to_its_end(page: Page, site: Any) -> None:
     begin(page, "whole", 3)
+    page.locator("#start").click()
+    expect(
+        page.get_by_text("The run whole exists already").or_(page.get_by_text("running already")).first
+    ).to_be_visible()
     page.reload()  # which loses nothing
     expect(page.locator("#status")).to_contain_text("whole")
     expect(page.locator("#status .state")).to_have_text("tested")
@@ -72,15 +78,6 @@ def test_a_training_is_stopped_and_goes_on(page: Page, site: Any) -> None:
     assert after[: len(before)] == before
 
 
-def test_two_starts_with_one_name_are_one_run(page: Page) -> None:
-    begin(page, "twice", 3)
-    page.locator("#start").click()
-    expect(
-        page.get_by_text("The run twice exists already").or_(page.get_by_text("running already")).first
-    ).to_be_visible()
-    expect(page.locator("#status .state")).to_have_text("tested")
-
-
 def test_what_cannot_be_is_told_before_anything_starts(page: Page, site: Any) -> None:
     fill(page, "field-data-root", "/etc")
     fill(page, "name", "outside")
@@ -99,8 +96,10 @@ def test_another_class_brings_its_fields(page: Page) -> None:
     expect(page.locator("#command textarea")).to_have_value(re.compile("--model.loss LDAM"))
 
 
-def test_a_run_is_looked_after(page: Page, site: Any) -> None:
-    begin(page, "kept", 3)
+def test_a_run_is_looked_after(page: Page, site: Any, ltr: Callable[..., int]) -> None:
+    assert ltr(f"fit {TINY} --runs {site.runs} --name kept") == 0
+    assert ltr(f"test --ckpt_path {site.runs}/kept") == 0
+    fill(page, "watched-run", "kept")
     expect(page.locator("#status .state")).to_have_text("tested")
     page.get_by_role("tab", name="Runs").click()
     page.get_by_role("button", name="Refresh").click()
