@@ -93,8 +93,13 @@ def test_a_test_agrees_with_the_end_of_the_training(trained, ltr, capsys) -> Non
 
 def test_a_checkpoint_is_read_once(trained, ltr, monkeypatch: pytest.MonkeyPatch) -> None:
     trained("--name a")
-    read, files = torch.load, []
-    monkeypatch.setattr(torch, "load", lambda file, **options: [files.append(file), read(file, **options)][1])
+    load, files = torch.load, []
+
+    def noted(file: Path, **options: object) -> object:
+        files.append(file)
+        return load(file, **options)
+
+    monkeypatch.setattr(torch, "load", noted)
     for verb in ("test", "validate", "predict"):
         files.clear()
         assert ltr(f"{verb} --ckpt_path a") == 0
